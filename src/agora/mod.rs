@@ -1,0 +1,8 @@
+//! Agora's protocol as data, for the server and for whoever plays Agora: signatures, requests, replies.
+//!
+//! Wire shapes stay in here; nothing here reads a socket or a database. Source: the pages "Provide usage
+//! data to Agora" and "Encrypted signature" of the Agora Extensions Marketplace.
+
+pub mod reply;
+pub mod request;
+pub mod signature;

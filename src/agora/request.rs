@@ -1,0 +1,451 @@
+//! What Agora asks: a query or a body taken apart, and the parameters of a usage or bill request.
+
+use crate::agora::signature::{API_KEY, Fields, SIGNATURE};
+use crate::billing::period::Period;
+use percent_encoding::percent_decode_str;
+use serde::de::{self, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use std::collections::HashSet;
+use std::fmt;
+use std::ops::Range;
+
+/// The most entries on one page; a larger `limit` is served as this.
+pub const MAX_LIMIT: usize = 1000;
+/// Entries on a page where no `limit` is given.
+pub const DEFAULT_LIMIT: usize = 100;
+/// The highest `pageNum`.
+pub const MAX_PAGE_NUM: u32 = 2_147_483_647;
+
+/// What is wrong with a request's parameters. Prints as the sentence that Agora is told.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// Two `&` in a row, or one at the start or the end.
+    #[error("the query holds an empty parameter: name=value pairs joined by single & are wanted")]
+    EmptyPair,
+    /// A parameter without `=`, or without a name.
+    #[error("the query parameter {} is not of the form name=value", quoted(.0))]
+    NotAPair(String),
+    /// A `%` that no two hexadecimal digits follow.
+    #[error("the parameter {} holds a broken escape: % and two hexadecimal digits are wanted", quoted(.0))]
+    BrokenEscape(String),
+    /// Bytes that are no UTF-8 once decoded.
+    #[error("the parameter {} is not UTF-8 once decoded", quoted(.0))]
+    NotUtf8(String),
+    /// The same name a second time.
+    #[error("the parameter {} is given more than once: once is wanted", quoted(.0))]
+    Repeated(String),
+    /// A parameter that is needed and not there.
+    #[error("the parameter {name} is missing: {wanted}")]
+    Missing {
+        /// Its name.
+        name: &'static str,
+        /// What is wanted.
+        wanted: &'static str,
+    },
+    /// A parameter whose value is not of the kind that is wanted.
+    #[error("the parameter {name} is {}: {wanted}", quoted(.value))]
+    Bad {
+        /// Its name.
+        name: &'static str,
+        /// The value as given.
+        value: String,
+        /// What is wanted.
+        wanted: &'static str,
+    },
+    /// A window that ends before it starts.
+    #[error(
+        "the parameter fromTs is {from_ts}, later than toTs, which is {to_ts}: a window from its first to its last second is wanted"
+    )]
+    EmptyWindow {
+        /// Its first second as given.
+        from_ts: i64,
+        /// Its last second as given.
+        to_ts: i64,
+    },
+    /// A body that is not one JSON object of plain values.
+    #[error("the body is not a JSON object of plain values: {0}")]
+    Body(String),
+}
+
+/// Shows a value from outside in a sentence: quoted, escaped, and cut to 40 characters.
+fn quoted(value: &str) -> String {
+    match value.char_indices().nth(40) {
+        Some((cut, _)) => format!("{:?}…", &value[..cut]),
+        None => format!("{value:?}"),
+    }
+}
+
+/// A query taken apart into the ways it can be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Query {
+    /// The parameters with a bare `+` in a value read as a space.
+    spaced: Fields,
+    /// The parameters with a bare `+` kept; `None` where there is none.
+    plain: Option<Fields>,
+}
+
+impl Query {
+    /// Takes a query string (without `?`) apart.
+    ///
+    /// # Errors
+    /// A pair without name or `=`, a broken escape, bytes that are no UTF-8, a name given twice.
+    pub fn parse(query: &str) -> Result<Self, Error> {
+        let mut plain = Fields::new();
+        let mut spaced = Fields::new();
+        let mut names = HashSet::new();
+        for pair in query.split('&').filter(|_| !query.is_empty()) {
+            let (raw_name, raw_value) = match pair.split_once('=') {
+                Some(("", _)) => return Err(Error::NotAPair(pair.to_owned())),
+                Some(parts) => parts,
+                None if pair.is_empty() => return Err(Error::EmptyPair),
+                None => return Err(Error::NotAPair(pair.to_owned())),
+            };
+            let name = decode(raw_name, raw_name)?;
+            if !names.insert(name.clone()) {
+                return Err(Error::Repeated(name));
+            }
+            let kept = decode(raw_value, &name)?;
+            // A signature is Base64: there a bare + can only be itself.
+            let read = match name != SIGNATURE && raw_value.contains('+') {
+                true => decode(&raw_value.replace('+', "%20"), &name)?,
+                false => kept.clone(),
+            };
+            spaced.push((name.clone(), read));
+            plain.push((name, kept));
+        }
+        let plain = (plain != spaced).then_some(plain);
+        Ok(Self { spaced, plain })
+    }
+
+    /// The ways to read the parameters, the likelier first.
+    pub fn readings(&self) -> impl Iterator<Item = &Fields> {
+        std::iter::once(&self.spaced).chain(&self.plain)
+    }
+
+    /// The value of the public key parameter, if there is one.
+    pub fn api_key(&self) -> Option<&str> {
+        field(&self.spaced, API_KEY)
+    }
+
+    /// The plain Base64 of the signature, if there is one.
+    pub fn signature(&self) -> Option<&str> {
+        field(&self.spaced, SIGNATURE)
+    }
+}
+
+/// Decodes the escapes of a text that stands in a parameter called `name`.
+fn decode(text: &str, name: &str) -> Result<String, Error> {
+    let mut rest = text;
+    while let Some((_, escape)) = rest.split_once('%') {
+        let digits = escape.as_bytes().get(..2);
+        if !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) {
+            return Err(Error::BrokenEscape(name.to_owned()));
+        }
+        rest = &escape[2..];
+    }
+    match percent_decode_str(text).decode_utf8() {
+        Ok(decoded) => Ok(decoded.into_owned()),
+        Err(_) => Err(Error::NotUtf8(name.to_owned())),
+    }
+}
+
+/// Decodes an id that stands as one segment in a path.
+///
+/// # Errors
+/// A broken escape or bytes that are no UTF-8.
+pub fn decode_segment(segment: &str, name: &str) -> Result<String, Error> {
+    decode(segment, name)
+}
+
+/// The value of a parameter.
+pub fn field<'a>(fields: &'a Fields, name: &str) -> Option<&'a str> {
+    fields.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+}
+
+/// What a usage or bill request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListingRequest {
+    /// The window, both ends inside.
+    pub period: Period,
+    /// The page, from 1.
+    pub page: Page,
+}
+
+/// Which entries of a listing are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// From 1 to [`MAX_PAGE_NUM`].
+    pub page_num: u32,
+    /// Entries per page, from 1 to [`MAX_LIMIT`].
+    pub limit: usize,
+}
+
+impl Page {
+    /// The places, from 0, of its entries in a listing of `len` entries; empty past the end.
+    pub fn places(self, len: usize) -> Range<usize> {
+        let before = usize::try_from(self.page_num - 1).unwrap_or(usize::MAX);
+        let start = before.saturating_mul(self.limit).min(len);
+        start..start.saturating_add(self.limit).min(len)
+    }
+}
+
+impl ListingRequest {
+    /// Reads the parameters of a usage or bill request.
+    ///
+    /// # Errors
+    /// The first parameter, in the order `fromTs`, `toTs`, `pageNum`, `limit`, that is missing or not as wanted.
+    pub fn from_fields(fields: &Fields) -> Result<Self, Error> {
+        let from_ts = timestamp(fields, "fromTs")?;
+        let to_ts = timestamp(fields, "toTs")?;
+        let page_num = page_num(fields)?;
+        let limit = limit(fields)?;
+        let period = Period::new(from_ts, to_ts).ok_or(Error::EmptyWindow { from_ts, to_ts })?;
+        Ok(Self { period, page: Page { page_num, limit } })
+    }
+}
+
+fn digits_only(value: &str) -> bool {
+    !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit())
+}
+
+fn timestamp(fields: &Fields, name: &'static str) -> Result<i64, Error> {
+    let wanted = "a Unix time in seconds with 10 digits is wanted";
+    let value = field(fields, name).ok_or(Error::Missing { name, wanted })?;
+    let bad = || Error::Bad { name, value: value.to_owned(), wanted };
+    match value.len() == 10 && digits_only(value) {
+        true => value.parse().map_err(|_| bad()),
+        false => Err(bad()),
+    }
+}
+
+fn page_num(fields: &Fields) -> Result<u32, Error> {
+    let (name, wanted) = ("pageNum", "a page number from 1 to 2147483647 is wanted");
+    let value = field(fields, name).ok_or(Error::Missing { name, wanted })?;
+    let number = Some(value).filter(|v| digits_only(v)).and_then(|v| v.parse().ok());
+    match number {
+        Some(number) if (1..=MAX_PAGE_NUM).contains(&number) => Ok(number),
+        _ => Err(Error::Bad { name, value: value.to_owned(), wanted }),
+    }
+}
+
+fn limit(fields: &Fields) -> Result<usize, Error> {
+    let Some(value) = field(fields, "limit") else {
+        return Ok(DEFAULT_LIMIT);
+    };
+    let significant = value.trim_start_matches('0');
+    if !digits_only(value) || significant.is_empty() {
+        let wanted = "a number of entries per page from 1 is wanted (above 1000 is served as 1000)";
+        return Err(Error::Bad { name: "limit", value: value.to_owned(), wanted });
+    }
+    // A number too long for the type is above the bound as well.
+    Ok(significant.parse().map_or(MAX_LIMIT, |number: usize| number.min(MAX_LIMIT)))
+}
+
+/// Reads the fields of a JSON body as they are signed: a string as its content, a number, `true`, `false`
+/// and `null` as written.
+///
+/// # Errors
+/// Broken JSON, anything but one object, a value that is not plain, a name given twice.
+pub fn body_fields(body: &[u8]) -> Result<Fields, Error> {
+    struct PlainObject(Fields);
+
+    impl<'de> de::Deserialize<'de> for PlainObject {
+        fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            deserializer.deserialize_map(PlainObjectVisitor)
+        }
+    }
+
+    struct PlainObjectVisitor;
+
+    impl<'de> Visitor<'de> for PlainObjectVisitor {
+        type Value = PlainObject;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<PlainObject, M::Error> {
+            let mut fields = Fields::new();
+            // The raw text, since a number read as one would lose digits, and with them the signature.
+            while let Some((name, value)) = map.next_entry::<String, Box<RawValue>>()? {
+                if fields.iter().any(|(n, _)| *n == name) {
+                    return Err(de::Error::custom(Error::Repeated(name)));
+                }
+                let raw = value.get();
+                let value = match raw.as_bytes().first() {
+                    Some(b'"') => serde_json::from_str(raw).map_err(de::Error::custom)?,
+                    Some(b'{' | b'[') => {
+                        let name = quoted(&name);
+                        return Err(de::Error::custom(format_args!("the field {name} holds more than a plain value")));
+                    }
+                    _ => raw.to_owned(),
+                };
+                fields.push((name, value));
+            }
+            Ok(PlainObject(fields))
+        }
+    }
+
+    match serde_json::from_slice(body) {
+        Ok(PlainObject(fields)) => Ok(fields),
+        Err(error) => Err(Error::Body(error.to_string())),
+    }
+}
+
+/// A URL taken apart as a signature needs it, nothing normalised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Url<'a> {
+    /// Scheme and authority, e.g. `http://127.0.0.1:8080`; empty where the URL is only path and query.
+    pub origin: &'a str,
+    /// What stands between host and `?`.
+    pub path: &'a str,
+    /// What stands behind `?`; empty where there is none.
+    pub query: &'a str,
+}
+
+impl<'a> Url<'a> {
+    /// Takes a URL apart; `None` where it has no path.
+    pub fn split(url: &'a str) -> Option<Self> {
+        let url = url.split_once('#').map_or(url, |(before, _)| before);
+        let origin_len = match url.find("://") {
+            Some(scheme) => scheme + 3 + url[scheme + 3..].find(['/', '?'])?,
+            None => 0,
+        };
+        let (origin, target) = url.split_at(origin_len);
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        path.starts_with('/').then_some(Self { origin, path, query })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn fields(pairs: &[(&str, &str)]) -> Fields {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn a_query_is_decoded_and_a_bare_plus_is_read_both_ways() {
+        let query = Query::parse("a=x+y&b=%2B&signature=a+b%3D").expect("a query");
+        let readings: Vec<&Fields> = query.readings().collect();
+        assert_eq!(readings[0], &fields(&[("a", "x y"), ("b", "+"), ("signature", "a+b=")]));
+        assert_eq!(readings[1], &fields(&[("a", "x+y"), ("b", "+"), ("signature", "a+b=")]));
+        assert_eq!(Query::parse("a=%2B&signature=a+b").expect("a query").readings().count(), 1);
+    }
+
+    #[test]
+    fn a_broken_query_is_refused_with_the_parameters_name() {
+        for (query, error) in [
+            ("a=1&&b=2", Error::EmptyPair),
+            ("a=1&", Error::EmptyPair),
+            ("a", Error::NotAPair("a".into())),
+            ("=1", Error::NotAPair("=1".into())),
+            ("a=%4", Error::BrokenEscape("a".into())),
+            ("a=%zz", Error::BrokenEscape("a".into())),
+            ("a=%4é", Error::BrokenEscape("a".into())),
+            ("a=%", Error::BrokenEscape("a".into())),
+            ("a=%FF", Error::NotUtf8("a".into())),
+            ("a=1&%61=2", Error::Repeated("a".into())),
+        ] {
+            assert_eq!(Query::parse(query), Err(error), "{query}");
+        }
+        assert_eq!(Query::parse("").expect("empty").readings().next(), Some(&Fields::new()));
+    }
+
+    #[test]
+    fn a_bodys_values_are_taken_as_written() {
+        let body =
+            br#"{"projectId":430892,"n":12345678901234567890.1234567890,"e":1E2,"s":"a\u00e9\"","t":true,"z":null}"#;
+        assert_eq!(
+            body_fields(body),
+            Ok(fields(&[
+                ("projectId", "430892"),
+                ("n", "12345678901234567890.1234567890"),
+                ("e", "1E2"),
+                ("s", "aé\""),
+                ("t", "true"),
+                ("z", "null"),
+            ]))
+        );
+    }
+
+    #[test]
+    fn a_body_that_is_not_one_plain_object_is_refused() {
+        for body in
+            ["", "[]", "1", "{", r#"{"a":{}}"#, r#"{"a":[1]}"#, r#"{"a":1,"a":1}"#, r#"{"a":1}x"#, "{\"a\":\"\u{1}\"}"]
+        {
+            assert!(matches!(body_fields(body.as_bytes()), Err(Error::Body(_))), "{body}");
+        }
+    }
+
+    #[test]
+    fn parameters_that_are_not_as_wanted_are_named() {
+        let good = [("fromTs", "1619913600"), ("toTs", "1619917200"), ("pageNum", "1")];
+        for (name, value) in [
+            ("fromTs", ""),
+            ("fromTs", "161991360"),
+            ("fromTs", "16199136000"),
+            ("toTs", "-619917200"),
+            ("toTs", "16199x7200"),
+            ("toTs", "１６１９９１"),
+            ("pageNum", "0"),
+            ("pageNum", "2147483648"),
+            ("pageNum", "1.0"),
+            ("limit", "0"),
+            ("limit", "000"),
+            ("limit", "-1"),
+            ("limit", ""),
+        ] {
+            let mut given = fields(&good);
+            given.retain(|(n, _)| n != name);
+            if name != "limit" {
+                assert!(
+                    matches!(ListingRequest::from_fields(&given), Err(Error::Missing { name: n, .. }) if n == name)
+                );
+            }
+            given.push((name.to_owned(), value.to_owned()));
+            let sentence = ListingRequest::from_fields(&given).expect_err(value).to_string();
+            assert!(sentence.contains(name) && sentence.contains("wanted"), "{sentence}");
+        }
+        let backwards = fields(&[("fromTs", "1619917200"), ("toTs", "1619913600"), ("pageNum", "1")]);
+        assert!(matches!(ListingRequest::from_fields(&backwards), Err(Error::EmptyWindow { .. })));
+    }
+
+    #[test]
+    fn a_limit_above_the_bound_is_served_as_the_bound() {
+        for (given, served) in [("1", 1), ("007", 7), ("1000", 1000), ("1001", 1000), ("99999999999999999999999", 1000)]
+        {
+            assert_eq!(limit(&fields(&[("limit", given)])), Ok(served), "{given}");
+        }
+        assert_eq!(limit(&Fields::new()), Ok(DEFAULT_LIMIT));
+    }
+
+    #[test]
+    fn a_url_is_taken_apart_untouched() {
+        let split = |url| Url::split(url).map(|u| (u.origin, u.path, u.query));
+        assert_eq!(split("https://h:1//a/../b?c=%20#d"), Some(("https://h:1", "//a/../b", "c=%20")));
+        assert_eq!(split("/usage"), Some(("", "/usage", "")));
+        assert_eq!(split("https://h"), None);
+        assert_eq!(split("https://h?a=/"), None);
+        assert_eq!(split("usage"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn pages_join_to_the_whole_listing(len in 0_usize..5000, limit in 1_usize..=MAX_LIMIT) {
+            let mut next = 0;
+            for page_num in 1.. {
+                let places = Page { page_num, limit }.places(len);
+                prop_assert_eq!(places.start, next.min(len));
+                next = places.end;
+                prop_assert!(places.len() == limit || places.end == len);
+                if places.is_empty() { break }
+            }
+            prop_assert_eq!(next, len);
+            let last = Page { page_num: MAX_PAGE_NUM, limit };
+            prop_assert!(last.places(len).is_empty());
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The decisions, as pure functions: values in, values out.
+//!
+//! Nothing here knows SQL, HTTP, JSON, files, the environment or the clock; nothing here is a float, and
+//! nothing is rounded.
+
+pub mod amount;
+pub mod bill;
+pub mod id;
+pub mod key;
+pub mod license;
+pub mod period;
+pub mod plan;
+pub mod price;
+pub mod record;
+pub mod setting;

@@ -1,0 +1,93 @@
+//! A usage record, and when a second one under its id is the same.
+
+use crate::billing::amount::Amount;
+use crate::billing::id::{CustomerId, ProjectId, RecordId, Words};
+
+/// How far ahead of the clock a record may be dated, in seconds: clocks differ, but usage that has not
+/// happened is a mistake.
+pub const MAX_AHEAD_S: i64 = 300;
+
+/// A usage record as somebody wants it written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewRecord {
+    /// Its idempotency key.
+    pub id: RecordId,
+    /// Whose usage it is.
+    pub project_id: ProjectId,
+    /// Usage, in the plan's unit; above zero.
+    pub amount: Amount,
+    /// When it was used, in Unix seconds; `None`: now, whenever that is.
+    pub at_s: Option<i64>,
+    /// The customer whose project it is, if told.
+    pub customer_id: Option<CustomerId>,
+    /// The operator's words.
+    pub note: Option<Words>,
+}
+
+/// A usage record as it stands in the ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Its idempotency key.
+    pub id: RecordId,
+    /// Whose usage it is.
+    pub project_id: ProjectId,
+    /// Usage, in the plan's unit; above zero.
+    pub amount: Amount,
+    /// When it was used, in Unix seconds.
+    pub at_s: i64,
+    /// The project's customer, if anybody has said.
+    pub customer_id: Option<CustomerId>,
+    /// How it was taken back, if it was.
+    pub void: Option<Void>,
+}
+
+/// How a record was taken back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Void {
+    /// When, in Unix seconds.
+    pub at_s: i64,
+    /// The operator's words.
+    pub reason: Words,
+}
+
+impl Record {
+    /// Tells whether writing `new` again would say nothing else: project and amount (by value) agree, and
+    /// so do time and customer where they are told.
+    pub fn agrees_with(&self, new: &NewRecord) -> bool {
+        self.id == new.id
+            && self.project_id == new.project_id
+            && self.amount == new.amount
+            && new.at_s.is_none_or(|at_s| at_s == self.at_s)
+            && (new.customer_id.is_none() || new.customer_id == self.customer_id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repeat_agrees_by_value_and_by_what_it_tells() {
+        let stands = Record {
+            id: "r".parse().expect("an id"),
+            project_id: "p".parse().expect("an id"),
+            amount: "1.5".parse().expect("an amount"),
+            at_s: 7,
+            customer_id: None,
+            void: None,
+        };
+        let again = NewRecord {
+            id: stands.id.clone(),
+            project_id: stands.project_id.clone(),
+            amount: "1.50".parse().expect("an amount"),
+            at_s: None,
+            customer_id: None,
+            note: None,
+        };
+        assert!(stands.agrees_with(&again));
+        assert!(stands.agrees_with(&NewRecord { at_s: Some(7), ..again.clone() }));
+        assert!(!stands.agrees_with(&NewRecord { at_s: Some(8), ..again.clone() }));
+        assert!(!stands.agrees_with(&NewRecord { customer_id: "c".parse().ok(), ..again.clone() }));
+        assert!(!stands.agrees_with(&NewRecord { amount: "1.51".parse().expect("an amount"), ..again }));
+    }
+}

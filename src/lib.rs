@@ -1,0 +1,5 @@
+#![doc = include_str!("../ARCHITECTURE.md")]
+
+pub mod agora;
+pub mod billing;
+pub mod store;

@@ -1,0 +1,83 @@
+//! Files that come to stand whole or not at all: a copy of the books, and new books.
+
+use crate::store::{Error, Result, Store, schema};
+use rusqlite::{Connection, OpenFlags, named_params};
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// Makes a file out of what `make` puts into an empty draft beside it. The file is on disk, readable by its
+/// owner alone, when this returns; when `make` fails, nothing is left. A file that is there already is
+/// never touched, not even one that appears meanwhile.
+pub(super) fn into_place<E: From<Error>>(path: &Path, make: impl FnOnce(&Path) -> Result<(), E>) -> Result<(), E> {
+    let file_error = |source| match path.symlink_metadata() {
+        Ok(_) => Error::Exists(path.to_owned()),
+        Err(_) => Error::File { path: path.to_owned(), source },
+    };
+    let draft = draft_beside(path);
+    // The draft is ours alone: its name holds this process and the moment.
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).map_err(file_error)?;
+    let made = make(&draft).and_then(|()| {
+        File::open(&draft).and_then(|file| file.sync_all()).map_err(file_error)?;
+        // A link, unlike a rename, never replaces what is there.
+        fs::hard_link(&draft, path).map_err(file_error)?;
+        sync_directory(path).map_err(file_error)?;
+        Ok(())
+    });
+    for leftover in [draft.clone(), with_suffix(&draft, "-wal"), with_suffix(&draft, "-shm")] {
+        match fs::remove_file(&leftover) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                log::warn!("cannot remove {}: {error}", leftover.display());
+            }
+            Ok(()) | Err(_) => {}
+        }
+    }
+    made
+}
+
+fn draft_beside(path: &Path) -> PathBuf {
+    let moment = uuid::Uuid::now_v7().simple();
+    with_suffix(path, &format!(".{moment}.draft"))
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+fn sync_directory(path: &Path) -> io::Result<()> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    File::open(directory)?.sync_all()
+}
+
+/// Writes a consistent copy of the books to a new file, while others read and write them. The copy is
+/// compact, checked, and ready to be opened as books.
+///
+/// # Errors
+/// [`Error::Exists`] when there is a file; when it cannot be written; when the copy is not sound.
+pub fn write(store: &mut Store, path: &Path) -> Result<()> {
+    if path.symlink_metadata().is_ok() {
+        return Err(Error::Exists(path.to_owned()));
+    }
+    into_place(path, |draft| {
+        let name = draft.to_str().ok_or_else(|| Error::File {
+            path: path.to_owned(),
+            source: io::Error::new(io::ErrorKind::InvalidFilename, "the name is not UTF-8"),
+        })?;
+        store.connection.execute("vacuum into :draft", named_params! { ":draft": name })?;
+        // A copy is born outside WAL mode; the books are opened in no other.
+        let copy = Connection::open_with_flags(draft, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        copy.execute_batch("pragma journal_mode = wal;")?;
+        schema::verify(&copy, path)?;
+        let verdict: String = copy.query_row("pragma quick_check(1)", [], |row| row.get(0))?;
+        match verdict.as_str() {
+            "ok" => Ok(()),
+            problem => Err(Error::Unsafe(format!("the copy is not sound: {problem}"))),
+        }
+    })
+}

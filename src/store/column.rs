@@ -1,0 +1,84 @@
+//! The exact types of the columns: decimals and ids as text, checked again on the way out.
+
+use crate::billing::amount::Amount;
+use crate::billing::id::{ApiKey, CustomerId, Label, LicenseId, PlanId, ProjectId, RecordId, Words};
+use crate::billing::key::{ApiSecret, Purpose};
+use crate::billing::period::Grain;
+use rusqlite::Connection;
+use rusqlite::functions::FunctionFlags;
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+
+macro_rules! text_column {
+    ($($name:ident),*) => {$(
+        impl FromSql for $name {
+            fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+                value.as_str()?.parse().map_err(FromSqlError::other)
+            }
+        }
+
+        impl ToSql for $name {
+            fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+                Ok(self.as_str().into())
+            }
+        }
+    )*};
+}
+
+text_column!(ApiKey, CustomerId, Label, LicenseId, PlanId, ProjectId, RecordId, Words);
+
+impl FromSql for ApiSecret {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        value.as_str()?.parse().map_err(FromSqlError::other)
+    }
+}
+
+impl ToSql for ApiSecret {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.reveal().into())
+    }
+}
+
+impl FromSql for Purpose {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        value.as_str()?.parse().map_err(|reason: String| FromSqlError::other(std::io::Error::other(reason)))
+    }
+}
+
+impl ToSql for Purpose {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.as_str().into())
+    }
+}
+
+impl FromSql for Amount {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        Amount::from_canonical(value.as_str()?).map_err(FromSqlError::other)
+    }
+}
+
+impl ToSql for Amount {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.to_string().into())
+    }
+}
+
+impl ToSql for Grain {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(match self {
+            Self::Hour => "hour",
+            Self::Day => "day",
+            Self::Month => "month",
+        }
+        .into())
+    }
+}
+
+/// Gives a connection `decimal_add(a, b)`, the exact sum of two amounts: SQLite's own `+` would round.
+pub(super) fn register_functions(connection: &Connection) -> rusqlite::Result<()> {
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_DIRECTONLY;
+    connection.create_scalar_function("decimal_add", 2, flags, |context| {
+        let mut sum: Amount = context.get(0)?;
+        sum += &context.get::<Amount>(1)?;
+        Ok(sum)
+    })
+}

@@ -1,0 +1,100 @@
+//! Key pairs.
+
+use crate::billing::id::ApiKey;
+use crate::billing::key::{ApiSecret, KeyPair, Purpose};
+use crate::store::{ReadTx, Result, WriteTx};
+use ring::rand::{SecureRandom, SystemRandom};
+use rusqlite::{Row, named_params};
+
+/// The length of the halves of a pair made here, as Agora's are.
+const LEN: usize = 32;
+
+/// Makes a key pair out of the system's randomness; it is not in the books yet.
+pub fn make(purpose: Purpose, now_s: i64) -> KeyPair {
+    KeyPair {
+        api_key: random_text().parse::<ApiKey>().expect("letters and digits are a key"),
+        api_secret: random_text().parse::<ApiSecret>().expect("letters and digits are a secret"),
+        purpose,
+        created_at_s: now_s,
+        revoked_at_s: None,
+    }
+}
+
+/// Letters and digits, each as likely as the others.
+fn random_text() -> String {
+    const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    // The largest multiple of the alphabet's length that a byte reaches; what is above would favour its start.
+    const EVEN: u8 = 248;
+    let random = SystemRandom::new();
+    let mut text = String::with_capacity(LEN);
+    while text.len() < LEN {
+        let mut bytes = [0; 64];
+        random.fill(&mut bytes).expect("the system has randomness to give");
+        let fair = bytes.iter().filter(|byte| **byte < EVEN).map(|byte| char::from(ALPHABET[usize::from(byte % 62)]));
+        text.extend(fair.take(LEN - text.len()));
+    }
+    text
+}
+
+/// Puts a key pair into the books; tells whether its public half was new. One that is there stays as it is.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn add(tx: &WriteTx<'_>, pair: &KeyPair) -> Result<bool> {
+    const INSERT: &str = "
+        insert into api_key (api_key, api_secret, purpose, created_at_s)
+        values (:api_key, :api_secret, :purpose, :created_at_s)
+        on conflict (api_key) do nothing";
+    let inserted = tx.sql().prepare_cached(INSERT)?.execute(named_params! {
+        ":api_key": pair.api_key,
+        ":api_secret": pair.api_secret,
+        ":purpose": pair.purpose,
+        ":created_at_s": pair.created_at_s,
+    })?;
+    Ok(inserted == 1)
+}
+
+/// All key pairs, revoked ones too, the oldest first.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn list(tx: &ReadTx<'_>) -> Result<Vec<KeyPair>> {
+    const SELECT: &str = "
+        select api_key, api_secret, purpose, created_at_s, revoked_at_s
+        from api_key
+        order by created_at_s, api_key";
+    let pair = |row: &Row<'_>| {
+        Ok(KeyPair {
+            api_key: row.get(0)?,
+            api_secret: row.get(1)?,
+            purpose: row.get(2)?,
+            created_at_s: row.get(3)?,
+            revoked_at_s: row.get(4)?,
+        })
+    };
+    let mut select = tx.sql().prepare_cached(SELECT)?;
+    Ok(select.query_map([], pair)?.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The key pairs whose signatures are accepted, the oldest first.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn accepted(tx: &ReadTx<'_>) -> Result<Vec<KeyPair>> {
+    let mut pairs = list(tx)?;
+    pairs.retain(|pair| pair.revoked_at_s.is_none());
+    Ok(pairs)
+}
+
+/// Takes a key pair out of use; one that was revoked before stays as it is.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn revoke(tx: &WriteTx<'_>, api_key: &ApiKey, now_s: i64) -> Result<()> {
+    const UPDATE: &str = "
+        update api_key
+        set revoked_at_s = coalesce(revoked_at_s, :now_s)
+        where api_key = :api_key";
+    tx.sql().prepare_cached(UPDATE)?.execute(named_params! { ":api_key": api_key, ":now_s": now_s })?;
+    Ok(())
+}

@@ -1,0 +1,334 @@
+//! The books: the only SQL.
+//!
+//! One transaction, one truth: what belongs together commits together. The ledger only grows, and every
+//! sum kept beside it can be recomputed from it. A commit that returns is on disk.
+
+pub mod backup;
+pub mod check;
+mod column;
+pub mod customer;
+pub mod key;
+pub mod license;
+pub mod plan;
+pub mod project;
+mod rollup;
+mod schema;
+pub mod setting;
+pub mod usage;
+
+use r2d2_sqlite::SqliteConnectionManager;
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
+use std::cell::Cell;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long a writer at the shell waits for the lock before it gives up.
+pub const WRITER_WAITS: Duration = Duration::from_secs(30);
+/// How long a reader waits where SQLite locks readers out, which it does only for moments.
+const READER_WAITS: Duration = Duration::from_millis(100);
+/// The oldest SQLite without the WAL-reset bug, by which several processes that write and checkpoint one
+/// file could lose commits. Source: SQLite's release notes for 3.51.3.
+const OLDEST_SQLITE: i32 = 3_051_003;
+
+/// What can go wrong with the books.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no file.
+    #[error("there is no database at {}", .0.display())]
+    Missing(PathBuf),
+    /// There is a file where a new one should be made.
+    #[error("{} exists already and is never overwritten", .0.display())]
+    Exists(PathBuf),
+    /// The file is not one of ours.
+    #[error("{} is not an agora-vendor database", .0.display())]
+    NotOurs(PathBuf),
+    /// The file is of a later version.
+    #[error("{} has schema version {found}, and this executable knows versions up to {known}: use a newer agora-vendor", .path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+    /// The file cannot be opened for lack of rights, or is read-only.
+    #[error("{} cannot be opened: {reason}; run as the user who owns it (under systemd: `sudo -u agora-vendor agora-vendor …`)", .path.display())]
+    NoAccess {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
+    /// Another process holds the write lock for too long.
+    #[error("the database is busy: another process has been writing for too long; try again")]
+    Busy,
+    /// The time allowed for a read is over.
+    #[error("the read took longer than it may")]
+    Deadline,
+    /// No room on the disk.
+    #[error("the disk is full: nothing was written; make room and try again")]
+    Full,
+    /// SQLite does not hold what the books rely on.
+    #[error("the database cannot be used safely: {0}")]
+    Unsafe(String),
+    /// A file beside the database.
+    #[error("{}: {source}", .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The pool of readers.
+    #[error("no connection to the database: {0}")]
+    Pool(#[from] r2d2::Error),
+    /// Anything else from SQLite.
+    #[error("the database failed: {0}")]
+    Sqlite(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy,
+            Some(ErrorCode::OperationInterrupted) => Self::Deadline,
+            Some(ErrorCode::DiskFull) => Self::Full,
+            _ => Self::Sqlite(error),
+        }
+    }
+}
+
+/// A result of the store.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A transaction that reads one state of the books.
+pub struct ReadTx<'c>(Transaction<'c>);
+
+/// A transaction that reads and writes; nothing of it stands until it has committed.
+pub struct WriteTx<'c>(ReadTx<'c>);
+
+impl<'c> Deref for WriteTx<'c> {
+    type Target = ReadTx<'c>;
+
+    fn deref(&self) -> &ReadTx<'c> {
+        &self.0
+    }
+}
+
+impl ReadTx<'_> {
+    fn sql(&self) -> &Connection {
+        &self.0
+    }
+}
+
+/// The books as one process at the shell has them open: one connection that reads and writes.
+pub struct Store {
+    connection: Connection,
+}
+
+impl Store {
+    /// Opens the books.
+    ///
+    /// # Errors
+    /// When there is no file, or it is not ours, of a later version, or cannot be used safely.
+    pub fn open(path: &Path) -> Result<Self> {
+        check_sqlite()?;
+        let connection = open_file(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        prepare_writer(&connection).and_then(|()| schema::verify(&connection, path)).map_err(|e| explain(e, path))?;
+        Ok(Self { connection })
+    }
+
+    /// Creates new books and lets `fill` put the first things in; either all of it comes to stand at
+    /// `path` or nothing. The file is readable by its owner alone.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] when there is a file; whatever `fill` fails with.
+    pub fn create<E: From<Error>>(path: &Path, fill: impl FnOnce(&WriteTx<'_>) -> Result<(), E>) -> Result<(), E> {
+        check_sqlite()?;
+        if path.symlink_metadata().is_ok() {
+            return Err(Error::Exists(path.to_owned()).into());
+        }
+        // Made under another name and linked into place when whole, so that neither a crash nor another
+        // process that creates at the same time leaves half a database or loses one.
+        backup::into_place(path, |draft| {
+            let connection =
+                Connection::open_with_flags(draft, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(Error::from)?;
+            connection.execute_batch("pragma journal_mode = wal").map_err(Error::from)?;
+            prepare_writer(&connection)?;
+            let mut store = Self { connection };
+            store.write(|tx| {
+                schema::create(tx)?;
+                fill(tx)
+            })
+        })
+    }
+
+    /// Reads one state of the books.
+    ///
+    /// # Errors
+    /// Whatever `f` fails with.
+    pub fn read<T, E: From<Error>>(&mut self, f: impl FnOnce(&ReadTx<'_>) -> Result<T, E>) -> Result<T, E> {
+        read(&mut self.connection, f)
+    }
+
+    /// Reads and writes in one transaction; when this returns, what `f` wrote is on disk. When `f` fails,
+    /// nothing was written.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when the lock was not to be had within [`WRITER_WAITS`]; whatever `f` fails with.
+    pub fn write<T, E: From<Error>>(&mut self, f: impl FnOnce(&WriteTx<'_>) -> Result<T, E>) -> Result<T, E> {
+        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(Error::from)?;
+        let tx = WriteTx(ReadTx(tx));
+        let done = f(&tx)?;
+        tx.0.0.commit().map_err(Error::from)?;
+        Ok(done)
+    }
+}
+
+/// A state of the books: equal versions of the same [`Readers`] mean that nothing was committed in between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Version(i64);
+
+/// The books as the server has them open: several connections that only read.
+pub struct Readers {
+    pool: r2d2::Pool<SqliteConnectionManager>,
+    /// Watches for commits of any process; SQLite tells changes apart per connection.
+    watch: Mutex<Connection>,
+}
+
+impl Readers {
+    /// Opens `count` connections that only read.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open(path: &Path, count: u32) -> Result<Self> {
+        check_sqlite()?;
+        // Read-write for SQLite, since a reader of a WAL file keeps its index up to date; `query_only`
+        // keeps everything else from being written.
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let watch = open_file(path, flags)?;
+        prepare_reader(&watch).map_err(Error::from).and_then(|()| schema::verify(&watch, path))?;
+        let manager =
+            SqliteConnectionManager::file(path).with_flags(flags).with_init(|connection| prepare_reader(connection));
+        let pool = r2d2::Pool::builder()
+            .max_size(count)
+            .test_on_check_out(false)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .build(manager)?;
+        Ok(Self { pool, watch: Mutex::new(watch) })
+    }
+
+    /// The state of the books now.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn version(&self) -> Result<Version> {
+        let watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        let version = watch.prepare_cached("pragma data_version")?.query_row([], |row| row.get(0))?;
+        Ok(Version(version))
+    }
+
+    /// Reads one state of the books, and gives up at `deadline`.
+    ///
+    /// # Errors
+    /// [`Error::Deadline`] when it came; whatever `f` fails with.
+    pub fn read<T, E: From<Error>>(
+        &self,
+        deadline: Instant,
+        f: impl FnOnce(&ReadTx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(Error::Deadline.into());
+        }
+        let mut connection = self.pool.get_timeout(left).map_err(|_| Error::Deadline)?;
+        // Every so many steps of SQLite's machine, well under a millisecond.
+        const STEPS: std::ffi::c_int = 4_000;
+        connection.progress_handler(STEPS, Some(move || Instant::now() >= deadline)).map_err(Error::from)?;
+        let done = read(&mut connection, f);
+        connection.progress_handler(0, None::<fn() -> bool>).map_err(Error::from)?;
+        done
+    }
+}
+
+fn read<T, E: From<Error>>(connection: &mut Connection, f: impl FnOnce(&ReadTx<'_>) -> Result<T, E>) -> Result<T, E> {
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Deferred).map_err(Error::from)?;
+    f(&ReadTx(tx))
+}
+
+fn check_sqlite() -> Result<()> {
+    match rusqlite::version_number() >= OLDEST_SQLITE {
+        true => Ok(()),
+        false => {
+            Err(Error::Unsafe(format!("SQLite {} is older than 3.51.3 and can lose commits", rusqlite::version())))
+        }
+    }
+}
+
+fn open_file(path: &Path, flags: OpenFlags) -> Result<Connection> {
+    // Asked of the directory, never by opening the file: closing it again would drop SQLite's locks.
+    match path.metadata() {
+        Ok(metadata) if metadata.is_file() => {}
+        Ok(_) => return Err(Error::NotOurs(path.to_owned())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(Error::Missing(path.to_owned())),
+        Err(error) => return Err(Error::NoAccess { path: path.to_owned(), reason: error.to_string() }),
+    }
+    Connection::open_with_flags(path, flags).map_err(|error| explain(error.into(), path))
+}
+
+/// Says of SQLite's words about a file what they mean for whoever named it.
+fn explain(error: Error, path: &Path) -> Error {
+    let Error::Sqlite(cause) = &error else {
+        return error;
+    };
+    match cause.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => Error::NotOurs(path.to_owned()),
+        Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::ReadOnly) => {
+            Error::NoAccess { path: path.to_owned(), reason: cause.to_string() }
+        }
+        _ => error,
+    }
+}
+
+/// Sets what every writing connection relies on, and reads it back.
+fn prepare_writer(connection: &Connection) -> Result<()> {
+    connection.busy_handler(Some(wait_for_the_lock))?;
+    connection.execute_batch("pragma synchronous = full; pragma foreign_keys = on;")?;
+    column::register_functions(connection)?;
+    let journal: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+    let synchronous: i64 = connection.pragma_query_value(None, "synchronous", |row| row.get(0))?;
+    let foreign_keys: i64 = connection.pragma_query_value(None, "foreign_keys", |row| row.get(0))?;
+    if (journal.as_str(), synchronous, foreign_keys) != ("wal", 2, 1) {
+        let found = format!("journal_mode {journal}, synchronous {synchronous}, foreign_keys {foreign_keys}");
+        return Err(Error::Unsafe(format!("{found}, where wal, 2 and 1 are needed")));
+    }
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(())
+}
+
+fn prepare_reader(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(READER_WAITS)?;
+    connection.execute_batch("pragma query_only = on;")?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(())
+}
+
+/// SQLite's lock is polled, not queued: ask again every few milliseconds, less often the longer it takes,
+/// so that hundreds of processes get their turn without burning the processor.
+fn wait_for_the_lock(asked_before: i32) -> bool {
+    thread_local! {
+        static SINCE: Cell<Instant> = Cell::new(Instant::now());
+    }
+    if asked_before == 0 {
+        SINCE.set(Instant::now());
+    }
+    // The clock's last digits keep waiting processes from asking in step.
+    let jitter_us = Instant::now().duration_since(SINCE.get()).subsec_nanos() % 1_000;
+    let pause_ms = u64::from(asked_before.unsigned_abs()).clamp(1, 15);
+    std::thread::sleep(Duration::from_millis(pause_ms) + Duration::from_micros(jitter_us.into()));
+    SINCE.get().elapsed() < WRITER_WAITS
+}

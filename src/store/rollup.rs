@@ -1,0 +1,81 @@
+//! The kept sums of the usage ledger, by hour, day and month.
+
+use crate::billing::amount::Amount;
+use crate::billing::id::ProjectId;
+use crate::billing::period::Grain;
+use crate::store::{ReadTx, Result, WriteTx};
+use rusqlite::named_params;
+use std::ops::Range;
+
+/// What a project used in some stretch of time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sum {
+    /// The sum of its records less the reversals.
+    pub amount: Amount,
+    /// The number of records less the reversals.
+    pub records: i64,
+}
+
+impl Sum {
+    /// Adds another sum to this one, or takes it off.
+    pub(super) fn join(&mut self, other: &Self, subtracted: bool) {
+        if subtracted {
+            self.amount -= &other.amount;
+            self.records -= other.records;
+        } else {
+            self.amount += &other.amount;
+            self.records += other.records;
+        }
+    }
+}
+
+/// Adds an entry of the ledger to the sums of the stretches it falls in.
+pub(super) fn add(tx: &WriteTx<'_>, project_id: &ProjectId, at_s: i64, entry: &Sum) -> Result<()> {
+    const ADD: &str = "
+        insert into usage_rollup (grain, start_s, project_id, amount, records)
+        values (:grain, :start_s, :project_id, :amount, :records)
+        on conflict (grain, start_s, project_id) do update
+        set amount = decimal_add(amount, excluded.amount),
+            records = records + excluded.records";
+    let mut add = tx.sql().prepare_cached(ADD)?;
+    for grain in Grain::ALL {
+        add.execute(named_params! {
+            ":grain": grain,
+            ":start_s": grain.floor(at_s),
+            ":project_id": project_id,
+            ":amount": entry.amount,
+            ":records": entry.records,
+        })?;
+    }
+    Ok(())
+}
+
+/// Calls `each` with the sums of every project in every stretch that starts within `starts`, ordered by
+/// start and project; of one project alone where told.
+pub(super) fn each(
+    tx: &ReadTx<'_>,
+    grain: Grain,
+    starts: &Range<i64>,
+    project_id: Option<&ProjectId>,
+    mut each: impl FnMut(i64, ProjectId, Sum),
+) -> Result<()> {
+    const SELECT: &str = "
+        select start_s, project_id, amount, records
+        from usage_rollup
+        where grain = :grain
+          and start_s >= :from
+          and start_s < :to
+          and (:project_id is null or project_id = :project_id)
+        order by start_s, project_id";
+    let mut select = tx.sql().prepare_cached(SELECT)?;
+    let mut rows = select.query(named_params! {
+        ":grain": grain,
+        ":from": starts.start,
+        ":to": starts.end,
+        ":project_id": project_id,
+    })?;
+    while let Some(row) = rows.next()? {
+        each(row.get(0)?, row.get(1)?, Sum { amount: row.get(2)?, records: row.get(3)? });
+    }
+    Ok(())
+}

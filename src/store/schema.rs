@@ -1,0 +1,31 @@
+//! The schema's version: what makes a file one of ours.
+
+use crate::store::{Error, Result, WriteTx};
+use rusqlite::Connection;
+use std::path::Path;
+
+/// `AgVn` in ASCII; in the file's header, so that `file` and SQLite's tools can tell it.
+const APPLICATION_ID: i64 = 0x4167_566e;
+/// The version that `schema.sql` describes.
+const VERSION: i64 = 1;
+
+/// Lays the schema out in an empty database.
+pub(super) fn create(tx: &WriteTx<'_>) -> Result<()> {
+    tx.sql().execute_batch(include_str!("../../schema.sql"))?;
+    tx.sql().pragma_update(None, "application_id", APPLICATION_ID)?;
+    tx.sql().pragma_update(None, "user_version", VERSION)?;
+    Ok(())
+}
+
+/// Refuses a file that is not ours or of a version that this executable does not know.
+pub(super) fn verify(connection: &Connection, path: &Path) -> Result<()> {
+    let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
+    if number("application_id")? != APPLICATION_ID {
+        return Err(Error::NotOurs(path.to_owned()));
+    }
+    match number("user_version")? {
+        VERSION => Ok(()),
+        found if found > VERSION => Err(Error::Newer { path: path.to_owned(), found, known: VERSION }),
+        _ => Err(Error::NotOurs(path.to_owned())),
+    }
+}

@@ -1,0 +1,244 @@
+//! The usage ledger: writing records and taking them back, and what a window adds up to.
+
+use crate::billing::amount::Amount;
+use crate::billing::bill::ProjectUsage;
+use crate::billing::id::{CustomerId, ProjectId, RecordId, Words};
+use crate::billing::period::{Grain, Period, Source};
+use crate::billing::record::{MAX_AHEAD_S, NewRecord, Record, Void};
+use crate::store::project::{self, Registered};
+use crate::store::{ReadTx, Result, WriteTx, rollup};
+use rusqlite::{OptionalExtension, named_params};
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+pub use crate::store::rollup::Sum;
+
+/// What came of writing a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    /// It is in the ledger now.
+    Written {
+        /// As it stands.
+        record: Record,
+        /// What was not known before and had to be registered for it.
+        registered: Registered,
+    },
+    /// It was there already, with the same content; nothing was changed.
+    Already(Record),
+}
+
+/// Why a record was not written; nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RecordRefusal {
+    /// Its amount is zero or below.
+    NotPositive,
+    /// It is dated too far ahead of the clock.
+    Ahead,
+    /// Its id stands with other content.
+    OtherContent(Record),
+    /// Its project belongs to another customer.
+    OtherCustomer(CustomerId),
+}
+
+/// Writes a usage record, with its sums, unless it is there already. `now_s` is the clock.
+///
+/// # Errors
+/// When SQLite fails; a [`RecordRefusal`] inside when the record may not be written.
+pub fn record(tx: &WriteTx<'_>, new: &NewRecord, now_s: i64) -> Result<Result<Recorded, RecordRefusal>> {
+    if !new.amount.is_positive() {
+        return Ok(Err(RecordRefusal::NotPositive));
+    }
+    if let Some(stands) = find(tx, &new.id)? {
+        return Ok(match stands.agrees_with(new) {
+            true => Ok(Recorded::Already(stands)),
+            false => Err(RecordRefusal::OtherContent(stands)),
+        });
+    }
+    let at_s = new.at_s.unwrap_or(now_s);
+    if at_s > now_s + MAX_AHEAD_S {
+        return Ok(Err(RecordRefusal::Ahead));
+    }
+    let registered = match project::register(tx, &new.project_id, new.customer_id.as_ref(), now_s)? {
+        Ok(registered) => registered,
+        Err(owner) => return Ok(Err(RecordRefusal::OtherCustomer(owner))),
+    };
+    const INSERT: &str = "
+        insert into usage_ledger (record_id, project_id, at_s, amount, recorded_at_s, note)
+        values (:record_id, :project_id, :at_s, :amount, :recorded_at_s, :note)";
+    tx.sql().prepare_cached(INSERT)?.execute(named_params! {
+        ":record_id": new.id,
+        ":project_id": new.project_id,
+        ":at_s": at_s,
+        ":amount": new.amount,
+        ":recorded_at_s": now_s,
+        ":note": new.note,
+    })?;
+    rollup::add(tx, &new.project_id, at_s, &Sum { amount: new.amount.clone(), records: 1 })?;
+    let record = Record {
+        id: new.id.clone(),
+        project_id: new.project_id.clone(),
+        amount: new.amount.clone(),
+        at_s,
+        customer_id: project::owner(tx, &new.project_id)?,
+        void: None,
+    };
+    Ok(Ok(Recorded::Written { record, registered }))
+}
+
+/// What came of taking a record back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Voided {
+    /// It counts no more.
+    Done(Record),
+    /// It had been taken back before; nothing was changed.
+    Already(Record),
+}
+
+/// Takes a record back by a reversing entry dated as the record is, so that every window that held it
+/// loses it; `None` where there is no such record.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn void(tx: &WriteTx<'_>, id: &RecordId, reason: &Words, now_s: i64) -> Result<Option<Voided>> {
+    let Some(record) = find(tx, id)? else {
+        return Ok(None);
+    };
+    if record.void.is_some() {
+        return Ok(Some(Voided::Already(record)));
+    }
+    let reversal = Sum { amount: -&record.amount, records: -1 };
+    const INSERT: &str = "
+        insert into usage_ledger (project_id, at_s, amount, recorded_at_s, reverses_seq, note)
+        select project_id, at_s, :amount, :recorded_at_s, seq, :reason
+        from usage_ledger
+        where record_id = :record_id";
+    tx.sql().prepare_cached(INSERT)?.execute(named_params! {
+        ":amount": reversal.amount,
+        ":recorded_at_s": now_s,
+        ":reason": reason,
+        ":record_id": id,
+    })?;
+    rollup::add(tx, &record.project_id, record.at_s, &reversal)?;
+    let void = Some(Void { at_s: now_s, reason: reason.clone() });
+    Ok(Some(Voided::Done(Record { void, ..record })))
+}
+
+/// Finds a record by its id.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn find(tx: &ReadTx<'_>, id: &RecordId) -> Result<Option<Record>> {
+    const SELECT: &str = "
+        select r.record_id, r.project_id, r.amount, r.at_s, p.customer_id, v.recorded_at_s, v.note
+        from usage_ledger r
+        join project p on p.project_id = r.project_id
+        left join usage_ledger v on v.reverses_seq = r.seq
+        where r.record_id = :record_id";
+    let record = |row: &rusqlite::Row<'_>| {
+        let voided_at_s: Option<i64> = row.get(5)?;
+        let void = match voided_at_s {
+            Some(at_s) => Some(Void { at_s, reason: row.get(6)? }),
+            None => None,
+        };
+        Ok(Record {
+            id: row.get(0)?,
+            project_id: row.get(1)?,
+            amount: row.get(2)?,
+            at_s: row.get(3)?,
+            customer_id: row.get(4)?,
+            void,
+        })
+    };
+    let mut select = tx.sql().prepare_cached(SELECT)?;
+    Ok(select.query_row(named_params! { ":record_id": id }, record).optional()?)
+}
+
+/// What each project used in a window, of those that used anything; of one project alone where told.
+/// Reads the window's cover: its cost grows with projects, never with the records behind the sums.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn by_project(tx: &ReadTx<'_>, period: Period, project_id: Option<&ProjectId>) -> Result<BTreeMap<ProjectId, Sum>> {
+    let mut sums: BTreeMap<ProjectId, Sum> = BTreeMap::new();
+    for piece in period.cover() {
+        let join = |_, project_id, sum: Sum| {
+            sums.entry(project_id).or_default().join(&sum, piece.subtracted);
+        };
+        match piece.source {
+            Source::Rollup(grain) => rollup::each(tx, grain, &piece.seconds, project_id, join)?,
+            Source::Ledger => each_entry(tx, &piece.seconds, project_id, join)?,
+        }
+    }
+    sums.retain(|_, sum| sum.records != 0);
+    Ok(sums)
+}
+
+/// What each project used in a window, of those that used anything, by the stretches of a grain; a stretch
+/// that the window holds in part is told by the second at which that part starts.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn by_stretch(
+    tx: &ReadTx<'_>,
+    period: Period,
+    grain: Grain,
+    project_id: Option<&ProjectId>,
+) -> Result<BTreeMap<(i64, ProjectId), Sum>> {
+    let mut sums = BTreeMap::new();
+    let (start, whole, end) = period.cut(grain);
+    for part in [start, end].into_iter().flatten() {
+        let part_sums = by_project(tx, part, project_id)?;
+        sums.extend(part_sums.into_iter().map(|(project, sum)| ((part.first_s(), project), sum)));
+    }
+    if let Some(whole) = whole {
+        let starts = whole.first_s()..whole.last_s() + 1;
+        rollup::each(tx, grain, &starts, project_id, |start_s, project, sum| {
+            if sum.records != 0 {
+                sums.insert((start_s, project), sum);
+            }
+        })?;
+    }
+    Ok(sums)
+}
+
+/// What each project used in a window, with the customer and the plan that price it.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn to_price(tx: &ReadTx<'_>, period: Period, project_id: Option<&ProjectId>) -> Result<Vec<ProjectUsage>> {
+    let owners = project::owners(tx)?;
+    let sums = by_project(tx, period, project_id)?;
+    let priced = sums.into_iter().map(|(project_id, sum)| {
+        let owner = owners.get(&project_id);
+        ProjectUsage {
+            customer_id: owner.map(|owner| owner.customer_id.clone()),
+            plan_id: owner.and_then(|owner| owner.plan_id.clone()),
+            amount: sum.amount,
+            project_id,
+        }
+    });
+    Ok(priced.collect())
+}
+
+/// Calls `each` with every entry of the ledger dated within `seconds`.
+pub(super) fn each_entry(
+    tx: &ReadTx<'_>,
+    seconds: &Range<i64>,
+    project_id: Option<&ProjectId>,
+    mut each: impl FnMut(i64, ProjectId, Sum),
+) -> Result<()> {
+    const SELECT: &str = "
+        select at_s, project_id, amount, iif(reverses_seq is null, 1, -1)
+        from usage_ledger
+        where at_s >= :from
+          and at_s < :to
+          and (:project_id is null or project_id = :project_id)";
+    let mut select = tx.sql().prepare_cached(SELECT)?;
+    let mut rows =
+        select.query(named_params! { ":from": seconds.start, ":to": seconds.end, ":project_id": project_id })?;
+    while let Some(row) = rows.next()? {
+        let amount: Amount = row.get(2)?;
+        each(row.get(0)?, row.get(1)?, Sum { amount, records: row.get(3)? });
+    }
+    Ok(())
+}
