@@ -102,6 +102,6 @@ create table license (
   expires_at_s  integer not null,                      -- seconds; the last second in which it is good
   granted       text,                                  -- decimal, units of usage it grants; null: unlimited
   revoked_at_s  integer,                               -- seconds; null unless revoked
-  revoke_reason text                                   -- the operator's words; null unless revoked
+  revoke_reason text                                   -- the operator's words, if any; null unless revoked
 ) strict, without rowid;
 create index license_by_customer on license (customer_id);

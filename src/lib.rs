@@ -2,4 +2,6 @@
 
 pub mod agora;
 pub mod billing;
+pub mod cli;
+pub mod http;
 pub mod store;

@@ -25,8 +25,8 @@ pub struct License {
 pub struct Revocation {
     /// When, in Unix seconds; it is not good from this second on.
     pub at_s: i64,
-    /// The operator's words.
-    pub reason: Words,
+    /// The operator's words, if any.
+    pub reason: Option<Words>,
 }
 
 /// What a license is at a moment.
@@ -114,7 +114,7 @@ mod tests {
             issued_at_s: 0,
             expires_at_s,
             granted: granted.map(|text| text.parse().expect("an amount")),
-            revoked: revoked_at_s.map(|at_s| Revocation { at_s, reason: "refund".parse().expect("words") }),
+            revoked: revoked_at_s.map(|at_s| Revocation { at_s, reason: None }),
         }
     }
 

@@ -17,6 +17,11 @@ pub struct Sum {
 }
 
 impl Sum {
+    /// Adds another sum to this one.
+    pub fn add(&mut self, other: &Self) {
+        self.join(other, false);
+    }
+
     /// Adds another sum to this one, or takes it off.
     pub(super) fn join(&mut self, other: &Self, subtracted: bool) {
         if subtracted {

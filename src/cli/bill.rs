@@ -1,0 +1,134 @@
+//! `bill`: what Agora will be told of a month, and how it came about.
+
+use crate::billing::amount::Amount;
+use crate::billing::bill::{self, Bill};
+use crate::billing::id::ProjectId;
+use crate::cli::failure::{Exit, Failure};
+use crate::cli::moment::Month;
+use crate::cli::project;
+use crate::cli::shell::{Columns, Shell, exact, or_dash};
+use crate::store::{plan, usage};
+use serde::Serialize;
+
+/// Show the bill that Agora will be told of a month
+///
+/// Projects that have usage and no price are left out of what Agora is told; they are listed apart, and
+/// the command ends with 1.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// The month, e.g. 2026-11
+    #[arg(long)]
+    month: Month,
+
+    /// Of this project alone
+    #[arg(long, value_name = "P")]
+    project: Option<ProjectId>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown<'a> {
+    month: String,
+    rows: Vec<Row<'a>>,
+    unpriced: Vec<Unpriced<'a>>,
+    #[serde(serialize_with = "exact")]
+    total: Amount,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Row<'a> {
+    project_id: &'a str,
+    #[serde(serialize_with = "exact")]
+    amount: &'a Amount,
+    description: &'a str,
+    lines: Vec<Line<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Line<'a> {
+    #[serde(serialize_with = "exact")]
+    quantity: &'a Amount,
+    #[serde(serialize_with = "exact")]
+    price: &'a Amount,
+    #[serde(serialize_with = "exact")]
+    amount: &'a Amount,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Unpriced<'a> {
+    project_id: &'a str,
+    customer_id: Option<&'a str>,
+    #[serde(serialize_with = "exact")]
+    amount: &'a Amount,
+    plan_id: &'a str,
+    reason: String,
+}
+
+impl<'a> Shown<'a> {
+    fn new(month: Month, bill: &'a Bill) -> Self {
+        let row = |entry: &'a bill::Entry| Row {
+            project_id: entry.project_id.as_str(),
+            amount: &entry.amount,
+            description: &entry.description,
+            lines: entry
+                .lines
+                .iter()
+                .map(|line| Line { quantity: &line.quantity, price: &line.price, amount: &line.amount })
+                .collect(),
+        };
+        let unpriced = |unpriced: &'a bill::Unpriced| Unpriced {
+            project_id: unpriced.usage.project_id.as_str(),
+            customer_id: unpriced.usage.customer_id.as_ref().map(|id| id.as_str()),
+            amount: &unpriced.usage.amount,
+            plan_id: unpriced.missing_plan.as_str(),
+            reason: format!("the plan {} is not set up", unpriced.missing_plan),
+        };
+        Self {
+            month: month.to_string(),
+            rows: bill.entries.iter().map(row).collect(),
+            unpriced: bill.unpriced.iter().map(unpriced).collect(),
+            total: bill.total(),
+        }
+    }
+}
+
+pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
+    let (usage, plans) = shell.open()?.read(|tx| {
+        if let Some(project_id) = &args.project {
+            project::find(tx, project_id)?;
+        }
+        Ok::<_, Failure>((usage::to_price(tx, args.month.period(), args.project.as_ref())?, plan::book(tx)?))
+    })?;
+
+    let bill = bill::bill(usage, &plans);
+
+    let shown = Shown::new(args.month, &bill);
+    shell.print(&shown, |out| {
+        let mut columns = Columns::new(&["project", "amount#", "description"]);
+        for row in &shown.rows {
+            columns.row([row.project_id.to_owned(), row.amount.to_string(), row.description.to_owned()]);
+        }
+        columns.row(["total".to_owned(), shown.total.to_string(), String::new()]);
+        columns.print(out)?;
+        if !shown.unpriced.is_empty() {
+            writeln!(out, "\nWithout a price, and so left out:")?;
+            let mut columns = Columns::new(&["project", "customer", "usage#", "reason"]);
+            for row in &shown.unpriced {
+                let customer = or_dash(row.customer_id.as_ref());
+                columns.row([row.project_id.to_owned(), customer, row.amount.to_string(), row.reason.clone()]);
+            }
+            columns.print(out)?;
+        }
+        Ok(())
+    })?;
+    match shown.unpriced.len() {
+        0 => Ok(Exit::Done),
+        count => {
+            shell.note(&format!("{count} with usage and no price: `agora-vendor plan set` sets a plan up"));
+            Ok(Exit::Failed)
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Which database a verb works on: one resolver for all of them.
+
+use crate::cli::failure::Failure;
+use crate::store;
+use std::path::{Path, PathBuf};
+
+/// The environment's word for the database.
+const VARIABLE: &str = "AGORA_VENDOR_DB";
+/// Where the service keeps its database.
+const SERVICE_DIRECTORY: &str = "/var/lib/agora-vendor";
+const FILE_NAME: &str = "agora-vendor.db";
+
+/// A database's path, and why it is that one.
+pub(super) struct Database {
+    path: PathBuf,
+    because: &'static str,
+}
+
+impl Database {
+    /// Finds the path: as told, else of the environment, else of the service where there is one, else here.
+    pub(super) fn resolve(told: Option<PathBuf>) -> Self {
+        let of_environment = || std::env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
+        match (told, of_environment()) {
+            (Some(path), _) => Self { path, because: "named by --db" },
+            (None, Some(path)) => Self { path, because: "named by AGORA_VENDOR_DB" },
+            (None, None) if Path::new(SERVICE_DIRECTORY).is_dir() => Self {
+                path: Path::new(SERVICE_DIRECTORY).join(FILE_NAME),
+                because: "the default, since /var/lib/agora-vendor exists",
+            },
+            (None, None) => Self { path: Path::new(".").join(FILE_NAME), because: "the default in this folder" },
+        }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Says of an error which path it is about, and what to do.
+    pub(super) fn explain(&self, error: store::Error) -> Failure {
+        let path = self.path.display();
+        if matches!(error, store::Error::Missing(_)) {
+            return Failure::failed(format!(
+                "there is no database at {path} ({}): create one with `agora-vendor --db {path} init`, or name another with --db",
+                self.because
+            ));
+        }
+        if matches!(error, store::Error::Exists(_)) {
+            return Failure::failed(format!(
+                "{path} ({}) exists already and is never overwritten: use it as it is, or name another with --db",
+                self.because
+            ));
+        }
+        error.into()
+    }
+}

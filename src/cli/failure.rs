@@ -1,0 +1,114 @@
+//! How a command ends: exit codes, and the one sentence of one that failed.
+
+use crate::store;
+use std::fmt;
+use std::io;
+
+/// How a command ended. Scripts rely on the codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// 0: done.
+    Done,
+    /// 1: failed.
+    Failed,
+    /// 2: wrong words.
+    Words,
+    /// 3: not found.
+    NotFound,
+    /// 4: conflict, the same id with other content.
+    Conflict,
+    /// 75: busy, try again.
+    Busy,
+}
+
+impl Exit {
+    /// The process's exit code.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Words => 2,
+            Self::NotFound => 3,
+            Self::Conflict => 4,
+            Self::Busy => 75,
+        }
+    }
+}
+
+/// A command that failed. Prints as one sentence: what is wrong, with the value, and what to do.
+#[derive(Debug)]
+pub(super) struct Failure {
+    exit: Exit,
+    sentence: String,
+    broken_pipe: bool,
+}
+
+impl Failure {
+    fn new(exit: Exit, sentence: impl Into<String>) -> Self {
+        Self { exit, sentence: sentence.into(), broken_pipe: false }
+    }
+
+    pub(super) fn failed(sentence: impl Into<String>) -> Self {
+        Self::new(Exit::Failed, sentence)
+    }
+
+    pub(super) fn words(sentence: impl Into<String>) -> Self {
+        Self::new(Exit::Words, sentence)
+    }
+
+    pub(super) fn not_found(sentence: impl Into<String>) -> Self {
+        Self::new(Exit::NotFound, sentence)
+    }
+
+    pub(super) fn conflict(sentence: impl Into<String>) -> Self {
+        Self::new(Exit::Conflict, sentence)
+    }
+
+    pub(super) fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    /// Tells whether nobody reads what is printed any more, which is no failure of the command.
+    pub(super) fn is_broken_pipe(&self) -> bool {
+        self.broken_pipe
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.sentence)
+    }
+}
+
+impl From<store::Error> for Failure {
+    fn from(error: store::Error) -> Self {
+        let exit = match &error {
+            store::Error::Busy => Exit::Busy,
+            store::Error::Missing(_)
+            | store::Error::Exists(_)
+            | store::Error::NotOurs(_)
+            | store::Error::Newer { .. }
+            | store::Error::NoAccess { .. }
+            | store::Error::Deadline
+            | store::Error::Full
+            | store::Error::Unsafe(_)
+            | store::Error::File { .. }
+            | store::Error::Pool(_)
+            | store::Error::Sqlite(_) => Exit::Failed,
+        };
+        Self::new(exit, error.to_string())
+    }
+}
+
+/// Printing failed: what the command did stands all the same.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        let broken_pipe = error.kind() == io::ErrorKind::BrokenPipe;
+        let exit = if broken_pipe { Exit::Done } else { Exit::Failed };
+        Self {
+            exit,
+            sentence: format!("the command was carried out, but its output could not be written: {error}"),
+            broken_pipe,
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! `init`: new books.
+
+use crate::billing::id::ApiKey;
+use crate::billing::key::{ApiSecret, KeyPair, Purpose};
+use crate::cli::failure::{Exit, Failure};
+use crate::cli::shell::{Shell, print_properties};
+use crate::store::{self, Store, key};
+use serde::Serialize;
+use std::io::{IsTerminal, Read};
+use std::path::{Path, PathBuf};
+
+/// Create the database, with a live key pair for Agora and a test pair for your own requests
+///
+/// Never overwrites. The file is readable by its owner alone (mode 0600). A secret that is made is shown
+/// on a terminal and in --json; `key show K --secret` shows it again.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    pair: GivenPair,
+}
+
+/// A key pair that was agreed elsewhere.
+#[derive(clap::Args)]
+pub(super) struct GivenPair {
+    /// The apiKey agreed with Agora, instead of one made here
+    #[arg(long, value_name = "K", requires = "api_secret_file")]
+    api_key: Option<ApiKey>,
+
+    /// The file with its apiSecret (- for standard input); a newline at its end is dropped
+    #[arg(long, value_name = "F", requires = "api_key")]
+    api_secret_file: Option<PathBuf>,
+}
+
+impl GivenPair {
+    /// The pair as given, its secret read from where it is; or `None` where one is to be made.
+    pub(super) fn read(&self, purpose: Purpose, now_s: i64) -> Result<Option<KeyPair>, Failure> {
+        let (Some(api_key), Some(file)) = (&self.api_key, &self.api_secret_file) else {
+            return Ok(None);
+        };
+        let api_secret = read_secret(file)?;
+        Ok(Some(KeyPair { api_key: api_key.clone(), api_secret, purpose, created_at_s: now_s, revoked_at_s: None }))
+    }
+}
+
+fn read_secret(file: &Path) -> Result<ApiSecret, Failure> {
+    let name = file.display();
+    let mut text = String::new();
+    let read = match file.as_os_str() == "-" {
+        true => std::io::stdin().read_to_string(&mut text),
+        false => std::fs::File::open(file).and_then(|mut opened| opened.read_to_string(&mut text)),
+    };
+    read.map_err(|error| Failure::failed(format!("the secret cannot be read from {name}: {error}")))?;
+    let secret = text.strip_suffix('\n').unwrap_or(&text);
+    let secret = secret.strip_suffix('\r').unwrap_or(secret);
+    // Never the secret itself in the sentence.
+    let problem = |reason| Failure::words(format!("what {name} holds is not a secret: {reason}"));
+    secret.parse().map_err(problem)
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Created<'a> {
+    db: String,
+    api_key: &'a str,
+    /// Null where the secret was handed in.
+    api_secret: Option<&'a str>,
+    test_api_key: &'a str,
+}
+
+/// Creates the database with a live and a test pair; the live one as given, or made.
+pub(super) fn create(shell: &Shell<'_>, given: Option<KeyPair>) -> Result<(KeyPair, KeyPair), Failure> {
+    let live = given.unwrap_or_else(|| key::make(Purpose::Live, shell.now_s));
+    let test = key::make(Purpose::Test, shell.now_s);
+    let created = Store::create(shell.database.path(), |tx| {
+        key::add(tx, &live)?;
+        key::add(tx, &test)?;
+        Ok::<_, store::Error>(())
+    });
+    created.map_err(|error| shell.database.explain(error))?;
+    Ok((live, test))
+}
+
+pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
+    let given = args.pair.read(Purpose::Live, shell.now_s)?;
+    let made = given.is_none();
+    let (live, test) = create(shell, given)?;
+    let db = shell.database.path().display().to_string();
+    let secret = live.api_secret.reveal();
+    let shown = made && (shell.wants_json() || std::io::stdout().is_terminal());
+    let created = Created {
+        db: db.clone(),
+        api_key: live.api_key.as_str(),
+        api_secret: shown.then_some(secret),
+        test_api_key: test.api_key.as_str(),
+    };
+    shell.print(&created, |out| {
+        let mut properties = vec![("database", db), ("apiKey", live.api_key.to_string())];
+        if shown {
+            properties.push(("apiSecret", secret.to_owned()));
+        }
+        properties.push(("testApiKey", test.api_key.to_string()));
+        print_properties(out, &properties)
+    })?;
+    if made {
+        shell.note(&format!(
+            "Agora is to be told the apiKey and its secret; `agora-vendor key show {} --secret` shows the secret again.",
+            live.api_key
+        ));
+    }
+    Ok(Exit::Done)
+}

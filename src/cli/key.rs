@@ -1,0 +1,193 @@
+//! `key`: the key pairs whose signatures are accepted.
+
+use crate::billing::id::ApiKey;
+use crate::billing::key::{KeyPair, Purpose};
+use crate::cli::failure::{Exit, Failure};
+use crate::cli::init::GivenPair;
+use crate::cli::moment::rfc3339;
+use crate::cli::shell::{Columns, Shell, or_dash, print_properties};
+use crate::store::{ReadTx, key};
+use serde::Serialize;
+
+/// Key pairs: add one, list them, show or revoke one
+///
+/// Two live pairs may be valid at a time, for rotating: add the new one, tell Agora, revoke the old one.
+#[derive(clap::Subcommand)]
+pub(super) enum Args {
+    /// Add a live pair, or with --test one for your own requests
+    Add(AddArgs),
+    /// List all pairs
+    List,
+    /// Show a pair
+    Show(ShowArgs),
+    /// Take a pair out of use; the last live one stays
+    Revoke(RevokeArgs),
+}
+
+#[derive(clap::Args)]
+pub(super) struct AddArgs {
+    #[command(flatten)]
+    pair: GivenPair,
+
+    /// A pair for your own requests, kept apart from Agora's
+    #[arg(long)]
+    test: bool,
+}
+
+#[derive(clap::Args)]
+pub(super) struct ShowArgs {
+    /// The apiKey
+    #[arg(value_name = "K")]
+    api_key: ApiKey,
+
+    /// Print the secret
+    #[arg(long)]
+    secret: bool,
+}
+
+#[derive(clap::Args)]
+pub(super) struct RevokeArgs {
+    /// The apiKey
+    #[arg(value_name = "K")]
+    api_key: ApiKey,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown {
+    api_key: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    api_secret: Option<String>,
+    purpose: &'static str,
+    created_at: String,
+    revoked_at: Option<String>,
+}
+
+impl Shown {
+    fn new(pair: &KeyPair) -> Self {
+        Self {
+            api_key: pair.api_key.to_string(),
+            api_secret: None,
+            purpose: pair.purpose.as_str(),
+            created_at: rfc3339(pair.created_at_s),
+            revoked_at: pair.revoked_at_s.map(rfc3339),
+        }
+    }
+
+    fn print(self, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
+        shell.print(&self, |out| {
+            let mut properties = vec![
+                ("apiKey", self.api_key.clone()),
+                ("purpose", self.purpose.to_owned()),
+                ("created", self.created_at.clone()),
+            ];
+            properties.extend(self.revoked_at.clone().map(|revoked_at| ("revoked", revoked_at)));
+            print_properties(out, &properties)
+        })?;
+        Ok(Exit::Done)
+    }
+}
+
+pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
+    match args {
+        Args::Add(args) => add(args, shell),
+        Args::List => list(shell),
+        Args::Show(args) => show(args, shell),
+        Args::Revoke(args) => revoke(args, shell),
+    }
+}
+
+fn is_live(pair: &KeyPair) -> bool {
+    pair.purpose == Purpose::Live && pair.revoked_at_s.is_none()
+}
+
+fn find(tx: &ReadTx<'_>, api_key: &ApiKey) -> Result<KeyPair, Failure> {
+    let found = key::list(tx)?.into_iter().find(|pair| pair.api_key == *api_key);
+    found.ok_or_else(|| {
+        Failure::not_found(format!("there is no key pair {api_key}: `agora-vendor key list` shows them"))
+    })
+}
+
+fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
+    let now_s = shell.now_s;
+    let purpose = if args.test { Purpose::Test } else { Purpose::Live };
+    let mut store = shell.open()?;
+    let given = args.pair.read(purpose, now_s)?;
+    let pair = given.unwrap_or_else(|| key::make(purpose, now_s));
+    let (pair, added) = store.write(|tx| {
+        let pairs = key::list(tx)?;
+        if let Some(stands) = pairs.iter().find(|stands| stands.api_key == pair.api_key) {
+            return match (&stands.api_secret, stands.purpose, stands.revoked_at_s) {
+                (secret, purpose, None) if *secret == pair.api_secret && purpose == pair.purpose => {
+                    Ok((stands.clone(), false))
+                }
+                (_, purpose, revoked_at_s) => Err(Failure::conflict(format!(
+                    "the key pair {} stands already, as a {} one{}, and is not changed",
+                    pair.api_key,
+                    purpose.as_str(),
+                    revoked_at_s.map_or(String::new(), |at_s| format!(" revoked at {}", rfc3339(at_s)))
+                ))),
+            };
+        }
+        if let (Purpose::Live, [one, other, ..]) =
+            (purpose, pairs.iter().filter(|pair| is_live(pair)).collect::<Vec<_>>().as_slice())
+        {
+            return Err(Failure::failed(format!(
+                "two live pairs are valid already, {} and {}: revoke one before adding another",
+                one.api_key, other.api_key
+            )));
+        }
+        key::add(tx, &pair)?;
+        Ok((pair.clone(), true))
+    })?;
+    if added {
+        shell.note(&format!("`agora-vendor key show {} --secret` shows the secret.", pair.api_key));
+    } else {
+        shell.note("the pair stands already; nothing was changed");
+    }
+    Shown::new(&pair).print(shell)
+}
+
+fn list(shell: &mut Shell<'_>) -> Result<Exit, Failure> {
+    let pairs: Vec<Shown> = shell.open()?.read(key::list)?.iter().map(Shown::new).collect();
+    shell.print(&pairs, |out| {
+        let mut columns = Columns::new(&["apiKey", "purpose", "created", "revoked"]);
+        for pair in &pairs {
+            let revoked = or_dash(pair.revoked_at.as_ref());
+            columns.row([pair.api_key.clone(), pair.purpose.to_owned(), pair.created_at.clone(), revoked]);
+        }
+        columns.print(out)
+    })?;
+    Ok(Exit::Done)
+}
+
+fn show(args: &ShowArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
+    let pair = shell.open()?.read(|tx| find(tx, &args.api_key))?;
+    if !args.secret {
+        return Shown::new(&pair).print(shell);
+    }
+    let secret = pair.api_secret.reveal();
+    let shown = Shown { api_secret: Some(secret.to_owned()), ..Shown::new(&pair) };
+    shell.print(&shown, |out| writeln!(out, "{secret}"))?;
+    Ok(Exit::Done)
+}
+
+fn revoke(args: &RevokeArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
+    let now_s = shell.now_s;
+    let api_key = &args.api_key;
+    let (pair, before) = shell.open()?.write(|tx| {
+        let pair = find(tx, api_key)?;
+        let live = key::list(tx)?.iter().filter(|pair| is_live(pair)).count();
+        if is_live(&pair) && live == 1 {
+            return Err(Failure::failed(format!(
+                "{api_key} is the last live pair, without which Agora would be turned away: add another first with `agora-vendor key add`"
+            )));
+        }
+        key::revoke(tx, api_key, now_s)?;
+        Ok::<_, Failure>((find(tx, api_key)?, pair))
+    })?;
+    if before.revoked_at_s.is_some() {
+        shell.note("already revoked; nothing was changed");
+    }
+    Shown::new(&pair).print(shell)
+}

@@ -1,0 +1,135 @@
+//! The command line: one file a noun. Parsing does not act, and acting does not parse.
+
+mod bill;
+mod check;
+mod customer;
+mod database;
+mod failure;
+mod init;
+mod key;
+mod license;
+mod moment;
+mod plan;
+mod project;
+mod record;
+mod serve;
+mod setting;
+mod shell;
+mod sign;
+mod totals;
+
+use clap::Parser;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use failure::Failure;
+use shell::Shell;
+use std::error::Error as _;
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+pub use failure::Exit;
+
+/// Answers the Agora Extensions Marketplace about usage, bills and licenses, out of one SQLite file.
+///
+/// `serve` answers Agora; the other verbs keep the books from the shell, at the same time if need be.
+#[derive(Parser)]
+#[command(name = "agora-vendor", version, max_term_width = 100, arg_required_else_help = true)]
+struct Cli {
+    /// The database; else $AGORA_VENDOR_DB, else /var/lib/agora-vendor/agora-vendor.db where that
+    /// directory exists, else ./agora-vendor.db
+    #[arg(long, global = true, value_name = "PATH")]
+    db: Option<PathBuf>,
+
+    /// Print one JSON document instead of a table; amounts are strings in it, times RFC 3339
+    #[arg(long, global = true)]
+    json: bool,
+
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(clap::Subcommand)]
+enum Verb {
+    Init(init::Args),
+    Serve(serve::Args),
+    #[command(subcommand)]
+    Key(key::Args),
+    Record(record::RecordArgs),
+    Void(record::VoidArgs),
+    Totals(totals::Args),
+    #[command(subcommand)]
+    License(license::Args),
+    #[command(subcommand)]
+    Plan(plan::Args),
+    #[command(subcommand)]
+    Project(project::Args),
+    #[command(subcommand)]
+    Customer(customer::Args),
+    Bill(bill::Args),
+    Sign(sign::Args),
+    #[command(subcommand)]
+    Setting(setting::Args),
+    Check(check::CheckArgs),
+    Backup(check::BackupArgs),
+}
+
+/// Runs the command that `arguments` (the executable's name first) say. Data goes to `out`, all else to `err`.
+pub fn run(arguments: impl Iterator<Item = OsString>, out: &mut dyn Write, err: &mut dyn Write) -> Exit {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => return explain(&error, out, err),
+    };
+    let mut shell = Shell::new(cli.db, cli.json, out, err);
+    let done = act(cli.verb, &mut shell);
+    let failure = match done.and_then(|exit| shell.flush().map(|()| exit)) {
+        Ok(exit) => return exit,
+        Err(failure) => failure,
+    };
+    if !failure.is_broken_pipe() {
+        shell.note(&format!("error: {failure}"));
+    }
+    failure.exit()
+}
+
+fn act(verb: Verb, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
+    match verb {
+        Verb::Init(args) => init::run(&args, shell),
+        Verb::Serve(args) => serve::run(&args, shell),
+        Verb::Key(args) => key::run(&args, shell),
+        Verb::Record(args) => record::record(&args, shell),
+        Verb::Void(args) => record::void(&args, shell),
+        Verb::Totals(args) => totals::run(&args, shell),
+        Verb::License(args) => license::run(&args, shell),
+        Verb::Plan(args) => plan::run(&args, shell),
+        Verb::Project(args) => project::run(&args, shell),
+        Verb::Customer(args) => customer::run(&args, shell),
+        Verb::Bill(args) => bill::run(&args, shell),
+        Verb::Sign(args) => sign::run(&args, shell),
+        Verb::Setting(args) => setting::run(&args, shell),
+        Verb::Check(args) => check::check(&args, shell),
+        Verb::Backup(args) => check::backup(&args, shell),
+    }
+}
+
+/// Prints help where it was asked for; of a value that is wrong, one sentence with the value and the reason.
+fn explain(error: &clap::Error, out: &mut dyn Write, err: &mut dyn Write) -> Exit {
+    let asked_for = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    let invalid = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    let said = match (error.kind(), invalid(ContextKind::InvalidArg), invalid(ContextKind::InvalidValue)) {
+        (ErrorKind::ValueValidation, Some(argument), Some(value)) => {
+            let reason = error.source().map(ToString::to_string).unwrap_or_default();
+            writeln!(err, "error: {argument} is {value:?}: {reason}")
+        }
+        _ if asked_for => write!(out, "{}", error.render()),
+        _ => write!(err, "{}", error.render()),
+    };
+    match (asked_for, said) {
+        (true, Ok(())) => Exit::Done,
+        (true, Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
+        (true, Err(_)) => Exit::Failed,
+        (false, _) => Exit::Words,
+    }
+}

@@ -1,0 +1,189 @@
+//! Times as they are written at the shell: a TIME, a DAY, a MONTH, all UTC unless an offset says otherwise.
+
+use crate::billing::period::{self, Grain, LAST_SECOND, Period};
+use jiff::Timestamp;
+use jiff::civil::Date;
+use std::str::FromStr;
+
+/// Noon's distance from midnight, in seconds.
+const NOON_S: i64 = 12 * 3_600;
+
+/// Why a text is not a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Error {
+    #[error(
+        "a time such as 2026-11-23T10:00:00Z, Unix seconds such as 1795428000, or a day such as 2026-11-23 is wanted"
+    )]
+    Time,
+    #[error("a day such as 2026-11-23 is wanted")]
+    Day,
+    #[error("a month such as 2026-11 is wanted")]
+    Month,
+}
+
+/// A DAY.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Day(Period);
+
+/// A MONTH.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Month(Period);
+
+/// A TIME.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Moment {
+    /// A second.
+    Second(i64),
+    /// A whole day, to be made a second by what it is for.
+    Day(Day),
+}
+
+impl Day {
+    pub(super) fn period(self) -> Period {
+        self.0
+    }
+}
+
+impl Month {
+    pub(super) fn period(self) -> Period {
+        self.0
+    }
+
+    /// The month around a second.
+    pub(super) fn around(second: i64) -> Self {
+        Self(Period::around(Grain::Month, second))
+    }
+}
+
+impl std::fmt::Display for Month {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(&month(self.0.first_s()))
+    }
+}
+
+/// The month that starts at a second, as `2026-11`.
+pub(super) fn month(start_s: i64) -> String {
+    period::date(start_s).strftime("%Y-%m").to_string()
+}
+
+/// A second as RFC 3339 in UTC.
+pub(super) fn rfc3339(second: i64) -> String {
+    Timestamp::from_second(second).map_or_else(|_| second.to_string(), |instant| instant.to_string())
+}
+
+impl Moment {
+    /// The second at which a record is dated: of a day its noon, safely inside whatever window is asked for.
+    pub(super) fn of_record(self) -> i64 {
+        match self {
+            Self::Second(second) => second,
+            Self::Day(day) => day.0.first_s() + NOON_S,
+        }
+    }
+
+    /// The first second of a window that starts so.
+    pub(super) fn first_s(self) -> i64 {
+        match self {
+            Self::Second(second) => second,
+            Self::Day(day) => day.0.first_s(),
+        }
+    }
+
+    /// The last second of a window that ends so.
+    pub(super) fn last_s(self) -> i64 {
+        match self {
+            Self::Second(second) => second,
+            Self::Day(day) => day.0.last_s(),
+        }
+    }
+}
+
+fn date(text: &str) -> Option<Date> {
+    // The calendar's own form alone, not the many others of ISO 8601.
+    let date: Date = text.parse().ok()?;
+    (date.to_string() == text && date.year() >= 1970).then_some(date)
+}
+
+impl FromStr for Day {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let date = date(text).ok_or(Error::Day)?;
+        Ok(Self(Period::around(Grain::Day, period::first_second(date))))
+    }
+}
+
+impl FromStr for Month {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let first = date(&format!("{text}-01")).ok_or(Error::Month)?;
+        Ok(Self(Period::around(Grain::Month, period::first_second(first))))
+    }
+}
+
+impl FromStr for Moment {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        // Fewer digits would be a second of the early 1970s, and are more likely a date without its dashes.
+        let is_seconds = text.len() >= 9 && text.bytes().all(|b| b.is_ascii_digit());
+        let second = match is_seconds {
+            true => text.parse().ok(),
+            false => match text.parse::<Day>() {
+                Ok(day) => return Ok(Self::Day(day)),
+                Err(_) => text.parse::<Timestamp>().ok().map(Timestamp::as_second),
+            },
+        };
+        let second = second.filter(|second| (0..=LAST_SECOND).contains(second));
+        second.map(Self::Second).ok_or(Error::Time)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn moment(text: &str) -> Moment {
+        text.parse().unwrap_or_else(|e| panic!("{text}: {e}"))
+    }
+
+    #[test]
+    fn a_time_is_written_in_three_ways() {
+        for text in ["2026-11-23T10:00:00Z", "2026-11-23T11:30:00+01:30", "1795428000"] {
+            assert_eq!(moment(text), Moment::Second(1_795_428_000), "{text}");
+        }
+        assert_eq!(moment("2026-11-23").first_s(), 1_795_392_000);
+    }
+
+    #[test]
+    fn a_day_is_its_first_second_its_last_and_for_a_record_its_noon() {
+        let day = moment("2026-11-23");
+        assert_eq!(rfc3339(day.first_s()), "2026-11-23T00:00:00Z");
+        assert_eq!(rfc3339(day.last_s()), "2026-11-23T23:59:59Z");
+        assert_eq!(rfc3339(day.of_record()), "2026-11-23T12:00:00Z");
+    }
+
+    #[test]
+    fn what_is_not_a_time_is_refused() {
+        for text in [
+            "",
+            "now",
+            "2026-11",
+            "2026-13-01",
+            "2026-02-30",
+            "20261123",
+            "2026-11-23T10:00:00",
+            "-1",
+            "1e9",
+            "1795428000000",
+            "1969-12-31",
+        ] {
+            assert_eq!(text.parse::<Moment>(), Err(Error::Time), "{text}");
+        }
+        assert_eq!("2026-11-23T10:00:00Z".parse::<Day>(), Err(Error::Day));
+        for text in ["2026", "2026-1", "2026-13", "2026-11-01", "202611"] {
+            assert_eq!(text.parse::<Month>(), Err(Error::Month), "{text}");
+        }
+        assert_eq!("2026-11".parse::<Month>().map(|m| m.to_string()), Ok("2026-11".to_owned()));
+    }
+}

@@ -1,0 +1,188 @@
+//! `record` and `void`: one usage record into the books, or taken back.
+
+use crate::billing::amount::Amount;
+use crate::billing::id::{CustomerId, ProjectId, RecordId, Words};
+use crate::billing::record::{MAX_AHEAD_S, NewRecord, Record};
+use crate::cli::failure::{Exit, Failure};
+use crate::cli::moment::{Moment, rfc3339};
+use crate::cli::shell::{Shell, exact};
+use crate::store::usage::{self, RecordRefusal, Recorded, Voided};
+use serde::Serialize;
+
+/// Record usage of a project
+///
+/// It is on disk when the command ends with 0. Safe to repeat with the same --id: what is there already is
+/// not counted again. A project that nobody announced is registered on the spot.
+#[derive(clap::Args)]
+pub(super) struct RecordArgs {
+    /// The project, by Agora's id
+    project: ProjectId,
+
+    /// How much was used, in the plan's unit: a plain decimal above zero
+    #[arg(allow_negative_numbers = true)]
+    amount: Amount,
+
+    /// When it was used: a time, Unix seconds, or a day (meaning its noon); now where not told
+    #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
+    at: Option<Moment>,
+
+    /// The record's own id: the same id again is the same record; made where not told
+    #[arg(long)]
+    id: Option<RecordId>,
+
+    /// Whose project it is, where nobody has said yet
+    #[arg(long, value_name = "C")]
+    customer: Option<CustomerId>,
+
+    /// Words for the books
+    #[arg(long, value_name = "TEXT")]
+    note: Option<Words>,
+}
+
+/// Take a usage record back
+///
+/// A reversing entry dated as the record is takes it out of every window that held it. Its id stays spent:
+/// to correct a figure, void the record and record anew under another id.
+#[derive(clap::Args)]
+pub(super) struct VoidArgs {
+    /// The record's id
+    id: RecordId,
+
+    /// Why, for the books
+    #[arg(long, value_name = "TEXT")]
+    reason: Words,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown<'a> {
+    id: &'a str,
+    project_id: &'a str,
+    #[serde(serialize_with = "exact")]
+    amount: &'a Amount,
+    at: String,
+    duplicate: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ShownVoid<'a> {
+    #[serde(flatten)]
+    record: Shown<'a>,
+    voided_at: Option<String>,
+    reason: Option<&'a str>,
+}
+
+impl<'a> Shown<'a> {
+    fn new(record: &'a Record, duplicate: bool) -> Self {
+        Self {
+            id: record.id.as_str(),
+            project_id: record.project_id.as_str(),
+            amount: &record.amount,
+            at: rfc3339(record.at_s),
+            duplicate,
+        }
+    }
+}
+
+/// A record in words.
+fn words(record: &Record) -> String {
+    format!("{} for project {} at {}, id {}", record.amount, record.project_id, rfc3339(record.at_s), record.id)
+}
+
+/// How a record was taken back, in words.
+fn void_words(record: &Record) -> Option<String> {
+    let void = record.void.as_ref()?;
+    Some(format!("voided at {}: {}", rfc3339(void.at_s), void.reason))
+}
+
+/// An id that no other record has, made so that later ones sort later.
+fn made_id() -> RecordId {
+    uuid::Uuid::now_v7().simple().to_string().parse().expect("hexadecimal digits are an id")
+}
+
+pub(super) fn record(args: &RecordArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
+    let new = NewRecord {
+        id: args.id.clone().unwrap_or_else(made_id),
+        project_id: args.project.clone(),
+        amount: args.amount.clone(),
+        at_s: args.at.map(Moment::of_record),
+        customer_id: args.customer.clone(),
+        note: args.note.clone(),
+    };
+    let now_s = shell.now_s;
+    let mut store = shell.open()?;
+    let recorded = store.write(|tx| usage::record(tx, &new, now_s)?.map_err(|refusal| refused(&refusal, &new)))?;
+    let (record, duplicate) = match &recorded {
+        Recorded::Written { record, registered } => {
+            if registered.project {
+                shell.note(&format!("project {} was not known and is registered", record.project_id));
+            }
+            if let (true, Some(customer_id)) = (registered.customer, &record.customer_id) {
+                shell.note(&format!("customer {customer_id} was not known and is registered"));
+            }
+            if let (true, Some(customer_id)) = (registered.bound, &record.customer_id) {
+                shell.note(&format!("project {} had no customer and is {customer_id}'s now", record.project_id));
+            }
+            (record, false)
+        }
+        Recorded::Already(record) => {
+            if let Some(void) = void_words(record) {
+                shell.note(&format!("the record {} was {void}; it counts nothing, and its id stays spent", record.id));
+            }
+            (record, true)
+        }
+    };
+    shell.print(&Shown::new(record, duplicate), |out| match duplicate {
+        true => writeln!(out, "already recorded: {}", words(record)),
+        false => writeln!(out, "recorded {}", words(record)),
+    })?;
+    Ok(Exit::Done)
+}
+
+/// Says why a record was not written.
+fn refused(refusal: &RecordRefusal, new: &NewRecord) -> Failure {
+    match refusal {
+        RecordRefusal::NotPositive => {
+            Failure::words(format!("the amount is {}: an amount above zero is wanted", new.amount))
+        }
+        RecordRefusal::Ahead => Failure::failed(format!(
+            "the record is dated {}, more than {} minutes ahead of this machine's clock: usage that has not happened is not recorded",
+            new.at_s.map(rfc3339).unwrap_or_default(),
+            MAX_AHEAD_S / 60
+        )),
+        RecordRefusal::OtherContent(stands) => Failure::conflict(format!(
+            "the id {} stands for another record, {}{}{}: nothing was recorded; give new usage an id of its own",
+            stands.id,
+            words(stands),
+            stands.customer_id.as_ref().map_or(String::new(), |customer_id| format!(", customer {customer_id}")),
+            void_words(stands).map_or(String::new(), |void| format!(", {void}")),
+        )),
+        RecordRefusal::OtherCustomer(owner) => Failure::conflict(format!(
+            "the project {} is customer {owner}'s, not {}: nothing was recorded; `agora-vendor project add` moves a project",
+            new.project_id,
+            new.customer_id.as_ref().map(ToString::to_string).unwrap_or_default()
+        )),
+    }
+}
+
+pub(super) fn void(args: &VoidArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
+    let now_s = shell.now_s;
+    let voided = shell.open()?.write(|tx| usage::void(tx, &args.id, &args.reason, now_s))?;
+    let (record, duplicate) = match &voided {
+        None => return Err(Failure::not_found(format!("there is no record {}", args.id))),
+        Some(Voided::Done(record)) => (record, false),
+        Some(Voided::Already(record)) => (record, true),
+    };
+    let void = record.void.as_ref();
+    let shown = ShownVoid {
+        record: Shown::new(record, duplicate),
+        voided_at: void.map(|void| rfc3339(void.at_s)),
+        reason: void.map(|void| void.reason.as_str()),
+    };
+    shell.print(&shown, |out| match duplicate {
+        true => writeln!(out, "already voided: {}, {}", words(record), void_words(record).unwrap_or_default()),
+        false => writeln!(out, "voided {}", words(record)),
+    })?;
+    Ok(Exit::Done)
+}

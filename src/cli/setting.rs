@@ -1,0 +1,75 @@
+//! `setting`: what changes an answer or a figure, kept in the database for shell and server alike.
+
+use crate::billing::setting::{Name, Settings};
+use crate::cli::failure::{Exit, Failure};
+use crate::cli::shell::{Columns, Shell};
+use crate::store::setting;
+use serde::Serialize;
+
+/// Settings that change an answer or a figure: list them, set one
+#[derive(clap::Subcommand)]
+pub(super) enum Args {
+    /// List all settings
+    List,
+    /// Set one
+    Set(SetArgs),
+}
+
+#[derive(clap::Args)]
+pub(super) struct SetArgs {
+    /// Its name, as `setting list` shows it
+    name: Name,
+
+    /// Its value
+    #[arg(allow_hyphen_values = true)]
+    value: String,
+}
+
+#[derive(Serialize)]
+struct Shown {
+    name: &'static str,
+    value: String,
+    default: bool,
+    purpose: &'static str,
+}
+
+impl Shown {
+    fn new(name: Name, settings: &Settings) -> Self {
+        let value = settings.get(name);
+        Self {
+            name: name.as_str(),
+            value: value.to_string(),
+            default: value == Settings::default().get(name),
+            purpose: name.purpose(),
+        }
+    }
+}
+
+pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
+    match args {
+        Args::List => {
+            let settings = shell.open()?.read(setting::read)?;
+            let shown: Vec<Shown> = Name::ALL.into_iter().map(|name| Shown::new(name, &settings)).collect();
+            shell.print(&shown, |out| {
+                let mut columns = Columns::new(&["name", "value", "purpose"]);
+                for setting in &shown {
+                    columns.row([setting.name.to_owned(), setting.value.clone(), setting.purpose.to_owned()]);
+                }
+                columns.print(out)
+            })?;
+        }
+        Args::Set(args) => {
+            let settings = shell.open()?.write(|tx| {
+                let mut settings = setting::read(tx)?;
+                settings.set(args.name, &args.value).map_err(|reason| {
+                    Failure::words(format!("the setting {} cannot be {:?}: {reason}", args.name.as_str(), args.value))
+                })?;
+                setting::write(tx, args.name, &settings)?;
+                Ok::<_, Failure>(settings)
+            })?;
+            let shown = Shown::new(args.name, &settings);
+            shell.print(&shown, |out| writeln!(out, "{} is {}", shown.name, shown.value))?;
+        }
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,119 @@
+//! What every verb has at hand: the database it was told, the clock, and where to print.
+
+use crate::billing::amount::Amount;
+use crate::cli::database::Database;
+use crate::cli::failure::Failure;
+use crate::store::Store;
+use comfy_table::{CellAlignment, Table, presets};
+use serde::Serialize;
+use std::io::Write;
+use std::path::PathBuf;
+
+/// The surroundings of one command.
+pub(super) struct Shell<'a> {
+    pub(super) database: Database,
+    pub(super) now_s: i64,
+    json: bool,
+    out: &'a mut dyn Write,
+    err: &'a mut dyn Write,
+}
+
+impl<'a> Shell<'a> {
+    pub(super) fn new(db: Option<PathBuf>, json: bool, out: &'a mut dyn Write, err: &'a mut dyn Write) -> Self {
+        Self { database: Database::resolve(db), now_s: jiff::Timestamp::now().as_second(), json, out, err }
+    }
+
+    /// Opens the database.
+    pub(super) fn open(&self) -> Result<Store, Failure> {
+        Store::open(self.database.path()).map_err(|error| self.database.explain(error))
+    }
+
+    /// Tells whether one JSON document is wanted.
+    pub(super) fn wants_json(&self) -> bool {
+        self.json
+    }
+
+    /// Prints data: `document` where JSON is wanted, else what `people` prints.
+    pub(super) fn print(
+        &mut self,
+        document: &impl Serialize,
+        people: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+    ) -> Result<(), Failure> {
+        if self.json {
+            serde_json::to_writer(&mut self.out, document).map_err(std::io::Error::from)?;
+            writeln!(self.out)?;
+        } else {
+            people(self.out)?;
+        }
+        Ok(())
+    }
+
+    /// Prints a line of data at once.
+    pub(super) fn say(&mut self, line: &str) -> std::io::Result<()> {
+        writeln!(self.out, "{line}")?;
+        self.out.flush()
+    }
+
+    /// Says something that is not data, on a line of its own.
+    pub(super) fn note(&mut self, sentence: &str) {
+        // Where stderr is gone there is nobody to tell.
+        let _told = writeln!(self.err, "{sentence}");
+    }
+
+    /// Hands over what was printed.
+    pub(super) fn flush(&mut self) -> Result<(), Failure> {
+        Ok(self.out.flush()?)
+    }
+}
+
+/// A table for people: names above, aligned columns, those of figures to the right.
+pub(super) struct Columns {
+    table: Table,
+    figures: Vec<bool>,
+}
+
+impl Columns {
+    /// A table with these columns; a name that ends in `#` is of a column of figures.
+    pub(super) fn new(names: &[&str]) -> Self {
+        let mut table = Table::new();
+        table.load_style(presets::NOTHING);
+        table.set_header(names.iter().map(|name| name.trim_end_matches('#').to_uppercase()));
+        Self { table, figures: names.iter().map(|name| name.ends_with('#')).collect() }
+    }
+
+    pub(super) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+        self.table.add_row(cells);
+    }
+
+    pub(super) fn print(mut self, out: &mut dyn Write) -> std::io::Result<()> {
+        for (place, column) in self.table.column_iter_mut().enumerate() {
+            column.set_padding((0, 2));
+            if self.figures.get(place).copied().unwrap_or_default() {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        for line in self.table.lines() {
+            writeln!(out, "{}", line.trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+/// Prints one thing's properties, a line each.
+pub(super) fn print_properties(out: &mut dyn Write, properties: &[(&str, String)]) -> std::io::Result<()> {
+    let width = properties.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+    for (name, value) in properties {
+        writeln!(out, "{name:width$}  {value}")?;
+    }
+    Ok(())
+}
+
+/// A value for people, or a dash where there is none.
+pub(super) fn or_dash(value: Option<&impl ToString>) -> String {
+    value.map_or_else(|| "-".to_owned(), ToString::to_string)
+}
+
+/// An amount as it stands in JSON documents: a string, so that no tool in a pipe rounds it.
+pub(super) fn exact<S: serde::Serializer>(amount: &Amount, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(amount)
+}

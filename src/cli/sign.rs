@@ -1,0 +1,182 @@
+//! `sign`: plays Agora's part with a request, or explains one.
+
+use crate::agora::request::{Query, Url, body_fields, field};
+use crate::agora::signature::{self, API_KEY, Encoding, Fields, SIGNATURE, source_string};
+use crate::billing::key::{KeyPair, Purpose};
+use crate::cli::failure::{Exit, Failure};
+use crate::cli::shell::{Shell, or_dash, print_properties};
+use crate::store::key;
+use serde::Serialize;
+use serde_json::json;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// Sign a request as Agora does, or explain one that is signed
+///
+/// Prints the URL with apiKey and signature added, ready for curl; with a method other than GET, the body
+/// with them added. Signs with the test pair unless told otherwise.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// The request's URL, e.g. "http://127.0.0.1:8080/usage?fromTs=…&toTs=…&pageNum=1"
+    url: String,
+
+    /// The request's method
+    #[arg(long, default_value = "GET")]
+    method: String,
+
+    /// The file with the JSON body (- for standard input), where the method is not GET
+    #[arg(long, value_name = "F")]
+    data: Option<PathBuf>,
+
+    /// Sign with the live pair, as Agora itself
+    #[arg(long)]
+    live: bool,
+
+    /// Show the SourceString of the request and whether its signature is right; ends with 1 if not
+    #[arg(long, conflicts_with = "live")]
+    explain: bool,
+}
+
+/// A request taken apart for signing.
+struct Request<'a> {
+    method: &'a str,
+    url: Url<'a>,
+    /// The ways to read its parameters, the likelier first.
+    readings: Vec<Fields>,
+    /// Its body, where the method has one.
+    body: Option<String>,
+}
+
+pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
+    let request = read(args)?;
+    let pairs = shell.open()?.read(key::accepted)?;
+    match args.explain {
+        true => explain(&request, &pairs, shell),
+        false => sign(&request, &pairs, args.live, shell),
+    }
+}
+
+fn read(args: &Args) -> Result<Request<'_>, Failure> {
+    let url = Url::split(&args.url).ok_or_else(|| {
+        Failure::words(format!("the URL {:?} has no path: one such as http://127.0.0.1:8080/usage is wanted", args.url))
+    })?;
+    let method = args.method.as_str();
+    if method.is_empty() || !method.bytes().all(|b| b.is_ascii_uppercase()) {
+        return Err(Failure::words(format!("the method {method:?} is none of HTTP's: GET, POST or PUT is wanted")));
+    }
+    if method == "GET" {
+        if args.data.is_some() {
+            return Err(Failure::words("a GET has no body: --data goes with --method POST or PUT"));
+        }
+        let query = Query::parse(url.query).map_err(|error| Failure::words(error.to_string()))?;
+        return Ok(Request { method, url, readings: query.readings().cloned().collect(), body: None });
+    }
+    let body = args.data.as_deref().map_or_else(|| Ok("{}".to_owned()), read_body)?;
+    let fields = body_fields(body.as_bytes()).map_err(|error| Failure::words(error.to_string()))?;
+    Ok(Request { method, url, readings: vec![fields], body: Some(body) })
+}
+
+fn read_body(file: &Path) -> Result<String, Failure> {
+    let mut text = String::new();
+    let read = match file.as_os_str() == "-" {
+        true => std::io::stdin().read_to_string(&mut text),
+        false => std::fs::File::open(file).and_then(|mut opened| opened.read_to_string(&mut text)),
+    };
+    read.map_err(|error| Failure::failed(format!("the body cannot be read from {}: {error}", file.display())))?;
+    Ok(text)
+}
+
+fn sign(request: &Request<'_>, pairs: &[KeyPair], live: bool, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
+    let purpose = if live { Purpose::Live } else { Purpose::Test };
+    let pair = pairs.iter().rfind(|pair| pair.purpose == purpose).ok_or_else(|| {
+        let word = purpose.as_str();
+        Failure::failed(format!("there is no {word} pair to sign with: `agora-vendor key add --{word}` makes one"))
+    })?;
+    let mut fields = request.readings.first().cloned().unwrap_or_default();
+    if let Some((name, _)) = fields.iter().find(|(name, _)| name == API_KEY || name == SIGNATURE) {
+        return Err(Failure::words(format!(
+            "the request has a parameter {name} already: leave it out, or use --explain"
+        )));
+    }
+    fields.push((API_KEY.to_owned(), pair.api_key.to_string()));
+    let source = source_string(request.method, request.url.path, &fields, Encoding::Form);
+    let signature = signature::sign(&pair.api_secret, &source);
+
+    let encode = |text: &str| Encoding::Rfc3986.encode(text);
+    let Url { origin, path, query } = request.url;
+    match &request.body {
+        None => {
+            let join = if query.is_empty() { "" } else { "&" };
+            let (key, signature) = (encode(pair.api_key.as_str()), encode(&signature));
+            let url = format!("{origin}{path}?{query}{join}{API_KEY}={key}&{SIGNATURE}={signature}");
+            shell.print(&json!({ "method": request.method, "url": url }), |out| writeln!(out, "{url}"))?;
+        }
+        Some(body) => {
+            // Added to the text as it is, since a body read and printed anew would not be the one given.
+            let object = body.trim_end();
+            let open = object.strip_suffix('}').unwrap_or(object).trim_end();
+            let join = if open.ends_with('{') { "" } else { "," };
+            let added = json!({ API_KEY: pair.api_key.as_str(), SIGNATURE: signature }).to_string();
+            let body = format!("{open}{join}{}", &added[1..]);
+            let url = format!("{origin}{path}");
+            shell
+                .print(&json!({ "method": request.method, "url": url, "body": body }), |out| writeln!(out, "{body}"))?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Explained<'a> {
+    method: &'a str,
+    path: &'a str,
+    api_key: Option<&'a str>,
+    signature: Option<&'a str>,
+    /// Every string that a signature would be accepted for.
+    source_strings: Vec<String>,
+    valid: bool,
+    reason: String,
+}
+
+fn explain(request: &Request<'_>, pairs: &[KeyPair], shell: &mut Shell<'_>) -> Result<Exit, Failure> {
+    let (method, path) = (request.method, request.url.path);
+    let mut source_strings: Vec<String> = Vec::new();
+    for fields in &request.readings {
+        for encoding in Encoding::ALL {
+            let source = source_string(method, path, fields, encoding);
+            if !source_strings.contains(&source) {
+                source_strings.push(source);
+            }
+        }
+    }
+    let first = request.readings.first();
+    let api_key = first.and_then(|fields| field(fields, API_KEY));
+    let signature = first.and_then(|fields| field(fields, SIGNATURE));
+    let pair = pairs.iter().find(|pair| Some(pair.api_key.as_str()) == api_key);
+    let verifies = |pair: &KeyPair, signature: &str| {
+        request.readings.iter().any(|fields| signature::verify(&pair.api_secret, method, path, fields, signature))
+    };
+    let (valid, reason) = match (api_key, signature, pair) {
+        (None, _, _) => (false, "the request has no apiKey".to_owned()),
+        (Some(_), None, _) => (false, "the request has no signature".to_owned()),
+        (Some(key), Some(_), None) => (false, format!("the apiKey {key} is unknown or revoked here")),
+        (Some(_), Some(signature), Some(pair)) => match verifies(pair, signature) {
+            true => (true, format!("the signature is right, by the {} pair", pair.purpose.as_str())),
+            false => (false, "the signature is not that of any of these strings with this key's secret".to_owned()),
+        },
+    };
+    let explained = Explained { method, path, api_key, signature, source_strings, valid, reason };
+    shell.print(&explained, |out| {
+        let mut properties = vec![
+            ("method", method.to_owned()),
+            ("path", path.to_owned()),
+            ("apiKey", or_dash(api_key.as_ref())),
+            ("signature", or_dash(signature.as_ref())),
+        ];
+        properties.extend(explained.source_strings.iter().map(|source| ("SourceString", source.clone())));
+        properties.push(("verdict", explained.reason.clone()));
+        print_properties(out, &properties)
+    })?;
+    Ok(if valid { Exit::Done } else { Exit::Failed })
+}

@@ -1,0 +1,190 @@
+//! `totals`: what a window adds up to.
+
+use crate::billing::amount::Amount;
+use crate::billing::id::{CustomerId, ProjectId};
+use crate::billing::period::{self, Grain, Period};
+use crate::cli::failure::{Exit, Failure};
+use crate::cli::moment::{self, Day, Moment, Month, rfc3339};
+use crate::cli::shell::{Columns, Shell, exact, or_dash};
+use crate::cli::{customer, project};
+use crate::store::usage::{self, Sum};
+use crate::store::{self, ReadTx};
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+use std::collections::BTreeMap;
+
+/// Show what usage adds up to: by default this month's, by project
+#[derive(clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    window: Window,
+
+    /// Of this project alone
+    #[arg(long, value_name = "P")]
+    project: Option<ProjectId>,
+
+    /// Of this customer's projects alone
+    #[arg(long, value_name = "C")]
+    customer: Option<CustomerId>,
+
+    /// What the rows are
+    #[arg(long, value_enum, default_value_t = By::Project)]
+    by: By,
+}
+
+/// A window of time; both ends are inside.
+#[derive(clap::Args)]
+struct Window {
+    /// From this time on, a day meaning its first second
+    #[arg(long, value_name = "TIME", requires = "to", conflicts_with_all = ["day", "month"])]
+    from: Option<Moment>,
+
+    /// Up to and with this time, a day meaning its last second
+    #[arg(long, value_name = "TIME", requires = "from", conflicts_with_all = ["day", "month"])]
+    to: Option<Moment>,
+
+    /// A whole day
+    #[arg(long, conflicts_with = "month")]
+    day: Option<Day>,
+
+    /// A whole month
+    #[arg(long)]
+    month: Option<Month>,
+}
+
+impl Window {
+    fn period(&self, now_s: i64) -> Result<Period, Failure> {
+        if let (Some(from), Some(to)) = (self.from, self.to) {
+            let (first_s, last_s) = (from.first_s(), to.last_s());
+            return Period::new(first_s, last_s).ok_or_else(|| {
+                Failure::words(format!(
+                    "the window from {} to {} is empty: --from has to be before --to",
+                    rfc3339(first_s),
+                    rfc3339(last_s)
+                ))
+            });
+        }
+        let month = || self.month.unwrap_or_else(|| Month::around(now_s)).period();
+        Ok(self.day.map_or_else(month, Day::period))
+    }
+}
+
+/// What the rows of a table of totals are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum By {
+    Project,
+    Customer,
+    Day,
+    Month,
+}
+
+impl By {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Project => "project",
+            Self::Customer => "customer",
+            Self::Day => "day",
+            Self::Month => "month",
+        }
+    }
+
+    /// The name of a row's first field.
+    fn field(self) -> &'static str {
+        match self {
+            Self::Project => "projectId",
+            Self::Customer => "customerId",
+            Self::Day => "day",
+            Self::Month => "month",
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Totals {
+    from: String,
+    to: String,
+    by: &'static str,
+    rows: Vec<Row>,
+    #[serde(serialize_with = "exact")]
+    total: Amount,
+}
+
+struct Row {
+    by: By,
+    /// `None`: usage of projects without a customer.
+    of: Option<String>,
+    sum: Sum,
+}
+
+impl Serialize for Row {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut row = serializer.serialize_map(Some(3))?;
+        row.serialize_entry(self.by.field(), &self.of)?;
+        row.serialize_entry("amount", &self.sum.amount.to_string())?;
+        row.serialize_entry("records", &self.sum.records)?;
+        row.end()
+    }
+}
+
+pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
+    let period = args.window.period(shell.now_s)?;
+    let rows = shell.open()?.read(|tx| rows(tx, args, period))?;
+    let totals = Totals {
+        from: rfc3339(period.first_s()),
+        to: rfc3339(period.last_s()),
+        by: args.by.name(),
+        total: rows.iter().map(|row| &row.sum.amount).sum(),
+        rows,
+    };
+    shell.print(&totals, |out| {
+        writeln!(out, "{} to {}", totals.from, totals.to)?;
+        let mut columns = Columns::new(&[args.by.field(), "amount#", "records#"]);
+        for row in &totals.rows {
+            columns.row([or_dash(row.of.as_ref()), row.sum.amount.to_string(), row.sum.records.to_string()]);
+        }
+        let records: i64 = totals.rows.iter().map(|row| row.sum.records).sum();
+        columns.row(["total".to_owned(), totals.total.to_string(), records.to_string()]);
+        columns.print(out)
+    })?;
+    Ok(Exit::Done)
+}
+
+fn rows(tx: &ReadTx<'_>, args: &Args, period: Period) -> Result<Vec<Row>, Failure> {
+    let only = args.project.as_ref();
+    if let Some(project_id) = only {
+        project::find(tx, project_id)?;
+    }
+    if let Some(customer_id) = &args.customer {
+        customer::find(tx, customer_id)?;
+    }
+    let owners = store::project::owners(tx)?;
+    let owner = |project_id: &ProjectId| owners.get(project_id).map(|owner| &owner.customer_id);
+    let mut sums: BTreeMap<Option<String>, Sum> = BTreeMap::new();
+    let mut add = |project_id: &ProjectId, of: Option<String>, sum: &Sum| {
+        if args.customer.is_none() || owner(project_id) == args.customer.as_ref() {
+            sums.entry(of).or_default().add(sum);
+        }
+    };
+    match args.by {
+        By::Project | By::Customer => {
+            for (project_id, sum) in usage::by_project(tx, period, only)? {
+                let of = match args.by {
+                    By::Customer => owner(&project_id).map(ToString::to_string),
+                    By::Project | By::Day | By::Month => Some(project_id.to_string()),
+                };
+                add(&project_id, of, &sum);
+            }
+        }
+        By::Day => {
+            for ((start_s, project_id), sum) in usage::by_stretch(tx, period, Grain::Day, only)? {
+                add(&project_id, Some(period::date(start_s).to_string()), &sum);
+            }
+        }
+        By::Month => {
+            for ((start_s, project_id), sum) in usage::by_stretch(tx, period, Grain::Month, only)? {
+                add(&project_id, Some(moment::month(start_s)), &sum);
+            }
+        }
+    }
+    Ok(sums.into_iter().map(|(of, sum)| Row { by: args.by, of, sum }).collect())
+}

@@ -1,0 +1,43 @@
+//! `GET /customers/{customerId}/license`: until when a customer's license is good, and what remains of it.
+
+use crate::agora::reply::{self, Envelope, Refusal, Reply};
+use crate::agora::request;
+use crate::billing::id::CustomerId;
+use crate::billing::license::{Residue, fold};
+use crate::billing::period;
+use crate::http::Failure;
+use crate::store::{self, Readers, license, setting};
+use std::time::Instant;
+
+/// Answers for the customer named in the path.
+pub(super) fn answer(
+    readers: &Readers,
+    customer_id: &str,
+    now_s: i64,
+    deadline: Instant,
+    envelope: Envelope,
+) -> Result<Reply, Failure> {
+    let customer_id = parse(customer_id)?;
+
+    let (licenses, settings) =
+        readers.read(deadline, |tx| Ok::<_, store::Error>((license::of(tx, &customer_id)?, setting::read(tx)?)))?;
+
+    let standing = fold(&licenses, now_s).ok_or(Refusal::NoLicense)?;
+
+    let residue_count = match standing.residue {
+        Residue::Unlimited => settings.unlimited_as().to_string(),
+        Residue::Count(count) => count.to_string(),
+    };
+    let expire_date = period::date(standing.expires_at_s).to_string();
+    Ok(reply::license(&expire_date, &residue_count, envelope))
+}
+
+fn parse(customer_id: &str) -> Result<CustomerId, Refusal> {
+    customer_id.parse().map_err(|_| {
+        Refusal::Parameter(request::Error::Bad {
+            name: "customerId",
+            value: customer_id.to_owned(),
+            wanted: "1 to 64 bytes of printable ASCII without space are wanted",
+        })
+    })
+}

@@ -1,0 +1,284 @@
+//! The sockets: the only place that accepts connections, and where sync meets async.
+//!
+//! An answer is made on a blocking thread, as many at a time as there are readers of the books; a request
+//! that cannot have its turn, or its answer, in time is told so.
+
+use crate::agora::reply::{Refusal, Reply};
+use crate::http::intake::{Exchange, Intake};
+use crate::http::route::Unrouted;
+use crate::http::{Request, Service, panicked};
+use http_body_util::Full;
+use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use std::convert::Infallible;
+use std::fmt::Write as _;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant, SystemTime};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{timeout, timeout_at};
+
+/// Within this time a request is answered, or told that it will not be. Agora waits 500 ms, the way there
+/// and back included. Source: Agora's page "Provide usage data to Agora".
+const ANSWER_WITHIN: Duration = Duration::from_millis(400);
+/// Within this time the books are read, so that the rest suffices to say that they could not be.
+const READ_WITHIN: Duration = Duration::from_millis(360);
+/// How many connections are open at a time; more wait to be accepted. Below the 1024 files that a process
+/// may have open unless told otherwise.
+const CONNECTIONS: usize = 768;
+/// How long a stop waits for the requests in flight.
+const STOP_WITHIN: Duration = Duration::from_secs(5);
+/// What is still read of a refused request, so that its sender gets to read the refusal.
+const LINGER: Duration = Duration::from_secs(1);
+/// The same, in bytes.
+const LINGER_BYTES: u64 = 1 << 20;
+
+/// How many readers of the books a server wants on this machine.
+pub fn reader_count() -> u32 {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    u32::try_from(cores * 2).unwrap_or(u32::MAX).clamp(4, 16)
+}
+
+/// Serves on `address` until SIGTERM or SIGINT, then answers the requests in flight and returns. `ready` is
+/// told the address that is listened on, the port filled in.
+///
+/// # Errors
+/// When the address cannot be listened on.
+pub fn serve(
+    address: SocketAddr,
+    service: Service,
+    ready: impl FnOnce(SocketAddr) -> io::Result<()>,
+) -> io::Result<()> {
+    let readers = usize::try_from(reader_count()).unwrap_or(usize::MAX);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(readers).build()?;
+    let served = runtime.block_on(async {
+        let mut stop = Stop::listen()?;
+        let listener = TcpListener::bind(address).await?;
+        ready(listener.local_addr()?)?;
+        let server = Arc::new(Server { service, turns: Arc::new(Semaphore::new(readers)) });
+        accept(&listener, server, &mut stop).await;
+        Ok(())
+    });
+    // A read that hangs on a broken disk must not keep the process from ending.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    served
+}
+
+/// The signals that end a server.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    fn listen() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn requested(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+struct Server {
+    service: Service,
+    /// One for each reader of the books.
+    turns: Arc<Semaphore>,
+}
+
+async fn accept(listener: &TcpListener, server: Arc<Server>, stop: &mut Stop) {
+    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let (stopping, stopped) = watch::channel(false);
+    let mut connections = JoinSet::new();
+    loop {
+        let place = Arc::clone(&room).acquire_owned().await.expect("the semaphore is never closed");
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stop.requested() => break,
+        };
+        while connections.try_join_next().is_some() {}
+        match accepted {
+            Ok((stream, _)) => {
+                let (server, stopped) = (Arc::clone(&server), stopped.clone());
+                connections.spawn(async move {
+                    converse(stream, server, stopped).await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                // Out of files, mostly: others have to end first.
+                log::error!("cannot accept a connection: {error}");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+    log::info!("stopping: {} connections open", connections.len());
+    stopping.send_replace(true);
+    let finished = async { while connections.join_next().await.is_some() {} };
+    tokio::select! {
+        done = timeout(STOP_WITHIN, finished) => {
+            if done.is_err() {
+                log::warn!("some connections did not end in time and are cut off");
+            }
+        }
+        () = stop.requested() => log::warn!("told to stop once more: what is open is cut off"),
+    }
+    log::info!("stopped");
+}
+
+/// Answers the requests of one connection until it ends.
+async fn converse(stream: TcpStream, server: Arc<Server>, mut stopped: watch::Receiver<bool>) {
+    if let Err(error) = stream.set_nodelay(true) {
+        log::debug!("cannot set TCP_NODELAY: {error}");
+    }
+    let intake = Intake::new(stream, server.service.options.base_path.clone());
+    let exchange = intake.exchange();
+    let answer = service_fn(|request| {
+        let (server, exchange) = (Arc::clone(&server), Arc::clone(&exchange));
+        async move { Ok::<_, Infallible>(response(server.answer(&request).await, exchange)) }
+    });
+    let mut connection = http1::Builder::new().serve_connection(TokioIo::new(intake), answer);
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        _ = stopped.changed() => {
+            Pin::new(&mut connection).graceful_shutdown();
+            (&mut connection).await
+        }
+    };
+    if let Err(error) = ended {
+        log::debug!("a connection broke off: {error}");
+    }
+    let (stream, refused, unread) = connection.into_parts().io.into_inner().into_parts();
+    if let Err(error) = part(stream, refused, unread).await {
+        log::debug!("a connection broke off: {error}");
+    }
+}
+
+/// Ends a connection: says the refusal that is still to be said, and hears the peer out for a moment, since
+/// a socket closed on unread bytes takes the answer back.
+async fn part(mut stream: TcpStream, refused: Option<Unrouted>, unread: bool) -> io::Result<()> {
+    if let Some(refused) = refused {
+        let reply = refused.reply();
+        log::info!("refused a request: {}", refused.refusal.sentence());
+        stream.write_all(&last_message(&reply)).await?;
+    }
+    stream.shutdown().await?;
+    if unread {
+        let mut rest = stream.take(LINGER_BYTES);
+        // Whatever comes of it, the connection is over.
+        let _heard_out = timeout(LINGER, tokio::io::copy(&mut rest, &mut tokio::io::sink())).await;
+    }
+    Ok(())
+}
+
+/// A reply as the last message on a connection that hyper is done with.
+fn last_message(reply: &Reply) -> Vec<u8> {
+    let reason = StatusCode::from_u16(reply.status).ok().and_then(|status| status.canonical_reason());
+    let mut head = format!("HTTP/1.1 {} {}\r\n", reply.status, reason.unwrap_or_default());
+    let date = httpdate::fmt_http_date(SystemTime::now());
+    let length = reply.body.len();
+    let own = reply.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect::<String>();
+    write!(
+        head,
+        "content-type: application/json\r\ncache-control: no-store\r\n{own}content-length: {length}\r\nconnection: close\r\ndate: {date}\r\n\r\n"
+    )
+    .expect("writing into a string does not fail");
+    [head.as_bytes(), &reply.body].concat()
+}
+
+impl Server {
+    async fn answer(self: &Arc<Self>, request: &hyper::Request<Incoming>) -> Reply {
+        let arrived = tokio::time::Instant::now();
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        let route = self.service.options.base_path.find(method.as_str(), uri.path());
+        let form = route.map_or_else(|unrouted| unrouted.form, |route| route.form());
+
+        let make = async {
+            let turn = Arc::clone(&self.turns).acquire_owned().await.expect("the semaphore is never closed");
+            let server = Arc::clone(self);
+            let made = tokio::task::spawn_blocking(move || {
+                let (path, query) = (uri.path(), uri.query().unwrap_or_default());
+                let request = Request { method: method.as_str(), path, query };
+                let reply = server.service.answer(&request, now_s(), arrived.into_std() + READ_WITHIN);
+                drop(turn);
+                reply
+            });
+            made.await.unwrap_or_else(|_| panicked(form, request.uri().path()))
+        };
+        let reply = timeout_at(arrived + ANSWER_WITHIN, make).await.unwrap_or_else(|_| {
+            log::warn!("no answer in time for {}: the readers are at work on others", request.uri().path());
+            Refusal::Busy.reply(form)
+        });
+        let took = Instant::now() - arrived.into_std();
+        log::debug!(
+            "{} {} {} {} bytes {}.{:03} ms",
+            request.method(),
+            request.uri().path(),
+            reply.status,
+            reply.body.len(),
+            took.as_millis(),
+            took.subsec_micros() % 1_000
+        );
+        reply
+    }
+}
+
+fn now_s() -> i64 {
+    jiff::Timestamp::now().as_second()
+}
+
+fn response(reply: Reply, exchange: Arc<Exchange>) -> Response<Answer> {
+    let mut response = Response::new(Answer { bytes: Full::new(reply.body.into()), exchange });
+    *response.status_mut() = StatusCode::from_u16(reply.status).expect("replies have statuses of HTTP");
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    // An answer is for the one who signed for it.
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    for (name, value) in reply.headers {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// An answer's body, which tells when hyper is done with it.
+struct Answer {
+    bytes: Full<Bytes>,
+    exchange: Arc<Exchange>,
+}
+
+impl Body for Answer {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Pin::new(&mut self.bytes).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.bytes.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.bytes.size_hint()
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        self.exchange.finish();
+    }
+}
