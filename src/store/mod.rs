@@ -137,7 +137,9 @@ impl Store {
     pub fn open(path: &Path) -> Result<Self> {
         check_sqlite()?;
         let connection = open_file(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        prepare_writer(&connection).and_then(|()| schema::verify(&connection, path)).map_err(|e| explain(e, path))?;
+        connection.busy_handler(Some(wait_for_the_lock))?;
+        // Before anything is asked of the file that only one of ours need answer.
+        schema::verify(&connection, path).and_then(|()| prepare_writer(&connection)).map_err(|e| explain(e, path))?;
         Ok(Self { connection })
     }
 
@@ -210,7 +212,8 @@ impl Readers {
         // keeps everything else from being written.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let watch = open_file(path, flags)?;
-        prepare_reader(&watch).map_err(Error::from).and_then(|()| schema::verify(&watch, path))?;
+        prepare_reader(&watch)?;
+        schema::verify(&watch, path).map_err(|error| explain(error, path))?;
         let manager =
             SqliteConnectionManager::file(path).with_flags(flags).with_init(|connection| prepare_reader(connection));
         let pool = r2d2::Pool::builder()

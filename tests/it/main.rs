@@ -1,1 +1,16 @@
-//! x
+//! The real executable and the real server, over real sockets and real files. Each test has its own books.
+//!
+//! Where `AGORA_VENDOR_LONG_TESTS` is set, crash loops and exhaustive changes run in their long form.
+
+mod architecture;
+mod books;
+mod concurrency;
+mod keys;
+mod ledger;
+mod licenses;
+mod listings;
+mod manners;
+mod recording;
+mod refusals;
+mod signatures;
+mod vendor;

@@ -1,0 +1,213 @@
+//! The database file: made once, never overwritten, checked, copied; and what is told when it is not there.
+
+use crate::vendor::{Vendor, day};
+use serde_json::json;
+use std::fs;
+use std::process::Stdio;
+
+#[test]
+fn init_never_overwrites() {
+    let vendor = Vendor::new();
+    vendor.ok(["record", "p", "1"]);
+    let before = vendor.json(["key", "list"]);
+    let said = vendor.fails(1, ["init"]);
+    assert!(said.contains("exists already") && said.lines().count() == 1, "{said}");
+    assert_eq!(vendor.json(["key", "list"]), before);
+    assert_eq!(vendor.total(), "1");
+    let drafts = fs::read_dir(vendor.path("."))
+        .expect("a folder")
+        .filter(|entry| entry.as_ref().expect("an entry").file_name().to_string_lossy().contains("draft"));
+    assert_eq!(drafts.count(), 0);
+}
+
+#[test]
+fn many_that_create_at_once_make_one_database() {
+    let vendor = Vendor::without_books();
+    let children: Vec<_> = (0..8)
+        .map(|_| {
+            vendor.command(["init", "--json"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs")
+        })
+        .collect();
+    let ended: Vec<_> = children.into_iter().map(|child| child.wait_with_output().expect("an end")).collect();
+    let made: Vec<_> = ended.iter().filter(|output| output.status.success()).collect();
+    assert_eq!(made.len(), 1);
+    let told: serde_json::Value = serde_json::from_slice(&made[0].stdout).expect("JSON");
+    let live = vendor.json(["key", "list"]);
+    assert!(live.as_array().expect("pairs").iter().any(|pair| pair["apiKey"] == told["apiKey"]));
+}
+
+#[test]
+fn a_missing_database_is_told_with_its_path_the_reason_and_the_command() {
+    let vendor = Vendor::without_books();
+    let path = vendor.db().display().to_string();
+    for arguments in [vec!["totals"], vec!["record", "p", "1"], vec!["check"], vec!["serve"], vec!["key", "list"]] {
+        let said = vendor.fails(1, arguments);
+        let error = said.lines().last().expect("a line");
+        for part in [path.as_str(), "named by AGORA_VENDOR_DB", "init`"] {
+            assert!(error.contains(part), "{error}");
+        }
+    }
+    assert!(!vendor.db().exists());
+    let said = vendor.fails(1, ["totals", "--db", "elsewhere.db"]);
+    assert!(said.contains("elsewhere.db") && said.contains("named by --db"), "{said}");
+    let unnamed = vendor.command(["totals"]).env_remove("AGORA_VENDOR_DB").output().expect("it runs");
+    let said = String::from_utf8(unnamed.stderr).expect("UTF-8");
+    assert!(said.contains("the default"), "{said}");
+}
+
+#[test]
+fn what_is_not_one_of_ours_is_refused_and_left_alone() {
+    let vendor = Vendor::without_books();
+    for content in [&b""[..], b"not a database, but long enough to be looked at as one by its header", &[0; 4096]] {
+        fs::write(vendor.db(), content).expect("a file");
+        for arguments in [vec!["totals"], vec!["record", "p", "1"], vec!["serve"], vec!["serve", "--init"]] {
+            let said = vendor.fails(1, arguments);
+            assert!(said.contains("is not an agora-vendor database"), "{said}");
+        }
+        assert_eq!(fs::read(vendor.db()).expect("a file"), content);
+    }
+    fs::remove_file(vendor.db()).expect("removed");
+    rusqlite::Connection::open(vendor.db()).expect("a file").execute_batch("create table t (a)").expect("another's");
+    assert!(vendor.fails(1, ["record", "p", "1"]).contains("is not an agora-vendor database"));
+    fs::remove_file(vendor.db()).expect("removed");
+    fs::create_dir(vendor.db()).expect("a folder");
+    assert!(vendor.fails(1, ["totals"]).contains("is not an agora-vendor database"));
+}
+
+#[test]
+fn a_newer_file_is_refused_before_anything_is_changed() {
+    let vendor = Vendor::new();
+    vendor.sql().execute_batch("pragma user_version = 2").expect("a version");
+    for arguments in [vec!["totals"], vec!["record", "p", "1"], vec!["serve"]] {
+        let said = vendor.fails(1, arguments);
+        assert!(said.contains("schema version 2") && said.contains("newer agora-vendor"), "{said}");
+    }
+}
+
+#[test]
+fn the_ledger_refuses_to_be_changed() {
+    let vendor = Vendor::new();
+    vendor.ok(["record", "p", "1", "--id", "r"]);
+    let sql = vendor.sql();
+    for statement in ["update usage_ledger set amount = '2'", "delete from usage_ledger"] {
+        let error = sql.execute_batch(statement).expect_err(statement).to_string();
+        assert!(error.contains("the usage ledger only grows"), "{error}");
+    }
+}
+
+#[test]
+fn check_finds_what_was_tampered_with() {
+    let vendor = Vendor::new();
+    vendor.ok(["record", "p", "1.5", "--id", "r", "--at", "2026-10-10"]);
+    vendor.ok(["record", "q", "2", "--id", "s", "--at", "2026-10-10"]);
+    vendor.ok(["void", "s", "--reason", "x"]);
+    let report = vendor.json(["check"]);
+    assert_eq!(report, json!({"ok": true, "entries": 3, "differences": []}));
+    let whole = fs::read(vendor.db()).expect("the books");
+    for (tampering, told) in [
+        (
+            "update usage_rollup set amount = '1.6' where grain = 'day' and project_id = 'p'",
+            "day from 2026-10-10T00:00:00Z: kept 1.6 in 1 records, the ledger says 1.5 in 1",
+        ),
+        ("update usage_rollup set records = 2 where grain = 'month' and project_id = 'p'", "month from 2026-10-01"),
+        (
+            "delete from usage_rollup where grain = 'hour' and project_id = 'p'",
+            "hour from 2026-10-10T12:00:00Z: kept 0 in 0",
+        ),
+        ("insert into usage_rollup values ('day', 1760054400, 'p', '1', 1)", "the ledger says 0 in 0"),
+        ("insert into usage_rollup values ('month', 1700000000, 'p', '1', 1)", "the ledger says 0 in 0"),
+        ("insert into usage_rollup values ('hour', -3600, 'p', '1', 1)", "the ledger says 0 in 0"),
+        (
+            "drop trigger usage_ledger_is_not_changed; update usage_ledger set amount = '-3' where seq = 3",
+            "ledger entry 3 does not take back",
+        ),
+        (
+            "drop trigger usage_ledger_is_not_changed; update usage_ledger set amount = '0' where seq = 1",
+            "ledger entry 1 is a record whose amount is not above zero",
+        ),
+        ("drop trigger usage_ledger_is_not_deleted; delete from usage_ledger where seq = 1", "the ledger says 0 in 0"),
+    ] {
+        vendor.sql().execute_batch(tampering).expect(tampering);
+        let ended = vendor.run(["check"]);
+        assert_eq!(ended.code, 1, "{tampering}");
+        assert!(ended.out.contains(told), "{tampering}: {}", ended.out);
+        fs::write(vendor.db(), &whole).expect("restored");
+        vendor.ok(["check"]);
+    }
+}
+
+#[test]
+fn a_backup_is_books_of_its_own() {
+    let vendor = Vendor::new();
+    vendor.ok(["record", "p", "1.5", "--at", "2026-10-10"]);
+    let server = vendor.serve();
+    vendor.ok(["backup", "copy.db"]);
+    vendor.ok(["record", "p", "1", "--at", "2026-10-10"]);
+    assert!(vendor.fails(1, ["backup", "copy.db"]).contains("exists already"));
+    let (from, to) = day("2026-10-10");
+    assert_eq!(server.usage(from, to).entries()[0].1, "2.5");
+    vendor.ok(["check", "--db", "copy.db"]);
+    assert_eq!(vendor.json(["totals", "--month", "2026-10", "--db", "copy.db"])["total"], "1.5");
+    vendor.ok(["record", "p", "2", "--at", "2026-10-10", "--db", "copy.db"]);
+    assert_eq!(vendor.total(), "2.5");
+    assert!(vendor.fails(1, ["backup", "no/such/folder/copy.db"]).contains("no/such/folder"));
+}
+
+#[test]
+fn a_setting_is_kept_and_one_that_is_none_is_refused() {
+    let vendor = Vendor::new();
+    let value = |name: &str| {
+        let settings = vendor.json(["setting", "list"]);
+        let found = settings.as_array().expect("settings").iter().find(|setting| setting["name"] == name);
+        found.map(|setting| (setting["value"].clone(), setting["default"].clone()))
+    };
+    assert_eq!(value("unit"), Some((json!("Minute"), json!(true))));
+    vendor.ok(["setting", "set", "unit", "Call"]);
+    assert_eq!(value("unit"), Some((json!("Call"), json!(false))));
+    vendor.ok(["setting", "set", "unlimited-as", "-1"]);
+    assert_eq!(value("unlimited-as"), Some((json!("-1"), json!(true))));
+    assert!(vendor.fails(2, ["setting", "set", "nope", "x"]).contains("unit, unlimited-as"));
+    vendor.fails(2, ["setting", "set", "unit", ""]);
+    vendor.fails(2, ["setting", "set", "unit", "a\nb"]);
+}
+
+#[test]
+fn customers_and_projects_are_added_and_changed() {
+    let vendor = Vendor::new();
+    vendor.ok(["customer", "add", "c", "--plan", "gold", "--name", "Ann", "--email", "a@example.com"]);
+    vendor.ok(["customer", "add", "c", "--phone", "+1 555"]);
+    let shown = vendor.json(["customer", "show", "c"]);
+    assert_eq!(
+        [&shown["planId"], &shown["name"], &shown["email"], &shown["phone"], &shown["projects"]],
+        [&json!("gold"), &json!("Ann"), &json!("a@example.com"), &json!("+1 555"), &json!([])]
+    );
+    vendor.ok(["project", "add", "p", "--customer", "c"]);
+    let first = vendor.json(["project", "show", "p"]);
+    assert_eq!((&first["customerId"], &first["enabled"]), (&json!("c"), &json!(true)));
+    let moved = vendor.ok(["project", "add", "p", "--customer", "d"]);
+    assert!(moved.err.contains("was customer c's and is d's now"), "{}", moved.err);
+    assert_eq!(vendor.json(["project", "show", "p"])["enabledSince"], first["enabledSince"]);
+    assert_eq!(vendor.json(["customer", "show", "d"])["projects"], json!(["p"]));
+    vendor.fails(3, ["customer", "show", "nope"]);
+    vendor.fails(3, ["project", "show", "nope"]);
+    vendor.fails(2, ["customer", "add", "c", "--plan", "a plan id of more than 16"]);
+}
+
+#[test]
+fn plans_are_set_and_shown() {
+    let vendor = Vendor::new();
+    let set = |price: &str| {
+        vendor.run(["plan", "set", "default", "--name", "Standard", "--unit", "Minute", "--price", price])
+    };
+    assert_eq!(set("0.010").code, 0);
+    let shown = json!({"planId": "default", "name": "Standard", "unit": "Minute", "price": "0.01"});
+    assert_eq!(vendor.json(["plan", "show", "default"]), shown);
+    assert_eq!(vendor.json(["plan", "list"]), json!([shown]));
+    assert!(set("0.02").err.contains("before it was Standard at 0.01 per Minute"));
+    for bad in ["-1", "1e3", "0.0000000000000000001"] {
+        assert_eq!(set(bad).code, 2);
+    }
+    assert_eq!(vendor.json(["plan", "show", "default"])["price"], "0.02");
+    vendor.fails(3, ["plan", "show", "gold"]);
+    vendor.fails(2, ["plan", "set", "seventeen letters", "--name", "S", "--unit", "U", "--price", "1"]);
+}

@@ -1,0 +1,129 @@
+//! Laws of the ledger, in process: whatever is recorded and taken back, a window's kept sums are what adding
+//! up the ledger gives.
+
+use agora_vendor::billing::amount::Amount;
+use agora_vendor::billing::id::{ProjectId, RecordId};
+use agora_vendor::billing::period::{Grain, Period, date};
+use agora_vendor::billing::record::NewRecord;
+use agora_vendor::store::usage::{self, Sum};
+use agora_vendor::store::{self, Store, check};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+
+const NOW: i64 = 1_790_000_000;
+
+/// A record, and whether it is taken back.
+#[derive(Clone, Debug)]
+struct Event {
+    project: u8,
+    at_s: i64,
+    amount: String,
+    voided: bool,
+}
+
+/// Seconds around the edges of hours, days, months and years, where mistakes live.
+fn second() -> impl Strategy<Value = i64> {
+    let edge = prop::sample::select(vec![
+        1_761_955_200,
+        1_764_547_200,
+        1_767_225_600,
+        1_772_323_200,
+        1_776_000_000,
+        1_776_038_400,
+    ]);
+    prop_oneof![
+        (edge, -3_i64..=3).prop_map(|(edge, off)| edge + off),
+        1_760_000_000_i64..1_780_000_000,
+        1_775_990_000_i64..1_776_040_000,
+    ]
+}
+
+fn events() -> impl Strategy<Value = Vec<Event>> {
+    let event = (0_u8..4, second(), "[0-9]{1,12}\\.[0-9]{0,8}[1-9]", prop::bool::weighted(0.2))
+        .prop_map(|(project, at_s, amount, voided)| Event { project, at_s, amount, voided });
+    prop::collection::vec(event, 1..60)
+}
+
+fn project(number: u8) -> ProjectId {
+    format!("p{number}").parse().expect("an id")
+}
+
+fn amount(text: &str) -> Amount {
+    text.parse().expect("an amount")
+}
+
+/// New books that hold what happened.
+fn books(events: &[Event]) -> (tempfile::TempDir, Store) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("books");
+    Store::create(&path, |_| Ok::<_, store::Error>(())).expect("new books");
+    let mut store = Store::open(&path).expect("the books");
+    store
+        .write(|tx| {
+            for (number, event) in events.iter().enumerate() {
+                let id: RecordId = format!("r{number}").parse().expect("an id");
+                let new = NewRecord {
+                    id: id.clone(),
+                    project_id: project(event.project),
+                    amount: amount(&event.amount),
+                    at_s: Some(event.at_s),
+                    customer_id: None,
+                    note: None,
+                };
+                usage::record(tx, &new, NOW)?.expect("a good record");
+                if event.voided {
+                    usage::void(tx, &id, &"mistake".parse().expect("words"), NOW)?.expect("a record");
+                }
+            }
+            Ok::<_, store::Error>(())
+        })
+        .expect("written");
+    (folder, store)
+}
+
+/// What a window adds up to, the slow and obvious way.
+fn naive(events: &[Event], period: Period) -> BTreeMap<ProjectId, Sum> {
+    let mut sums: BTreeMap<ProjectId, Sum> = BTreeMap::new();
+    for event in events.iter().filter(|event| !event.voided) {
+        if (period.first_s()..=period.last_s()).contains(&event.at_s) {
+            sums.entry(project(event.project)).or_default().add(&Sum { amount: amount(&event.amount), records: 1 });
+        }
+    }
+    sums
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn a_windows_sums_are_what_adding_up_the_ledger_gives(
+        events in events(),
+        windows in prop::collection::vec((second(), second()), 30),
+    ) {
+        let (_folder, mut store) = books(&events);
+        for (one, other) in windows {
+            let period = Period::new(one.min(other), one.max(other)).expect("a window");
+            let wanted = naive(&events, period);
+            let found = store.read(|tx| usage::by_project(tx, period, None)).expect("sums");
+            prop_assert_eq!(&found, &wanted);
+            let only = project(0);
+            let found = store.read(|tx| usage::by_project(tx, period, Some(&only))).expect("sums");
+            prop_assert_eq!(found.get(&only), wanted.get(&only));
+            prop_assert!(found.len() <= 1);
+            for grain in [Grain::Day, Grain::Month] {
+                let parts = store.read(|tx| usage::by_stretch(tx, period, grain, None)).expect("sums");
+                let mut joined: BTreeMap<ProjectId, Sum> = BTreeMap::new();
+                for ((start_s, project_id), sum) in &parts {
+                    let stretch = Period::around(grain, *start_s);
+                    let inside = Period::new(stretch.first_s().max(period.first_s()), stretch.last_s().min(period.last_s()));
+                    let wanted = naive(&events, inside.expect("a part"));
+                    prop_assert_eq!(wanted.get(project_id), Some(sum), "{}", date(*start_s));
+                    joined.entry(project_id.clone()).or_default().add(sum);
+                }
+                prop_assert_eq!(&joined, &wanted);
+            }
+        }
+        let report = store.read(check::check).expect("a report");
+        prop_assert_eq!(report.differences, vec![]);
+    }
+}

@@ -1,0 +1,117 @@
+//! Help, exit codes, pipes and signals: what an operator meets.
+
+use crate::vendor::{Ended, Vendor};
+use std::fs::File;
+use std::io::Read;
+use std::process::Stdio;
+
+const VERBS: [&str; 15] = [
+    "init", "serve", "key", "record", "void", "totals", "license", "plan", "project", "customer", "bill", "sign",
+    "setting", "check", "backup",
+];
+
+#[test]
+fn help_names_every_verb_and_each_verb_has_its_own() {
+    let vendor = Vendor::without_books();
+    let help = vendor.ok(["--help"]).out;
+    for verb in VERBS {
+        let line = help.lines().find(|line| line.trim_start().starts_with(verb)).unwrap_or_else(|| panic!("{verb}"));
+        assert!(line.split_whitespace().count() > 2, "{line}");
+        assert!(vendor.ok([verb, "--help"]).out.contains("Usage: agora-vendor"), "{verb}");
+    }
+    assert_eq!(vendor.ok(["--version"]).out, format!("agora-vendor {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn wrong_words_end_with_2_and_change_nothing() {
+    let vendor = Vendor::new();
+    for arguments in [
+        &[][..],
+        &["nope"],
+        &["record"],
+        &["record", "p"],
+        &["record", "p q", "1"],
+        &["record", "p", "1", "--at", "yesterday"],
+        &["record", "p", "1", "--nope"],
+        &["totals", "--by", "week"],
+        &["bill"],
+        &["bill", "--month", "2026"],
+        &["key", "add", "--api-key", "k"],
+        &["serve", "--listen", "nowhere"],
+        &["serve", "--base-path", "agora"],
+    ] {
+        let said = vendor.fails(2, arguments);
+        assert!(!said.is_empty(), "{arguments:?}");
+    }
+    assert_eq!(vendor.total(), "0");
+}
+
+#[test]
+fn an_output_that_nobody_reads_is_no_failure_and_one_that_is_full_is() {
+    let vendor = Vendor::new();
+    let mut child = vendor.command(["totals"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+    drop(child.stdout.take());
+    let mut said = String::new();
+    child.stderr.take().expect("piped").read_to_string(&mut said).expect("UTF-8");
+    assert_eq!((child.wait().expect("an end").code(), said.as_str()), (Some(0), ""));
+
+    let full = File::options().write(true).open("/dev/full").expect("a full device");
+    let child = vendor.command(["record", "p", "1"]).stdout(full).stderr(Stdio::piped()).spawn().expect("it runs");
+    let ended: Ended = child.wait_with_output().expect("an end").into();
+    assert_eq!(ended.code, 1);
+    assert!(ended.err.contains("was carried out, but its output could not be written"), "{}", ended.err);
+    assert_eq!(vendor.total(), "1");
+}
+
+#[test]
+fn the_server_ends_with_0_on_either_signal() {
+    let vendor = Vendor::new();
+    for name in ["TERM", "INT"] {
+        let server = vendor.serve();
+        assert_eq!(server.get("/healthz").status, 200);
+        let idle = server.connect();
+        server.signal(name);
+        assert_eq!(server.wait(), Some(0));
+        drop(idle);
+    }
+}
+
+#[test]
+fn an_address_that_is_taken_is_told() {
+    let vendor = Vendor::new();
+    let server = vendor.serve();
+    let address = server.origin().replace("http://", "");
+    let said = vendor.fails(1, ["serve", "--listen", &address]);
+    assert!(said.contains(&format!("cannot serve on {address}")), "{said}");
+}
+
+#[test]
+fn serve_with_init_starts_without_books_and_keeps_those_there_are() {
+    let vendor = Vendor::without_books();
+    let server = vendor.serve_with(["--init"]);
+    let keys = vendor.json(["key", "list"]);
+    let secret = vendor.ok(["key", "show", keys[0]["apiKey"].as_str().expect("a key"), "--secret"]).out;
+    assert!(!server.log().contains(secret.trim()));
+    drop(server);
+    let _again = vendor.serve_with(["--init"]);
+    assert_eq!(vendor.json(["key", "list"]), keys);
+}
+
+#[test]
+fn the_log_has_priorities_where_journald_reads_it() {
+    let vendor = Vendor::new();
+    let log = vendor.path("journal");
+    let mut child = vendor
+        .command(["serve", "--listen", "127.0.0.1:0", "--log", "debug"])
+        .env("JOURNAL_STREAM", "8:1")
+        .stdout(Stdio::piped())
+        .stderr(File::create(&log).expect("a log"))
+        .spawn()
+        .expect("the server starts");
+    let mut ready = [0; 9];
+    child.stdout.as_mut().expect("piped").read_exact(&mut ready).expect("a line");
+    crate::vendor::signal("TERM", &child.id().to_string());
+    assert!(child.wait().expect("an end").success());
+    let log = std::fs::read_to_string(log).expect("a log");
+    assert!(log.lines().all(|line| line.starts_with("<6>") || line.starts_with("<7>")), "{log}");
+}
