@@ -68,7 +68,7 @@ pub enum Error {
 }
 
 /// Shows a value from outside in a sentence: quoted, escaped, and cut to 40 characters.
-fn quoted(value: &str) -> String {
+pub fn quoted(value: &str) -> String {
     match value.char_indices().nth(40) {
         Some((cut, _)) => format!("{:?}…", &value[..cut]),
         None => format!("{value:?}"),

@@ -9,7 +9,7 @@ pub mod server;
 mod usage;
 
 use crate::agora::reply::{self, Envelope, Form, ListingKind, Refusal, Reply};
-use crate::agora::request::{ListingRequest, Query};
+use crate::agora::request::{ListingRequest, Query, quoted};
 use crate::agora::signature::{self, Fields};
 use crate::billing::key::{KeyPair, Purpose};
 use crate::store::{self, Readers, Version};
@@ -164,7 +164,7 @@ impl Service {
             _ => {
                 let reason = match (query.api_key(), query.signature(), pair) {
                     (None, _, _) => "no apiKey".to_owned(),
-                    (Some(key), _, None) => format!("the apiKey {key:.64?} is unknown or revoked"),
+                    (Some(key), _, None) => format!("the apiKey {} is unknown or revoked", quoted(key)),
                     (_, None, _) => "no signature".to_owned(),
                     (Some(key), Some(_), Some(_)) => format!("the signature is not one by {key}"),
                 };

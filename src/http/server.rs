@@ -105,14 +105,17 @@ async fn accept(listener: &TcpListener, server: Arc<Server>, stop: &mut Stop) {
     let (stopping, stopped) = watch::channel(false);
     let mut connections = JoinSet::new();
     loop {
-        let place = Arc::clone(&room).acquire_owned().await.expect("the semaphore is never closed");
+        let next = async {
+            let place = Arc::clone(&room).acquire_owned().await.expect("the semaphore is never closed");
+            listener.accept().await.map(|(stream, _)| (stream, place))
+        };
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = next => accepted,
             () = stop.requested() => break,
         };
         while connections.try_join_next().is_some() {}
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, place)) => {
                 let (server, stopped) = (Arc::clone(&server), stopped.clone());
                 connections.spawn(async move {
                     converse(stream, server, stopped).await;

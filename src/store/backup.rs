@@ -19,6 +19,10 @@ pub(super) fn into_place<E: From<Error>>(path: &Path, make: impl FnOnce(&Path) -
     // The draft is ours alone: its name holds this process and the moment.
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).map_err(file_error)?;
     let made = make(&draft).and_then(|()| {
+        // Closing its last connection moves everything into the file itself; what had not would be lost.
+        if with_suffix(&draft, "-wal").exists() {
+            return Err(Error::Unsafe("the new file's write-ahead log is still in use".to_owned()).into());
+        }
         File::open(&draft).and_then(|file| file.sync_all()).map_err(file_error)?;
         // A link, unlike a rename, never replaces what is there.
         fs::hard_link(&draft, path).map_err(file_error)?;

@@ -113,3 +113,20 @@ fn a_writer_waits_for_another_and_gives_up_with_75() {
     vendor.ok(["record", "p", "1"]);
     assert_eq!(vendor.total(), "1");
 }
+
+#[test]
+fn a_write_that_fails_half_way_changes_nothing() {
+    let vendor = Vendor::new();
+    vendor.ok(["record", "p", "1", "--id", "r"]);
+    // A file may grow to 8 KiB: less than one record's pages in the write-ahead log.
+    let limited = std::process::Command::new("sh")
+        .args(["-c", "trap '' XFSZ; ulimit -f 16; exec \"$0\" record p 2 --id s", env!("CARGO_BIN_EXE_agora-vendor")])
+        .env("AGORA_VENDOR_DB", vendor.db())
+        .output()
+        .expect("a shell");
+    assert_eq!(limited.status.code(), Some(1), "{}", String::from_utf8_lossy(&limited.stderr));
+    vendor.ok(["check"]);
+    assert_eq!(vendor.total(), "1");
+    vendor.ok(["record", "p", "2", "--id", "s"]);
+    assert_eq!(vendor.total(), "3");
+}

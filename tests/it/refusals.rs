@@ -217,6 +217,24 @@ fn what_cannot_be_answered_in_time_is_503_and_others_are_answered() {
 }
 
 #[test]
+fn a_fault_of_ours_has_a_reference_that_the_log_explains() {
+    let vendor = Vendor::new();
+    vendor.ok(["record", "p", "1", "--at", "2021-05-02"]);
+    vendor.sql().execute_batch("update usage_rollup set amount = 'garbage'").expect("tampered with");
+    let server = vendor.serve();
+    let (from, to) = crate::vendor::day("2021-05-02");
+    let answer = server.usage(from, to);
+    assert_eq!((answer.status, &answer.json()["status"]), (500, &500.into()));
+    let reason = answer.reason();
+    let reference = reason.strip_prefix("internal error: the log tells more under reference ").expect("a reference");
+    let log = server.log();
+    let line = log.lines().find(|line| line.contains(reference)).expect("a line");
+    assert!(line.contains("ERROR") && line.contains("/usage failed"), "{line}");
+    assert!(!reason.contains("garbage") && !reason.contains("decimal"), "{reason}");
+    assert_eq!(server.ask("/usage", &GOOD).status, 200);
+}
+
+#[test]
 fn requests_in_flight_are_answered_when_the_server_is_told_to_stop() {
     let vendor = overfull(300_000);
     let server: Server = vendor.serve();
