@@ -14,6 +14,8 @@ const FILE_NAME: &str = "agora-vendor.db";
 pub(super) struct Database {
     path: PathBuf,
     because: &'static str,
+    /// Whether it was named with --db, and has to be again.
+    told: bool,
 }
 
 impl Database {
@@ -21,13 +23,16 @@ impl Database {
     pub(super) fn resolve(told: Option<PathBuf>) -> Self {
         let of_environment = || std::env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
         match (told, of_environment()) {
-            (Some(path), _) => Self { path, because: "named by --db" },
-            (None, Some(path)) => Self { path, because: "named by AGORA_VENDOR_DB" },
+            (Some(path), _) => Self { path, because: "named by --db", told: true },
+            (None, Some(path)) => Self { path, because: "named by AGORA_VENDOR_DB", told: false },
             (None, None) if Path::new(SERVICE_DIRECTORY).is_dir() => Self {
                 path: Path::new(SERVICE_DIRECTORY).join(FILE_NAME),
                 because: "the default, since /var/lib/agora-vendor exists",
+                told: false,
             },
-            (None, None) => Self { path: Path::new(".").join(FILE_NAME), because: "the default in this folder" },
+            (None, None) => {
+                Self { path: Path::new(".").join(FILE_NAME), because: "the default in this folder", told: false }
+            }
         }
     }
 
@@ -35,13 +40,22 @@ impl Database {
         &self.path
     }
 
+    /// The command with these words that works on this database, for an operator to type.
+    pub(super) fn command(&self, words: &str) -> String {
+        match self.told {
+            true => format!("`agora-vendor --db {} {words}`", self.path.display()),
+            false => format!("`agora-vendor {words}`"),
+        }
+    }
+
     /// Says of an error which path it is about, and what to do.
     pub(super) fn explain(&self, error: store::Error) -> Failure {
         let path = self.path.display();
         if matches!(error, store::Error::Missing(_)) {
             return Failure::failed(format!(
-                "there is no database at {path} ({}): create one with `agora-vendor --db {path} init`, or name another with --db",
-                self.because
+                "there is no database at {path} ({}): create one with {}, or name another with --db",
+                self.because,
+                self.command("init")
             ));
         }
         if matches!(error, store::Error::Exists(_)) {

@@ -102,10 +102,8 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         print_properties(out, &properties)
     })?;
     if made {
-        shell.note(&format!(
-            "Agora is to be told the apiKey and its secret; `agora-vendor key show {} --secret` shows the secret again.",
-            live.api_key
-        ));
+        let show = shell.database.command(&format!("key show {} --secret", live.api_key));
+        shell.note(&format!("Agora is to be told the apiKey and its secret; {show} shows the secret again."));
     }
     Ok(Exit::Done)
 }

@@ -141,7 +141,8 @@ fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         Ok((pair.clone(), true))
     })?;
     if added {
-        shell.note(&format!("`agora-vendor key show {} --secret` shows the secret.", pair.api_key));
+        let show = shell.database.command(&format!("key show {} --secret", pair.api_key));
+        shell.note(&format!("{show} shows the secret."));
     } else {
         shell.note("the pair stands already; nothing was changed");
     }

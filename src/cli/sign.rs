@@ -89,8 +89,10 @@ fn read_body(file: &Path) -> Result<String, Failure> {
 fn sign(request: &Request<'_>, pairs: &[KeyPair], live: bool, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let purpose = if live { Purpose::Live } else { Purpose::Test };
     let pair = pairs.iter().rfind(|pair| pair.purpose == purpose).ok_or_else(|| {
-        let word = purpose.as_str();
-        Failure::failed(format!("there is no {word} pair to sign with: `agora-vendor key add --{word}` makes one"))
+        Failure::failed(match purpose {
+            Purpose::Live => "there is no live pair to sign with: `agora-vendor key add` makes one",
+            Purpose::Test => "there is no test pair to sign with: `agora-vendor key add --test` makes one",
+        })
     })?;
     let mut fields = request.readings.first().cloned().unwrap_or_default();
     if let Some((name, _)) = fields.iter().find(|(name, _)| name == API_KEY || name == SIGNATURE) {
