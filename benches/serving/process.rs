@@ -1,0 +1,75 @@
+//! A server as a process of its own, and what the system says of it.
+
+use crate::{Outcome, bare};
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// The executable that is measured.
+pub const EXECUTABLE: &str = env!("CARGO_BIN_EXE_agora-vendor");
+/// The unit of times in `/proc`; the same on every Linux that Rust runs on (`getconf CLK_TCK`).
+const TICK: Duration = Duration::from_millis(10);
+
+/// A running server; killed when dropped.
+pub struct Server {
+    child: Child,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+impl Server {
+    /// Starts the server that is measured, as a service would.
+    pub fn agora_vendor(database: &Path) -> Outcome<Self> {
+        let mut command = Command::new(EXECUTABLE);
+        command.arg("--db").arg(database).args(["serve", "--listen", "127.0.0.1:0", "--log", "warn"]);
+        Self::start(command)
+    }
+
+    /// Starts the one beside it.
+    pub fn bare(body: &Path) -> Outcome<Self> {
+        Self::start(bare::command(body)?)
+    }
+
+    fn start(mut command: Command) -> Outcome<Self> {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let mut line = String::new();
+        if let Some(stdout) = child.stdout.take() {
+            BufReader::new(stdout).read_line(&mut line)?;
+        }
+        let address = line.trim().strip_prefix("listening on http://").and_then(|address| address.parse().ok());
+        let Some(address) = address else {
+            child.kill()?;
+            child.wait()?;
+            return Err(format!("the server did not say where it listens, but {line:?}").into());
+        };
+        Ok(Self { child, address })
+    }
+
+    /// The memory that it has in use, in KiB.
+    pub fn resident_kib(&self) -> Outcome<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse().ok());
+        Ok(kib.ok_or("/proc tells no VmRSS")?)
+    }
+
+    /// The processors' time that it has taken so far, its own and the system's for it.
+    pub fn processor_time(&self) -> Outcome<Duration> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        // Behind the name in brackets, which may hold anything: utime and stime are fields 14 and 15 (proc(5)).
+        let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+        let ticks: Vec<u32> = fields.split_whitespace().skip(11).take(2).map(str::parse).collect::<Result<_, _>>()?;
+        Ok(TICK * ticks.iter().sum())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // One that has ended already cannot be killed; either way it is gone once waited for.
+        let _killed = self.child.kill();
+        let _status = self.child.wait();
+    }
+}

@@ -1,0 +1,116 @@
+//! What is told on the terminal, and what of it is kept under `benches/runs`.
+
+use crate::Outcome;
+use crate::length::Length;
+use crate::process::EXECUTABLE;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// What a figure is held against.
+#[derive(Clone, Copy)]
+pub enum Bar {
+    /// It must not be below.
+    AtLeast(f64),
+    /// It must not be above.
+    AtMost(f64),
+}
+
+/// A time of a histogram in microseconds.
+pub fn microseconds(nanoseconds: u64) -> f64 {
+    nanoseconds as f64 / 1e3
+}
+
+/// The middle value, the lower one of two.
+pub fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted[(sorted.len() - 1) / 2]
+}
+
+/// The lines of a run.
+pub struct Report {
+    kept: String,
+    verdicts: Vec<String>,
+    all_met: bool,
+}
+
+impl Report {
+    /// Starts with where and when it is measured, and what.
+    pub fn start(length: &Length) -> Outcome<Self> {
+        let mut report = Self { kept: String::new(), verdicts: Vec::new(), all_met: true };
+        report.say("command:    cargo bench --bench serving");
+        report.say(&format!("date:       {:.0}", jiff::Timestamp::now()));
+        report.say(&format!("compiler:   {}", compiler()?));
+        report.say(&format!("processor:  {}", processor()?));
+        report.say(&format!("machine:    {}", machine()?));
+        report.say(&format!("executable: agora-vendor {}, {} bytes", env!("CARGO_PKG_VERSION"), executable_bytes()?));
+        report.say(&format!("length:     {length:?}"));
+        Ok(report)
+    }
+
+    /// Prints a line and keeps it.
+    pub fn say(&mut self, line: &str) {
+        println!("{line}");
+        self.keep(line);
+    }
+
+    /// Keeps a line that is too long to print.
+    pub fn keep(&mut self, line: &str) {
+        self.kept.push_str(line);
+        self.kept.push('\n');
+    }
+
+    /// Holds a figure against its bar.
+    pub fn judge(&mut self, what: &str, figure: f64, unit: &str, bar: Bar) {
+        let (met, wanted) = match bar {
+            Bar::AtLeast(bar) => (figure >= bar, format!("at least {bar}")),
+            Bar::AtMost(bar) => (figure <= bar, format!("at most {bar}")),
+        };
+        let word = if met { "pass" } else { "FAIL" };
+        self.verdicts.push(format!("{word}  {figure:8.3}{unit:3}  ({wanted}{unit})  {what}"));
+        self.all_met &= met;
+    }
+
+    /// Ends with the verdicts, and keeps the run if it was one at full length; tells whether every bar was met.
+    pub fn finish(mut self, length: &Length) -> Outcome<bool> {
+        self.say("");
+        for verdict in std::mem::take(&mut self.verdicts) {
+            self.say(&verdict);
+        }
+        if length.is_full() {
+            let run = format!("benches/runs/{:.10}-{}", jiff::Timestamp::now().to_string(), machine()?);
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(&run);
+            fs::create_dir_all(&folder)?;
+            fs::write(folder.join("serving.txt"), &self.kept)?;
+            println!("kept in {run}/serving.txt");
+        }
+        Ok(self.all_met)
+    }
+}
+
+fn compiler() -> Outcome<String> {
+    let said = Command::new("rustc").arg("--version").output()?;
+    Ok(String::from_utf8(said.stdout)?.trim().to_owned())
+}
+
+fn processor() -> Outcome<String> {
+    let said = fs::read_to_string("/proc/cpuinfo")?;
+    let model = said.lines().find(|line| line.starts_with("model name")).and_then(|line| line.split_once(':'));
+    Ok(model.map_or("unknown", |(_, model)| model.trim()).to_owned())
+}
+
+/// A name that tells a machine's size and nothing else of it.
+fn machine() -> Outcome<String> {
+    let cores = std::thread::available_parallelism()?;
+    let said = fs::read_to_string("/proc/meminfo")?;
+    let total = said.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+    let kib: Option<u64> = total.and_then(|total| total.trim().strip_suffix("kB")?.trim().parse().ok());
+    // What the kernel keeps for itself is not in the total: rounded up to what was paid for.
+    let gib = kib.ok_or("/proc tells no MemTotal")?.div_ceil(1 << 20);
+    Ok(format!("{cores}-cores-{gib}-gib"))
+}
+
+fn executable_bytes() -> Outcome<u64> {
+    Ok(fs::metadata(EXECUTABLE)?.len())
+}
