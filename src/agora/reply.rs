@@ -1,6 +1,8 @@
 //! What Agora is told: the bodies, and the one place that knows HTTP statuses.
 
-use crate::agora::request::{self, Page};
+use crate::agora::request::{
+    self, MAX_ARRIVAL_S, MAX_BODY_BYTES, MAX_FIELDS, MAX_HEAD_BYTES, MAX_REQUEST_LINE_BYTES, Page,
+};
 use crate::billing::amount::Amount;
 use crate::billing::id::ProjectId;
 use serde::Serialize;
@@ -113,10 +115,20 @@ impl Refusal {
         match self {
             Self::UnknownPath => "no call has this path: /usage, /bill or /customers/{customerId}/license is wanted".into(),
             Self::WrongMethod { allow } => format!("this path does not have that method: {allow} is wanted"),
-            Self::Slow => "the request did not arrive in time: a whole request within 10 seconds is wanted".into(),
-            Self::HeadTooLong => "the request's headers are too long: at most 16 KiB and 100 fields are wanted".into(),
-            Self::TargetTooLong => "the request's path and query are too long: at most 8 KiB are wanted".into(),
-            Self::BodyTooLarge => "the request's body is too large: at most 64 KiB are wanted".into(),
+            Self::Slow => {
+                format!("the request did not arrive in time: a whole request within {MAX_ARRIVAL_S} seconds is wanted")
+            }
+            Self::HeadTooLong => format!(
+                "the request's headers are too long: at most {} KiB and {MAX_FIELDS} fields are wanted",
+                MAX_HEAD_BYTES >> 10
+            ),
+            Self::TargetTooLong => format!(
+                "the request's path and query are too long: at most {} KiB are wanted",
+                MAX_REQUEST_LINE_BYTES >> 10
+            ),
+            Self::BodyTooLarge => {
+                format!("the request's body is too large: at most {} KiB are wanted", MAX_BODY_BYTES >> 10)
+            }
             Self::NotHttp { problem } => format!("the request is not well-formed HTTP/1.1: {problem}"),
             Self::Parameter(error) => error.to_string(),
             Self::Signature => {

@@ -16,6 +16,17 @@ pub const DEFAULT_LIMIT: usize = 100;
 /// The highest `pageNum`.
 pub const MAX_PAGE_NUM: u32 = 2_147_483_647;
 
+/// The longest request line and headers together.
+pub const MAX_HEAD_BYTES: usize = 16 << 10;
+/// The longest method, target and version together.
+pub const MAX_REQUEST_LINE_BYTES: usize = 8 << 10;
+/// The largest body.
+pub const MAX_BODY_BYTES: u64 = 64 << 10;
+/// The most header fields.
+pub const MAX_FIELDS: usize = 100;
+/// How long a request may take to arrive, in seconds.
+pub const MAX_ARRIVAL_S: u64 = 10;
+
 /// What is wrong with a request's parameters. Prints as the sentence that Agora is told.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {

@@ -1,6 +1,11 @@
 //! Exact decimals: parse, print, add, multiply. No float, no rounding.
+//!
+//! Sums are mostly of short decimals, by the hundred thousand: those are held as a whole number of the
+//! fraction's last place, and only what does not fit becomes a `BigDecimal`.
 
-use bigdecimal::{BigDecimal, Signed, Zero};
+use bigdecimal::num_bigint::BigInt;
+use bigdecimal::{BigDecimal, Signed, ToPrimitive};
+use std::cmp::Ordering;
 use std::fmt;
 use std::iter::Sum;
 use std::ops::{AddAssign, Mul, Neg, SubAssign};
@@ -10,8 +15,21 @@ use std::str::FromStr;
 ///
 /// Prints in canonical form: no exponent, no leading zeros, no zeros at the end of the fraction, zero as
 /// `0`. Two amounts are equal when their values are, however they were written.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Amount(BigDecimal);
+#[derive(Clone)]
+pub struct Amount(Value);
+
+#[derive(Clone)]
+enum Value {
+    /// `units` of the `places`-th place behind the point; `places` is at most [`SHORT_PLACES`].
+    Short {
+        units: i128,
+        places: u8,
+    },
+    Long(BigDecimal),
+}
+
+/// The most places behind the point of a short amount: ten to this power fits its units.
+const SHORT_PLACES: u8 = 36;
 
 /// Why a text is not an amount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -42,18 +60,69 @@ impl Amount {
     /// [`Error::NotDecimal`] unless it is a plain decimal.
     pub fn from_canonical(text: &str) -> Result<Self, Error> {
         let digits = text.strip_prefix('-').unwrap_or(text);
-        split_decimal(digits)?;
-        text.parse().map(Self).map_err(|_| Error::NotDecimal)
+        let (whole, fraction) = split_decimal(digits)?;
+        Self::from_parts(digits.len() < text.len(), whole, fraction)
+    }
+
+    /// The amount whose digits are `whole` before and `fraction` behind the point.
+    fn from_parts(negative: bool, whole: &str, fraction: &str) -> Result<Self, Error> {
+        let short = || {
+            let mut units = 0_i128;
+            for digit in whole.bytes().chain(fraction.bytes()) {
+                units = units.checked_mul(10)?.checked_add(i128::from(digit - b'0'))?;
+            }
+            let places = u8::try_from(fraction.len()).ok().filter(|places| *places <= SHORT_PLACES)?;
+            Some(Self(Value::Short { units: if negative { -units } else { units }, places }))
+        };
+        let long = || {
+            let sign = if negative { "-" } else { "" };
+            format!("{sign}{whole}.{fraction}0").parse().map(|value| Self(Value::Long(value)))
+        };
+        short().map_or_else(long, Ok).map_err(|_| Error::NotDecimal)
     }
 
     /// Tells whether the amount is above zero.
     pub fn is_positive(&self) -> bool {
-        self.0.is_positive()
+        match &self.0 {
+            Value::Short { units, .. } => *units > 0,
+            Value::Long(value) => value.is_positive(),
+        }
     }
 
     /// Tells whether the amount is zero.
     pub fn is_zero(&self) -> bool {
-        self.0.is_zero()
+        *self == Self::default()
+    }
+
+    fn to_long(&self) -> BigDecimal {
+        match &self.0 {
+            Value::Short { units, places } => BigDecimal::new(BigInt::from(*units), i64::from(*places)),
+            Value::Long(value) => value.clone(),
+        }
+    }
+
+    /// The same amount, short if it fits.
+    fn from_long(value: BigDecimal) -> Self {
+        let (digits, places) = value.normalized().into_bigint_and_exponent();
+        match (digits.to_i128(), u8::try_from(places)) {
+            (Some(units), Ok(places)) if places <= SHORT_PLACES => Self(Value::Short { units, places }),
+            _ => Self(Value::Long(value)),
+        }
+    }
+
+    /// Both amounts in units of the same place, where they are short and still fit.
+    fn aligned(&self, other: &Self) -> Option<(i128, i128, u8)> {
+        let (Value::Short { units: a, places: a_places }, Value::Short { units: b, places: b_places }) =
+            (&self.0, &other.0)
+        else {
+            return None;
+        };
+        let places = (*a_places).max(*b_places);
+        let widen = |units: i128, from: u8| match places - from {
+            0 => Some(units),
+            more => units.checked_mul(10_i128.pow(more.into())),
+        };
+        Some((widen(*a, *a_places)?, widen(*b, *b_places)?, places))
     }
 }
 
@@ -88,25 +157,75 @@ impl FromStr for Amount {
         if digits.skip_while(|b| *b == b'0').count() > Self::MAX_DIGITS {
             return Err(Error::TooManyDigits);
         }
-        text.parse().map(Self).map_err(|_| Error::NotDecimal)
+        Self::from_parts(false, whole, fraction)
     }
 }
 
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0.normalized().to_plain_string())
+        let Value::Short { units, places } = &self.0 else {
+            return f.pad(&self.to_long().normalized().to_plain_string());
+        };
+        let places = usize::from(*places);
+        let sign = if *units < 0 { "-" } else { "" };
+        // With a digit before the point, however small it is.
+        let digits = format!("{:0width$}", units.unsigned_abs(), width = places + 1);
+        let (whole, fraction) = digits.split_at(digits.len() - places);
+        match fraction.trim_end_matches('0') {
+            "" => f.pad(&format!("{sign}{whole}")),
+            fraction => f.pad(&format!("{sign}{whole}.{fraction}")),
+        }
     }
 }
 
+impl fmt::Debug for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Amount({self})")
+    }
+}
+
+impl Default for Amount {
+    fn default() -> Self {
+        Self(Value::Short { units: 0, places: 0 })
+    }
+}
+
+impl Ord for Amount {
+    fn cmp(&self, other: &Self) -> Ordering {
+        match self.aligned(other) {
+            Some((a, b, _)) => a.cmp(&b),
+            None => self.to_long().cmp(&other.to_long()),
+        }
+    }
+}
+
+impl PartialOrd for Amount {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Amount {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Amount {}
+
 impl AddAssign<&Amount> for Amount {
     fn add_assign(&mut self, other: &Amount) {
-        self.0 += &other.0;
+        let short = self.aligned(other).and_then(|(a, b, places)| Some((a.checked_add(b)?, places)));
+        *self = match short {
+            Some((units, places)) => Self(Value::Short { units, places }),
+            None => Self::from_long(self.to_long() + other.to_long()),
+        };
     }
 }
 
 impl SubAssign<&Amount> for Amount {
     fn sub_assign(&mut self, other: &Amount) {
-        self.0 -= &other.0;
+        *self += &-other;
     }
 }
 
@@ -114,7 +233,12 @@ impl Neg for &Amount {
     type Output = Amount;
 
     fn neg(self) -> Amount {
-        Amount(-&self.0)
+        match &self.0 {
+            Value::Short { units, places } if *units != i128::MIN => {
+                Amount(Value::Short { units: -units, places: *places })
+            }
+            Value::Short { .. } | Value::Long(_) => Amount::from_long(-self.to_long()),
+        }
     }
 }
 
@@ -122,7 +246,7 @@ impl Mul for &Amount {
     type Output = Amount;
 
     fn mul(self, other: &Amount) -> Amount {
-        Amount(&self.0 * &other.0)
+        Amount::from_long(self.to_long() * other.to_long())
     }
 }
 
@@ -178,11 +302,50 @@ mod tests {
             prop_assert_eq!(&sum, &backwards);
             prop_assert_eq!(sum.to_string().parse::<BigDecimal>().ok(), Some(texts.iter().map(exact).sum()));
             let product = &amounts[0] * &sum;
-            prop_assert_eq!(product.0, exact(&texts[0]) * texts.iter().map(exact).sum::<BigDecimal>());
+            prop_assert_eq!(product.to_long(), exact(&texts[0]) * texts.iter().map(exact).sum::<BigDecimal>());
             let mut nothing = sum.clone();
             nothing += &-&sum;
             prop_assert_eq!(nothing.to_string(), "0");
         }
+    }
+
+    /// What bigdecimal makes of the same texts, for decimals of any length around the bounds of the short form.
+    fn any_length() -> impl Strategy<Value = String> {
+        ("-?[0-9]{1,45}", "[0-9]{1,45}").prop_map(|(whole, fraction)| format!("{whole}.{fraction}"))
+    }
+
+    proptest! {
+        #[test]
+        fn short_and_long_amounts_agree_with_bigdecimal(a in any_length(), b in any_length(), c in written()) {
+            for (a, b) in [(&a, &b), (&a, &c), (&c, &b)] {
+                let amount = |text: &str| Amount::from_canonical(text).expect("a decimal");
+                let exact = |text: &str| text.parse::<BigDecimal>().expect("a decimal");
+                prop_assert_eq!(amount(a).to_long(), exact(a));
+                prop_assert_eq!(amount(a).cmp(&amount(b)), exact(a).cmp(&exact(b)));
+                prop_assert_eq!(amount(a).to_string(), exact(a).normalized().to_plain_string());
+                let mut sum = amount(a);
+                sum += &amount(b);
+                prop_assert_eq!(sum.to_long(), exact(a) + exact(b));
+                sum -= &amount(a);
+                prop_assert_eq!(&sum, &amount(b));
+                prop_assert_eq!((&amount(a) * &amount(b)).to_long(), exact(a) * exact(b));
+                prop_assert_eq!((-&amount(a)).to_long(), -exact(a));
+            }
+        }
+    }
+
+    #[test]
+    fn the_bounds_of_the_short_form_are_crossed_without_a_loss() {
+        let most = i128::MAX.to_string();
+        let mut sum = Amount::from_canonical(&most).expect("a decimal");
+        sum += &amount("1");
+        assert_eq!(sum.to_string(), "170141183460469231731687303715884105728");
+        sum -= &amount("1");
+        assert_eq!(sum.to_string(), most);
+        let least = format!("-{}", "170141183460469231731687303715884105728");
+        assert_eq!((-&Amount::from_canonical(&least).expect("a decimal")).to_string(), &least[1..]);
+        assert_eq!((-&amount("0")).to_string(), "0");
+        assert_eq!(Amount::from_canonical("-0").expect("a decimal").to_string(), "0");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Ids and names, parsed once at the border and trusted below it.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -13,7 +14,7 @@ pub enum Error {
         max_bytes: usize,
     },
     /// Empty, too long, or with a control character.
-    #[error("it must be 1 to {max_characters} characters on one line")]
+    #[error("it must be 1 to {max_characters} characters on one line, without spaces around them")]
     NotAName {
         /// The most characters that this kind of name may have.
         max_characters: usize,
@@ -42,6 +43,13 @@ macro_rules! text_type {
             }
         }
 
+        /// Ordered and compared as its text is: a map can be asked with a text that is not yet owned.
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.pad(&self.0)
@@ -60,7 +68,9 @@ fn id(text: &str, max_bytes: usize) -> Result<(), Error> {
 
 fn name(text: &str, max_characters: usize) -> Result<(), Error> {
     let fits = (1..=max_characters).contains(&text.chars().count());
-    match fits && !text.chars().any(char::is_control) {
+    // Neither what breaks a line nor what turns the direction of the text around it.
+    let misleads = |c: char| c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    match fits && !text.chars().any(misleads) && text.trim() == text {
         true => Ok(()),
         false => Err(Error::NotAName { max_characters }),
     }
@@ -126,7 +136,10 @@ mod tests {
     fn a_plan_id_is_counted_in_characters() {
         assert!("é".repeat(16).parse::<PlanId>().is_ok());
         assert!("é".repeat(17).parse::<PlanId>().is_err());
-        assert!("gold\tplan".parse::<PlanId>().is_err());
+        for bad in ["gold\tplan", " ", " gold", "gold ", "go\u{202e}ld", "go\u{2028}ld"] {
+            assert!(bad.parse::<PlanId>().is_err(), "{bad:?}");
+        }
+        assert!("gold plan".parse::<PlanId>().is_ok());
     }
 
     #[test]

@@ -1,16 +1,17 @@
 //! Windows of time, closed at both ends, in Unix seconds (UTC), and how a window is put together from
 //! whole months, days and hours.
 
-use jiff::civil::Date;
-use jiff::tz::Offset;
-use jiff::{Timestamp, ToSpan};
+use jiff::civil::{Date, date as civil_date};
+use jiff::{SignedDuration, ToSpan};
 use std::ops::Range;
 
 const HOUR_S: i64 = 3_600;
 const DAY_S: i64 = 24 * HOUR_S;
 
-/// The last second that the calendar here knows: 9999-12-30 22:00:00 UTC.
-pub const LAST_SECOND: i64 = 253_402_207_200;
+/// The last second that the calendar here knows: 9999-12-31 23:59:59 UTC.
+pub const LAST_SECOND: i64 = 253_402_300_799;
+
+const EPOCH: Date = civil_date(1970, 1, 1);
 
 /// A window from its first to its last second, both inside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -128,6 +129,15 @@ impl Grain {
     /// Every grain.
     pub const ALL: [Self; 3] = [Self::Hour, Self::Day, Self::Month];
 
+    /// Its name in the books and at the shell.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hour => "hour",
+            Self::Day => "day",
+            Self::Month => "month",
+        }
+    }
+
     fn finer(self) -> Option<Self> {
         match self {
             Self::Month => Some(Self::Day),
@@ -150,7 +160,7 @@ impl Grain {
         match self {
             Self::Hour => start_s + HOUR_S,
             Self::Day => start_s + DAY_S,
-            Self::Month => first_second(date(start_s).saturating_add(1.month())),
+            Self::Month => date(start_s).checked_add(1.month()).map_or(LAST_SECOND + 1, first_second),
         }
     }
 
@@ -164,14 +174,13 @@ impl Grain {
 
 /// The UTC date of a second.
 pub fn date(second: i64) -> Date {
-    let instant = Timestamp::from_second(second.clamp(0, LAST_SECOND)).expect("clamped into the calendar");
-    Offset::UTC.to_datetime(instant).date()
+    let since_epoch = SignedDuration::from_secs(second.clamp(0, LAST_SECOND));
+    EPOCH.checked_add(since_epoch).expect("clamped into the calendar")
 }
 
 /// The first second of a UTC date.
 pub fn first_second(date: Date) -> i64 {
-    let midnight = date.to_datetime(jiff::civil::Time::midnight());
-    Offset::UTC.to_timestamp(midnight).map_or(LAST_SECOND, |instant| instant.as_second())
+    date.duration_since(EPOCH).as_secs()
 }
 
 #[cfg(test)]
@@ -180,7 +189,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn second(text: &str) -> i64 {
-        text.parse::<Timestamp>().unwrap_or_else(|e| panic!("{text}: {e}")).as_second()
+        text.parse::<jiff::Timestamp>().unwrap_or_else(|e| panic!("{text}: {e}")).as_second()
     }
 
     fn period(first: &str, last: &str) -> Period {
@@ -275,7 +284,10 @@ mod tests {
 
     #[test]
     fn the_end_of_the_calendar_is_reached_without_a_panic() {
-        assert_eq!(date(LAST_SECOND).to_string(), "9999-12-30");
+        assert_eq!(date(LAST_SECOND).to_string(), "9999-12-31");
+        for grain in Grain::ALL {
+            assert_eq!(Period::around(grain, LAST_SECOND).last_s(), LAST_SECOND);
+        }
         assert!(Period::new(0, LAST_SECOND).expect("not empty").cover().len() <= 7);
         assert_eq!(Period::new(0, LAST_SECOND + 1), None);
     }

@@ -111,6 +111,8 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         for row in &shown.rows {
             columns.row([row.project_id.to_owned(), row.amount.to_string(), row.description.to_owned()]);
         }
+        // Set apart, since a project may have this name.
+        columns.row([String::new()]);
         columns.row(["total".to_owned(), shown.total.to_string(), String::new()]);
         columns.print(out)?;
         if !shown.unpriced.is_empty() {
@@ -127,7 +129,7 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     match shown.unpriced.len() {
         0 => Ok(Exit::Done),
         count => {
-            shell.note(&format!("{count} with usage and no price: `agora-vendor plan set` sets a plan up"));
+            shell.note(&format!("projects with usage and no price: {count}; `agora-vendor plan set` sets a plan up"));
             Ok(Exit::Failed)
         }
     }

@@ -40,30 +40,47 @@ impl Database {
         &self.path
     }
 
-    /// The command with these words that works on this database, for an operator to type.
-    pub(super) fn command(&self, words: &str) -> String {
-        match self.told {
-            true => format!("`agora-vendor --db {} {words}`", self.path.display()),
-            false => format!("`agora-vendor {words}`"),
+    /// A sentence whose hints, written as `agora-vendor …`, name this database where it had to be named.
+    pub(super) fn with_its_name(&self, sentence: &str) -> String {
+        if !self.told {
+            return sentence.to_owned();
         }
+        let path = self.path.display().to_string();
+        let plain = path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-+:@%".contains(&b));
+        let quoted = if plain { path } else { format!("'{}'", path.replace('\'', r"'\''")) };
+        sentence.replace("`agora-vendor ", &format!("`agora-vendor --db {quoted} "))
     }
 
     /// Says of an error which path it is about, and what to do.
     pub(super) fn explain(&self, error: store::Error) -> Failure {
         let path = self.path.display();
-        if matches!(error, store::Error::Missing(_)) {
-            return Failure::failed(format!(
-                "there is no database at {path} ({}): create one with {}, or name another with --db",
-                self.because,
-                self.command("init")
-            ));
+        let because = self.because;
+        match &error {
+            store::Error::Missing(_) => Failure::failed(format!(
+                "there is no database at {path} ({because}): create one with `agora-vendor init`, or name another with --db"
+            )),
+            store::Error::Exists(_) => Failure::failed(format!(
+                "{path} ({because}) exists already and is never overwritten: use it as it is, or name another with --db"
+            )),
+            store::Error::NotOurs(_) => Failure::failed(format!(
+                "{path} ({because}) is not an agora-vendor database: name the right file with --db"
+            )),
+            store::Error::File { source, .. } => {
+                Failure::failed(format!("{path} ({because}) cannot be made: {source}; name another with --db"))
+            }
+            store::Error::LeftBehind(_)
+            | store::Error::Damaged { .. }
+            | store::Error::Replaced(_)
+            | store::Error::ReadOnly
+            | store::Error::Disk(_)
+            | store::Error::Newer { .. }
+            | store::Error::NoAccess { .. }
+            | store::Error::Busy
+            | store::Error::Deadline
+            | store::Error::Full
+            | store::Error::Unsafe(_)
+            | store::Error::Pool(_)
+            | store::Error::Sqlite(_) => error.into(),
         }
-        if matches!(error, store::Error::Exists(_)) {
-            return Failure::failed(format!(
-                "{path} ({}) exists already and is never overwritten: use it as it is, or name another with --db",
-                self.because
-            ));
-        }
-        error.into()
     }
 }

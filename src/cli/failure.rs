@@ -40,12 +40,11 @@ impl Exit {
 pub(super) struct Failure {
     exit: Exit,
     sentence: String,
-    broken_pipe: bool,
 }
 
 impl Failure {
     fn new(exit: Exit, sentence: impl Into<String>) -> Self {
-        Self { exit, sentence: sentence.into(), broken_pipe: false }
+        Self { exit, sentence: sentence.into() }
     }
 
     pub(super) fn failed(sentence: impl Into<String>) -> Self {
@@ -67,11 +66,6 @@ impl Failure {
     pub(super) fn exit(&self) -> Exit {
         self.exit
     }
-
-    /// Tells whether nobody reads what is printed any more, which is no failure of the command.
-    pub(super) fn is_broken_pipe(&self) -> bool {
-        self.broken_pipe
-    }
 }
 
 impl fmt::Display for Failure {
@@ -86,6 +80,11 @@ impl From<store::Error> for Failure {
             store::Error::Busy => Exit::Busy,
             store::Error::Missing(_)
             | store::Error::Exists(_)
+            | store::Error::LeftBehind(_)
+            | store::Error::Damaged { .. }
+            | store::Error::Replaced(_)
+            | store::Error::ReadOnly
+            | store::Error::Disk(_)
             | store::Error::NotOurs(_)
             | store::Error::Newer { .. }
             | store::Error::NoAccess { .. }
@@ -103,12 +102,8 @@ impl From<store::Error> for Failure {
 /// Printing failed: what the command did stands all the same.
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
-        let broken_pipe = error.kind() == io::ErrorKind::BrokenPipe;
-        let exit = if broken_pipe { Exit::Done } else { Exit::Failed };
-        Self {
-            exit,
-            sentence: format!("the command was carried out, but its output could not be written: {error}"),
-            broken_pipe,
-        }
+        Self::failed(format!(
+            "what the command did stands, but its output could not be written ({error}): do not repeat it unless with the same --id"
+        ))
     }
 }

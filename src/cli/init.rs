@@ -3,10 +3,10 @@
 use crate::billing::id::ApiKey;
 use crate::billing::key::{ApiSecret, KeyPair, Purpose};
 use crate::cli::failure::{Exit, Failure};
-use crate::cli::shell::{Shell, print_properties};
+use crate::cli::shell::{Shell, print_properties, read_text};
 use crate::store::{self, Store, key};
 use serde::Serialize;
-use std::io::{IsTerminal, Read};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 /// Create the database, with a live key pair for Agora and a test pair for your own requests
@@ -44,12 +44,7 @@ impl GivenPair {
 
 fn read_secret(file: &Path) -> Result<ApiSecret, Failure> {
     let name = file.display();
-    let mut text = String::new();
-    let read = match file.as_os_str() == "-" {
-        true => std::io::stdin().read_to_string(&mut text),
-        false => std::fs::File::open(file).and_then(|mut opened| opened.read_to_string(&mut text)),
-    };
-    read.map_err(|error| Failure::failed(format!("the secret cannot be read from {name}: {error}")))?;
+    let text = read_text(file, "the secret")?;
     let secret = text.strip_suffix('\n').unwrap_or(&text);
     let secret = secret.strip_suffix('\r').unwrap_or(secret);
     // Never the secret itself in the sentence.
@@ -102,8 +97,10 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         print_properties(out, &properties)
     })?;
     if made {
-        let show = shell.database.command(&format!("key show {} --secret", live.api_key));
-        shell.note(&format!("Agora is to be told the apiKey and its secret; {show} shows the secret again."));
+        shell.note(&format!(
+            "Agora is to be told the apiKey and its secret; `agora-vendor key show {} --secret` shows the secret again",
+            live.api_key
+        ));
     }
     Ok(Exit::Done)
 }

@@ -20,7 +20,7 @@ pub(super) enum Args {
     List,
     /// Show a pair
     Show(ShowArgs),
-    /// Take a pair out of use; the last live one stays
+    /// Take a pair out of use, from the next request on; the last live one stays
     Revoke(RevokeArgs),
 }
 
@@ -141,8 +141,7 @@ fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         Ok((pair.clone(), true))
     })?;
     if added {
-        let show = shell.database.command(&format!("key show {} --secret", pair.api_key));
-        shell.note(&format!("{show} shows the secret."));
+        shell.note(&format!("`agora-vendor key show {} --secret` shows the secret", pair.api_key));
     } else {
         shell.note("the pair stands already; nothing was changed");
     }
@@ -152,7 +151,7 @@ fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
 fn list(shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let pairs: Vec<Shown> = shell.open()?.read(key::list)?.iter().map(Shown::new).collect();
     shell.print(&pairs, |out| {
-        let mut columns = Columns::new(&["apiKey", "purpose", "created", "revoked"]);
+        let mut columns = Columns::new(&["key", "purpose", "created", "revoked"]);
         for pair in &pairs {
             let revoked = or_dash(pair.revoked_at.as_ref());
             columns.row([pair.api_key.clone(), pair.purpose.to_owned(), pair.created_at.clone(), revoked]);

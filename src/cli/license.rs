@@ -7,7 +7,7 @@ use crate::billing::period;
 use crate::cli::customer;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::moment::{Day, rfc3339};
-use crate::cli::shell::{Columns, Shell, or_dash, print_properties};
+use crate::cli::shell::{Columns, Shell, made_id, print_properties};
 use crate::store::{ReadTx, license};
 use serde::Serialize;
 
@@ -25,6 +25,7 @@ pub(super) enum Args {
 }
 
 #[derive(clap::Args)]
+#[command(after_help = "Example: agora-vendor license issue 123456 --expires 2030-12-31 --count 1000 --id order-17")]
 pub(super) struct IssueArgs {
     /// The customer, by Agora's id
     customer: CustomerId,
@@ -34,7 +35,7 @@ pub(super) struct IssueArgs {
     expires: Day,
 
     /// How many units of usage it grants; unlimited where not told
-    #[arg(long, value_name = "AMOUNT", allow_negative_numbers = true)]
+    #[arg(long, value_name = "AMOUNT", allow_hyphen_values = true)]
     count: Option<Amount>,
 
     /// The license's own id: the same id again is the same license; made where not told
@@ -100,16 +101,27 @@ impl Shown {
         }
     }
 
+    fn count_words(&self) -> String {
+        self.count.clone().unwrap_or_else(|| "unlimited".to_owned())
+    }
+
+    /// Of an unlimited license that is not live nothing remains, though the count says nothing of it.
+    fn residue_words(&self) -> String {
+        match (&self.residue, self.state) {
+            (None, "live") => "unlimited".to_owned(),
+            (residue, _) => residue.clone().unwrap_or_else(|| "0".to_owned()),
+        }
+    }
+
     fn print(&self, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
-        let unlimited = |count: &Option<String>| count.clone().unwrap_or_else(|| "unlimited".to_owned());
         shell.print(self, |out| {
             let mut properties = vec![
                 ("id", self.id.clone()),
                 ("customer", self.customer_id.clone()),
                 ("issued", self.issued_at.clone()),
                 ("expires", self.expires.clone()),
-                ("count", unlimited(&self.count)),
-                ("residue", unlimited(&self.residue)),
+                ("count", self.count_words()),
+                ("residue", self.residue_words()),
                 ("state", self.state.to_owned()),
             ];
             properties.extend(self.revoked_at.clone().map(|at| ("revoked", at)));
@@ -143,7 +155,6 @@ fn issue(args: &IssueArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
             "--count is {count}: a count above zero is wanted, or none for an unlimited license"
         )));
     }
-    let made_id = || uuid::Uuid::now_v7().simple().to_string().parse().expect("hexadecimal digits are an id");
     let new = License {
         id: args.id.clone().unwrap_or_else(made_id),
         customer_id: args.customer.clone(),
@@ -201,8 +212,8 @@ fn list(args: &ListArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
                 license.customer_id.clone(),
                 license.issued_at.clone(),
                 license.expires.clone(),
-                license.count.clone().unwrap_or_else(|| "unlimited".to_owned()),
-                or_dash(license.residue.as_ref()),
+                license.count_words(),
+                license.residue_words(),
                 license.state.to_owned(),
             ]);
         }

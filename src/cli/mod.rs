@@ -1,5 +1,6 @@
 //! The command line: one file a noun. Parsing does not act, and acting does not parse.
 
+mod backup;
 mod bill;
 mod check;
 mod customer;
@@ -69,8 +70,8 @@ enum Verb {
     Sign(sign::Args),
     #[command(subcommand)]
     Setting(setting::Args),
-    Check(check::CheckArgs),
-    Backup(check::BackupArgs),
+    Check(check::Args),
+    Backup(backup::Args),
 }
 
 /// Runs the command that `arguments` (the executable's name first) say. Data goes to `out`, all else to `err`.
@@ -81,14 +82,13 @@ pub fn run(arguments: impl Iterator<Item = OsString>, out: &mut dyn Write, err: 
     };
     let mut shell = Shell::new(cli.db, cli.json, out, err);
     let done = act(cli.verb, &mut shell);
-    let failure = match done.and_then(|exit| shell.flush().map(|()| exit)) {
-        Ok(exit) => return exit,
-        Err(failure) => failure,
-    };
-    if !failure.is_broken_pipe() {
-        shell.note(&format!("error: {failure}"));
+    match done.and_then(|exit| shell.flush().map(|()| exit)) {
+        Ok(exit) => exit,
+        Err(failure) => {
+            shell.note(&format!("error: {failure}"));
+            failure.exit()
+        }
     }
-    failure.exit()
 }
 
 fn act(verb: Verb, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
@@ -106,30 +106,62 @@ fn act(verb: Verb, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         Verb::Bill(args) => bill::run(&args, shell),
         Verb::Sign(args) => sign::run(&args, shell),
         Verb::Setting(args) => setting::run(&args, shell),
-        Verb::Check(args) => check::check(&args, shell),
-        Verb::Backup(args) => check::backup(&args, shell),
+        Verb::Check(args) => check::run(&args, shell),
+        Verb::Backup(args) => backup::run(&args, shell),
     }
 }
 
-/// Prints help where it was asked for; of a value that is wrong, one sentence with the value and the reason.
+/// Prints help where it was asked for; else one sentence: what is wrong, and where to read more.
 fn explain(error: &clap::Error, out: &mut dyn Write, err: &mut dyn Write) -> Exit {
-    let asked_for = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-    let invalid = |kind| match error.get(kind) {
-        Some(ContextValue::String(text)) => Some(text.as_str()),
-        _ => None,
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        return match write!(out, "{}", error.render()).and_then(|()| out.flush()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Exit::Failed,
+            Ok(()) | Err(_) => Exit::Done,
+        };
+    }
+    let said = match sentence(error) {
+        Some(sentence) => writeln!(err, "error: {sentence}"),
+        None => write!(err, "{}", error.render()),
     };
-    let said = match (error.kind(), invalid(ContextKind::InvalidArg), invalid(ContextKind::InvalidValue)) {
+    // Where stderr is gone there is nobody to tell.
+    let _told = said;
+    Exit::Words
+}
+
+/// The parser's error as a sentence; `None` where its own words are better.
+fn sentence(error: &clap::Error) -> Option<String> {
+    let words = |kind| {
+        let context = error.get(kind)?;
+        if let ContextValue::Strings(texts) = context {
+            return Some(texts.join(", "));
+        }
+        let ContextValue::String(text) = context else {
+            return None;
+        };
+        Some(text.clone())
+    };
+    let argument = words(ContextKind::InvalidArg);
+    let value = words(ContextKind::InvalidValue);
+    Some(match (error.kind(), argument, value) {
         (ErrorKind::ValueValidation, Some(argument), Some(value)) => {
             let reason = error.source().map(ToString::to_string).unwrap_or_default();
-            writeln!(err, "error: {argument} is {value:?}: {reason}")
+            format!("{argument} is {value:?}: {reason}")
         }
-        _ if asked_for => write!(out, "{}", error.render()),
-        _ => write!(err, "{}", error.render()),
-    };
-    match (asked_for, said) {
-        (true, Ok(())) => Exit::Done,
-        (true, Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
-        (true, Err(_)) => Exit::Failed,
-        (false, _) => Exit::Words,
-    }
+        (ErrorKind::InvalidValue, Some(argument), Some(value)) => {
+            let wanted = words(ContextKind::ValidValue).unwrap_or_else(|| "a value".to_owned());
+            format!("{argument} is {value:?}: {wanted} is wanted")
+        }
+        (ErrorKind::MissingRequiredArgument, Some(arguments), _) => {
+            format!("{arguments} is missing; --help tells more")
+        }
+        (ErrorKind::UnknownArgument, Some(argument), _) => format!("{argument} is not known here; --help tells more"),
+        (ErrorKind::ArgumentConflict, Some(argument), _) => {
+            let other = words(ContextKind::PriorArg).unwrap_or_else(|| "another".to_owned());
+            format!("{argument} and {other} exclude each other")
+        }
+        _ => match words(ContextKind::InvalidSubcommand) {
+            Some(verb) => format!("there is no verb {verb:?}; --help lists them"),
+            None => return None,
+        },
+    })
 }

@@ -68,7 +68,9 @@ pub(super) fn month(start_s: i64) -> String {
 
 /// A second as RFC 3339 in UTC.
 pub(super) fn rfc3339(second: i64) -> String {
-    Timestamp::from_second(second).map_or_else(|_| second.to_string(), |instant| instant.to_string())
+    let date = period::date(second);
+    let time = second.clamp(0, LAST_SECOND) - period::first_second(date);
+    format!("{date}T{:02}:{:02}:{:02}Z", time / 3_600, time / 60 % 60, time % 60)
 }
 
 impl Moment {
@@ -161,6 +163,13 @@ mod tests {
         assert_eq!(rfc3339(day.first_s()), "2026-11-23T00:00:00Z");
         assert_eq!(rfc3339(day.last_s()), "2026-11-23T23:59:59Z");
         assert_eq!(rfc3339(day.of_record()), "2026-11-23T12:00:00Z");
+    }
+
+    #[test]
+    fn the_last_day_of_the_calendar_is_a_day_like_others() {
+        let last: Day = "9999-12-31".parse().expect("a day");
+        assert_eq!(rfc3339(last.period().last_s()), "9999-12-31T23:59:59Z");
+        assert_eq!("9999-12".parse::<Month>().expect("a month").period().last_s(), LAST_SECOND);
     }
 
     #[test]

@@ -24,6 +24,7 @@ pub(super) enum Args {
 }
 
 #[derive(clap::Args)]
+#[command(after_help = "Example: agora-vendor plan set default --name Standard --unit Minute --price 0.01")]
 pub(super) struct SetArgs {
     /// Agora's planId, at most 16 characters, or `default`
     id: PlanId,
@@ -37,7 +38,7 @@ pub(super) struct SetArgs {
     unit: Label,
 
     /// What one unit costs, in the currency agreed with Agora; 0 is free
-    #[arg(long, value_name = "AMOUNT", allow_negative_numbers = true)]
+    #[arg(long, value_name = "AMOUNT", allow_hyphen_values = true)]
     price: Amount,
 }
 

@@ -15,7 +15,7 @@ pub(super) enum Args {
     List,
     /// Show a project
     Show(ShowArgs),
-    /// Add a project of a customer and enable it; again with another customer moves it
+    /// Add a project of a customer and enable it from now on; again with another customer moves it
     Add(AddArgs),
 }
 
@@ -118,7 +118,7 @@ fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         shell.note(&format!("customer {customer_id} was not known and is registered"));
     }
     if let Some(owner) = before.and_then(|before| before.customer_id).filter(|owner| owner != customer_id) {
-        shell.note(&format!("project {id} was customer {owner}'s and is {customer_id}'s now"));
+        shell.note(&format!("project {id} was customer {owner}'s and is {customer_id}'s now, whose plan prices all its usage, past months too"));
     }
     Shown::new(&project).print(shell)
 }

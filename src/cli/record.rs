@@ -5,7 +5,7 @@ use crate::billing::id::{CustomerId, ProjectId, RecordId, Words};
 use crate::billing::record::{MAX_AHEAD_S, NewRecord, Record};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::moment::{Moment, rfc3339};
-use crate::cli::shell::{Shell, exact};
+use crate::cli::shell::{Shell, exact, made_id};
 use crate::store::usage::{self, RecordRefusal, Recorded, Voided};
 use serde::Serialize;
 
@@ -14,12 +14,13 @@ use serde::Serialize;
 /// It is on disk when the command ends with 0. Safe to repeat with the same --id: what is there already is
 /// not counted again. A project that nobody announced is registered on the spot.
 #[derive(clap::Args)]
+#[command(after_help = "Example: agora-vendor record 430892 1.5 --id call-7781 --at 2026-11-22T09:30:00Z")]
 pub(super) struct RecordArgs {
     /// The project, by Agora's id
     project: ProjectId,
 
     /// How much was used, in the plan's unit: a plain decimal above zero
-    #[arg(allow_negative_numbers = true)]
+    #[arg(allow_hyphen_values = true)]
     amount: Amount,
 
     /// When it was used: a time, Unix seconds, or a day (meaning its noon); now where not told
@@ -96,11 +97,6 @@ fn void_words(record: &Record) -> Option<String> {
     Some(format!("voided at {}: {}", rfc3339(void.at_s), void.reason))
 }
 
-/// An id that no other record has, made so that later ones sort later.
-fn made_id() -> RecordId {
-    uuid::Uuid::now_v7().simple().to_string().parse().expect("hexadecimal digits are an id")
-}
-
 pub(super) fn record(args: &RecordArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let new = NewRecord {
         id: args.id.clone().unwrap_or_else(made_id),
@@ -147,7 +143,7 @@ fn refused(refusal: &RecordRefusal, new: &NewRecord) -> Failure {
             Failure::words(format!("the amount is {}: an amount above zero is wanted", new.amount))
         }
         RecordRefusal::Ahead => Failure::failed(format!(
-            "the record is dated {}, more than {} minutes ahead of this machine's clock: usage that has not happened is not recorded",
+            "the record is dated {}, more than {} minutes ahead of this machine's clock: usage that has not happened is not recorded (a day means its noon; without --at a record is dated now)",
             new.at_s.map(rfc3339).unwrap_or_default(),
             MAX_AHEAD_S / 60
         )),
@@ -170,7 +166,12 @@ pub(super) fn void(args: &VoidArgs, shell: &mut Shell<'_>) -> Result<Exit, Failu
     let now_s = shell.now_s;
     let voided = shell.open()?.write(|tx| usage::void(tx, &args.id, &args.reason, now_s))?;
     let (record, duplicate) = match &voided {
-        None => return Err(Failure::not_found(format!("there is no record {}", args.id))),
+        None => {
+            return Err(Failure::not_found(format!(
+                "there is no record {}: an id is told when a record is made",
+                args.id
+            )));
+        }
         Some(Voided::Done(record)) => (record, false),
         Some(Voided::Already(record)) => (record, true),
     };

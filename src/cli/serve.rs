@@ -7,8 +7,11 @@ use crate::cli::shell::Shell;
 use crate::http::{BasePath, Options, Service, server};
 use crate::store::Readers;
 use log::{Level, LevelFilter};
+use std::fs::File;
 use std::io::Write;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 
 /// Answer Agora's requests until SIGTERM or Ctrl-C
 ///
@@ -27,15 +30,15 @@ pub(super) struct Args {
 
     /// Which of Agora's two printed forms usage, bill and license answers have: its examples' (nested),
     /// or its field tables' (flat)
-    #[arg(long, value_enum, default_value_t = EnvelopeArg::Nested)]
+    #[arg(long, value_name = "FORM", value_enum, default_value_t = EnvelopeArg::Nested)]
     envelope: EnvelopeArg,
 
     /// The path that the server is mounted under, e.g. /agora; it is part of what is signed
-    #[arg(long, value_name = "/P", default_value = "")]
+    #[arg(long, value_name = "/P", default_value = "", hide_default_value = true)]
     base_path: BasePath,
 
     /// What is logged: errors alone, warnings too, the start and the stop, or a line for each request
-    #[arg(long, value_enum, env = "AGORA_VENDOR_LOG", default_value_t = LogArg::Info)]
+    #[arg(long, value_name = "LEVEL", value_enum, env = "AGORA_VENDOR_LOG", default_value_t = LogArg::Info)]
     log: LogArg,
 }
 
@@ -58,11 +61,11 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     if args.init && !shell.database.path().exists() {
         let (live, test) = init::create(shell, None)?;
         log::info!(
-            "created {}; its apiKey is {}, and {} for tests; {} shows a secret",
+            "created {}; its apiKey is {}, and {} for tests; {}",
             shell.database.path().display(),
             live.api_key,
             test.api_key,
-            shell.database.command("key show K --secret")
+            shell.database.with_its_name("`agora-vendor key show K --secret` shows a secret")
         );
     }
     let readers = Readers::open(shell.database.path(), server::reader_count());
@@ -72,8 +75,19 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         EnvelopeArg::Flat => Envelope::Flat,
     };
     let service = Service::new(readers, Options { envelope, base_path: args.base_path.clone() });
-    log::info!("serving {}", shell.database.path().display());
-    let ready = |address| shell.say(&format!("listening on http://{address}"));
+    let serving = format!(
+        "agora-vendor {} serves {} with SQLite {}",
+        env!("CARGO_PKG_VERSION"),
+        shell.database.path().display(),
+        crate::store::sqlite_version()
+    );
+    let ready = |address| {
+        log::info!("{serving} on http://{address}{}", args.base_path);
+        // Whoever does not listen to the address is served all the same.
+        if let Err(error) = shell.say(&format!("listening on http://{address}")) {
+            log::warn!("the address could not be told on standard output: {error}");
+        }
+    };
     server::serve(args.listen, service, ready)
         .map_err(|error| Failure::failed(format!("cannot serve on {}: {error}", args.listen)))?;
     Ok(Exit::Done)
@@ -88,7 +102,7 @@ fn start_log(level: LogArg) {
         LogArg::Info => LevelFilter::Info,
         LogArg::Debug => LevelFilter::Debug,
     };
-    let to_journal = std::env::var_os("JOURNAL_STREAM").is_some();
+    let to_journal = is_journal(&std::io::stderr());
     let mut builder = env_logger::Builder::new();
     builder.filter_level(level).format(move |out, record| {
         // A line each, whatever is in it.
@@ -102,6 +116,14 @@ fn start_log(level: LogArg) {
         }
     });
     builder.init();
+}
+
+/// Tells whether a stream is the one that the environment says leads to the journal (sd-daemon(3)): the
+/// variable is inherited by processes whose streams lead elsewhere.
+fn is_journal(stream: &impl AsFd) -> bool {
+    let metadata = stream.as_fd().try_clone_to_owned().and_then(|owned| File::from(owned).metadata());
+    let named = metadata.map(|metadata| format!("{}:{}", metadata.dev(), metadata.ino()));
+    named.is_ok_and(|named| std::env::var("JOURNAL_STREAM") == Ok(named))
 }
 
 fn priority(level: Level) -> u8 {

@@ -51,9 +51,11 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
             let settings = shell.open()?.read(setting::read)?;
             let shown: Vec<Shown> = Name::ALL.into_iter().map(|name| Shown::new(name, &settings)).collect();
             shell.print(&shown, |out| {
-                let mut columns = Columns::new(&["name", "value", "purpose"]);
+                let mut columns = Columns::new(&["name", "value", "default", "purpose"]);
                 for setting in &shown {
-                    columns.row([setting.name.to_owned(), setting.value.clone(), setting.purpose.to_owned()]);
+                    let default = if setting.default { "yes" } else { "no" };
+                    let cells = [setting.name, &setting.value, default, setting.purpose];
+                    columns.row(cells.map(str::to_owned));
                 }
                 columns.print(out)
             })?;

@@ -6,8 +6,10 @@ use crate::cli::failure::Failure;
 use crate::store::Store;
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
-use std::io::Write;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 /// The surroundings of one command.
 pub(super) struct Shell<'a> {
@@ -39,13 +41,13 @@ impl<'a> Shell<'a> {
         document: &impl Serialize,
         people: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
     ) -> Result<(), Failure> {
-        if self.json {
-            serde_json::to_writer(&mut self.out, document).map_err(std::io::Error::from)?;
-            writeln!(self.out)?;
-        } else {
-            people(self.out)?;
-        }
-        Ok(())
+        let printed = match self.json {
+            true => serde_json::to_writer(&mut self.out, document)
+                .map_err(std::io::Error::from)
+                .and_then(|()| writeln!(self.out)),
+            false => people(self.out),
+        };
+        Ok(heard_or_not(printed)?)
     }
 
     /// Prints a line of data at once.
@@ -57,13 +59,37 @@ impl<'a> Shell<'a> {
     /// Says something that is not data, on a line of its own.
     pub(super) fn note(&mut self, sentence: &str) {
         // Where stderr is gone there is nobody to tell.
-        let _told = writeln!(self.err, "{sentence}");
+        let _told = writeln!(self.err, "{}", self.database.with_its_name(sentence));
     }
 
     /// Hands over what was printed.
     pub(super) fn flush(&mut self) -> Result<(), Failure> {
-        Ok(self.out.flush()?)
+        Ok(heard_or_not(self.out.flush())?)
     }
+}
+
+/// That nobody reads any more what is printed is no failure of the command, and does not change its end.
+fn heard_or_not(printed: std::io::Result<()>) -> std::io::Result<()> {
+    match printed {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        printed => printed,
+    }
+}
+
+/// A new id that no other has, made so that later ones sort later.
+pub(super) fn made_id<T: FromStr<Err: std::fmt::Debug>>() -> T {
+    uuid::Uuid::now_v7().simple().to_string().parse().expect("hexadecimal digits are an id")
+}
+
+/// Reads a text from a file, or from standard input where the file is `-`.
+pub(super) fn read_text(file: &Path, what: &str) -> Result<String, Failure> {
+    let mut text = String::new();
+    let read = match file.as_os_str() == "-" {
+        true => std::io::stdin().read_to_string(&mut text),
+        false => File::open(file).and_then(|mut opened| opened.read_to_string(&mut text)),
+    };
+    read.map_err(|error| Failure::failed(format!("{what} cannot be read from {}: {error}", file.display())))?;
+    Ok(text)
 }
 
 /// A table for people: names above, aligned columns, those of figures to the right.

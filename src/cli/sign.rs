@@ -4,18 +4,20 @@ use crate::agora::request::{Query, Url, body_fields, field};
 use crate::agora::signature::{self, API_KEY, Encoding, Fields, SIGNATURE, source_string};
 use crate::billing::key::{KeyPair, Purpose};
 use crate::cli::failure::{Exit, Failure};
-use crate::cli::shell::{Shell, or_dash, print_properties};
+use crate::cli::shell::{Shell, or_dash, print_properties, read_text};
 use crate::store::key;
 use serde::Serialize;
 use serde_json::json;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Sign a request as Agora does, or explain one that is signed
 ///
 /// Prints the URL with apiKey and signature added, ready for curl; with a method other than GET, the body
 /// with them added. Signs with the test pair unless told otherwise.
 #[derive(clap::Args)]
+#[command(
+    after_help = "Example: curl \"$(agora-vendor sign \"http://127.0.0.1:8080/usage?fromTs=1795392000&toTs=1795478399&pageNum=1\")\""
+)]
 pub(super) struct Args {
     /// The request's URL, e.g. "http://127.0.0.1:8080/usage?fromTs=…&toTs=…&pageNum=1"
     url: String,
@@ -61,8 +63,11 @@ fn read(args: &Args) -> Result<Request<'_>, Failure> {
         Failure::words(format!("the URL {:?} has no path: one such as http://127.0.0.1:8080/usage is wanted", args.url))
     })?;
     let method = args.method.as_str();
-    if method.is_empty() || !method.bytes().all(|b| b.is_ascii_uppercase()) {
-        return Err(Failure::words(format!("the method {method:?} is none of HTTP's: GET, POST or PUT is wanted")));
+    if !["GET", "POST", "PUT"].contains(&method) {
+        return Err(Failure::words(format!("the method {method:?} is none of Agora's: GET, POST or PUT is wanted")));
+    }
+    if !args.url.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(Failure::words("the URL holds a space or what is not ASCII: write it as %20 and the like"));
     }
     if method == "GET" {
         if args.data.is_some() {
@@ -71,19 +76,12 @@ fn read(args: &Args) -> Result<Request<'_>, Failure> {
         let query = Query::parse(url.query).map_err(|error| Failure::words(error.to_string()))?;
         return Ok(Request { method, url, readings: query.readings().cloned().collect(), body: None });
     }
-    let body = args.data.as_deref().map_or_else(|| Ok("{}".to_owned()), read_body)?;
+    if !url.query.is_empty() {
+        return Err(Failure::words(format!("a {method} is signed over its body's fields: leave the query out")));
+    }
+    let body = args.data.as_deref().map_or_else(|| Ok("{}".to_owned()), |file| read_text(file, "the body"))?;
     let fields = body_fields(body.as_bytes()).map_err(|error| Failure::words(error.to_string()))?;
     Ok(Request { method, url, readings: vec![fields], body: Some(body) })
-}
-
-fn read_body(file: &Path) -> Result<String, Failure> {
-    let mut text = String::new();
-    let read = match file.as_os_str() == "-" {
-        true => std::io::stdin().read_to_string(&mut text),
-        false => std::fs::File::open(file).and_then(|mut opened| opened.read_to_string(&mut text)),
-    };
-    read.map_err(|error| Failure::failed(format!("the body cannot be read from {}: {error}", file.display())))?;
-    Ok(text)
 }
 
 fn sign(request: &Request<'_>, pairs: &[KeyPair], live: bool, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
@@ -155,17 +153,23 @@ fn explain(request: &Request<'_>, pairs: &[KeyPair], shell: &mut Shell<'_>) -> R
     let first = request.readings.first();
     let api_key = first.and_then(|fields| field(fields, API_KEY));
     let signature = first.and_then(|fields| field(fields, SIGNATURE));
-    let pair = pairs.iter().find(|pair| Some(pair.api_key.as_str()) == api_key);
-    let verifies = |pair: &KeyPair, signature: &str| {
-        request.readings.iter().any(|fields| signature::verify(&pair.api_secret, method, path, fields, signature))
+    let pair_of = |fields: &Fields| pairs.iter().find(|pair| field(fields, API_KEY) == Some(pair.api_key.as_str()));
+    let signer = |signature: &str| {
+        let verifies = |fields: &&Fields| {
+            let pair = pair_of(fields);
+            pair.is_some_and(|pair| signature::verify(&pair.api_secret, method, path, fields, signature))
+        };
+        request.readings.iter().find(verifies).and_then(pair_of)
     };
-    let (valid, reason) = match (api_key, signature, pair) {
-        (None, _, _) => (false, "the request has no apiKey".to_owned()),
-        (Some(_), None, _) => (false, "the request has no signature".to_owned()),
-        (Some(key), Some(_), None) => (false, format!("the apiKey {key} is unknown or revoked here")),
-        (Some(_), Some(signature), Some(pair)) => match verifies(pair, signature) {
-            true => (true, format!("the signature is right, by the {} pair", pair.purpose.as_str())),
-            false => (false, "the signature is not that of any of these strings with this key's secret".to_owned()),
+    let (valid, reason) = match (api_key, signature) {
+        (None, _) => (false, "the request has no apiKey".to_owned()),
+        (Some(_), None) => (false, "the request has no signature".to_owned()),
+        (Some(key), Some(signature)) => match (signer(signature), request.readings.iter().find_map(pair_of)) {
+            (Some(pair), _) => (true, format!("the signature is right, by the {} pair", pair.purpose.as_str())),
+            (None, None) => (false, format!("the apiKey {key} is unknown or revoked here")),
+            (None, Some(_)) => {
+                (false, "the signature is not that of any of these strings with this key's secret".to_owned())
+            }
         },
     };
     let explained = Explained { method, path, api_key, signature, source_strings, valid, reason };

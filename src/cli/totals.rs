@@ -7,13 +7,15 @@ use crate::cli::failure::{Exit, Failure};
 use crate::cli::moment::{self, Day, Moment, Month, rfc3339};
 use crate::cli::shell::{Columns, Shell, exact, or_dash};
 use crate::cli::{customer, project};
-use crate::store::usage::{self, Sum};
+use crate::store::usage::{self, UsageSum};
 use crate::store::{self, ReadTx};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use std::collections::BTreeMap;
 
 /// Show what usage adds up to: by default this month's, by project
+///
+/// The window is --from and --to together, or --day, or --month.
 #[derive(clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
@@ -113,7 +115,7 @@ struct Row {
     by: By,
     /// `None`: usage of projects without a customer.
     of: Option<String>,
-    sum: Sum,
+    sum: UsageSum,
 }
 
 impl Serialize for Row {
@@ -138,11 +140,13 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     };
     shell.print(&totals, |out| {
         writeln!(out, "{} to {}", totals.from, totals.to)?;
-        let mut columns = Columns::new(&[args.by.field(), "amount#", "records#"]);
+        let mut columns = Columns::new(&[args.by.name(), "amount#", "records#"]);
         for row in &totals.rows {
             columns.row([or_dash(row.of.as_ref()), row.sum.amount.to_string(), row.sum.records.to_string()]);
         }
         let records: i64 = totals.rows.iter().map(|row| row.sum.records).sum();
+        // Set apart, since a project may have this name.
+        columns.row([String::new()]);
         columns.row(["total".to_owned(), totals.total.to_string(), records.to_string()]);
         columns.print(out)
     })?;
@@ -159,8 +163,8 @@ fn rows(tx: &ReadTx<'_>, args: &Args, period: Period) -> Result<Vec<Row>, Failur
     }
     let owners = store::project::owners(tx)?;
     let owner = |project_id: &ProjectId| owners.get(project_id).map(|owner| &owner.customer_id);
-    let mut sums: BTreeMap<Option<String>, Sum> = BTreeMap::new();
-    let mut add = |project_id: &ProjectId, of: Option<String>, sum: &Sum| {
+    let mut sums: BTreeMap<Option<String>, UsageSum> = BTreeMap::new();
+    let mut add = |project_id: &ProjectId, of: Option<String>, sum: &UsageSum| {
         if args.customer.is_none() || owner(project_id) == args.customer.as_ref() {
             sums.entry(of).or_default().add(sum);
         }

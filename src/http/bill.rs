@@ -3,7 +3,7 @@
 use crate::agora::reply::{Listing, ListingKind};
 use crate::billing::bill::bill;
 use crate::billing::period::Period;
-use crate::http::listing::{Listed, total_size};
+use crate::http::listing::{LeftOut, Listed, total_size};
 use crate::store::{self, ReadTx, plan};
 
 /// Lists the window's charges.
@@ -18,9 +18,5 @@ pub(super) fn list(tx: &ReadTx<'_>, period: Period) -> store::Result<Listed> {
     for entry in &bill.entries {
         listing.push(&entry.project_id, &entry.amount, &entry.description);
     }
-    let unpriced = bill.unpriced.iter().map(|unpriced| {
-        let (project_id, plan_id) = (&unpriced.usage.project_id, &unpriced.missing_plan);
-        format!("project {project_id} with {}, whose plan {plan_id} is not set up", unpriced.usage.amount)
-    });
-    Ok(Listed { listing, unpriced: unpriced.collect() })
+    Ok(Listed { listing, unpriced: LeftOut::new(&bill.unpriced) })
 }

@@ -5,8 +5,10 @@
 //! refuses one it ends hyper's input, so that the answers before it go out in order, and leaves the
 //! refusal to be sent behind them. It also lets no second request in before the first is answered.
 
-use crate::agora::reply::{Form, Refusal};
+use crate::agora::reply::Refusal;
+use crate::agora::request::{MAX_ARRIVAL_S, MAX_BODY_BYTES, MAX_FIELDS, MAX_HEAD_BYTES, MAX_REQUEST_LINE_BYTES};
 use crate::http::route::{BasePath, Unrouted};
+use std::borrow::Cow;
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
@@ -18,25 +20,20 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 
-/// The longest request line and headers together, in bytes.
-const HEAD_MAX: usize = 16 << 10;
-/// The longest method, target and version, in bytes.
-const REQUEST_LINE_MAX: usize = 8 << 10;
-/// The largest body, in bytes.
-const BODY_MAX: u64 = 64 << 10;
-/// The most header fields; hyper's own bound.
-const FIELDS_MAX: usize = 100;
 /// How long a connection may be idle between requests: longer than proxies keep theirs.
 const IDLE: Duration = Duration::from_secs(150);
-/// How long a request may take to arrive, from its first byte.
-const ARRIVAL: Duration = Duration::from_secs(10);
-/// How long an answer may take to be made and taken.
+/// How long a request may take to arrive, from its first byte, or from the connection's start where it is
+/// the first: whoever connects has something to ask.
+const ARRIVAL: Duration = Duration::from_secs(MAX_ARRIVAL_S);
+/// How long the peer may leave an answer lying that it does not take.
 const DEPARTURE: Duration = Duration::from_secs(30);
 
-/// Tells the intake that the answer to the request it let through has been made.
+/// What the intake is told while hyper has it: that the answer to the request it let through has been
+/// made, and that no more are wanted.
 #[derive(Default)]
 pub(super) struct Exchange {
     answered: AtomicBool,
+    stopping: AtomicBool,
     waiting: Mutex<Option<Waker>>,
 }
 
@@ -44,18 +41,38 @@ impl Exchange {
     /// The answer has been made: the next request may come in.
     pub(super) fn finish(&self) {
         self.answered.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    /// No more requests are wanted, but for those that have been sent already.
+    pub(super) fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    /// Tells whether no more requests are wanted.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    fn wake(&self) {
         if let Some(waker) = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take() {
             waker.wake();
         }
     }
 
-    fn poll_answered(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.answered.swap(false, Ordering::Acquire) {
-            return Poll::Ready(());
+    /// Has the task woken when something is told.
+    fn listen(&self, cx: &Context<'_>) {
+        *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Some(cx.waker().clone());
+    }
+
+    fn poll_answered(&self, cx: &Context<'_>) -> Poll<()> {
+        // Before looking, so that nothing told in between is missed.
+        self.listen(cx);
+        match self.answered.swap(false, Ordering::Acquire) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
         }
-        *waiting = Some(cx.waker().clone());
-        Poll::Pending
     }
 }
 
@@ -83,8 +100,21 @@ pub(super) struct Intake {
     buffer: Vec<u8>,
     /// How far the buffer has been searched for the end of a head.
     searched: usize,
+    /// When the wait for the peer is over: for a request, or for its rest.
     timer: Pin<Box<Sleep>>,
-    refused: Option<Unrouted>,
+    /// When the wait for the peer to take what is written is over; none where nothing waits.
+    write_timer: Option<Pin<Box<Sleep>>>,
+    /// Whether a request was let in whose end only hyper can tell.
+    endless: bool,
+    refused: Option<Refused>,
+}
+
+/// A request that was refused here.
+pub(super) struct Refused {
+    pub refusal: Unrouted,
+    /// Its method and path, as far as they are known.
+    pub method: String,
+    pub path: String,
 }
 
 impl Intake {
@@ -97,7 +127,9 @@ impl Intake {
             phase: Phase::Head,
             buffer: Vec::new(),
             searched: 0,
-            timer: Box::pin(sleep(IDLE)),
+            timer: Box::pin(sleep(ARRIVAL)),
+            write_timer: None,
+            endless: false,
             refused: None,
         }
     }
@@ -107,28 +139,25 @@ impl Intake {
         Arc::clone(&self.exchange)
     }
 
-    /// The socket; the refusal that is to be sent on it, if a request was refused here; and whether the
-    /// peer may still be sending.
-    pub(super) fn into_parts(self) -> (TcpStream, Option<Unrouted>, bool) {
-        let unread = self.refused.is_some() || matches!(self.phase, Phase::Passing { .. } | Phase::PassingLast);
+    /// The socket; the request that was refused here and has not been told so yet, if one was; and whether
+    /// the peer may still be sending.
+    pub(super) fn into_parts(self) -> (TcpStream, Option<Refused>, bool) {
+        let unread = self.refused.is_some() || self.endless || matches!(self.phase, Phase::Passing { .. });
         (self.stream, self.refused, unread)
     }
 
     fn refuse(&mut self, refusal: Refusal) {
+        let (method, path) = method_and_path(&self.buffer);
         // The path and the method come before anything else that may be wrong, as far as they are known.
-        let line = self.buffer.split(|b| *b == b'\n').next().unwrap_or_default();
-        let mut words = line.split(|b| *b == b' ').map(|word| str::from_utf8(word).unwrap_or_default());
-        let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-        let path = target.split('?').next().unwrap_or_default();
-        let refused = match self.base_path.find(method, path) {
+        let refusal = match self.base_path.find(&method, &path) {
             Ok(route) => Unrouted { refusal, form: route.form() },
             // Of what is not HTTP or has not arrived, path and method mean nothing.
-            Err(_) if matches!(refusal, Refusal::NotHttp { .. } | Refusal::Slow) => {
-                Unrouted { refusal, form: Form::Word }
+            Err(unrouted) if matches!(refusal, Refusal::NotHttp { .. } | Refusal::Slow) => {
+                Unrouted { refusal, form: unrouted.form }
             }
             Err(unrouted) => unrouted,
         };
-        self.refused = Some(refused);
+        self.refused = Some(Refused { refusal, method: method.into_owned(), path: path.into_owned() });
         self.phase = Phase::Closed;
     }
 
@@ -148,18 +177,21 @@ impl Intake {
     /// Gets on with a request's head until it is whole or refused.
     fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.phase == Phase::Head {
+            self.skip_blank_lines();
             if self.has_blank_line() {
                 match look_over(&self.buffer) {
-                    Ok(Some(phase)) => self.phase = phase,
-                    // Blank lines before the request, which RFC 9112 (2.2) says to skip.
-                    Ok(None) => {}
+                    Ok(phase) => {
+                        self.phase = phase;
+                        self.endless = phase == Phase::PassingLast;
+                    }
                     Err(refusal) => self.refuse(refusal),
                 }
                 continue;
             }
-            if self.buffer.len() > HEAD_MAX {
+            if self.buffer.len() > MAX_HEAD_BYTES {
                 let line = self.buffer.iter().position(|b| *b == b'\n').unwrap_or(self.buffer.len());
-                let too_long = if line > REQUEST_LINE_MAX { Refusal::TargetTooLong } else { Refusal::HeadTooLong };
+                let too_long =
+                    if line > MAX_REQUEST_LINE_BYTES { Refusal::TargetTooLong } else { Refusal::HeadTooLong };
                 self.refuse(too_long);
                 continue;
             }
@@ -170,53 +202,76 @@ impl Intake {
                 }
                 continue;
             }
+            self.exchange.listen(cx);
             let first = self.buffer.is_empty();
-            match ready!(self.poll_fill(cx))? {
-                0 if first => self.phase = Phase::Closed,
-                0 => self.refuse(Refusal::NotHttp { problem: "it ends before its headers do" }),
-                _ if first => self.set_timer(ARRIVAL),
-                _ => {}
+            match self.poll_fill(cx) {
+                // What has been sent is in by now; whoever has sent nothing is not waited for.
+                Poll::Pending if first && self.exchange.is_stopping() => self.phase = Phase::Closed,
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(read) => match read? {
+                    0 if first => self.phase = Phase::Closed,
+                    0 => self.refuse(Refusal::NotHttp { problem: "it ends before its headers do" }),
+                    _ if first => self.set_timer(ARRIVAL),
+                    _ => {}
+                },
             }
         }
         Poll::Ready(Ok(()))
     }
 
+    /// Drops blank lines before a request, as RFC 9112 (2.2) says, so that they are looked at once.
+    fn skip_blank_lines(&mut self) {
+        if self.searched == 0 {
+            let blank = self.buffer.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
+            self.buffer.drain(..blank);
+        }
+    }
+
     /// Tells whether there is a blank line in what has not been searched yet.
     fn has_blank_line(&mut self) -> bool {
         let from = self.searched.saturating_sub(3);
+        self.searched = self.buffer.len();
         let fresh = &self.buffer[from..];
-        let end = fresh
-            .windows(2)
-            .enumerate()
-            .find(|(at, two)| *two == b"\n\n" || (*two == b"\n\r" && fresh.get(at + 2) == Some(&b'\n')));
-        match end {
-            // One past the line feed that ends the line before: the next search starts behind this one.
-            Some((at, _)) => self.searched = from + at + 4,
-            None => self.searched = self.buffer.len(),
-        }
-        end.is_some()
+        fresh.windows(2).any(|two| two == b"\n\n") || fresh.windows(3).any(|three| three == b"\n\r\n")
     }
 }
 
-/// Looks over what holds a blank line: how the request goes on where it is a whole head, `None` where it
-/// is not one yet.
-fn look_over(buffer: &[u8]) -> Result<Option<Phase>, Refusal> {
-    let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
+/// The method and the path of a request that may be broken, or not all there.
+fn method_and_path(buffer: &[u8]) -> (Cow<'_, str>, Cow<'_, str>) {
+    let line = buffer.split(|b| matches!(b, b'\r' | b'\n')).next().unwrap_or_default();
+    let mut words = line.split(|b| *b == b' ');
+    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let path = target.split(|b| *b == b'?').next().unwrap_or_default();
+    // Of a target in absolute form the path is what is behind the authority.
+    let path = match path.windows(3).position(|three| three == b"://") {
+        Some(scheme) => {
+            let rest = &path[scheme + 3..];
+            &rest[rest.iter().position(|b| *b == b'/').unwrap_or(rest.len())..]
+        }
+        None => path,
+    };
+    (String::from_utf8_lossy(method), String::from_utf8_lossy(path))
+}
+
+/// Looks over what starts with a whole head: how the request goes on.
+fn look_over(buffer: &[u8]) -> Result<Phase, Refusal> {
+    let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let mut request = httparse::Request::new(&mut fields);
     let problem = |problem| Refusal::NotHttp { problem };
     let head = match request.parse(buffer) {
         Ok(httparse::Status::Complete(head)) => head,
-        Ok(httparse::Status::Partial) => return Ok(None),
+        // It ended with a blank line, and httparse sees none where it should be.
+        Ok(httparse::Status::Partial) => return Err(problem("a header is broken")),
         Err(httparse::Error::TooManyHeaders) => return Err(Refusal::HeadTooLong),
         Err(httparse::Error::Version) => return Err(problem("HTTP/1.1 or HTTP/1.0 is wanted")),
         Err(httparse::Error::HeaderName | httparse::Error::HeaderValue) => return Err(problem("a header is broken")),
-        Err(_) => return Err(problem("its first line is broken")),
+        Err(_) => return Err(problem("its first line is not METHOD TARGET HTTP/1.1 in ASCII")),
     };
     let target = request.path.unwrap_or_default();
-    if target.len() > REQUEST_LINE_MAX {
+    if target.len() > MAX_REQUEST_LINE_BYTES {
         return Err(Refusal::TargetTooLong);
     }
-    if head > HEAD_MAX {
+    if head > MAX_HEAD_BYTES {
         return Err(Refusal::HeadTooLong);
     }
     // A fragment is never sent (RFC 9110, 7.1), and hyper would drop it: what was signed must be what was sent.
@@ -236,10 +291,13 @@ fn look_over(buffer: &[u8]) -> Result<Option<Phase>, Refusal> {
         return Err(problem("exactly one Host header is wanted"));
     }
     let lengths = values("content-length");
-    if !values("transfer-encoding").is_empty() {
-        return match lengths.is_empty() {
-            true => Ok(Some(Phase::PassingLast)),
-            false => Err(problem("it has both Content-Length and Transfer-Encoding")),
+    let codings = values("transfer-encoding");
+    if !codings.is_empty() {
+        let chunked = request.version == Some(1) && codings.len() == 1 && codings[0].eq_ignore_ascii_case(b"chunked");
+        return match (chunked, lengths.is_empty()) {
+            (true, true) => Ok(Phase::PassingLast),
+            (true, false) => Err(problem("it has both Content-Length and Transfer-Encoding")),
+            (false, _) => Err(problem("its Transfer-Encoding is not chunked alone, in HTTP/1.1")),
         };
     }
     let body = match lengths.as_slice() {
@@ -250,10 +308,10 @@ fn look_over(buffer: &[u8]) -> Result<Option<Phase>, Refusal> {
         }
         _ => return Err(problem("its Content-Length is not one number")),
     };
-    if body > BODY_MAX {
+    if body > MAX_BODY_BYTES {
         return Err(Refusal::BodyTooLarge);
     }
-    Ok(Some(Phase::Passing { left: u64::try_from(head).unwrap_or(u64::MAX).saturating_add(body) }))
+    Ok(Phase::Passing { left: u64::try_from(head).unwrap_or(u64::MAX).saturating_add(body) })
 }
 
 impl AsyncRead for Intake {
@@ -265,9 +323,7 @@ impl AsyncRead for Intake {
                     continue;
                 }
                 Phase::Answering => {
-                    if self.exchange.poll_answered(cx).is_pending() {
-                        return self.poll_too_late(cx);
-                    }
+                    ready!(self.exchange.poll_answered(cx));
                     self.phase = Phase::Head;
                     let next = if self.buffer.is_empty() { IDLE } else { ARRIVAL };
                     self.set_timer(next);
@@ -276,7 +332,6 @@ impl AsyncRead for Intake {
                 Phase::Closed => return Poll::Ready(Ok(())),
                 Phase::Passing { left: 0 } => {
                     self.phase = Phase::Answering;
-                    self.set_timer(DEPARTURE);
                     continue;
                 }
                 Phase::Passing { left } => usize::try_from(left).unwrap_or(usize::MAX),
@@ -309,19 +364,22 @@ impl AsyncRead for Intake {
 }
 
 impl Intake {
-    /// Pending until the time for the answer to be taken is over.
-    fn poll_too_late<T>(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
-        ready!(self.timer.as_mut().poll(cx));
+    /// Passes on how a write went; one that the peer has not taken for too long has failed.
+    fn watch<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.write_timer = None;
+            return written;
+        }
+        let timer = self.write_timer.get_or_insert_with(|| Box::pin(sleep(DEPARTURE)));
+        ready!(timer.as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
 impl AsyncWrite for Intake {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match Pin::new(&mut self.stream).poll_write(cx, bytes) {
-            Poll::Pending => self.poll_too_late(cx),
-            written => written,
-        }
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.watch(cx, written)
     }
 
     fn poll_write_vectored(
@@ -329,10 +387,8 @@ impl AsyncWrite for Intake {
         cx: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match Pin::new(&mut self.stream).poll_write_vectored(cx, parts) {
-            Poll::Pending => self.poll_too_late(cx),
-            written => written,
-        }
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
+        self.watch(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {

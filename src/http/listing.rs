@@ -1,6 +1,7 @@
 //! The listings made since the books last changed: a page is cut out of one instead of adding up again.
 
 use crate::agora::reply::{Listing, ListingKind};
+use crate::billing::bill::Unpriced;
 use crate::billing::id::ProjectId;
 use crate::billing::period::Period;
 use crate::store::{self, ReadTx, project};
@@ -14,24 +15,46 @@ const KEPT: usize = 128;
 /// How many projects without a price one line of the log names.
 const NAMED: usize = 20;
 
-/// A listing, and what the log says when it is asked for.
+/// A listing, and which projects are left out of it.
 pub(super) struct Listed {
     pub listing: Listing,
-    /// Lines for the log, one for each project that has usage and no price.
-    pub unpriced: Vec<String>,
+    pub unpriced: LeftOut,
+}
+
+/// The projects that have usage and no price, in the words of the log: the first few, and how many more.
+#[derive(Default)]
+pub(super) struct LeftOut {
+    named: Vec<String>,
+    others: usize,
+}
+
+impl LeftOut {
+    /// Puts the projects into words.
+    pub(super) fn new(unpriced: &[Unpriced]) -> Self {
+        let (named, others) = unpriced.split_at(unpriced.len().min(NAMED));
+        let words = |unpriced: &Unpriced| {
+            let (project_id, plan_id) = (&unpriced.usage.project_id, &unpriced.missing_plan);
+            format!("project {project_id} with {}, whose plan {plan_id} is not set up", unpriced.usage.amount)
+        };
+        Self { named: named.iter().map(words).collect(), others: others.len() }
+    }
 }
 
 impl Listed {
     /// Logs which projects are left out.
     pub(super) fn point_out(&self) {
-        let (named, others) = self.unpriced.split_at(self.unpriced.len().min(NAMED));
-        let others = match others.len() {
+        let others = match self.unpriced.others {
             0 => String::new(),
             count => format!("; and {count} more"),
         };
-        if !named.is_empty() {
-            log::error!("left out of the bill for want of a price: {}{others}", named.join("; "));
+        if !self.unpriced.named.is_empty() {
+            log::error!("left out of the bill for want of a price: {}{others}", self.unpriced.named.join("; "));
         }
+    }
+
+    /// About how many bytes of memory it takes.
+    fn size_bytes(&self) -> usize {
+        self.listing.size_bytes() + self.unpriced.named.iter().map(String::capacity).sum::<usize>()
     }
 }
 
@@ -56,10 +79,12 @@ impl Listings {
         listed.listing.shrink();
         let listed = Arc::new(listed);
         let mut kept = kept();
+        // Another request may have made the same one meanwhile; the newer one stays.
+        kept.retain(|(k, _)| *k != key);
         kept.push_back((key, Arc::clone(&listed)));
-        let mut bytes: usize = kept.iter().map(|(_, listed)| listed.listing.size_bytes()).sum();
+        let mut bytes: usize = kept.iter().map(|(_, listed)| listed.size_bytes()).sum();
         while kept.len() > KEPT || (bytes > KEPT_BYTES && kept.len() > 1) {
-            bytes -= kept.pop_front().map_or(0, |(_, listed)| listed.listing.size_bytes());
+            bytes -= kept.pop_front().map_or(0, |(_, listed)| listed.size_bytes());
         }
         Ok(listed)
     }

@@ -9,8 +9,8 @@ pub mod server;
 mod usage;
 
 use crate::agora::reply::{self, Envelope, Form, ListingKind, Refusal, Reply};
-use crate::agora::request::{ListingRequest, Query, quoted};
-use crate::agora::signature::{self, Fields};
+use crate::agora::request::{ListingRequest, Query, field, quoted};
+use crate::agora::signature::{self, API_KEY, Fields};
 use crate::billing::key::{KeyPair, Purpose};
 use crate::store::{self, Readers, Version};
 use listing::Listings;
@@ -150,19 +150,22 @@ impl Service {
         request: &Request<'_>,
         query: &'q Query,
     ) -> Result<&'q Fields, Refusal> {
-        let pair = query.api_key().and_then(|key| keys.iter().find(|pair| pair.api_key.as_str() == key));
-        let secret = &pair.unwrap_or(&self.decoy).api_secret;
         let given = query.signature().unwrap_or_default();
         let mut signed = None;
+        let mut known = None;
         for fields in query.readings() {
-            if signature::verify(secret, request.method, request.path, fields, given) {
+            let api_key = field(fields, API_KEY).unwrap_or_default();
+            let pair = keys.iter().find(|pair| pair.api_key.as_str() == api_key);
+            let secret = &pair.unwrap_or(&self.decoy).api_secret;
+            if signature::verify(secret, request.method, request.path, fields, given) && pair.is_some() {
                 signed = Some(fields);
             }
+            known = known.or(pair);
         }
-        match (signed, pair) {
-            (Some(fields), Some(_)) => Ok(fields),
-            _ => {
-                let reason = match (query.api_key(), query.signature(), pair) {
+        match signed {
+            Some(fields) => Ok(fields),
+            None => {
+                let reason = match (query.api_key(), query.signature(), known) {
                     (None, _, _) => "no apiKey".to_owned(),
                     (Some(key), _, None) => format!("the apiKey {} is unknown or revoked", quoted(key)),
                     (_, None, _) => "no signature".to_owned(),
@@ -184,6 +187,11 @@ fn refusal_for(error: &store::Error, path: &str) -> Refusal {
         }
         store::Error::Missing(_)
         | store::Error::Exists(_)
+        | store::Error::LeftBehind(_)
+        | store::Error::Damaged { .. }
+        | store::Error::Replaced(_)
+        | store::Error::ReadOnly
+        | store::Error::Disk(_)
         | store::Error::NotOurs(_)
         | store::Error::Newer { .. }
         | store::Error::NoAccess { .. }

@@ -61,6 +61,12 @@ impl Route<'_> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BasePath(String);
 
+impl std::fmt::Display for BasePath {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
 impl std::str::FromStr for BasePath {
     type Err = &'static str;
 
@@ -91,8 +97,9 @@ impl BasePath {
             _ => return Err(unknown()),
         };
         match method {
-            "GET" => Ok(Route { call, customer }),
-            _ => Err(Unrouted { refusal: Refusal::WrongMethod { allow: "GET" }, form: call.form() }),
+            // HEAD is GET without the body, and is signed as HEAD.
+            "GET" | "HEAD" => Ok(Route { call, customer }),
+            _ => Err(Unrouted { refusal: Refusal::WrongMethod { allow: "GET, HEAD" }, form: call.form() }),
         }
     }
 }

@@ -4,12 +4,11 @@
 //! that cannot have its turn, or its answer, in time is told so.
 
 use crate::agora::reply::{Refusal, Reply};
-use crate::http::intake::{Exchange, Intake};
-use crate::http::route::Unrouted;
+use crate::http::intake::{Exchange, Intake, Refused};
 use crate::http::{Request, Service, panicked};
 use http_body_util::Full;
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Response, StatusCode};
@@ -55,19 +54,15 @@ pub fn reader_count() -> u32 {
 ///
 /// # Errors
 /// When the address cannot be listened on.
-pub fn serve(
-    address: SocketAddr,
-    service: Service,
-    ready: impl FnOnce(SocketAddr) -> io::Result<()>,
-) -> io::Result<()> {
+pub fn serve(address: SocketAddr, service: Service, ready: impl FnOnce(SocketAddr)) -> io::Result<()> {
     let readers = usize::try_from(reader_count()).unwrap_or(usize::MAX);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(readers).build()?;
     let served = runtime.block_on(async {
         let mut stop = Stop::listen()?;
         let listener = TcpListener::bind(address).await?;
-        ready(listener.local_addr()?)?;
+        ready(listener.local_addr()?);
         let server = Arc::new(Server { service, turns: Arc::new(Semaphore::new(readers)) });
-        accept(&listener, server, &mut stop).await;
+        accept(listener, server, &mut stop).await;
         Ok(())
     });
     // A read that hangs on a broken disk must not keep the process from ending.
@@ -100,7 +95,7 @@ struct Server {
     turns: Arc<Semaphore>,
 }
 
-async fn accept(listener: &TcpListener, server: Arc<Server>, stop: &mut Stop) {
+async fn accept(listener: TcpListener, server: Arc<Server>, stop: &mut Stop) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     let (stopping, stopped) = watch::channel(false);
     let mut connections = JoinSet::new();
@@ -129,6 +124,11 @@ async fn accept(listener: &TcpListener, server: Arc<Server>, stop: &mut Stop) {
             }
         }
     }
+    // Whoever has connected already has asked, or is about to; whoever comes later is turned away at once, so
+    // that a proxy can try elsewhere.
+    for stream in waiting(listener) {
+        connections.spawn(converse(stream, Arc::clone(&server), stopped.clone()));
+    }
     log::info!("stopping: {} connections open", connections.len());
     stopping.send_replace(true);
     let finished = async { while connections.join_next().await.is_some() {} };
@@ -143,6 +143,20 @@ async fn accept(listener: &TcpListener, server: Arc<Server>, stop: &mut Stop) {
     log::info!("stopped");
 }
 
+/// The connections that the system has accepted and nobody has taken yet; with them the listener is closed.
+fn waiting(listener: TcpListener) -> Vec<TcpStream> {
+    let Ok(listener) = listener.into_std() else {
+        return Vec::new();
+    };
+    // The listener does not block: an error says that there are no more.
+    let accepted = std::iter::from_fn(|| listener.accept().ok()).take(CONNECTIONS);
+    let ours = |(stream, _): (std::net::TcpStream, SocketAddr)| {
+        stream.set_nonblocking(true)?;
+        TcpStream::from_std(stream)
+    };
+    accepted.filter_map(|accepted| ours(accepted).ok()).collect()
+}
+
 /// Answers the requests of one connection until it ends.
 async fn converse(stream: TcpStream, server: Arc<Server>, mut stopped: watch::Receiver<bool>) {
     if let Err(error) = stream.set_nodelay(true) {
@@ -152,13 +166,18 @@ async fn converse(stream: TcpStream, server: Arc<Server>, mut stopped: watch::Re
     let exchange = intake.exchange();
     let answer = service_fn(|request| {
         let (server, exchange) = (Arc::clone(&server), Arc::clone(&exchange));
-        async move { Ok::<_, Infallible>(response(server.answer(&request).await, exchange)) }
+        async move {
+            let reply = server.answer(&request).await;
+            // What is not read of a body is in the way of the next request.
+            let last = exchange.is_stopping() || !request.body().is_end_stream();
+            Ok::<_, Infallible>(response(reply, last, exchange))
+        }
     });
     let mut connection = http1::Builder::new().serve_connection(TokioIo::new(intake), answer);
     let ended = tokio::select! {
         ended = &mut connection => ended,
         _ = stopped.changed() => {
-            Pin::new(&mut connection).graceful_shutdown();
+            exchange.stop();
             (&mut connection).await
         }
     };
@@ -173,11 +192,12 @@ async fn converse(stream: TcpStream, server: Arc<Server>, mut stopped: watch::Re
 
 /// Ends a connection: says the refusal that is still to be said, and hears the peer out for a moment, since
 /// a socket closed on unread bytes takes the answer back.
-async fn part(mut stream: TcpStream, refused: Option<Unrouted>, unread: bool) -> io::Result<()> {
-    if let Some(refused) = refused {
-        let reply = refused.reply();
-        log::info!("refused a request: {}", refused.refusal.sentence());
-        stream.write_all(&last_message(&reply)).await?;
+async fn part(mut stream: TcpStream, refused: Option<Refused>, unread: bool) -> io::Result<()> {
+    if let Some(Refused { refusal, method, path }) = refused {
+        let reply = refusal.reply();
+        log::debug!("{method} {path} {} {} bytes: {}", reply.status, reply.body.len(), refusal.refusal.sentence());
+        let message = last_message(&reply, method == "HEAD");
+        timeout(LINGER, stream.write_all(&message)).await??;
     }
     stream.shutdown().await?;
     if unread {
@@ -189,7 +209,7 @@ async fn part(mut stream: TcpStream, refused: Option<Unrouted>, unread: bool) ->
 }
 
 /// A reply as the last message on a connection that hyper is done with.
-fn last_message(reply: &Reply) -> Vec<u8> {
+fn last_message(reply: &Reply, to_head: bool) -> Vec<u8> {
     let reason = StatusCode::from_u16(reply.status).ok().and_then(|status| status.canonical_reason());
     let mut head = format!("HTTP/1.1 {} {}\r\n", reply.status, reason.unwrap_or_default());
     let date = httpdate::fmt_http_date(SystemTime::now());
@@ -200,7 +220,8 @@ fn last_message(reply: &Reply) -> Vec<u8> {
         "content-type: application/json\r\ncache-control: no-store\r\n{own}content-length: {length}\r\nconnection: close\r\ndate: {date}\r\n\r\n"
     )
     .expect("writing into a string does not fail");
-    [head.as_bytes(), &reply.body].concat()
+    let body = if to_head { &[] } else { reply.body.as_slice() };
+    [head.as_bytes(), body].concat()
 }
 
 impl Server {
@@ -244,13 +265,16 @@ fn now_s() -> i64 {
     jiff::Timestamp::now().as_second()
 }
 
-fn response(reply: Reply, exchange: Arc<Exchange>) -> Response<Answer> {
+fn response(reply: Reply, last: bool, exchange: Arc<Exchange>) -> Response<Answer> {
     let mut response = Response::new(Answer { bytes: Full::new(reply.body.into()), exchange });
     *response.status_mut() = StatusCode::from_u16(reply.status).expect("replies have statuses of HTTP");
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     // An answer is for the one who signed for it.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if last {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     for (name, value) in reply.headers {
         headers.insert(name, HeaderValue::from_static(value));
     }

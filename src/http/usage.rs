@@ -3,7 +3,7 @@
 use crate::agora::reply::{Listing, ListingKind};
 use crate::billing::period::Period;
 use crate::billing::plan::describe_usage;
-use crate::http::listing::{Listed, total_size};
+use crate::http::listing::{LeftOut, Listed, total_size};
 use crate::store::{self, ReadTx, plan, setting};
 
 /// Lists the window's usage.
@@ -18,5 +18,5 @@ pub(super) fn list(tx: &ReadTx<'_>, period: Period) -> store::Result<Listed> {
         let plan = plans.applicable(usage.plan_id.as_ref()).ok();
         listing.push(&usage.project_id, &usage.amount, &describe_usage(&usage.amount, plan, settings.unit()));
     }
-    Ok(Listed { listing, unpriced: Vec::new() })
+    Ok(Listed { listing, unpriced: LeftOut::default() })
 }

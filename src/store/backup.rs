@@ -7,6 +7,9 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+/// The files that SQLite keeps beside a database.
+const SIDE_FILES: [&str; 3] = ["-wal", "-shm", "-journal"];
+
 /// Makes a file out of what `make` puts into an empty draft beside it. The file is on disk, readable by its
 /// owner alone, when this returns; when `make` fails, nothing is left. A file that is there already is
 /// never touched, not even one that appears meanwhile.
@@ -15,6 +18,12 @@ pub(super) fn into_place<E: From<Error>>(path: &Path, make: impl FnOnce(&Path) -
         Ok(_) => Error::Exists(path.to_owned()),
         Err(_) => Error::File { path: path.to_owned(), source },
     };
+    // Of a database that was moved away without them: SQLite would play them into the new one.
+    for left in SIDE_FILES.map(|suffix| with_suffix(path, suffix)) {
+        if left.symlink_metadata().is_ok() {
+            return Err(Error::LeftBehind(left).into());
+        }
+    }
     let draft = draft_beside(path);
     // The draft is ours alone: its name holds this process and the moment.
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).map_err(file_error)?;
@@ -29,7 +38,7 @@ pub(super) fn into_place<E: From<Error>>(path: &Path, make: impl FnOnce(&Path) -
         sync_directory(path).map_err(file_error)?;
         Ok(())
     });
-    for leftover in [draft.clone(), with_suffix(&draft, "-wal"), with_suffix(&draft, "-shm")] {
+    for leftover in ["", "-wal", "-shm", "-journal"].map(|suffix| with_suffix(&draft, suffix)) {
         match fs::remove_file(&leftover) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 log::warn!("cannot remove {}: {error}", leftover.display());

@@ -2,9 +2,8 @@
 
 use crate::billing::id::ProjectId;
 use crate::billing::period::{Grain, LAST_SECOND};
-use crate::store::rollup::{self, Sum};
-use crate::store::usage;
-use crate::store::{ReadTx, Result};
+use crate::store::rollup::{self, UsageSum};
+use crate::store::{ReadTx, Result, column, schema, setting, usage};
 use rusqlite::named_params;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -21,9 +20,9 @@ pub enum Difference {
         /// Whose usage it is.
         project_id: ProjectId,
         /// What is kept.
-        kept: Sum,
+        kept: UsageSum,
         /// What the ledger says.
-        ledger: Sum,
+        ledger: UsageSum,
     },
     /// A reversing entry does not take back what it names.
     Reversal {
@@ -34,6 +33,16 @@ pub enum Difference {
     Record {
         /// The entry's place in the ledger.
         seq: i64,
+    },
+    /// A value that is not of the kind that its column holds.
+    Value {
+        /// Where it stands.
+        place: String,
+    },
+    /// A table, an index or a trigger is not as it was made.
+    Schema {
+        /// Its name.
+        name: String,
     },
     /// SQLite found the file itself unsound.
     File {
@@ -52,7 +61,7 @@ pub struct Report {
 }
 
 /// What the ledger says, by the first second of a stretch and project.
-type Sums = BTreeMap<(i64, ProjectId), Sum>;
+type Sums = BTreeMap<(i64, ProjectId), UsageSum>;
 
 /// Checks one state of the books: the file, the ledger's reversals, and every kept sum against the ledger.
 /// Holds one day's sums in memory at a time.
@@ -65,8 +74,15 @@ pub fn check(tx: &ReadTx<'_>) -> Result<Report> {
         differences: Vec::new(),
     };
     check_file(tx, &mut report)?;
+    for name in schema::changed(tx.sql())? {
+        report.differences.push(Difference::Schema { name });
+    }
+    check_values(tx, &mut report)?;
     check_entries(tx, &mut report)?;
-    check_rollups(tx, &mut report)?;
+    // Where a value cannot be read, nothing can be added up.
+    if !report.differences.iter().any(|difference| matches!(difference, Difference::Value { .. })) {
+        check_rollups(tx, &mut report)?;
+    }
     Ok(report)
 }
 
@@ -83,6 +99,33 @@ fn check_file(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
         report
             .differences
             .push(Difference::File { problem: format!("a row of {} refers to one that is not there", table?) });
+    }
+    Ok(())
+}
+
+fn check_values(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
+    const AMOUNTS: &str = "
+        select 'the amount of ledger entry ' || seq
+        from usage_ledger
+        where not is_amount(amount)
+        union all
+        select 'the amount of the ' || grain || ' from ' || datetime(start_s, 'unixepoch') || ' of project ' || project_id
+        from usage_rollup
+        where not is_amount(amount)
+        union all
+        select 'the price of plan ' || plan_id
+        from plan
+        where not is_amount(price) or price like '-%'
+        union all
+        select 'the count of license ' || license_id
+        from license
+        where granted is not null and (not is_amount(granted) or granted like '-%')";
+    let mut select = tx.sql().prepare(AMOUNTS)?;
+    for place in select.query_map([], |row| row.get(0))? {
+        report.differences.push(Difference::Value { place: place? });
+    }
+    if setting::read(tx).is_err() {
+        report.differences.push(Difference::Value { place: "a setting".to_owned() });
     }
     Ok(())
 }
@@ -135,9 +178,11 @@ fn check_rollups(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
         let mut by_day = Sums::new();
         let mut by_hour = Sums::new();
         usage::each_entry(tx, &day, None, |at_s, project_id, sum| {
-            by_hour.entry((Grain::Hour.floor(at_s), project_id.clone())).or_default().join(&sum, false);
-            by_day.entry((day.start, project_id.clone())).or_default().join(&sum, false);
-            by_month.entry((month, project_id)).or_default().join(&sum, false);
+            let project_id: ProjectId = column::parse(project_id)?;
+            by_hour.entry((Grain::Hour.floor(at_s), project_id.clone())).or_default().add(&sum);
+            by_day.entry((day.start, project_id.clone())).or_default().add(&sum);
+            by_month.entry((month, project_id)).or_default().add(&sum);
+            Ok(())
         })?;
         compare(tx, Grain::Hour, &day, by_hour, report)?;
         compare(tx, Grain::Day, &day, by_day, report)?;
@@ -172,17 +217,19 @@ fn next_second(tx: &ReadTx<'_>, seconds: &Range<i64>) -> Result<Option<i64>> {
 
 /// Compares the kept sums that start within `starts` with what the ledger says of them.
 fn compare(tx: &ReadTx<'_>, grain: Grain, starts: &Range<i64>, mut sums: Sums, report: &mut Report) -> Result<()> {
-    let mut differ = |start_s, project_id, kept: Sum, ledger: Sum| {
+    let mut differ = |start_s, project_id, kept: UsageSum, ledger: UsageSum| {
         if kept != ledger {
             report.differences.push(Difference::Rollup { grain, start_s, project_id, kept, ledger });
         }
     };
     rollup::each(tx, grain, starts, None, |start_s, project_id, kept| {
-        let ledger = sums.remove(&(start_s, project_id.clone())).unwrap_or_default();
-        differ(start_s, project_id, kept, ledger);
+        let key = (start_s, column::parse(project_id)?);
+        let ledger = sums.remove(&key).unwrap_or_default();
+        differ(start_s, key.1, kept, ledger);
+        Ok(())
     })?;
     for ((start_s, project_id), ledger) in sums {
-        differ(start_s, project_id, Sum::default(), ledger);
+        differ(start_s, project_id, UsageSum::default(), ledger);
     }
     Ok(())
 }

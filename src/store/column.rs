@@ -64,21 +64,26 @@ impl ToSql for Amount {
 
 impl ToSql for Grain {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(match self {
-            Self::Hour => "hour",
-            Self::Day => "day",
-            Self::Month => "month",
-        }
-        .into())
+        Ok(self.as_str().into())
     }
 }
 
-/// Gives a connection `decimal_add(a, b)`, the exact sum of two amounts: SQLite's own `+` would round.
+/// Reads an id of a column's text.
+pub(super) fn parse<T: FromSql>(text: &str) -> rusqlite::Result<T> {
+    Ok(T::column_result(text.into())?)
+}
+
+/// Gives a connection `decimal_add(a, b)`, the exact sum of two amounts, since SQLite's own `+` would round;
+/// and `is_amount(a)`, which tells whether a text is an amount in canonical form.
 pub(super) fn register_functions(connection: &Connection) -> rusqlite::Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_DIRECTONLY;
     connection.create_scalar_function("decimal_add", 2, flags, |context| {
         let mut sum: Amount = context.get(0)?;
         sum += &context.get::<Amount>(1)?;
         Ok(sum)
+    })?;
+    connection.create_scalar_function("is_amount", 1, flags, |context| {
+        let text = context.get_raw(0).as_str().unwrap_or_default();
+        Ok(Amount::from_canonical(text).is_ok_and(|amount| amount.to_string() == text))
     })
 }

@@ -20,6 +20,7 @@ use r2d2_sqlite::SqliteConnectionManager;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 use std::cell::Cell;
 use std::ops::Deref;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -41,6 +42,26 @@ pub enum Error {
     /// There is a file where a new one should be made.
     #[error("{} exists already and is never overwritten", .0.display())]
     Exists(PathBuf),
+    /// A file of SQLite's lies where a new database should be made, without its database.
+    #[error("{} lies there without its database: put both together again, or move it away first", .0.display())]
+    LeftBehind(PathBuf),
+    /// The file is damaged.
+    #[error("{} is damaged ({reason}): restore the last backup", .path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// SQLite's words.
+        reason: String,
+    },
+    /// The file was moved, removed or replaced while it was open.
+    #[error("{} is not the file any more that was opened: it was moved, removed or replaced; restart the server", .0.display())]
+    Replaced(PathBuf),
+    /// The file, or its disk, may only be read.
+    #[error("the database is read-only: nothing was written")]
+    ReadOnly,
+    /// The disk failed.
+    #[error("the disk failed: nothing was written ({0})")]
+    Disk(String),
     /// The file is not one of ours.
     #[error("{} is not an agora-vendor database", .0.display())]
     NotOurs(PathBuf),
@@ -96,6 +117,8 @@ impl From<rusqlite::Error> for Error {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy,
             Some(ErrorCode::OperationInterrupted) => Self::Deadline,
             Some(ErrorCode::DiskFull) => Self::Full,
+            Some(ErrorCode::ReadOnly) => Self::ReadOnly,
+            Some(ErrorCode::SystemIoFailure) => Self::Disk(error.to_string()),
             _ => Self::Sqlite(error),
         }
     }
@@ -199,6 +222,9 @@ pub struct Readers {
     pool: r2d2::Pool<SqliteConnectionManager>,
     /// Watches for commits of any process; SQLite tells changes apart per connection.
     watch: Mutex<Connection>,
+    path: PathBuf,
+    /// The file that was opened.
+    identity: Option<(u64, u64)>,
 }
 
 impl Readers {
@@ -213,7 +239,7 @@ impl Readers {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let watch = open_file(path, flags)?;
         prepare_reader(&watch)?;
-        schema::verify(&watch, path).map_err(|error| explain(error, path))?;
+        schema::verify(&watch, path).and_then(|()| check_reader(&watch)).map_err(|error| explain(error, path))?;
         let manager =
             SqliteConnectionManager::file(path).with_flags(flags).with_init(|connection| prepare_reader(connection));
         let pool = r2d2::Pool::builder()
@@ -222,14 +248,18 @@ impl Readers {
             .idle_timeout(None)
             .max_lifetime(None)
             .build(manager)?;
-        Ok(Self { pool, watch: Mutex::new(watch) })
+        Ok(Self { pool, watch: Mutex::new(watch), path: path.to_owned(), identity: identity(path) })
     }
 
     /// The state of the books now.
     ///
     /// # Errors
-    /// When SQLite fails.
+    /// [`Error::Replaced`] when the path leads to another file by now: what is open is nobody's books any
+    /// more, and its figures would be old for ever. When SQLite fails.
     pub fn version(&self) -> Result<Version> {
+        if identity(&self.path) != self.identity {
+            return Err(Error::Replaced(self.path.clone()));
+        }
         let watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
         let version = watch.prepare_cached("pragma data_version")?.query_row([], |row| row.get(0))?;
         Ok(Version(version))
@@ -263,6 +293,11 @@ fn read<T, E: From<Error>>(connection: &mut Connection, f: impl FnOnce(&ReadTx<'
     f(&ReadTx(tx))
 }
 
+/// The version of SQLite that is built in.
+pub fn sqlite_version() -> &'static str {
+    rusqlite::version()
+}
+
 fn check_sqlite() -> Result<()> {
     match rusqlite::version_number() >= OLDEST_SQLITE {
         true => Ok(()),
@@ -285,16 +320,23 @@ fn open_file(path: &Path, flags: OpenFlags) -> Result<Connection> {
 
 /// Says of SQLite's words about a file what they mean for whoever named it.
 fn explain(error: Error, path: &Path) -> Error {
+    let path = path.to_owned();
     let Error::Sqlite(cause) = &error else {
         return error;
     };
     match cause.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => Error::NotOurs(path.to_owned()),
-        Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::ReadOnly) => {
-            Error::NoAccess { path: path.to_owned(), reason: cause.to_string() }
+        Some(ErrorCode::NotADatabase) => Error::NotOurs(path),
+        Some(ErrorCode::DatabaseCorrupt) => Error::Damaged { path, reason: cause.to_string() },
+        Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+            Error::NoAccess { path, reason: cause.to_string() }
         }
         _ => error,
     }
+}
+
+/// Which file a path leads to, whatever its name.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    path.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
 /// Sets what every writing connection relies on, and reads it back.
@@ -318,6 +360,16 @@ fn prepare_reader(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch("pragma query_only = on;")?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(())
+}
+
+/// Reads back what every reading connection relies on; of the file it is the same for all of them.
+fn check_reader(connection: &Connection) -> Result<()> {
+    let journal: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+    let query_only: i64 = connection.pragma_query_value(None, "query_only", |row| row.get(0))?;
+    match (journal.as_str(), query_only) {
+        ("wal", 1) => Ok(()),
+        found => Err(Error::Unsafe(format!("journal_mode, query_only are {found:?}, where wal and 1 are needed"))),
+    }
 }
 
 /// SQLite's lock is polled, not queued: ask again every few milliseconds, less often the longer it takes,

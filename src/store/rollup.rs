@@ -9,14 +9,14 @@ use std::ops::Range;
 
 /// What a project used in some stretch of time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Sum {
+pub struct UsageSum {
     /// The sum of its records less the reversals.
     pub amount: Amount,
     /// The number of records less the reversals.
     pub records: i64,
 }
 
-impl Sum {
+impl UsageSum {
     /// Adds another sum to this one.
     pub fn add(&mut self, other: &Self) {
         self.join(other, false);
@@ -35,7 +35,7 @@ impl Sum {
 }
 
 /// Adds an entry of the ledger to the sums of the stretches it falls in.
-pub(super) fn add(tx: &WriteTx<'_>, project_id: &ProjectId, at_s: i64, entry: &Sum) -> Result<()> {
+pub(super) fn add(tx: &WriteTx<'_>, project_id: &ProjectId, at_s: i64, entry: &UsageSum) -> Result<()> {
     const ADD: &str = "
         insert into usage_rollup (grain, start_s, project_id, amount, records)
         values (:grain, :start_s, :project_id, :amount, :records)
@@ -56,13 +56,13 @@ pub(super) fn add(tx: &WriteTx<'_>, project_id: &ProjectId, at_s: i64, entry: &S
 }
 
 /// Calls `each` with the sums of every project in every stretch that starts within `starts`, ordered by
-/// start and project; of one project alone where told.
+/// start and project; of one project alone where told. The project is told as its text: mostly it is known.
 pub(super) fn each(
     tx: &ReadTx<'_>,
     grain: Grain,
     starts: &Range<i64>,
     project_id: Option<&ProjectId>,
-    mut each: impl FnMut(i64, ProjectId, Sum),
+    mut each: impl FnMut(i64, &str, UsageSum) -> Result<()>,
 ) -> Result<()> {
     const SELECT: &str = "
         select start_s, project_id, amount, records
@@ -80,7 +80,8 @@ pub(super) fn each(
         ":project_id": project_id,
     })?;
     while let Some(row) = rows.next()? {
-        each(row.get(0)?, row.get(1)?, Sum { amount: row.get(2)?, records: row.get(3)? });
+        let project_id = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
+        each(row.get(0)?, project_id, UsageSum { amount: row.get(2)?, records: row.get(3)? })?;
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use crate::store::{Error, Result, WriteTx};
 use rusqlite::Connection;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// `AgVn` in ASCII; in the file's header, so that `file` and SQLite's tools can tell it.
@@ -9,9 +10,11 @@ const APPLICATION_ID: i64 = 0x4167_566e;
 /// The version that `schema.sql` describes.
 const VERSION: i64 = 1;
 
+const SCHEMA: &str = include_str!("../../schema.sql");
+
 /// Lays the schema out in an empty database.
 pub(super) fn create(tx: &WriteTx<'_>) -> Result<()> {
-    tx.sql().execute_batch(include_str!("../../schema.sql"))?;
+    tx.sql().execute_batch(SCHEMA)?;
     tx.sql().pragma_update(None, "application_id", APPLICATION_ID)?;
     tx.sql().pragma_update(None, "user_version", VERSION)?;
     Ok(())
@@ -28,4 +31,21 @@ pub(super) fn verify(connection: &Connection, path: &Path) -> Result<()> {
         found if found > VERSION => Err(Error::Newer { path: path.to_owned(), found, known: VERSION }),
         _ => Err(Error::NotOurs(path.to_owned())),
     }
+}
+
+/// The names of what is not in the file as `schema.sql` has it: changed, missing, or more than there should be.
+pub(super) fn changed(connection: &Connection) -> Result<Vec<String>> {
+    const SELECT: &str = "
+        select name, coalesce(sql, '')
+        from sqlite_schema
+        where name not like 'sqlite\\_%' escape '\\'
+        order by name";
+    let parts = |connection: &Connection| -> rusqlite::Result<BTreeSet<(String, String)>> {
+        connection.prepare(SELECT)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+    };
+    let wanted = Connection::open_in_memory()?;
+    wanted.execute_batch(SCHEMA)?;
+    let (found, wanted) = (parts(connection)?, parts(&wanted)?);
+    let names: BTreeSet<&String> = found.symmetric_difference(&wanted).map(|(name, _)| name).collect();
+    Ok(names.into_iter().cloned().collect())
 }

@@ -1,17 +1,16 @@
 //! The usage ledger: writing records and taking them back, and what a window adds up to.
 
-use crate::billing::amount::Amount;
 use crate::billing::bill::ProjectUsage;
 use crate::billing::id::{CustomerId, ProjectId, RecordId, Words};
 use crate::billing::period::{Grain, Period, Source};
 use crate::billing::record::{MAX_AHEAD_S, NewRecord, Record, Void};
 use crate::store::project::{self, Registered};
-use crate::store::{ReadTx, Result, WriteTx, rollup};
+use crate::store::{ReadTx, Result, WriteTx, column, rollup};
 use rusqlite::{OptionalExtension, named_params};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-pub use crate::store::rollup::Sum;
+pub use crate::store::rollup::UsageSum;
 
 /// What came of writing a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,7 +72,7 @@ pub fn record(tx: &WriteTx<'_>, new: &NewRecord, now_s: i64) -> Result<Result<Re
         ":recorded_at_s": now_s,
         ":note": new.note,
     })?;
-    rollup::add(tx, &new.project_id, at_s, &Sum { amount: new.amount.clone(), records: 1 })?;
+    rollup::add(tx, &new.project_id, at_s, &UsageSum { amount: new.amount.clone(), records: 1 })?;
     let record = Record {
         id: new.id.clone(),
         project_id: new.project_id.clone(),
@@ -106,7 +105,7 @@ pub fn void(tx: &WriteTx<'_>, id: &RecordId, reason: &Words, now_s: i64) -> Resu
     if record.void.is_some() {
         return Ok(Some(Voided::Already(record)));
     }
-    let reversal = Sum { amount: -&record.amount, records: -1 };
+    let reversal = UsageSum { amount: -&record.amount, records: -1 };
     const INSERT: &str = "
         insert into usage_ledger (project_id, at_s, amount, recorded_at_s, reverses_seq, note)
         select project_id, at_s, :amount, :recorded_at_s, seq, :reason
@@ -158,11 +157,22 @@ pub fn find(tx: &ReadTx<'_>, id: &RecordId) -> Result<Option<Record>> {
 ///
 /// # Errors
 /// When SQLite fails.
-pub fn by_project(tx: &ReadTx<'_>, period: Period, project_id: Option<&ProjectId>) -> Result<BTreeMap<ProjectId, Sum>> {
-    let mut sums: BTreeMap<ProjectId, Sum> = BTreeMap::new();
+pub fn by_project(
+    tx: &ReadTx<'_>,
+    period: Period,
+    project_id: Option<&ProjectId>,
+) -> Result<BTreeMap<ProjectId, UsageSum>> {
+    let mut sums: BTreeMap<ProjectId, UsageSum> = BTreeMap::new();
     for piece in period.cover() {
-        let join = |_, project_id, sum: Sum| {
-            sums.entry(project_id).or_default().join(&sum, piece.subtracted);
+        let join = |_, project_id: &str, sum: UsageSum| {
+            if let Some(joined) = sums.get_mut(project_id) {
+                joined.join(&sum, piece.subtracted);
+            } else {
+                let mut joined = UsageSum::default();
+                joined.join(&sum, piece.subtracted);
+                sums.insert(column::parse(project_id)?, joined);
+            }
+            Ok(())
         };
         match piece.source {
             Source::Rollup(grain) => rollup::each(tx, grain, &piece.seconds, project_id, join)?,
@@ -183,7 +193,7 @@ pub fn by_stretch(
     period: Period,
     grain: Grain,
     project_id: Option<&ProjectId>,
-) -> Result<BTreeMap<(i64, ProjectId), Sum>> {
+) -> Result<BTreeMap<(i64, ProjectId), UsageSum>> {
     let mut sums = BTreeMap::new();
     let (start, whole, end) = period.cut(grain);
     for part in [start, end].into_iter().flatten() {
@@ -194,8 +204,9 @@ pub fn by_stretch(
         let starts = whole.first_s()..whole.last_s() + 1;
         rollup::each(tx, grain, &starts, project_id, |start_s, project, sum| {
             if sum.records != 0 {
-                sums.insert((start_s, project), sum);
+                sums.insert((start_s, column::parse(project)?), sum);
             }
+            Ok(())
         })?;
     }
     Ok(sums)
@@ -225,7 +236,7 @@ pub(super) fn each_entry(
     tx: &ReadTx<'_>,
     seconds: &Range<i64>,
     project_id: Option<&ProjectId>,
-    mut each: impl FnMut(i64, ProjectId, Sum),
+    mut each: impl FnMut(i64, &str, UsageSum) -> Result<()>,
 ) -> Result<()> {
     const SELECT: &str = "
         select at_s, project_id, amount, iif(reverses_seq is null, 1, -1)
@@ -237,8 +248,8 @@ pub(super) fn each_entry(
     let mut rows =
         select.query(named_params! { ":from": seconds.start, ":to": seconds.end, ":project_id": project_id })?;
     while let Some(row) = rows.next()? {
-        let amount: Amount = row.get(2)?;
-        each(row.get(0)?, row.get(1)?, Sum { amount, records: row.get(3)? });
+        let project_id = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
+        each(row.get(0)?, project_id, UsageSum { amount: row.get(2)?, records: row.get(3)? })?;
     }
     Ok(())
 }

@@ -75,6 +75,63 @@ fn what_is_not_one_of_ours_is_refused_and_left_alone() {
 }
 
 #[test]
+fn a_database_is_not_made_beside_what_another_left() {
+    let vendor = Vendor::new();
+    vendor.ok(["record", "p", "1"]);
+    let server = vendor.serve();
+    server.usage(1_619_913_600, 1_619_917_200);
+    vendor.ok(["record", "p", "1"]);
+    server.signal("KILL");
+    server.wait();
+    fs::rename(vendor.db(), vendor.path("away.db")).expect("moved");
+    assert!(vendor.path("agora-vendor.db-wal").exists(), "a killed server leaves its log");
+    for arguments in [&["init"][..], &["backup", "agora-vendor.db", "--db", "away.db"]] {
+        let said = vendor.fails(1, arguments);
+        assert!(said.contains("agora-vendor.db-wal lies there without its database"), "{said}");
+    }
+    assert!(!vendor.db().exists());
+    fs::rename(vendor.path("away.db"), vendor.db()).expect("moved back");
+    assert_eq!(vendor.total(), "2");
+}
+
+#[test]
+fn a_server_whose_file_was_replaced_says_so_instead_of_answering() {
+    let vendor = Vendor::new();
+    vendor.ok(["record", "p", "1", "--at", "2026-10-10"]);
+    let server = vendor.serve();
+    let (from, to) = day("2026-10-10");
+    assert_eq!(server.usage(from, to).status, 200);
+    vendor.ok(["backup", "copy.db"]);
+    fs::rename(vendor.path("copy.db"), vendor.db()).expect("replaced");
+    assert_eq!((server.usage(from, to).status, server.get("/healthz").status), (500, 500));
+    assert!(server.log().contains("moved, removed or replaced; restart the server"), "{}", server.log());
+}
+
+#[test]
+fn a_damaged_file_is_told_so() {
+    let vendor = Vendor::new();
+    vendor.ok(["record", "p", "1"]);
+    let mut bytes = fs::read(vendor.db()).expect("the books");
+    for byte in &mut bytes[5_000..30_000] {
+        *byte = 0x5a;
+    }
+    fs::write(vendor.db(), bytes).expect("damaged");
+    let ended = vendor.run(["check"]);
+    assert_eq!(ended.code, 1);
+    let said = ended.out + &ended.err;
+    assert!(said.contains("malformed") || said.contains("damaged") || said.contains("the file: "), "{said}");
+    assert!(!said.contains("not an agora-vendor database"), "{said}");
+}
+
+#[test]
+fn the_last_day_of_the_calendar_is_kept_as_it_is() {
+    let vendor = Vendor::new();
+    let issued = vendor.json(["license", "issue", "c", "--expires", "9999-12-31"]);
+    assert_eq!(issued["expires"], "9999-12-31");
+    assert_eq!(vendor.json(["totals", "--day", "9999-12-31"])["to"], "9999-12-31T23:59:59Z");
+}
+
+#[test]
 fn a_newer_file_is_refused_before_anything_is_changed() {
     let vendor = Vendor::new();
     vendor.sql().execute_batch("pragma user_version = 2").expect("a version");
@@ -125,6 +182,16 @@ fn check_finds_what_was_tampered_with() {
             "drop trigger usage_ledger_is_not_changed; update usage_ledger set amount = '0' where seq = 1",
             "ledger entry 1 is a record whose amount is not above zero",
         ),
+        (
+            "update usage_rollup set amount = 'x' where grain = 'day' and project_id = 'p'",
+            "the amount of the day from 2026-10-10 00:00:00 of project p is not",
+        ),
+        (
+            "update usage_rollup set amount = '1.50' where grain = 'day' and project_id = 'p'",
+            "the amount of the day from",
+        ),
+        ("insert into plan values ('gold', 'Gold', 'Minute', '-1')", "the price of plan gold is not"),
+        ("drop trigger usage_ledger_is_not_changed", "usage_ledger_is_not_changed in the file's schema"),
         ("drop trigger usage_ledger_is_not_deleted; delete from usage_ledger where seq = 1", "the ledger says 0 in 0"),
     ] {
         vendor.sql().execute_batch(tampering).expect(tampering);

@@ -75,6 +75,11 @@ fn sign_makes_a_url_that_is_answered_and_explain_tells_why() {
     let explained = vendor.run(["sign", "--explain", "--json", &url]);
     let explained: serde_json::Value = serde_json::from_str(&explained.out).expect("JSON");
     assert_eq!((&explained["valid"], &explained["reason"]), (&json!(false), &json!("the request has no apiKey")));
+    for bad in
+        [&["sign", "http://h/usage?a=b c"][..], &["sign", "--method", "GETS", &url], &["sign", "--method", "PUT", &url]]
+    {
+        vendor.fails(2, bad);
+    }
     vendor.fails(2, ["sign", "nonsense"]);
     vendor.fails(2, ["sign", "http://h/usage?a=%zz"]);
 }

@@ -5,7 +5,7 @@ use agora_vendor::billing::amount::Amount;
 use agora_vendor::billing::id::{ProjectId, RecordId};
 use agora_vendor::billing::period::{Grain, Period, date};
 use agora_vendor::billing::record::NewRecord;
-use agora_vendor::store::usage::{self, Sum};
+use agora_vendor::store::usage::{self, UsageSum};
 use agora_vendor::store::{self, Store, check};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -82,11 +82,13 @@ fn books(events: &[Event]) -> (tempfile::TempDir, Store) {
 }
 
 /// What a window adds up to, the slow and obvious way.
-fn naive(events: &[Event], period: Period) -> BTreeMap<ProjectId, Sum> {
-    let mut sums: BTreeMap<ProjectId, Sum> = BTreeMap::new();
+fn naive(events: &[Event], period: Period) -> BTreeMap<ProjectId, UsageSum> {
+    let mut sums: BTreeMap<ProjectId, UsageSum> = BTreeMap::new();
     for event in events.iter().filter(|event| !event.voided) {
         if (period.first_s()..=period.last_s()).contains(&event.at_s) {
-            sums.entry(project(event.project)).or_default().add(&Sum { amount: amount(&event.amount), records: 1 });
+            sums.entry(project(event.project))
+                .or_default()
+                .add(&UsageSum { amount: amount(&event.amount), records: 1 });
         }
     }
     sums
@@ -112,7 +114,7 @@ proptest! {
             prop_assert!(found.len() <= 1);
             for grain in [Grain::Day, Grain::Month] {
                 let parts = store.read(|tx| usage::by_stretch(tx, period, grain, None)).expect("sums");
-                let mut joined: BTreeMap<ProjectId, Sum> = BTreeMap::new();
+                let mut joined: BTreeMap<ProjectId, UsageSum> = BTreeMap::new();
                 for ((start_s, project_id), sum) in &parts {
                     let stretch = Period::around(grain, *start_s);
                     let inside = Period::new(stretch.first_s().max(period.first_s()), stretch.last_s().min(period.last_s()));

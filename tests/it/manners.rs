@@ -3,6 +3,7 @@
 use crate::vendor::{Ended, Vendor};
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::process::Stdio;
 
 const VERBS: [&str; 15] = [
@@ -42,6 +43,7 @@ fn wrong_words_end_with_2_and_change_nothing() {
     ] {
         let said = vendor.fails(2, arguments);
         assert!(!said.is_empty(), "{arguments:?}");
+        assert!(arguments.is_empty() || said.lines().count() == 1, "{said}");
     }
     assert_eq!(vendor.total(), "0");
 }
@@ -59,8 +61,19 @@ fn an_output_that_nobody_reads_is_no_failure_and_one_that_is_full_is() {
     let child = vendor.command(["record", "p", "1"]).stdout(full).stderr(Stdio::piped()).spawn().expect("it runs");
     let ended: Ended = child.wait_with_output().expect("an end").into();
     assert_eq!(ended.code, 1);
-    assert!(ended.err.contains("was carried out, but its output could not be written"), "{}", ended.err);
+    assert!(ended.err.contains("stands, but its output could not be written"), "{}", ended.err);
     assert_eq!(vendor.total(), "1");
+
+    // What the command found is its end, whether anybody reads it or not.
+    vendor.ok(["record", "p", "1", "--at", "2026-10-10"]);
+    let mut child = vendor.command(["bill", "--month", "2026-10"]).stdout(Stdio::piped()).spawn().expect("it runs");
+    drop(child.stdout.take());
+    assert_eq!(child.wait().expect("an end").code(), Some(1));
+    for words in ["--help", "--version"] {
+        let full = File::options().write(true).open("/dev/full").expect("a full device");
+        let status = vendor.command([words]).stdout(full).status().expect("it runs");
+        assert_eq!(status.code(), Some(1), "{words}");
+    }
 }
 
 #[test]
@@ -101,11 +114,13 @@ fn serve_with_init_starts_without_books_and_keeps_those_there_are() {
 fn the_log_has_priorities_where_journald_reads_it() {
     let vendor = Vendor::new();
     let log = vendor.path("journal");
+    let file = File::create(&log).expect("a log");
+    let metadata = file.metadata().expect("an identity");
     let mut child = vendor
         .command(["serve", "--listen", "127.0.0.1:0", "--log", "debug"])
-        .env("JOURNAL_STREAM", "8:1")
+        .env("JOURNAL_STREAM", format!("{}:{}", metadata.dev(), metadata.ino()))
         .stdout(Stdio::piped())
-        .stderr(File::create(&log).expect("a log"))
+        .stderr(file)
         .spawn()
         .expect("the server starts");
     let mut ready = [0; 9];

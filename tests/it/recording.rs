@@ -130,6 +130,9 @@ fn what_is_not_an_amount_above_zero_is_refused() {
         ("0.000", "above zero"),
         ("-1", "must not be negative"),
         ("-0.5", "must not be negative"),
+        ("-.5", "plain decimal"),
+        ("-1,5", "plain decimal"),
+        ("-x", "plain decimal"),
         ("1e3", "plain decimal"),
         ("NaN", "plain decimal"),
         ("+1", "plain decimal"),
@@ -209,11 +212,12 @@ fn totals_are_told_by_project_customer_day_and_month() {
     assert_eq!(
         people,
         "2026-10-01T00:00:00Z to 2026-10-31T23:59:59Z\n\
-         PROJECTID  AMOUNT  RECORDS\n\
-         a               2        1\n\
-         b               4        1\n\
-         c               8        1\n\
-         total          14        3\n"
+         PROJECT  AMOUNT  RECORDS\n\
+         a             2        1\n\
+         b             4        1\n\
+         c             8        1\n\
+         \n\
+         total        14        3\n"
     );
 }
 
