@@ -65,11 +65,13 @@ create table usage_ledger (
   amount        text    not null,                                         -- decimal, in the plan's unit; above zero, and below it on a reversing entry
   recorded_at_s integer not null,                                         -- seconds; when it was written here: what was known at a moment can be told later
   reverses_seq  integer references usage_ledger,                          -- the entry that this one takes back; null on a record
+  in_crowd      integer not null check (in_crowd in (0, 1)),              -- 0: the first entry of its project in its second; 1: a further one, whose sums are in the rollup by second
   note          text,                                                     -- the operator's words; on a reversing entry the reason
   check ((record_id is null) = (reverses_seq is not null))                -- an entry is either a record or a reversal
 ) strict;
--- The ragged ends of a window; whole hours, days and months come from the rollup.
-create index usage_ledger_by_time on usage_ledger (at_s);
+-- The ragged ends of a window; whole hours, days and months come from the rollup. One entry a project and
+-- second, so that an end costs no more where a million records are dated alike (a day's noon, say).
+create unique index usage_ledger_by_time on usage_ledger (at_s, project_id) where in_crowd = 0;
 -- A record is taken back once.
 create unique index usage_ledger_reversal on usage_ledger (reverses_seq) where reverses_seq is not null;
 
@@ -83,14 +85,15 @@ begin
 end;
 
 -- Sums of the ledger, written in the transaction that writes the entry; derived, and recomputed by `check`.
+-- By hour, day and month of all entries; by second of those in a crowd alone, since most seconds have none.
 -- Keyed so that a whole hour, day or month is one ordered range read: a window's cost grows with
 -- projects, never with records.
 create table usage_rollup (
-  grain      text    not null check (grain in ('hour', 'day', 'month')),  -- length of the stretch, UTC calendar
+  grain      text    not null check (grain in ('second', 'hour', 'day', 'month')),  -- length of the stretch, UTC calendar
   start_s    integer not null,                                            -- seconds; its first second
   project_id text    not null references project,                         -- whose usage it is
-  amount     text    not null,                                            -- decimal; sum of the ledger's amounts in the stretch, reversals included
-  records    integer not null,                                            -- records less reversals; zero exactly where amount is '0'
+  amount     text    not null,                                            -- decimal; sum of the entries' amounts in the stretch, reversals included
+  records    integer not null,                                            -- records less reversals
   primary key (grain, start_s, project_id)
 ) strict, without rowid;
 

@@ -88,10 +88,14 @@ pub fn small(path: &Path, keys: &Keys, large: &Path) -> Outcome {
     record_all(&mut store, records)
 }
 
-/// One project with all of its `records` on the asked day, spread evenly.
+/// One project with all of its `records` on the asked day: half of them spread evenly, half dated noon, as
+/// records are that were told only their day.
 pub fn crowded(path: &Path, keys: &Keys, records: usize) -> Outcome {
     let mut store = create(path, keys)?;
-    let at_s = |n| ASKED_DAY_S + count(n) * DAY_S / count(records);
+    let at_s = |n| match n % 2 {
+        0 => ASKED_DAY_S + count(n) * DAY_S / count(records),
+        _ => ASKED_DAY_S + DAY_S / 2,
+    };
     record_all(&mut store, (0..records).map(|n| new_record(n, 0, amount(n), at_s(n))))
 }
 

@@ -23,6 +23,8 @@ pub struct Period {
 /// A length of the calendar for which sums are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Grain {
+    /// A second: kept only for those in which a project has several records.
+    Second,
     /// An hour.
     Hour,
     /// A day.
@@ -126,12 +128,13 @@ fn cover(grain: Option<Grain>, seconds: Range<i64>, subtracted: bool, pieces: &m
 }
 
 impl Grain {
-    /// Every grain.
-    pub const ALL: [Self; 3] = [Self::Hour, Self::Day, Self::Month];
+    /// The grains for which sums of all records are kept.
+    pub const WHOLE: [Self; 3] = [Self::Hour, Self::Day, Self::Month];
 
     /// Its name in the books and at the shell.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Second => "second",
             Self::Hour => "hour",
             Self::Day => "day",
             Self::Month => "month",
@@ -142,13 +145,14 @@ impl Grain {
         match self {
             Self::Month => Some(Self::Day),
             Self::Day => Some(Self::Hour),
-            Self::Hour => None,
+            Self::Hour | Self::Second => None,
         }
     }
 
     /// The first second of the stretch that holds `second`.
     pub fn floor(self, second: i64) -> i64 {
         match self {
+            Self::Second => second,
             Self::Hour => second - second.rem_euclid(HOUR_S),
             Self::Day => second - second.rem_euclid(DAY_S),
             Self::Month => first_second(date(second).first_of_month()),
@@ -158,6 +162,7 @@ impl Grain {
     /// The first second of the stretch after the one that starts at `start_s`.
     pub fn after(self, start_s: i64) -> i64 {
         match self {
+            Self::Second => start_s + 1,
             Self::Hour => start_s + HOUR_S,
             Self::Day => start_s + DAY_S,
             Self::Month => date(start_s).checked_add(1.month()).map_or(LAST_SECOND + 1, first_second),
@@ -237,7 +242,7 @@ mod tests {
         #[test]
         fn the_parts_of_a_cut_join_to_the_window(first_s in 0_i64..4_000_000_000, length in 1_i64..100_000_000) {
             let window = Period::new(first_s, first_s + length - 1).expect("not empty");
-            for grain in Grain::ALL {
+            for grain in Grain::WHOLE {
                 let (start, whole, end) = window.cut(grain);
                 let mut next = window.first_s;
                 for part in [start, whole, end].into_iter().flatten() {
@@ -285,7 +290,7 @@ mod tests {
     #[test]
     fn the_end_of_the_calendar_is_reached_without_a_panic() {
         assert_eq!(date(LAST_SECOND).to_string(), "9999-12-31");
-        for grain in Grain::ALL {
+        for grain in Grain::WHOLE {
             assert_eq!(Period::around(grain, LAST_SECOND).last_s(), LAST_SECOND);
         }
         assert!(Period::new(0, LAST_SECOND).expect("not empty").cover().len() <= 7);

@@ -1,10 +1,9 @@
 //! Recomputes everything that is derived, and tells what differs.
 
 use crate::billing::id::ProjectId;
-use crate::billing::period::{Grain, LAST_SECOND};
+use crate::billing::period::Grain;
 use crate::store::rollup::{self, UsageSum};
-use crate::store::{ReadTx, Result, column, schema, setting, usage};
-use rusqlite::named_params;
+use crate::store::{ReadTx, Result, column, schema, setting};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -157,62 +156,68 @@ fn check_entries(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Goes through the days that have an entry or a kept sum. A month is compared when its last day is past.
+/// Adds up the ledger in the order of time, and compares a day's sums when the day is past, a month's when
+/// the month is. What is kept for stretches without an entry is compared along the way.
 fn check_rollups(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
-    let calendar = 0..LAST_SECOND + 1;
-    for outside in [i64::MIN..calendar.start, calendar.end..i64::MAX] {
-        for grain in Grain::ALL {
-            compare(tx, grain, &outside, Sums::new(), report)?;
+    const SELECT: &str = "
+        select at_s, project_id, amount, iif(reverses_seq is null, 1, -1), in_crowd
+        from usage_ledger
+        order by at_s";
+    let mut select = tx.sql().prepare(SELECT)?;
+    let mut entries = select.query([])?;
+    let mut days = Days { tx, report, by: Default::default(), day: i64::MIN..0, month: i64::MIN..0 };
+    while let Some(entry) = entries.next()? {
+        let at_s: i64 = entry.get(0)?;
+        let in_crowd: bool = entry.get(4)?;
+        days.reach(at_s)?;
+        let sum = UsageSum { amount: entry.get(2)?, records: entry.get(3)? };
+        for grain in Grain::WHOLE.into_iter().chain(in_crowd.then_some(Grain::Second)) {
+            let sums = days.by.entry(grain).or_default();
+            sums.entry((grain.floor(at_s), entry.get(1)?)).or_default().add(&sum);
         }
     }
-    let mut month = calendar.start;
-    let mut by_month = Sums::new();
-    let mut from = calendar.start;
-    while let Some(second) = next_second(tx, &(from..calendar.end))? {
-        if Grain::Month.floor(second) != month {
-            compare(tx, Grain::Month, &(month..Grain::Month.after(month)), std::mem::take(&mut by_month), report)?;
-            month = Grain::Month.floor(second);
-        }
-        let day = Grain::Day.floor(second);
-        let day = day..Grain::Day.after(day);
-        let mut by_day = Sums::new();
-        let mut by_hour = Sums::new();
-        usage::each_entry(tx, &day, None, |at_s, project_id, sum| {
-            let project_id: ProjectId = column::parse(project_id)?;
-            by_hour.entry((Grain::Hour.floor(at_s), project_id.clone())).or_default().add(&sum);
-            by_day.entry((day.start, project_id.clone())).or_default().add(&sum);
-            by_month.entry((month, project_id)).or_default().add(&sum);
-            Ok(())
-        })?;
-        compare(tx, Grain::Hour, &day, by_hour, report)?;
-        compare(tx, Grain::Day, &day, by_day, report)?;
-        from = day.end;
-    }
-    compare(tx, Grain::Month, &(month..Grain::Month.after(month)), by_month, report)
+    days.reach(i64::MAX)
 }
 
-/// The first second within `seconds` at which there is an entry or at which a kept sum starts.
-fn next_second(tx: &ReadTx<'_>, seconds: &Range<i64>) -> Result<Option<i64>> {
-    const ENTRY: &str = "
-        select min(at_s)
-        from usage_ledger
-        where at_s >= :from
-          and at_s < :to";
-    const KEPT: &str = "
-        select min(start_s)
-        from usage_rollup
-        where grain = :grain
-          and start_s >= :from
-          and start_s < :to";
-    let (from, to) = (seconds.start, seconds.end);
-    let mut first: Option<i64> =
-        tx.sql().prepare_cached(ENTRY)?.query_row(named_params! { ":from": from, ":to": to }, |row| row.get(0))?;
-    for grain in Grain::ALL {
-        let params = named_params! { ":grain": grain, ":from": from, ":to": to };
-        let kept: Option<i64> = tx.sql().prepare_cached(KEPT)?.query_row(params, |row| row.get(0))?;
-        first = first.into_iter().chain(kept).min();
+/// The sums of the day and the month that the ledger has been added up to.
+struct Days<'t, 'c> {
+    tx: &'t ReadTx<'c>,
+    report: &'t mut Report,
+    by: BTreeMap<Grain, Sums>,
+    /// From the end of the day before that had an entry to this one's end.
+    day: Range<i64>,
+    /// The same for months.
+    month: Range<i64>,
+}
+
+impl Days<'_, '_> {
+    /// Gets on to the day of an entry: what is past is compared with what is kept.
+    fn reach(&mut self, at_s: i64) -> Result<()> {
+        let end = |grain: Grain| match at_s {
+            i64::MAX => i64::MAX,
+            _ => grain.after(grain.floor(at_s)),
+        };
+        if at_s >= self.day.end {
+            for grain in [Grain::Second, Grain::Hour, Grain::Day] {
+                let sums = self.by.remove(&grain).unwrap_or_default();
+                compare(self.tx, grain, &self.day, sums, self.report)?;
+            }
+            self.day = self.day.end..end(Grain::Day);
+        }
+        if at_s >= self.month.end {
+            let sums = self.by.remove(&Grain::Month).unwrap_or_default();
+            compare(self.tx, Grain::Month, &self.month, sums, self.report)?;
+            self.month = self.month.end..end(Grain::Month);
+        }
+        if at_s == i64::MAX {
+            // What is kept for stretches after the last entry.
+            for grain in [Grain::Second, Grain::Hour, Grain::Day] {
+                compare(self.tx, grain, &self.day, Sums::new(), self.report)?;
+            }
+            compare(self.tx, Grain::Month, &self.month, Sums::new(), self.report)?;
+        }
+        Ok(())
     }
-    Ok(first)
 }
 
 /// Compares the kept sums that start within `starts` with what the ledger says of them.

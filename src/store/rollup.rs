@@ -1,4 +1,4 @@
-//! The kept sums of the usage ledger, by hour, day and month.
+//! The kept sums of the usage ledger: by hour, day and month, and by second where there is a crowd.
 
 use crate::billing::amount::Amount;
 use crate::billing::id::ProjectId;
@@ -35,7 +35,7 @@ impl UsageSum {
 }
 
 /// Adds an entry of the ledger to the sums of the stretches it falls in.
-pub(super) fn add(tx: &WriteTx<'_>, project_id: &ProjectId, at_s: i64, entry: &UsageSum) -> Result<()> {
+pub(super) fn add(tx: &WriteTx<'_>, project_id: &ProjectId, at_s: i64, in_crowd: bool, entry: &UsageSum) -> Result<()> {
     const ADD: &str = "
         insert into usage_rollup (grain, start_s, project_id, amount, records)
         values (:grain, :start_s, :project_id, :amount, :records)
@@ -43,7 +43,7 @@ pub(super) fn add(tx: &WriteTx<'_>, project_id: &ProjectId, at_s: i64, entry: &U
         set amount = decimal_add(amount, excluded.amount),
             records = records + excluded.records";
     let mut add = tx.sql().prepare_cached(ADD)?;
-    for grain in Grain::ALL {
+    for grain in Grain::WHOLE.into_iter().chain(in_crowd.then_some(Grain::Second)) {
         add.execute(named_params! {
             ":grain": grain,
             ":start_s": grain.floor(at_s),

@@ -61,18 +61,20 @@ pub fn record(tx: &WriteTx<'_>, new: &NewRecord, now_s: i64) -> Result<Result<Re
         Ok(registered) => registered,
         Err(owner) => return Ok(Err(RecordRefusal::OtherCustomer(owner))),
     };
+    let in_crowd = is_taken(tx, &new.project_id, at_s)?;
     const INSERT: &str = "
-        insert into usage_ledger (record_id, project_id, at_s, amount, recorded_at_s, note)
-        values (:record_id, :project_id, :at_s, :amount, :recorded_at_s, :note)";
+        insert into usage_ledger (record_id, project_id, at_s, amount, recorded_at_s, in_crowd, note)
+        values (:record_id, :project_id, :at_s, :amount, :recorded_at_s, :in_crowd, :note)";
     tx.sql().prepare_cached(INSERT)?.execute(named_params! {
         ":record_id": new.id,
         ":project_id": new.project_id,
         ":at_s": at_s,
         ":amount": new.amount,
         ":recorded_at_s": now_s,
+        ":in_crowd": in_crowd,
         ":note": new.note,
     })?;
-    rollup::add(tx, &new.project_id, at_s, &UsageSum { amount: new.amount.clone(), records: 1 })?;
+    rollup::add(tx, &new.project_id, at_s, in_crowd, &UsageSum { amount: new.amount.clone(), records: 1 })?;
     let record = Record {
         id: new.id.clone(),
         project_id: new.project_id.clone(),
@@ -82,6 +84,17 @@ pub fn record(tx: &WriteTx<'_>, new: &NewRecord, now_s: i64) -> Result<Result<Re
         void: None,
     };
     Ok(Ok(Recorded::Written { record, registered }))
+}
+
+/// Tells whether the project has an entry in that second.
+fn is_taken(tx: &ReadTx<'_>, project_id: &ProjectId, at_s: i64) -> Result<bool> {
+    const SELECT: &str = "
+        select 1
+        from usage_ledger
+        where at_s = :at_s
+          and project_id = :project_id
+          and in_crowd = 0";
+    Ok(tx.sql().prepare_cached(SELECT)?.exists(named_params! { ":at_s": at_s, ":project_id": project_id })?)
 }
 
 /// What came of taking a record back.
@@ -105,10 +118,11 @@ pub fn void(tx: &WriteTx<'_>, id: &RecordId, reason: &Words, now_s: i64) -> Resu
     if record.void.is_some() {
         return Ok(Some(Voided::Already(record)));
     }
+    // Never the first of its second: the record is there.
     let reversal = UsageSum { amount: -&record.amount, records: -1 };
     const INSERT: &str = "
-        insert into usage_ledger (project_id, at_s, amount, recorded_at_s, reverses_seq, note)
-        select project_id, at_s, :amount, :recorded_at_s, seq, :reason
+        insert into usage_ledger (project_id, at_s, amount, recorded_at_s, reverses_seq, in_crowd, note)
+        select project_id, at_s, :amount, :recorded_at_s, seq, 1, :reason
         from usage_ledger
         where record_id = :record_id";
     tx.sql().prepare_cached(INSERT)?.execute(named_params! {
@@ -117,7 +131,7 @@ pub fn void(tx: &WriteTx<'_>, id: &RecordId, reason: &Words, now_s: i64) -> Resu
         ":reason": reason,
         ":record_id": id,
     })?;
-    rollup::add(tx, &record.project_id, record.at_s, &reversal)?;
+    rollup::add(tx, &record.project_id, record.at_s, true, &reversal)?;
     let void = Some(Void { at_s: now_s, reason: reason.clone() });
     Ok(Some(Voided::Done(Record { void, ..record })))
 }
@@ -164,7 +178,7 @@ pub fn by_project(
 ) -> Result<BTreeMap<ProjectId, UsageSum>> {
     let mut sums: BTreeMap<ProjectId, UsageSum> = BTreeMap::new();
     for piece in period.cover() {
-        let join = |_, project_id: &str, sum: UsageSum| {
+        let mut join = |_, project_id: &str, sum: UsageSum| {
             if let Some(joined) = sums.get_mut(project_id) {
                 joined.join(&sum, piece.subtracted);
             } else {
@@ -176,7 +190,10 @@ pub fn by_project(
         };
         match piece.source {
             Source::Rollup(grain) => rollup::each(tx, grain, &piece.seconds, project_id, join)?,
-            Source::Ledger => each_entry(tx, &piece.seconds, project_id, join)?,
+            Source::Ledger => {
+                each_first(tx, &piece.seconds, project_id, &mut join)?;
+                rollup::each(tx, Grain::Second, &piece.seconds, project_id, join)?;
+            }
         }
     }
     sums.retain(|_, sum| sum.records != 0);
@@ -231,25 +248,28 @@ pub fn to_price(tx: &ReadTx<'_>, period: Period, project_id: Option<&ProjectId>)
     Ok(priced.collect())
 }
 
-/// Calls `each` with every entry of the ledger dated within `seconds`.
-pub(super) fn each_entry(
+/// Calls `each` with every entry of the ledger dated within `seconds` that is the first of its project and
+/// second; of one project alone where told.
+fn each_first(
     tx: &ReadTx<'_>,
     seconds: &Range<i64>,
     project_id: Option<&ProjectId>,
     mut each: impl FnMut(i64, &str, UsageSum) -> Result<()>,
 ) -> Result<()> {
     const SELECT: &str = "
-        select at_s, project_id, amount, iif(reverses_seq is null, 1, -1)
+        select at_s, project_id, amount
         from usage_ledger
         where at_s >= :from
           and at_s < :to
+          and in_crowd = 0
           and (:project_id is null or project_id = :project_id)";
     let mut select = tx.sql().prepare_cached(SELECT)?;
     let mut rows =
         select.query(named_params! { ":from": seconds.start, ":to": seconds.end, ":project_id": project_id })?;
     while let Some(row) = rows.next()? {
         let project_id = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
-        each(row.get(0)?, project_id, UsageSum { amount: row.get(2)?, records: row.get(3)? })?;
+        // A reversal is never the first.
+        each(row.get(0)?, project_id, UsageSum { amount: row.get(2)?, records: 1 })?;
     }
     Ok(())
 }

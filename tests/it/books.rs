@@ -173,6 +173,11 @@ fn check_finds_what_was_tampered_with() {
         ),
         ("insert into usage_rollup values ('day', 1760054400, 'p', '1', 1)", "the ledger says 0 in 0"),
         ("insert into usage_rollup values ('month', 1700000000, 'p', '1', 1)", "the ledger says 0 in 0"),
+        (
+            "insert into usage_rollup values ('second', 1791633600, 'p', '1', 1)",
+            "second from 2026-10-10T12:00:00Z: kept 1",
+        ),
+        ("insert into usage_rollup values ('day', 1900000000, 'p', '1', 1)", "the ledger says 0 in 0"),
         ("insert into usage_rollup values ('hour', -3600, 'p', '1', 1)", "the ledger says 0 in 0"),
         (
             "drop trigger usage_ledger_is_not_changed; update usage_ledger set amount = '-3' where seq = 3",

@@ -32,6 +32,8 @@ fn second() -> impl Strategy<Value = i64> {
         1_776_038_400,
     ]);
     prop_oneof![
+        // A few seconds in which several records fall.
+        1_776_000_100_i64..1_776_000_103,
         (edge, -3_i64..=3).prop_map(|(edge, off)| edge + off),
         1_760_000_000_i64..1_780_000_000,
         1_775_990_000_i64..1_776_040_000,

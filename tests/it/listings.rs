@@ -35,6 +35,32 @@ fn a_days_first_and_last_second_are_in_its_window_and_the_next_days_is_not() {
 }
 
 #[test]
+fn records_of_the_same_second_are_added_up_once_each() {
+    let vendor = Vendor::new();
+    for (project, amount, id) in [("p", "1", "a"), ("p", "2", "b"), ("p", "4", "c"), ("q", "8", "d"), ("p", "16", "e")]
+    {
+        vendor.ok(["record", project, amount, "--id", id, "--at", "2026-10-10"]);
+    }
+    vendor.ok(["void", "a", "--reason", "the first of its second"]);
+    vendor.ok(["void", "c", "--reason", "one of the crowd"]);
+    vendor.ok(["record", "p", "32", "--at", "2026-10-10"]);
+    vendor.ok(["check"]);
+    let server = vendor.serve();
+    let wanted = [("p".to_owned(), "50".to_owned()), ("q".to_owned(), "8".to_owned())];
+    for (from, to) in [
+        ("2026-10-10T12:00:00Z", "2026-10-10T12:00:00Z"),
+        ("2026-10-10T00:00:00Z", "2026-10-10T12:00:00Z"),
+        ("2026-10-10T12:00:00Z", "2026-10-10T23:59:59Z"),
+        ("2026-10-10T11:59:59Z", "2026-10-10T12:00:01Z"),
+        ("2026-10-10T00:00:01Z", "2026-10-10T23:59:58Z"),
+    ] {
+        assert_eq!(amounts(&server, from, to), wanted, "{from} to {to}");
+    }
+    assert_eq!(amounts(&server, "2026-10-10T12:00:01Z", "2026-10-10T23:59:59Z"), []);
+    assert_eq!(amounts(&server, "2026-10-10T00:00:00Z", "2026-10-10T11:59:59Z"), []);
+}
+
+#[test]
 fn following_the_pages_gives_each_project_once_and_in_order() {
     let vendor = Vendor::new();
     let at = second("2026-10-10T12:00:00Z");
@@ -82,14 +108,14 @@ fn following_the_pages_gives_each_project_once_and_in_order() {
 fn record_by_sql(sql: &rusqlite::Connection, project: &str, at_s: i64, amount: i64) {
     sql.execute("insert into project (project_id, first_seen_at_s) values (?, ?)", (project, at_s)).expect("a project");
     sql.execute(
-        "insert into usage_ledger (record_id, project_id, at_s, amount, recorded_at_s) values (?1, ?1, ?2, ?3, ?2)",
+        "insert into usage_ledger (record_id, project_id, at_s, amount, recorded_at_s, in_crowd) values (?1, ?1, ?2, ?3, ?2, 0)",
         (project, at_s, amount.to_string()),
     )
     .expect("a record");
-    for grain in agora_vendor::billing::period::Grain::ALL {
+    for grain in agora_vendor::billing::period::Grain::WHOLE {
         sql.execute(
             "insert into usage_rollup (grain, start_s, project_id, amount, records) values (?, ?, ?, ?, 1)",
-            (format!("{grain:?}").to_lowercase(), grain.floor(at_s), project, amount.to_string()),
+            (grain.as_str(), grain.floor(at_s), project, amount.to_string()),
         )
         .expect("a sum");
     }

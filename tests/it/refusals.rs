@@ -230,17 +230,19 @@ fn a_flood_of_nonsense_leaves_the_server_up() {
     assert!(!server.log().contains("panicked"), "{}", server.log());
 }
 
-/// The books with so many records in one half hour that adding them up takes longer than an answer may.
+/// The books with so many projects at work in each second of one half hour that adding them up takes longer
+/// than an answer may.
 fn overfull(records: u32) -> Vendor {
     let vendor = Vendor::new();
     vendor
         .sql()
         .execute_batch(&format!(
             "begin;
-         insert into project (project_id, first_seen_at_s) values ('p', 1);
+         with recursive n (n) as (select 0 union all select n + 1 from n where n < {records} / 1800)
+         insert into project (project_id, first_seen_at_s) select 'p' || n, 1 from n;
          with recursive n (n) as (select 0 union all select n + 1 from n where n + 1 < {records})
-         insert into usage_ledger (record_id, project_id, at_s, amount, recorded_at_s)
-         select 'r' || n, 'p', 1760000400 + n % 1800, '1', 1 from n;
+         insert into usage_ledger (record_id, project_id, at_s, amount, recorded_at_s, in_crowd)
+         select 'r' || n, 'p' || (n / 1800), 1760000400 + n % 1800, '1', 1, 0 from n;
          commit;"
         ))
         .expect("records");
