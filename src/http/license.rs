@@ -3,36 +3,14 @@
 use crate::agora::reply::{self, Envelope, Refusal, Reply};
 use crate::agora::request;
 use crate::billing::id::CustomerId;
-use crate::billing::license::{Residue, fold};
+use crate::billing::license::{License, Residue, fold};
 use crate::billing::period;
+use crate::billing::setting::Settings;
 use crate::http::Failure;
-use crate::store::{self, Readers, license, setting};
-use std::time::Instant;
+use crate::store::{self, ReadTx, license, setting};
 
-/// Answers for the customer named in the path.
-pub(super) fn answer(
-    readers: &Readers,
-    customer_id: &str,
-    now_s: i64,
-    deadline: Instant,
-    envelope: Envelope,
-) -> Result<Reply, Failure> {
-    let customer_id = parse(customer_id)?;
-
-    let (licenses, settings) =
-        readers.read(deadline, |tx| Ok::<_, store::Error>((license::of(tx, &customer_id)?, setting::read(tx)?)))?;
-
-    let standing = fold(&licenses, now_s).ok_or(Refusal::NoLicense)?;
-
-    let residue_count = match standing.residue {
-        Residue::Unlimited => settings.unlimited_as().to_string(),
-        Residue::Count(count) => count.to_string(),
-    };
-    let expire_date = period::date(standing.expires_at_s).to_string();
-    Ok(reply::license(&expire_date, &residue_count, envelope))
-}
-
-fn parse(customer_id: &str) -> Result<CustomerId, Refusal> {
+/// Reads the customer id in the path.
+pub(super) fn parse(customer_id: &str) -> Result<CustomerId, Refusal> {
     customer_id.parse().map_err(|_| {
         Refusal::Parameter(request::Error::Bad {
             name: "customerId",
@@ -40,4 +18,25 @@ fn parse(customer_id: &str) -> Result<CustomerId, Refusal> {
             wanted: "1 to 64 bytes of printable ASCII without space are wanted",
         })
     })
+}
+
+/// Reads what the answer depends on.
+pub(super) fn read(tx: &ReadTx<'_>, customer_id: &CustomerId) -> store::Result<(Vec<License>, Settings)> {
+    Ok((license::of(tx, customer_id)?, setting::read(tx)?))
+}
+
+/// Answers out of what was read.
+pub(super) fn answer(
+    (licenses, settings): &(Vec<License>, Settings),
+    now_s: i64,
+    envelope: Envelope,
+) -> Result<Reply, Failure> {
+    let standing = fold(licenses, now_s).ok_or(Refusal::NoLicense)?;
+
+    let residue_count = match standing.residue {
+        Residue::Unlimited => settings.unlimited_as().to_string(),
+        Residue::Count(count) => count.to_string(),
+    };
+    let expire_date = period::date(standing.expires_at_s).to_string();
+    Ok(reply::license(&expire_date, &residue_count, envelope))
 }

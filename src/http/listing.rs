@@ -66,11 +66,7 @@ pub(super) struct Listings(Mutex<VecDeque<(Key, Arc<Listed>)>>);
 
 impl Listings {
     /// The listing that was made for `key`, or else the one that `list` makes.
-    pub(super) fn get_or_list(
-        &self,
-        key: Key,
-        list: impl FnOnce() -> store::Result<Listed>,
-    ) -> store::Result<Arc<Listed>> {
+    pub(super) fn get_or_list<E>(&self, key: Key, list: impl FnOnce() -> Result<Listed, E>) -> Result<Arc<Listed>, E> {
         let kept = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, listed)) = kept().iter().find(|(k, _)| *k == key) {
             return Ok(Arc::clone(listed));

@@ -12,7 +12,7 @@ use crate::agora::reply::{self, Envelope, Form, ListingKind, Refusal, Reply};
 use crate::agora::request::{ListingRequest, Query, field, quoted};
 use crate::agora::signature::{self, API_KEY, Fields};
 use crate::billing::key::{KeyPair, Purpose};
-use crate::store::{self, Readers, Version};
+use crate::store::{self, ReadTx, Readers, Version};
 use listing::Listings;
 use route::{Call, Route};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -56,10 +56,19 @@ struct Known {
     listings: Listings,
 }
 
+/// How long there is to read the books.
+#[derive(Clone, Copy)]
+enum Patience {
+    Until(Instant),
+    None,
+}
+
 /// Why there is no answer as asked.
 enum Failure {
     Refused(Refusal),
     Store(store::Error),
+    /// The books have to be read, and there was no time to.
+    WouldRead,
 }
 
 impl From<Refusal> for Failure {
@@ -83,20 +92,31 @@ impl Service {
     /// Answers a request with the state of the books at or after its arrival. `now_s` is the clock; what
     /// cannot be read by `deadline` is refused as busy.
     pub fn answer(&self, request: &Request<'_>, now_s: i64, deadline: Instant) -> Reply {
-        let route = match self.options.base_path.find(request.method, request.path) {
-            Ok(route) => route,
-            Err(unrouted) => return unrouted.reply(),
-        };
-        self.call(&route, request, now_s, deadline).unwrap_or_else(|failure| {
-            let refusal = match failure {
-                Failure::Refused(refusal) => refusal,
-                Failure::Store(error) => refusal_for(&error, request.path),
-            };
-            refusal.reply(route.form())
-        })
+        let answered = self.try_answer(request, now_s, Patience::Until(deadline));
+        answered.expect("there is an answer wherever there is time to read")
     }
 
-    fn call(&self, route: &Route<'_>, request: &Request<'_>, now_s: i64, deadline: Instant) -> Result<Reply, Failure> {
+    /// The same, where the answer can be given without reading the books: out of what was read since their last
+    /// change, or because the request is refused. Takes microseconds, and does not wait.
+    pub fn answer_at_once(&self, request: &Request<'_>, now_s: i64) -> Option<Reply> {
+        self.try_answer(request, now_s, Patience::None)
+    }
+
+    fn try_answer(&self, request: &Request<'_>, now_s: i64, patience: Patience) -> Option<Reply> {
+        let route = match self.options.base_path.find(request.method, request.path) {
+            Ok(route) => route,
+            Err(unrouted) => return Some(unrouted.reply()),
+        };
+        let refusal = match self.call(&route, request, now_s, patience) {
+            Ok(reply) => return Some(reply),
+            Err(Failure::WouldRead) => return None,
+            Err(Failure::Refused(refusal)) => refusal,
+            Err(Failure::Store(error)) => refusal_for(&error, request.path),
+        };
+        Some(refusal.reply(route.form()))
+    }
+
+    fn call(&self, route: &Route<'_>, request: &Request<'_>, now_s: i64, patience: Patience) -> Result<Reply, Failure> {
         let envelope = self.options.envelope;
         match route.call {
             Call::Health => {
@@ -105,11 +125,11 @@ impl Service {
             }
             Call::Listing(kind) => {
                 let query = Query::parse(request.query).map_err(Refusal::from)?;
-                let known = self.known(deadline)?;
+                let known = self.known(patience)?;
                 let fields = self.check_signature(&known.keys, request, &query)?;
                 let asked = ListingRequest::from_fields(fields).map_err(Refusal::from)?;
                 let listed = known.listings.get_or_list((kind, asked.period), || {
-                    self.readers.read(deadline, |tx| match kind {
+                    self.read(patience, |tx| match kind {
                         ListingKind::Usage => usage::list(tx, asked.period),
                         ListingKind::Bill => bill::list(tx, asked.period),
                     })
@@ -122,22 +142,32 @@ impl Service {
             Call::License => {
                 let query = Query::parse(request.query).map_err(Refusal::from)?;
                 let customer_id = route.customer_id().map_err(Refusal::from)?;
-                let known = self.known(deadline)?;
+                let known = self.known(patience)?;
                 self.check_signature(&known.keys, request, &query)?;
-                license::answer(&self.readers, &customer_id, now_s, deadline, envelope)
+                let customer_id = license::parse(&customer_id)?;
+                let held = self.read(patience, |tx| license::read(tx, &customer_id))?;
+                license::answer(&held, now_s, envelope)
             }
         }
     }
 
+    /// Reads one state of the books, if there is time to.
+    fn read<T>(&self, patience: Patience, f: impl FnOnce(&ReadTx<'_>) -> store::Result<T>) -> Result<T, Failure> {
+        match patience {
+            Patience::Until(deadline) => Ok(self.readers.read(deadline, f)?),
+            Patience::None => Err(Failure::WouldRead),
+        }
+    }
+
     /// What is known of the books as they are now; read anew when anybody has committed since.
-    fn known(&self, deadline: Instant) -> Result<Arc<Known>, store::Error> {
+    fn known(&self, patience: Patience) -> Result<Arc<Known>, Failure> {
         // Asked before anything is read: what is read later can only be newer than this version says.
         let version = self.readers.version()?;
         let held = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(known) = held.filter(|known| known.version == version) {
             return Ok(known);
         }
-        let keys = self.readers.read(deadline, store::key::accepted)?;
+        let keys = self.read(patience, store::key::accepted)?;
         let known = Arc::new(Known { version, keys, listings: Listings::default() });
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&known));
         Ok(known)

@@ -1,7 +1,8 @@
 //! The sockets: the only place that accepts connections, and where sync meets async.
 //!
-//! An answer is made on a blocking thread, as many at a time as there are readers of the books; a request
-//! that cannot have its turn, or its answer, in time is told so.
+//! What can be answered without reading the books is, at once, where the request came in. What cannot is
+//! answered on a blocking thread, as many at a time as there are readers; a request that cannot have its
+//! turn, or its answer, in time is told so.
 
 use crate::agora::reply::{Refusal, Reply};
 use crate::http::intake::{Exchange, Intake, Refused};
@@ -11,12 +12,13 @@ use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use hyper::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Response, StatusCode};
+use hyper::{Method, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::io;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -225,28 +227,42 @@ fn last_message(reply: &Reply, to_head: bool) -> Vec<u8> {
 }
 
 impl Server {
-    async fn answer(self: &Arc<Self>, request: &hyper::Request<Incoming>) -> Reply {
-        let arrived = tokio::time::Instant::now();
+    /// Answers on a thread that may wait for the books, when it is this request's turn.
+    async fn answer_by_reading(
+        self: &Arc<Self>,
+        request: &hyper::Request<Incoming>,
+        arrived: tokio::time::Instant,
+    ) -> Reply {
         let (method, uri) = (request.method().clone(), request.uri().clone());
-        let route = self.service.options.base_path.find(method.as_str(), uri.path());
+        let path = request.uri().path();
+        let route = self.service.options.base_path.find(request.method().as_str(), path);
         let form = route.map_or_else(|unrouted| unrouted.form, |route| route.form());
-
         let make = async {
             let turn = Arc::clone(&self.turns).acquire_owned().await.expect("the semaphore is never closed");
             let server = Arc::clone(self);
             let made = tokio::task::spawn_blocking(move || {
-                let (path, query) = (uri.path(), uri.query().unwrap_or_default());
-                let request = Request { method: method.as_str(), path, query };
-                let reply = server.service.answer(&request, now_s(), arrived.into_std() + READ_WITHIN);
+                let deadline = arrived.into_std() + READ_WITHIN;
+                let reply = server.service.answer(&asked(&method, &uri), now_s(), deadline);
                 drop(turn);
                 reply
             });
-            made.await.unwrap_or_else(|_| panicked(form, request.uri().path()))
+            made.await.unwrap_or_else(|_| panicked(form, path))
         };
-        let reply = timeout_at(arrived + ANSWER_WITHIN, make).await.unwrap_or_else(|_| {
-            log::warn!("no answer in time for {}: the readers are at work on others", request.uri().path());
+        timeout_at(arrived + ANSWER_WITHIN, make).await.unwrap_or_else(|_| {
+            log::warn!("no answer in time for {path}: the readers are at work on others");
             Refusal::Busy.reply(form)
-        });
+        })
+    }
+
+    async fn answer(self: &Arc<Self>, request: &hyper::Request<Incoming>) -> Reply {
+        let arrived = tokio::time::Instant::now();
+        let asked = asked(request.method(), request.uri());
+        // A panic must not take the connection with it: the other thread catches it too, and tells.
+        let at_once = catch_unwind(AssertUnwindSafe(|| self.service.answer_at_once(&asked, now_s())));
+        let reply = match at_once.unwrap_or_default() {
+            Some(reply) => reply,
+            None => self.answer_by_reading(request, arrived).await,
+        };
         let took = Instant::now() - arrived.into_std();
         log::debug!(
             "{} {} {} {} bytes {}.{:03} ms",
@@ -259,6 +275,10 @@ impl Server {
         );
         reply
     }
+}
+
+fn asked<'a>(method: &'a Method, uri: &'a Uri) -> Request<'a> {
+    Request { method: method.as_str(), path: uri.path(), query: uri.query().unwrap_or_default() }
 }
 
 fn now_s() -> i64 {
