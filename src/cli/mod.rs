@@ -38,11 +38,11 @@ pub use failure::Exit;
 struct Cli {
     /// The database; else $AGORA_VENDOR_DB, else /var/lib/agora-vendor/agora-vendor.db where that
     /// directory exists, else ./agora-vendor.db
-    #[arg(long, global = true, value_name = "PATH")]
+    #[arg(long, global = true, value_name = "PATH", display_order = 900)]
     db: Option<PathBuf>,
 
     /// Print one JSON document instead of a table; amounts are strings in it, times RFC 3339
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 901)]
     json: bool,
 
     #[command(subcommand)]
@@ -149,10 +149,10 @@ fn sentence(error: &clap::Error) -> Option<String> {
         }
         (ErrorKind::InvalidValue, Some(argument), Some(value)) => {
             let wanted = words(ContextKind::ValidValue).unwrap_or_else(|| "a value".to_owned());
-            format!("{argument} is {value:?}: {wanted} is wanted")
+            format!("{argument} is {value:?}: one of {wanted} is wanted")
         }
         (ErrorKind::MissingRequiredArgument, Some(arguments), _) => {
-            format!("{arguments} is missing; --help tells more")
+            format!("not given: {arguments}; --help tells more")
         }
         (ErrorKind::UnknownArgument, Some(argument), _) => format!("{argument} is not known here; --help tells more"),
         (ErrorKind::ArgumentConflict, Some(argument), _) => {
