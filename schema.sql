@@ -67,7 +67,8 @@ create table usage_ledger (
   reverses_seq  integer references usage_ledger,                          -- the entry that this one takes back; null on a record
   in_crowd      integer not null check (in_crowd in (0, 1)),              -- 0: the first entry of its project in its second; 1: a further one, whose sums are in the rollup by second
   note          text,                                                     -- the operator's words; on a reversing entry the reason
-  check ((record_id is null) = (reverses_seq is not null))                -- an entry is either a record or a reversal
+  check ((record_id is null) = (reverses_seq is not null)),               -- an entry is either a record or a reversal
+  check (reverses_seq is null or in_crowd = 1)                            -- a reversal is never the first: its record is there
 ) strict;
 -- The ragged ends of a window; whole hours, days and months come from the rollup. One entry a project and
 -- second, so that an end costs no more where a million records are dated alike (a day's noon, say).

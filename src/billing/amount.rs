@@ -104,10 +104,14 @@ impl Amount {
     /// The same amount, short if it fits.
     fn from_long(value: BigDecimal) -> Self {
         let (digits, places) = value.normalized().into_bigint_and_exponent();
-        match (digits.to_i128(), u8::try_from(places)) {
-            (Some(units), Ok(places)) if places <= SHORT_PLACES => Self(Value::Short { units, places }),
-            _ => Self(Value::Long(value)),
-        }
+        let short = || {
+            // Normalized, 100 is one unit of the place two before the point.
+            let before_point = u32::try_from(-places.min(0)).ok()?;
+            let units = digits.to_i128()?.checked_mul(10_i128.checked_pow(before_point)?)?;
+            let places = u8::try_from(places.max(0)).ok().filter(|places| *places <= SHORT_PLACES)?;
+            Some(Self(Value::Short { units, places }))
+        };
+        short().unwrap_or(Self(Value::Long(value)))
     }
 
     /// Both amounts in units of the same place, where they are short and still fit.

@@ -42,13 +42,12 @@ impl Database {
 
     /// A sentence whose hints, written as `agora-vendor …`, name this database where it had to be named.
     pub(super) fn with_its_name(&self, sentence: &str) -> String {
-        if !self.told {
+        let Some(path) = self.path.to_str().filter(|_| self.told) else {
             return sentence.to_owned();
-        }
-        let path = self.path.display().to_string();
+        };
         let plain = path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-+:@%".contains(&b));
-        let quoted = if plain { path } else { format!("'{}'", path.replace('\'', r"'\''")) };
-        sentence.replace("`agora-vendor ", &format!("`agora-vendor --db {quoted} "))
+        let quoted = if plain { path.to_owned() } else { format!("'{}'", path.replace('\'', r"'\''")) };
+        sentence.replace("`agora-vendor ", &format!("`agora-vendor --db={quoted} "))
     }
 
     /// Says of an error which path it is about, and what to do.

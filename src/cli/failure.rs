@@ -103,7 +103,7 @@ impl From<store::Error> for Failure {
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         Self::failed(format!(
-            "what the command did stands, but its output could not be written ({error}): do not repeat it unless with the same --id"
+            "the output could not be written ({error}); what the command did stands: do not repeat a record or a license unless with the same --id"
         ))
     }
 }

@@ -113,27 +113,31 @@ fn act(verb: Verb, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
 
 /// Prints help where it was asked for; else one sentence: what is wrong, and where to read more.
 fn explain(error: &clap::Error, out: &mut dyn Write, err: &mut dyn Write) -> Exit {
-    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        return match write!(out, "{}", error.render()).and_then(|()| out.flush()) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Exit::Failed,
-            Ok(()) | Err(_) => Exit::Done,
-        };
-    }
-    let said = match sentence(error) {
-        Some(sentence) => writeln!(err, "error: {sentence}"),
-        None => write!(err, "{}", error.render()),
+    let kind = error.kind();
+    let (exit, said) = if matches!(kind, ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        match write!(out, "{}", error.render()).and_then(|()| out.flush()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                (Exit::Failed, writeln!(err, "error: the output could not be written: {error}"))
+            }
+            Ok(()) | Err(_) => (Exit::Done, Ok(())),
+        }
+    } else if kind == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        // Nothing was asked for at all: the help says what can be.
+        (Exit::Words, write!(err, "{}", error.render()))
+    } else {
+        (Exit::Words, writeln!(err, "error: {}", sentence(error)))
     };
     // Where stderr is gone there is nobody to tell.
     let _told = said;
-    Exit::Words
+    exit
 }
 
-/// The parser's error as a sentence; `None` where its own words are better.
-fn sentence(error: &clap::Error) -> Option<String> {
+/// The parser's error as a sentence.
+fn sentence(error: &clap::Error) -> String {
     let words = |kind| {
         let context = error.get(kind)?;
         if let ContextValue::Strings(texts) = context {
-            return Some(texts.join(", "));
+            return Some(texts.join(", ")).filter(|text| !text.is_empty());
         }
         let ContextValue::String(text) = context else {
             return None;
@@ -142,26 +146,32 @@ fn sentence(error: &clap::Error) -> Option<String> {
     };
     let argument = words(ContextKind::InvalidArg);
     let value = words(ContextKind::InvalidValue);
-    Some(match (error.kind(), argument, value) {
+    let choice = || words(ContextKind::ValidValue).map_or_else(|| "a value".to_owned(), |all| format!("one of {all}"));
+    match (error.kind(), argument, value) {
         (ErrorKind::ValueValidation, Some(argument), Some(value)) => {
             let reason = error.source().map(ToString::to_string).unwrap_or_default();
             format!("{argument} is {value:?}: {reason}")
         }
-        (ErrorKind::InvalidValue, Some(argument), Some(value)) => {
-            let wanted = words(ContextKind::ValidValue).unwrap_or_else(|| "a value".to_owned());
-            format!("{argument} is {value:?}: one of {wanted} is wanted")
+        (ErrorKind::InvalidValue, Some(argument), Some(value)) if !value.is_empty() => {
+            format!("{argument} is {value:?}: {} is wanted", choice())
         }
+        (ErrorKind::InvalidValue, Some(argument), _) => format!("{argument} is empty: {} is wanted", choice()),
         (ErrorKind::MissingRequiredArgument, Some(arguments), _) => {
             format!("not given: {arguments}; --help tells more")
         }
         (ErrorKind::UnknownArgument, Some(argument), _) => format!("{argument} is not known here; --help tells more"),
-        (ErrorKind::ArgumentConflict, Some(argument), _) => {
-            let other = words(ContextKind::PriorArg).unwrap_or_else(|| "another".to_owned());
-            format!("{argument} and {other} exclude each other")
-        }
+        (ErrorKind::ArgumentConflict, Some(argument), _) => match words(ContextKind::PriorArg) {
+            Some(other) if other != argument => format!("{argument} and {other} exclude each other"),
+            _ => format!("{argument} is given twice: once is wanted"),
+        },
+        (ErrorKind::MissingSubcommand, _, _) => "a verb is missing; --help lists them".to_owned(),
         _ => match words(ContextKind::InvalidSubcommand) {
             Some(verb) => format!("there is no verb {verb:?}; --help lists them"),
-            None => return None,
+            None => {
+                let said = error.render().to_string();
+                let first = said.lines().next().unwrap_or_default();
+                format!("{}; --help tells more", first.strip_prefix("error: ").unwrap_or(first))
+            }
         },
-    })
+    }
 }

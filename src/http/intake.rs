@@ -25,6 +25,9 @@ const IDLE: Duration = Duration::from_secs(150);
 /// How long a request may take to arrive, from its first byte, or from the connection's start where it is
 /// the first: whoever connects has something to ask.
 const ARRIVAL: Duration = Duration::from_secs(MAX_ARRIVAL_S);
+/// How long a stop waits for a request that may be on its way, and for the rest of one that has begun.
+const STOP_IDLE: Duration = Duration::from_millis(100);
+const STOP_ARRIVAL: Duration = Duration::from_secs(2);
 /// How long the peer may leave an answer lying that it does not take.
 const DEPARTURE: Duration = Duration::from_secs(30);
 
@@ -33,6 +36,8 @@ const DEPARTURE: Duration = Duration::from_secs(30);
 #[derive(Default)]
 pub(super) struct Exchange {
     answered: AtomicBool,
+    /// Whether another request has come in behind the one that is being answered.
+    followed: AtomicBool,
     stopping: AtomicBool,
     waiting: Mutex<Option<Waker>>,
 }
@@ -50,9 +55,13 @@ impl Exchange {
         self.wake();
     }
 
-    /// Tells whether no more requests are wanted.
-    pub(super) fn is_stopping(&self) -> bool {
+    fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Tells whether the answer that is being made is the connection's last.
+    pub(super) fn is_last(&self) -> bool {
+        self.is_stopping() && !self.followed.load(Ordering::Acquire)
     }
 
     fn wake(&self) {
@@ -104,6 +113,10 @@ pub(super) struct Intake {
     timer: Pin<Box<Sleep>>,
     /// When the wait for the peer to take what is written is over; none where nothing waits.
     write_timer: Option<Pin<Box<Sleep>>>,
+    /// Whether a request has begun to arrive.
+    arriving: bool,
+    /// Whether the timer has been shortened for a stop.
+    stopping: bool,
     /// Whether a request was let in whose end only hyper can tell.
     endless: bool,
     refused: Option<Refused>,
@@ -129,6 +142,8 @@ impl Intake {
             searched: 0,
             timer: Box::pin(sleep(ARRIVAL)),
             write_timer: None,
+            arriving: false,
+            stopping: false,
             endless: false,
             refused: None,
         }
@@ -162,6 +177,7 @@ impl Intake {
     }
 
     fn set_timer(&mut self, allowed: Duration) {
+        let allowed = if self.stopping { allowed.min(STOP_ARRIVAL) } else { allowed };
         self.timer.as_mut().reset(Instant::now() + allowed);
     }
 
@@ -195,6 +211,16 @@ impl Intake {
                 self.refuse(too_long);
                 continue;
             }
+            if !self.buffer.is_empty() && !self.arriving {
+                self.arriving = true;
+                self.set_timer(ARRIVAL);
+            }
+            self.exchange.listen(cx);
+            if self.exchange.is_stopping() && !self.stopping {
+                self.stopping = true;
+                let wait = if self.buffer.is_empty() { STOP_IDLE } else { STOP_ARRIVAL };
+                self.set_timer(wait);
+            }
             if self.timer.as_mut().poll(cx).is_ready() {
                 match self.buffer.is_empty() {
                     true => self.phase = Phase::Closed,
@@ -202,18 +228,11 @@ impl Intake {
                 }
                 continue;
             }
-            self.exchange.listen(cx);
-            let first = self.buffer.is_empty();
-            match self.poll_fill(cx) {
-                // What has been sent is in by now; whoever has sent nothing is not waited for.
-                Poll::Pending if first && self.exchange.is_stopping() => self.phase = Phase::Closed,
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(read) => match read? {
-                    0 if first => self.phase = Phase::Closed,
-                    0 => self.refuse(Refusal::NotHttp { problem: "it ends before its headers do" }),
-                    _ if first => self.set_timer(ARRIVAL),
-                    _ => {}
-                },
+            let nothing_yet = self.buffer.is_empty();
+            match ready!(self.poll_fill(cx))? {
+                0 if nothing_yet => self.phase = Phase::Closed,
+                0 => self.refuse(Refusal::NotHttp { problem: "it ends before its headers do" }),
+                _ => {}
             }
         }
         Poll::Ready(Ok(()))
@@ -325,13 +344,14 @@ impl AsyncRead for Intake {
                 Phase::Answering => {
                     ready!(self.exchange.poll_answered(cx));
                     self.phase = Phase::Head;
-                    let next = if self.buffer.is_empty() { IDLE } else { ARRIVAL };
-                    self.set_timer(next);
+                    (self.arriving, self.stopping) = (false, false);
+                    self.set_timer(IDLE);
                     continue;
                 }
                 Phase::Closed => return Poll::Ready(Ok(())),
                 Phase::Passing { left: 0 } => {
                     self.phase = Phase::Answering;
+                    self.exchange.followed.store(!self.buffer.is_empty(), Ordering::Release);
                     continue;
                 }
                 Phase::Passing { left } => usize::try_from(left).unwrap_or(usize::MAX),

@@ -120,7 +120,7 @@ impl Service {
         let envelope = self.options.envelope;
         match route.call {
             Call::Health => {
-                self.readers.version()?;
+                self.version(patience)?;
                 Ok(reply::success())
             }
             Call::Listing(kind) => {
@@ -159,10 +159,21 @@ impl Service {
         }
     }
 
+    /// The state of the books now.
+    fn version(&self, patience: Patience) -> Result<Version, Failure> {
+        match patience {
+            Patience::Until(_) => Ok(self.readers.version()?),
+            Patience::None => match self.readers.version_at_once() {
+                Err(store::Error::Busy) => Err(Failure::WouldRead),
+                version => Ok(version?),
+            },
+        }
+    }
+
     /// What is known of the books as they are now; read anew when anybody has committed since.
     fn known(&self, patience: Patience) -> Result<Arc<Known>, Failure> {
         // Asked before anything is read: what is read later can only be newer than this version says.
-        let version = self.readers.version()?;
+        let version = self.version(patience)?;
         let held = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(known) = held.filter(|known| known.version == version) {
             return Ok(known);

@@ -39,7 +39,7 @@ const READ_WITHIN: Duration = Duration::from_millis(360);
 /// may have open unless told otherwise.
 const CONNECTIONS: usize = 768;
 /// How long a stop waits for the requests in flight.
-const STOP_WITHIN: Duration = Duration::from_secs(5);
+const STOP_WITHIN: Duration = Duration::from_millis(4_500);
 /// What is still read of a refused request, so that its sender gets to read the refusal.
 const LINGER: Duration = Duration::from_secs(1);
 /// The same, in bytes.
@@ -171,7 +171,7 @@ async fn converse(stream: TcpStream, server: Arc<Server>, mut stopped: watch::Re
         async move {
             let reply = server.answer(&request).await;
             // What is not read of a body is in the way of the next request.
-            let last = exchange.is_stopping() || !request.body().is_end_stream();
+            let last = exchange.is_last() || !request.body().is_end_stream();
             Ok::<_, Infallible>(response(reply, last, exchange))
         }
     });

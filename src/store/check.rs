@@ -1,9 +1,10 @@
 //! Recomputes everything that is derived, and tells what differs.
 
 use crate::billing::id::ProjectId;
-use crate::billing::period::Grain;
+use crate::billing::period::{Grain, LAST_SECOND};
 use crate::store::rollup::{self, UsageSum};
 use crate::store::{ReadTx, Result, column, schema, setting};
+use rusqlite::named_params;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -103,7 +104,34 @@ fn check_file(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
 }
 
 fn check_values(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
-    const AMOUNTS: &str = "
+    const VALUES: &str = "
+        select 'the project id ' || project_id
+        from project
+        where not is_id(project_id)
+        union all
+        select 'the customer id ' || customer_id
+        from customer
+        where not is_id(customer_id)
+        union all
+        select 'the time of ledger entry ' || seq
+        from usage_ledger
+        where at_s not between 0 and :last_second
+        union all
+        select 'the start of a sum of project ' || project_id
+        from usage_rollup
+        where start_s not between 0 and :last_second
+        union all
+        select 'the mark of ledger entry ' || seq || ' as one of a crowd'
+        from usage_ledger c
+        where in_crowd = 1
+          and not exists (
+            select 1
+            from usage_ledger f
+            where f.at_s = c.at_s
+              and f.project_id = c.project_id
+              and f.in_crowd = 0
+          )
+        union all
         select 'the amount of ledger entry ' || seq
         from usage_ledger
         where not is_amount(amount)
@@ -119,8 +147,8 @@ fn check_values(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
         select 'the count of license ' || license_id
         from license
         where granted is not null and (not is_amount(granted) or granted like '-%')";
-    let mut select = tx.sql().prepare(AMOUNTS)?;
-    for place in select.query_map([], |row| row.get(0))? {
+    let mut select = tx.sql().prepare(VALUES)?;
+    for place in select.query_map(named_params! { ":last_second": LAST_SECOND }, |row| row.get(0))? {
         report.differences.push(Difference::Value { place: place? });
     }
     if setting::read(tx).is_err() {

@@ -257,10 +257,23 @@ impl Readers {
     /// [`Error::Replaced`] when the path leads to another file by now: what is open is nobody's books any
     /// more, and its figures would be old for ever. When SQLite fails.
     pub fn version(&self) -> Result<Version> {
+        self.version_within(READER_WAITS)
+    }
+
+    /// The same, but [`Error::Busy`] at once where SQLite locks readers out for a moment.
+    ///
+    /// # Errors
+    /// As [`Readers::version`].
+    pub fn version_at_once(&self) -> Result<Version> {
+        self.version_within(Duration::ZERO)
+    }
+
+    fn version_within(&self, wait: Duration) -> Result<Version> {
         if identity(&self.path) != self.identity {
             return Err(Error::Replaced(self.path.clone()));
         }
         let watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        watch.busy_timeout(wait)?;
         let version = watch.prepare_cached("pragma data_version")?.query_row([], |row| row.get(0))?;
         Ok(Version(version))
     }

@@ -178,7 +178,7 @@ fn check_finds_what_was_tampered_with() {
             "second from 2026-10-10T12:00:00Z: kept 1",
         ),
         ("insert into usage_rollup values ('day', 1900000000, 'p', '1', 1)", "the ledger says 0 in 0"),
-        ("insert into usage_rollup values ('hour', -3600, 'p', '1', 1)", "the ledger says 0 in 0"),
+        ("insert into usage_rollup values ('hour', -3600, 'p', '1', 1)", "the start of a sum of project p is not"),
         (
             "drop trigger usage_ledger_is_not_changed; update usage_ledger set amount = '-3' where seq = 3",
             "ledger entry 3 does not take back",
@@ -194,6 +194,19 @@ fn check_finds_what_was_tampered_with() {
         (
             "update usage_rollup set amount = '1.50' where grain = 'day' and project_id = 'p'",
             "the amount of the day from",
+        ),
+        (
+            "insert into usage_rollup values ('day', 9223372036854775807, 'p', '1', 1)",
+            "the start of a sum of project p is not",
+        ),
+        ("insert into project (project_id, first_seen_at_s) values ('a b', 1)", "the project id a b is not"),
+        (
+            "drop trigger usage_ledger_is_not_changed; update usage_ledger set at_s = 9223372036854775806 where seq = 1",
+            "the time of ledger entry 1 is not",
+        ),
+        (
+            "drop trigger usage_ledger_is_not_changed; update usage_ledger set in_crowd = 1 where seq = 1",
+            "the mark of ledger entry 1 as one of a crowd is not",
         ),
         ("insert into plan values ('gold', 'Gold', 'Minute', '-1')", "the price of plan gold is not"),
         ("drop trigger usage_ledger_is_not_changed", "usage_ledger_is_not_changed in the file's schema"),

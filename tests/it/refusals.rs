@@ -337,3 +337,41 @@ fn what_was_sent_before_the_server_is_told_to_stop_is_answered() {
     }
     assert_eq!(server.wait(), Some(0));
 }
+
+#[test]
+fn what_waits_to_be_accepted_is_answered_when_the_server_is_told_to_stop() {
+    let vendor = Vendor::new();
+    let server = vendor.serve();
+    let two = "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n".repeat(2);
+    // The server sleeps, so that all of them wait when the signal comes.
+    server.signal("STOP");
+    let streams: Vec<_> = (0..60).map(|_| server.connect()).collect();
+    for stream in &streams {
+        (&*stream).write_all(two.as_bytes()).expect("sent");
+    }
+    let half = server.connect();
+    (&half).write_all(b"GET /healthz HTT").expect("sent");
+    server.signal("TERM");
+    server.signal("CONT");
+    for stream in streams {
+        let mut stream = BufReader::new(stream);
+        for _ in 0..2 {
+            assert_eq!(read_answer(&mut stream).expect("an answer").status, 200);
+        }
+    }
+    assert_eq!(read_answer(&mut BufReader::new(half)).expect("an answer").status, 408);
+    assert_eq!(server.wait(), Some(0));
+}
+
+#[test]
+fn blank_lines_do_not_keep_a_connection() {
+    let vendor = Vendor::new();
+    let server = vendor.serve();
+    let stream = server.connect();
+    let began = Instant::now();
+    // As long as the server takes them.
+    while (&stream).write_all(b"\r\n").is_ok() && began.elapsed() < Duration::from_secs(20) {
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    assert!(began.elapsed() < Duration::from_secs(14), "{:?}", began.elapsed());
+}
