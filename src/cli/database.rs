@@ -54,32 +54,22 @@ impl Database {
     pub(super) fn explain(&self, error: store::Error) -> Failure {
         let path = self.path.display();
         let because = self.because;
-        match &error {
-            store::Error::Missing(_) => Failure::failed(format!(
-                "there is no database at {path} ({because}): create one with `agora-vendor init`, or name another with --db"
-            )),
-            store::Error::Exists(_) => Failure::failed(format!(
-                "{path} ({because}) exists already and is never overwritten: use it as it is, or name another with --db"
-            )),
-            store::Error::NotOurs(_) => Failure::failed(format!(
-                "{path} ({because}) is not an agora-vendor database: name the right file with --db"
-            )),
-            store::Error::File { source, .. } => {
-                Failure::failed(format!("{path} ({because}) cannot be made: {source}; name another with --db"))
-            }
-            store::Error::LeftBehind(_)
-            | store::Error::Damaged { .. }
-            | store::Error::Replaced(_)
-            | store::Error::ReadOnly
-            | store::Error::Disk(_)
-            | store::Error::Newer { .. }
-            | store::Error::NoAccess { .. }
-            | store::Error::Busy
-            | store::Error::Deadline
-            | store::Error::Full
-            | store::Error::Unsafe(_)
-            | store::Error::Pool(_)
-            | store::Error::Sqlite(_) => error.into(),
+        if let store::Error::File { source, .. } = &error {
+            return Failure::failed(format!("{path} ({because}) cannot be made: {source}; name another with --db"));
         }
+        let advice = if matches!(error, store::Error::Missing(_)) {
+            format!(
+                "there is no database at {path} ({because}): create one with `agora-vendor init`, or name another with --db"
+            )
+        } else if matches!(error, store::Error::Exists(_)) {
+            format!(
+                "{path} ({because}) exists already and is never overwritten: use it as it is, or name another with --db"
+            )
+        } else if matches!(error, store::Error::NotOurs(_)) {
+            format!("{path} ({because}) is not an agora-vendor database: name the right file with --db")
+        } else {
+            return error.into();
+        };
+        Failure::failed(advice)
     }
 }

@@ -76,25 +76,7 @@ impl fmt::Display for Failure {
 
 impl From<store::Error> for Failure {
     fn from(error: store::Error) -> Self {
-        let exit = match &error {
-            store::Error::Busy => Exit::Busy,
-            store::Error::Missing(_)
-            | store::Error::Exists(_)
-            | store::Error::LeftBehind(_)
-            | store::Error::Damaged { .. }
-            | store::Error::Replaced(_)
-            | store::Error::ReadOnly
-            | store::Error::Disk(_)
-            | store::Error::NotOurs(_)
-            | store::Error::Newer { .. }
-            | store::Error::NoAccess { .. }
-            | store::Error::Deadline
-            | store::Error::Full
-            | store::Error::Unsafe(_)
-            | store::Error::File { .. }
-            | store::Error::Pool(_)
-            | store::Error::Sqlite(_) => Exit::Failed,
-        };
+        let exit = if error.is_passing() { Exit::Busy } else { Exit::Failed };
         Self::new(exit, error.to_string())
     }
 }

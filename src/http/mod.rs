@@ -221,27 +221,11 @@ impl Service {
 
 /// What the caller is told of a failed read, and the log in more words.
 fn refusal_for(error: &store::Error, path: &str) -> Refusal {
-    match error {
-        store::Error::Busy | store::Error::Deadline => {
-            log::warn!("no answer in time for {path}: {error}");
-            Refusal::Busy
-        }
-        store::Error::Missing(_)
-        | store::Error::Exists(_)
-        | store::Error::LeftBehind(_)
-        | store::Error::Damaged { .. }
-        | store::Error::Replaced(_)
-        | store::Error::ReadOnly
-        | store::Error::Disk(_)
-        | store::Error::NotOurs(_)
-        | store::Error::Newer { .. }
-        | store::Error::NoAccess { .. }
-        | store::Error::Full
-        | store::Error::Unsafe(_)
-        | store::Error::File { .. }
-        | store::Error::Pool(_)
-        | store::Error::Sqlite(_) => fault(path, error),
+    if error.is_passing() {
+        log::warn!("no answer in time for {path}: {error}");
+        return Refusal::Busy;
     }
+    fault(path, error)
 }
 
 /// Logs a fault of ours under a new reference, which is all that the caller is told.

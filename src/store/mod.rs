@@ -124,6 +124,30 @@ impl From<rusqlite::Error> for Error {
     }
 }
 
+impl Error {
+    /// Tells whether it passes by itself, so that trying again later may help.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Busy | Self::Deadline => true,
+            Self::Missing(_)
+            | Self::Exists(_)
+            | Self::LeftBehind(_)
+            | Self::Damaged { .. }
+            | Self::Replaced(_)
+            | Self::ReadOnly
+            | Self::Disk(_)
+            | Self::NotOurs(_)
+            | Self::Newer { .. }
+            | Self::NoAccess { .. }
+            | Self::Full
+            | Self::Unsafe(_)
+            | Self::File { .. }
+            | Self::Pool(_)
+            | Self::Sqlite(_) => false,
+        }
+    }
+}
+
 /// A result of the store.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
