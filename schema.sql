@@ -12,7 +12,7 @@ create table setting (
 
 -- The key pairs whose signatures are accepted.
 create table api_key (
-  api_key      text    not null primary key,                             -- public half, sent in every request
+  api_key      text    not null primary key,                             -- public half, 1 to 128 bytes, sent in every request
   api_secret   text    not null,                                         -- private half, never sent; HMAC needs it in the clear, so the file is mode 0600
   purpose      text    not null check (purpose in ('live', 'test')),     -- live: Agora's requests; test: the operator's own, kept apart from Agora's
   created_at_s integer not null,                                         -- seconds; of two live pairs the newer one signs
@@ -29,13 +29,13 @@ create table plan (
 
 -- Agora's users who activated the extension.
 create table customer (
-  customer_id    text not null primary key,  -- Agora's id
-  plan_id        text,                       -- the plan named for the customer; null: the plan 'default'. Not a reference: a plan may be named before it is set up
-  name           text,                       -- contact, as announced; null where never told
-  email          text,                       -- contact
-  phone          text,                       -- contact
-  first_seen_at_s integer not null,          -- seconds; when this row was made
-  announced_at_s integer                     -- seconds; when the account was announced; null where only a record or a license has named it
+  customer_id     text    not null primary key,  -- Agora's id
+  plan_id         text,                          -- the plan named for the customer; null: the plan 'default'. Not a reference: a plan may be named before it is set up
+  name            text,                          -- contact, as announced; null where never told
+  email           text,                          -- contact
+  phone           text,                          -- contact
+  first_seen_at_s integer not null,              -- seconds; when this row was made
+  announced_at_s  integer                        -- seconds; when the account was announced; null where only a record or a license has named it
 ) strict, without rowid;
 
 -- Agora's projects. A project that nobody announced is made by its first record, so that no usage is refused.

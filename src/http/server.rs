@@ -101,7 +101,12 @@ async fn accept(listener: TcpListener, server: Arc<Server>, stop: &mut Stop) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     let (stopping, stopped) = watch::channel(false);
     let mut connections = JoinSet::new();
+    let mut full = false;
     loop {
+        if room.available_permits() == 0 && !full {
+            log::warn!("{CONNECTIONS} connections are open: others wait until one ends");
+        }
+        full = room.available_permits() == 0;
         let next = async {
             let place = Arc::clone(&room).acquire_owned().await.expect("the semaphore is never closed");
             listener.accept().await.map(|(stream, _)| (stream, place))
