@@ -1,4 +1,4 @@
--- agora-vendor's books, version 1. One file holds one extension of one vendor.
+-- agora-vendor's books, version 2. One file holds one extension of one vendor.
 --
 -- Times are Unix seconds, UTC. Amounts are exact decimals as text, in canonical form: no exponent, no
 -- leading zeros, no zeros at the end of the fraction, zero as '0'; SQLite's own numbers would round them.
@@ -35,14 +35,18 @@ create table customer (
   email           text,                          -- contact
   phone           text,                          -- contact
   first_seen_at_s integer not null,              -- seconds; when this row was made
-  announced_at_s  integer                        -- seconds; when the account was announced; null where only a record or a license has named it
+  announced_at_s  integer,                       -- seconds; when the account was first announced; null where only a record or a license has named it
+  deactivated_at_s integer                       -- seconds; when the account was deactivated; null while it is active
 ) strict, without rowid;
 
 -- Agora's projects. A project that nobody announced is made by its first record, so that no usage is refused.
 create table project (
   project_id      text    not null primary key,            -- Agora's id
   customer_id     text    references customer,             -- whose project it is; null where nobody has said
-  first_seen_at_s integer not null                         -- seconds; when this row was made
+  first_seen_at_s integer not null,                        -- seconds; when this row was made
+  app_key         text,                                    -- with the secret, what the vendor's backend knows the project's calls by; null until Agora creates the project
+  app_secret      text,                                    -- never changed once made: a resent call must be answered alike
+  check ((app_key is null) = (app_secret is null))
 ) strict, without rowid;
 create index project_by_customer on project (customer_id);
 
@@ -56,6 +60,30 @@ create table project_enablement (
 -- At most one open stretch for a project.
 create unique index project_enabled_now on project_enablement (project_id) where until_s is null;
 
+-- What was changed of customers and projects: append-only. Holds the names of fields and never their values,
+-- since accounts are deleted and events are not.
+create table event (
+  seq         integer primary key,                            -- order of writing, from 1
+  at_s        integer not null,                               -- seconds; when
+  actor       text    not null,                               -- 'agora'; 'test', a request signed with a test pair; or 'shell:' and the user's name
+  customer_id text    references customer,                    -- whose account or project it is; null where nobody has said
+  project_id  text    references project,                     -- the project; null where it is about the account
+  change      text    not null check (change in ('registered', 'announced', 'changed', 'deactivated', 'reactivated', 'forgotten', 'enabled', 'disabled', 'bound', 'moved')),
+  fields      text    not null,                               -- names of the fields that got another value, joined by commas; may be empty
+  check (customer_id is not null or project_id is not null)
+) strict;
+create index event_by_customer on event (customer_id);
+create index event_by_project on event (project_id) where project_id is not null;
+
+create trigger event_is_not_changed before update on event
+begin
+  select raise(abort, 'events are only added: one is not changed');
+end;
+create trigger event_is_not_deleted before delete on event
+begin
+  select raise(abort, 'events are only added: one is not deleted');
+end;
+
 -- The usage ledger: append-only, the one source of every sum.
 create table usage_ledger (
   seq           integer primary key,                                      -- order of writing, from 1, never reused (nothing is ever deleted)
@@ -63,6 +91,7 @@ create table usage_ledger (
   project_id    text    not null references project,                      -- whose usage it is
   at_s          integer not null,                                         -- seconds; when it was used: decides which window it falls in
   amount        text    not null,                                         -- decimal, in the plan's unit; above zero, and below it on a reversing entry
+  covered       text    not null,                                         -- decimal; the part of the amount that licenses covered as it was written, of the same sign; what is left is billed
   recorded_at_s integer not null,                                         -- seconds; when it was written here: what was known at a moment can be told later
   reverses_seq  integer references usage_ledger,                          -- the entry that this one takes back; null on a record
   in_crowd      integer not null check (in_crowd in (0, 1)),              -- 0: the first entry of its project in its second; 1: a further one, whose sums are in the rollup by second
@@ -94,18 +123,66 @@ create table usage_rollup (
   start_s    integer not null,                                            -- seconds; its first second
   project_id text    not null references project,                         -- whose usage it is
   amount     text    not null,                                            -- decimal; sum of the entries' amounts in the stretch, reversals included
+  covered    text    not null,                                            -- decimal; sum of the entries' covered parts
   records    integer not null,                                            -- records less reversals
   primary key (grain, start_s, project_id)
 ) strict, without rowid;
 
--- Licenses sold to customers.
+-- Licenses sold to customers. What changes of one is kept from its ledger, and recomputed by `check`.
 create table license (
-  license_id    text    not null primary key,          -- the operator's id, or one made by `license issue`
-  customer_id   text    not null references customer,  -- whose license it is
-  issued_at_s   integer not null,                      -- seconds
-  expires_at_s  integer not null,                      -- seconds; the last second in which it is good
-  granted       text,                                  -- decimal, units of usage it grants; null: unlimited
-  revoked_at_s  integer,                               -- seconds; null unless revoked
-  revoke_reason text                                   -- the operator's words, if any; null unless revoked
+  seq           integer primary key,                  -- order of issue, from 1
+  license_id    text    not null unique,              -- the operator's id, or one made as it was issued
+  customer_id   text    not null references customer, -- whose license it is
+  type          text,                                 -- which of the vendor's licenses; null where not told. Not a reference: one may be sold before it is set up
+  platforms     text,                                 -- what it is good for, as Agora joins them: android|ios; null where not told
+  starts_at_s   integer not null,                     -- seconds; the first second in which it is good
+  expires_at_s  integer not null,                     -- seconds; the last second in which it is good; kept
+  granted       text,                                 -- decimal, units of usage it grants, adjustments included; null: unlimited; kept
+  balance       text,                                 -- decimal, what is left of them, zero or above; null: unlimited; kept
+  revoked_at_s  integer,                              -- seconds; null unless revoked; kept
+  check ((granted is null) = (balance is null))
+) strict;
+create index license_by_customer on license (customer_id, expires_at_s);
+
+-- The license ledger: append-only, the source of every license's expiry, grant and balance.
+create table license_ledger (
+  seq          integer primary key,                    -- order of writing, from 1
+  license_seq  integer not null references license,    -- whose entry it is
+  at_s         integer not null,                       -- seconds; when it was written
+  kind         text    not null check (kind in ('issued', 'extended', 'adjusted', 'consumed', 'drawn', 'given back', 'revoked', 'reinstated')),
+  amount       text,                                   -- decimal; what it adds to the balance: below zero on consumed and drawn; null where it adds nothing, or an unlimited license was issued
+  expires_at_s integer,                                -- seconds; the expiry from now on; null unless issued or extended
+  usage_seq    integer references usage_ledger,        -- the usage that drew it, or the reversal that gave it back; null on others
+  actor        text,                                   -- by whom, as in event; null on what usage does by itself
+  reason       text,                                   -- the operator's words, if any
+  op_id        text,                                   -- the operation it belongs to, if that was named
+  check ((usage_seq is not null) = (kind in ('drawn', 'given back'))),
+  check ((actor is null) = (kind in ('drawn', 'given back'))),
+  check ((expires_at_s is not null) = (kind in ('issued', 'extended')))
+) strict;
+create index license_ledger_by_license on license_ledger (license_seq);
+create index license_ledger_by_usage on license_ledger (usage_seq) where usage_seq is not null;
+
+create trigger license_ledger_is_not_changed before update on license_ledger
+begin
+  select raise(abort, 'the license ledger only grows: an entry is not changed');
+end;
+create trigger license_ledger_is_not_deleted before delete on license_ledger
+begin
+  select raise(abort, 'the license ledger only grows: an entry is not deleted');
+end;
+
+-- The operations on licenses that were named by whoever asked for them, so that none is done twice.
+create table license_operation (
+  op_id     text    not null primary key,        -- the operation's idempotency key, 1 to 128 bytes
+  at_s      integer not null,                    -- seconds; when it was done
+  content   text    not null,                    -- what was asked for, in the words of the command line
+  first_seq integer references license_ledger    -- the first of its entries in the license ledger; null where it found nothing to change
 ) strict, without rowid;
-create index license_by_customer on license (customer_id);
+
+-- What the vendor's types of licenses grant when one is activated or issued.
+create table license_type (
+  type    text not null primary key,  -- Agora's name of it, 1 to 32 characters
+  name    text,                       -- the operator's words for it
+  granted text                        -- decimal, units of usage; null: unlimited
+) strict, without rowid;

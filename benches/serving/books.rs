@@ -2,6 +2,7 @@
 
 use crate::Outcome;
 use agora_vendor::billing::amount::Amount;
+use agora_vendor::billing::event::{Actor, Stamp};
 use agora_vendor::billing::id::{CustomerId, ProjectId};
 use agora_vendor::billing::key::{KeyPair, Purpose};
 use agora_vendor::billing::period::Period;
@@ -112,7 +113,7 @@ fn create(path: &Path, keys: &Keys) -> Outcome<Store> {
         key::add(tx, &keys.test)?;
         plan::set(tx, &default_plan())?;
         for n in 0..PROJECTS {
-            project::announce(tx, &project_id(n), &customer_id(n / PROJECTS_PER_CUSTOMER), SEPTEMBER_S)?;
+            project::announce(tx, &project_id(n), &customer_id(n / PROJECTS_PER_CUSTOMER), &stamp(SEPTEMBER_S))?;
         }
         Ok(())
     })?;
@@ -139,12 +140,16 @@ fn record_all(store: &mut Store, records: impl Iterator<Item = NewRecord>) -> Ou
 
 fn record_slice(tx: &WriteTx<'_>, records: impl Iterator<Item = NewRecord>) -> Outcome {
     for record in records {
-        match usage::record(tx, &record, NOVEMBER_S)? {
+        match usage::record(tx, &record, &stamp(NOVEMBER_S))? {
             Ok(Recorded::Written { .. }) => {}
             other => return Err(format!("a record was not written: {other:?}").into()),
         }
     }
     Ok(())
+}
+
+fn stamp(at_s: i64) -> Stamp {
+    Stamp { at_s, actor: Actor::Agora }
 }
 
 fn new_record(n: usize, project: usize, amount: Amount, at_s: i64) -> NewRecord {

@@ -1,8 +1,9 @@
 //! Agora's protocol as data, for the server and for whoever plays Agora: signatures, requests, replies.
 //!
 //! Wire shapes stay in here; nothing here reads a socket or a database. Source: the pages "Provide usage
-//! data to Agora" and "Encrypted signature" of the Agora Extensions Marketplace.
+//! data to Agora", "Provision your extension" and "Encrypted signature" of the Agora Extensions Marketplace.
 
+pub mod provisioning;
 pub mod reply;
 pub mod request;
 pub mod signature;

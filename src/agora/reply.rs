@@ -5,6 +5,7 @@ use crate::agora::request::{
 };
 use crate::billing::amount::Amount;
 use crate::billing::id::ProjectId;
+use crate::billing::key::AppKeys;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -67,6 +68,12 @@ pub enum Refusal {
     Signature,
     /// The customer never had a license.
     NoLicense,
+    /// Nobody announced the customer.
+    NoCustomer,
+    /// The customer has no such project.
+    NoProject,
+    /// The project belongs to another customer.
+    OtherCustomer,
     /// The answer cannot be had in time.
     Busy,
     /// Our own fault.
@@ -82,9 +89,10 @@ impl Refusal {
         match self {
             Self::NotHttp { .. } | Self::Parameter(_) => 400,
             Self::Signature => 401,
-            Self::UnknownPath | Self::NoLicense => 404,
+            Self::UnknownPath | Self::NoLicense | Self::NoCustomer | Self::NoProject => 404,
             Self::WrongMethod { .. } => 405,
             Self::Slow => 408,
+            Self::OtherCustomer => 409,
             Self::BodyTooLarge => 413,
             Self::TargetTooLong => 414,
             Self::HeadTooLong => 431,
@@ -106,6 +114,9 @@ impl Refusal {
             | Self::NotHttp { .. }
             | Self::Parameter(_)
             | Self::NoLicense
+            | Self::NoCustomer
+            | Self::NoProject
+            | Self::OtherCustomer
             | Self::Fault { .. } => Vec::new(),
         }
     }
@@ -113,7 +124,9 @@ impl Refusal {
     /// The sentence the caller is told: what is wrong, and what is wanted.
     pub fn sentence(&self) -> String {
         match self {
-            Self::UnknownPath => "no call has this path: /usage, /bill or /customers/{customerId}/license is wanted".into(),
+            Self::UnknownPath => {
+                "no call has this path: /usage, /bill, /customers/{customerId}/license or one of the provisioning calls is wanted".into()
+            }
             Self::WrongMethod { allow } => format!("this path does not have that method: {allow} is wanted"),
             Self::Slow => {
                 format!("the request did not arrive in time: a whole request within {MAX_ARRIVAL_S} seconds is wanted")
@@ -135,6 +148,11 @@ impl Refusal {
                 "the apiKey is unknown or the signature is missing or wrong: a request signed with a valid key pair is wanted".into()
             }
             Self::NoLicense => "the customer never had a license".into(),
+            Self::NoCustomer => "the customer is not known: POST /customers/new announces one".into(),
+            Self::NoProject => {
+                "the customer has no such project: POST /customers/{customerId}/projects/new creates one".into()
+            }
+            Self::OtherCustomer => "the project belongs to another customer: nothing was changed".into(),
             Self::Busy => "the answer cannot be had in time: try again".into(),
             Self::Fault { reference } => format!("internal error: the log tells more under reference {reference}"),
         }
@@ -175,6 +193,29 @@ fn ok(body: Vec<u8>) -> Reply {
 /// Says that all is well, with nothing more to say.
 pub fn success() -> Reply {
     ok(to_json(&Status { status: "success", status_reason: "" }))
+}
+
+/// Says that a project is created, and by what the vendor's backend knows its calls.
+pub fn project(keys: &AppKeys) -> Reply {
+    #[derive(Serialize)]
+    struct Created<'a> {
+        #[serde(flatten)]
+        status: Status<'a, &'static str>,
+        data: Keys<'a>,
+    }
+
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Keys<'a> {
+        app_key: &'a str,
+        app_secret: &'a str,
+    }
+
+    let status = Status { status: "success", status_reason: "" };
+    ok(to_json(&Created {
+        status,
+        data: Keys { app_key: keys.app_key.as_str(), app_secret: keys.app_secret.reveal() },
+    }))
 }
 
 /// Which of the two listings Agora asks for.
@@ -378,6 +419,16 @@ mod tests {
             text(&license("2025-10-01", "100", Envelope::Flat)),
             r#"{"status":"success","statusReason":"","expireDate":"2025-10-01","residueCount":"100"}"#
         );
+    }
+
+    #[test]
+    fn a_created_project_is_told_with_its_keys() {
+        let keys = AppKeys { app_key: "k".parse().expect("a key"), app_secret: "s".parse().expect("a secret") };
+        assert_eq!(
+            text(&project(&keys)),
+            r#"{"status":"success","statusReason":"","data":{"appKey":"k","appSecret":"s"}}"#
+        );
+        assert_eq!(text(&success()), r#"{"status":"success","statusReason":""}"#);
     }
 
     #[test]

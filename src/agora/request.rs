@@ -5,6 +5,7 @@ use crate::billing::period::Period;
 use percent_encoding::percent_decode_str;
 use serde::de::{self, MapAccess, Visitor};
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
@@ -21,7 +22,7 @@ pub const MAX_HEAD_BYTES: usize = 16 << 10;
 /// The longest method, target and version together.
 pub const MAX_REQUEST_LINE_BYTES: usize = 8 << 10;
 /// The largest body.
-pub const MAX_BODY_BYTES: u64 = 64 << 10;
+pub const MAX_BODY_BYTES: usize = 64 << 10;
 /// The most header fields.
 pub const MAX_FIELDS: usize = 100;
 /// How long a request may take to arrive, in seconds.
@@ -252,54 +253,110 @@ fn limit(fields: &Fields) -> Result<usize, Error> {
     Ok(significant.parse().map_or(MAX_LIMIT, |number: usize| number.min(MAX_LIMIT)))
 }
 
-/// Reads the fields of a JSON body as they are signed: a string as its content, a number, `true`, `false`
-/// and `null` as written.
-///
-/// # Errors
-/// Broken JSON, anything but one object, a value that is not plain, a name given twice.
-pub fn body_fields(body: &[u8]) -> Result<Fields, Error> {
-    struct PlainObject(Fields);
+/// A JSON body taken apart: its fields as they are signed, a string as its content, a number, `true`, `false` and
+/// `null` as written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Body {
+    fields: Fields,
+    /// Of each field, what kind of value it is.
+    kinds: Vec<Kind>,
+}
 
-    impl<'de> de::Deserialize<'de> for PlainObject {
-        fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            deserializer.deserialize_map(PlainObjectVisitor)
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Text,
+    Number,
+    Truth,
+    Null,
+}
+
+impl Body {
+    /// Takes a body apart.
+    ///
+    /// # Errors
+    /// Broken JSON, anything but one object, a value that is not plain, a name given twice.
+    pub fn parse(body: &[u8]) -> Result<Self, Error> {
+        serde_json::from_slice(body).map_err(|error| Error::Body(error.to_string()))
+    }
+
+    /// The fields as they are signed.
+    pub fn fields(&self) -> &Fields {
+        &self.fields
+    }
+
+    /// The plain Base64 of the signature, if there is one; it may have been sent URL-encoded.
+    pub fn signature(&self) -> Option<Cow<'_, str>> {
+        let given = field(&self.fields, SIGNATURE)?;
+        // Base64 has no %: what holds one was encoded, or is no signature at all.
+        Some(match given.contains('%') {
+            true => percent_decode_str(given).decode_utf8_lossy(),
+            false => given.into(),
+        })
+    }
+
+    /// The text of a field, or the digits of a number; `None` where it is missing, null or empty.
+    ///
+    /// # Errors
+    /// [`Error::Bad`] where it is `true` or `false`.
+    pub fn optional(&self, name: &'static str, wanted: &'static str) -> Result<Option<&str>, Error> {
+        let Some(place) = self.fields.iter().position(|(n, _)| n == name) else {
+            return Ok(None);
+        };
+        let value = self.fields[place].1.as_str();
+        match self.kinds[place] {
+            Kind::Null => Ok(None),
+            Kind::Truth => Err(Error::Bad { name, value: value.to_owned(), wanted }),
+            Kind::Text | Kind::Number => Ok(Some(value).filter(|value| !value.is_empty())),
         }
     }
 
-    struct PlainObjectVisitor;
+    /// The same of a field that must be there.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] where there is none, or it is null or empty; [`Error::Bad`].
+    pub fn required(&self, name: &'static str, wanted: &'static str) -> Result<&str, Error> {
+        self.optional(name, wanted)?.ok_or(Error::Missing { name, wanted })
+    }
+}
 
-    impl<'de> Visitor<'de> for PlainObjectVisitor {
-        type Value = PlainObject;
+impl<'de> de::Deserialize<'de> for Body {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(BodyVisitor)
+    }
+}
 
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an object")
-        }
+struct BodyVisitor;
 
-        fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<PlainObject, M::Error> {
-            let mut fields = Fields::new();
-            // The raw text, since a number read as one would lose digits, and with them the signature.
-            while let Some((name, value)) = map.next_entry::<String, Box<RawValue>>()? {
-                if fields.iter().any(|(n, _)| *n == name) {
-                    return Err(de::Error::custom(Error::Repeated(name)));
-                }
-                let raw = value.get();
-                let value = match raw.as_bytes().first() {
-                    Some(b'"') => serde_json::from_str(raw).map_err(de::Error::custom)?,
-                    Some(b'{' | b'[') => {
-                        let name = quoted(&name);
-                        return Err(de::Error::custom(format_args!("the field {name} holds more than a plain value")));
-                    }
-                    _ => raw.to_owned(),
-                };
-                fields.push((name, value));
+impl<'de> Visitor<'de> for BodyVisitor {
+    type Value = Body;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Body, M::Error> {
+        let mut body = Body { fields: Fields::new(), kinds: Vec::new() };
+        let mut names = HashSet::new();
+        // The raw text, since a number read as one would lose digits, and with them the signature.
+        while let Some((name, value)) = map.next_entry::<String, Box<RawValue>>()? {
+            if !names.insert(name.clone()) {
+                return Err(de::Error::custom(Error::Repeated(name)));
             }
-            Ok(PlainObject(fields))
+            let raw = value.get();
+            let (kind, value) = match raw.as_bytes().first() {
+                Some(b'"') => (Kind::Text, serde_json::from_str(raw).map_err(de::Error::custom)?),
+                Some(b'{' | b'[') => {
+                    let name = quoted(&name);
+                    return Err(de::Error::custom(format_args!("the field {name} holds more than a plain value")));
+                }
+                Some(b't' | b'f') => (Kind::Truth, raw.to_owned()),
+                Some(b'n') => (Kind::Null, raw.to_owned()),
+                _ => (Kind::Number, raw.to_owned()),
+            };
+            body.fields.push((name, value));
+            body.kinds.push(kind);
         }
-    }
-
-    match serde_json::from_slice(body) {
-        Ok(PlainObject(fields)) => Ok(fields),
-        Err(error) => Err(Error::Body(error.to_string())),
+        Ok(body)
     }
 }
 
@@ -370,7 +427,7 @@ mod tests {
         let body =
             br#"{"projectId":430892,"n":12345678901234567890.1234567890,"e":1E2,"s":"a\u00e9\"","t":true,"z":null}"#;
         assert_eq!(
-            body_fields(body),
+            Body::parse(body).map(|body| body.fields),
             Ok(fields(&[
                 ("projectId", "430892"),
                 ("n", "12345678901234567890.1234567890"),
@@ -383,11 +440,34 @@ mod tests {
     }
 
     #[test]
+    fn a_field_is_there_missing_or_not_a_text() {
+        let body = Body::parse(br#"{"text":"a","number":12,"null":null,"nothing":"","truth":true,"word":"null"}"#);
+        let body = body.expect("a body");
+        let told = |name| body.optional(name, "a text is wanted");
+        assert_eq!(told("text"), Ok(Some("a")));
+        assert_eq!(told("number"), Ok(Some("12")));
+        assert_eq!(told("word"), Ok(Some("null")));
+        for name in ["null", "nothing", "other"] {
+            assert_eq!(told(name), Ok(None), "{name}");
+            assert!(matches!(body.required(name, ""), Err(Error::Missing { .. })), "{name}");
+        }
+        assert!(matches!(told("truth"), Err(Error::Bad { .. })));
+    }
+
+    #[test]
+    fn a_bodys_signature_may_be_url_encoded() {
+        for given in ["a+b/c=", "a%2Bb%2fc%3D"] {
+            let body = Body::parse(format!(r#"{{"signature":"{given}"}}"#).as_bytes()).expect("a body");
+            assert_eq!(body.signature().as_deref(), Some("a+b/c="));
+        }
+    }
+
+    #[test]
     fn a_body_that_is_not_one_plain_object_is_refused() {
         for body in
             ["", "[]", "1", "{", r#"{"a":{}}"#, r#"{"a":[1]}"#, r#"{"a":1,"a":1}"#, r#"{"a":1}x"#, "{\"a\":\"\u{1}\"}"]
         {
-            assert!(matches!(body_fields(body.as_bytes()), Err(Error::Body(_))), "{body}");
+            assert!(matches!(Body::parse(body.as_bytes()), Err(Error::Body(_))), "{body}");
         }
     }
 

@@ -9,6 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ring::hmac;
+use ring::rand::SystemRandom;
 
 /// The parameter that carries the signature and is no part of what is signed.
 pub const SIGNATURE: &str = "signature";
@@ -72,6 +73,13 @@ pub fn verify(secret: &ApiSecret, method: &str, path: &str, fields: &Fields, sig
     is_signed(&form) | (form != rfc3986 && is_signed(&rfc3986))
 }
 
+/// Tells whether a text from outside is the one that is wanted, in a time that tells nothing of how much of it
+/// is right.
+pub fn is_same(wanted: &str, given: &str) -> bool {
+    let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).expect("the system has randomness to give");
+    hmac::verify(&key, given.as_bytes(), hmac::sign(&key, wanted.as_bytes()).as_ref()).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,6 +141,14 @@ mod tests {
     #[test]
     fn a_secret_is_not_shown_by_debug() {
         assert!(!format!("{:?}", secret()).contains("U1SX"));
+    }
+
+    #[test]
+    fn a_text_is_the_same_only_as_a_whole() {
+        assert!(is_same("abc", "abc") && is_same("", ""));
+        for other in ["", "ab", "abcd", "abd", "Abc"] {
+            assert!(!is_same("abc", other), "{other}");
+        }
     }
 
     proptest! {

@@ -8,7 +8,7 @@ use bigdecimal::{BigDecimal, Signed, ToPrimitive};
 use std::cmp::Ordering;
 use std::fmt;
 use std::iter::Sum;
-use std::ops::{AddAssign, Mul, Neg, SubAssign};
+use std::ops::{Add, AddAssign, Mul, Neg, Sub, SubAssign};
 use std::str::FromStr;
 
 /// An exact decimal: an amount of usage, a price, a sum of money.
@@ -87,6 +87,11 @@ impl Amount {
             Value::Short { units, .. } => *units > 0,
             Value::Long(value) => value.is_positive(),
         }
+    }
+
+    /// Tells whether the amount is below zero.
+    pub fn is_negative(&self) -> bool {
+        !self.is_positive() && !self.is_zero()
     }
 
     /// Tells whether the amount is zero.
@@ -230,6 +235,24 @@ impl AddAssign<&Amount> for Amount {
 impl SubAssign<&Amount> for Amount {
     fn sub_assign(&mut self, other: &Amount) {
         *self += &-other;
+    }
+}
+
+impl Add for &Amount {
+    type Output = Amount;
+
+    fn add(self, other: &Amount) -> Amount {
+        let mut sum = self.clone();
+        sum += other;
+        sum
+    }
+}
+
+impl Sub for &Amount {
+    type Output = Amount;
+
+    fn sub(self, other: &Amount) -> Amount {
+        self + &-other
     }
 }
 

@@ -16,13 +16,22 @@ pub struct ProjectUsage {
     pub plan_id: Option<PlanId>,
     /// Usage, in the plan's unit.
     pub amount: Amount,
+    /// The part of it that licenses covered, which is not charged.
+    pub covered: Amount,
+}
+
+impl ProjectUsage {
+    /// The usage that no license covered.
+    pub fn uncovered(&self) -> Amount {
+        &self.amount - &self.covered
+    }
 }
 
 /// A project's part of a bill.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// The project.
-    pub project_id: ProjectId,
+    /// The project and its usage.
+    pub usage: ProjectUsage,
     /// The charge, in the currency agreed with Agora; the sum of the lines.
     pub amount: Amount,
     /// How it came about, in the words Agora shows.
@@ -31,7 +40,7 @@ pub struct Entry {
     pub lines: Vec<Line>,
 }
 
-/// A project that has usage and no price.
+/// A project that has usage, not all of it covered, and no price.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unpriced {
     /// The project and its usage.
@@ -45,6 +54,8 @@ pub struct Unpriced {
 pub struct Bill {
     /// The charges that are not zero, in the order of the usage they came from.
     pub entries: Vec<Entry>,
+    /// The projects whose usage costs nothing: covered by licenses, or free.
+    pub uncharged: Vec<ProjectUsage>,
     /// The projects that could not be priced.
     pub unpriced: Vec<Unpriced>,
 }
@@ -56,23 +67,26 @@ impl Bill {
     }
 }
 
-/// Prices a window's usage. A project whose plan is not set up is set apart, never priced by another
-/// plan; one whose charge is zero has no entry, since Agora takes none that is zero.
+/// Prices what no license covered of a window's usage. A project whose plan is not set up is set apart, never
+/// priced by another plan; one whose charge is zero has no entry, since Agora takes none that is zero.
 pub fn bill(usage: impl IntoIterator<Item = ProjectUsage>, plans: &PlanBook) -> Bill {
     let mut bill = Bill::default();
     for usage in usage {
+        let uncovered = usage.uncovered();
+        if uncovered.is_zero() {
+            bill.uncharged.push(usage);
+            continue;
+        }
         match plans.applicable(usage.plan_id.as_ref()) {
             Err(missing_plan) => bill.unpriced.push(Unpriced { usage, missing_plan }),
             Ok(plan) => {
-                let lines = price::charge(&plan.price, &usage.amount);
+                let lines = price::charge(&plan.price, &uncovered);
                 let amount: Amount = lines.iter().map(|line| &line.amount).sum();
-                if !amount.is_zero() {
-                    bill.entries.push(Entry {
-                        description: plan::describe_charge(&usage.amount, plan),
-                        project_id: usage.project_id,
-                        amount,
-                        lines,
-                    });
+                if amount.is_zero() {
+                    bill.uncharged.push(usage);
+                } else {
+                    let description = plan::describe_charge(&uncovered, plan);
+                    bill.entries.push(Entry { usage, amount, description, lines });
                 }
             }
         }
@@ -92,7 +106,12 @@ mod tests {
             customer_id: None,
             plan_id: plan.map(|id| id.parse().expect("an id")),
             amount: amount.parse().expect("an amount"),
+            covered: Amount::default(),
         }
+    }
+
+    fn covered(usage: ProjectUsage, covered: &str) -> ProjectUsage {
+        ProjectUsage { covered: covered.parse().expect("an amount"), ..usage }
     }
 
     #[test]
@@ -112,23 +131,28 @@ mod tests {
                 usage("b", Some("gold"), "7"),
                 usage("c", Some("free"), "9"),
                 usage("d", None, "0.5"),
+                covered(usage("e", None, "10"), "4"),
+                covered(usage("f", Some("gold"), "10"), "10"),
             ],
             &plans,
         );
         let said: Vec<_> = bill
             .entries
             .iter()
-            .map(|e| (e.project_id.as_str(), e.amount.to_string(), e.description.as_str()))
+            .map(|e| (e.usage.project_id.as_str(), e.amount.to_string(), e.description.as_str()))
             .collect();
         assert_eq!(
             said,
             [
                 ("a", "1".to_owned(), "100 Minute × Standard (0.01 each)"),
                 ("d", "0.005".to_owned(), "0.5 Minute × Standard (0.01 each)"),
+                ("e", "0.06".to_owned(), "6 Minute × Standard (0.01 each)"),
             ]
         );
+        let uncharged: Vec<_> = bill.uncharged.iter().map(|usage| usage.project_id.as_str()).collect();
+        assert_eq!(uncharged, ["c", "f"]);
         assert_eq!(bill.unpriced.len(), 1);
         assert_eq!(bill.unpriced[0].missing_plan.as_str(), "gold");
-        assert_eq!(bill.total().to_string(), "1.005");
+        assert_eq!(bill.total().to_string(), "1.065");
     }
 }

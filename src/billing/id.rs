@@ -93,12 +93,20 @@ text_type! {
     LicenseId, |text| id(text, 64)
 }
 text_type! {
+    /// The idempotency key of an operation on licenses: 1 to 128 bytes of printable ASCII without space.
+    OpId, |text| id(text, 128)
+}
+text_type! {
     /// The public half of a key pair (Agora's have 32 characters): 1 to 128 bytes of printable ASCII without space.
     ApiKey, |text| id(text, 128)
 }
 text_type! {
     /// Agora's `planId`: 1 to 16 characters.
     PlanId, |text| name(text, 16)
+}
+text_type! {
+    /// Agora's name of one of the vendor's types of licenses: 1 to 32 characters.
+    LicenseType, |text| name(text, 32)
 }
 text_type! {
     /// A plan's name or its unit, as they stand in descriptions: 1 to 64 characters on one line.

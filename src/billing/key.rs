@@ -1,4 +1,4 @@
-//! Key pairs: who may ask.
+//! Key pairs: who may ask, and by what the vendor's backend knows a project's calls.
 
 use crate::billing::id::{self, ApiKey};
 use std::fmt;
@@ -49,6 +49,12 @@ impl Purpose {
     }
 }
 
+impl fmt::Display for Purpose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
 impl FromStr for Purpose {
     type Err = String;
 
@@ -74,4 +80,14 @@ pub struct KeyPair {
     pub created_at_s: i64,
     /// When it was revoked; from then on nothing signed with it is accepted.
     pub revoked_at_s: Option<i64>,
+}
+
+/// What the vendor's backend knows a project's own calls by: made once, told to Agora whenever it creates the
+/// project, and never changed. The secret is not shown by `Debug`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppKeys {
+    /// The public half: 32 letters and digits.
+    pub app_key: ApiKey,
+    /// The private half: 44 letters and digits.
+    pub app_secret: ApiSecret,
 }

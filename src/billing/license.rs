@@ -1,23 +1,53 @@
-//! Licenses, and how a customer's several are folded into the one answer that Agora asks for.
+//! Licenses: what covers usage and what is billed, and how a customer's several are folded into the one
+//! answer that Agora asks for.
 
 use crate::billing::amount::Amount;
-use crate::billing::id::{CustomerId, LicenseId, Words};
+use crate::billing::event::Actor;
+use crate::billing::id::{CustomerId, Label, LicenseId, LicenseType, OpId, ProjectId, RecordId, Words};
+use crate::billing::period::{self, Grain, LAST_SECOND, Period};
+use crate::billing::setting::Settings;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+const DAY_S: i64 = 86_400;
 
 /// A license as the books hold it. Times are Unix seconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct License {
+    /// The order of issue, from 1.
+    pub seq: i64,
     /// The vendor's id.
     pub id: LicenseId,
     /// Whose license it is.
     pub customer_id: CustomerId,
-    /// When it was issued.
-    pub issued_at_s: i64,
+    /// Which of the vendor's licenses, where told.
+    pub kind: Option<LicenseType>,
+    /// What it is good for, where told.
+    pub platforms: Option<Platforms>,
+    /// When it was issued, and what for.
+    pub issued: Issue,
+    /// The first second in which it is good.
+    pub starts_at_s: i64,
     /// The last second in which it is good.
     pub expires_at_s: i64,
-    /// Units of usage it grants; `None`: unlimited.
+    /// Units of usage it grants, adjustments included; `None`: unlimited.
     pub granted: Option<Amount>,
+    /// What is left of them, whatever its state; zero or above. `None`: unlimited.
+    pub balance: Option<Amount>,
     /// When and why it was revoked.
     pub revoked: Option<Revocation>,
+}
+
+/// A license as it was issued, before anything was changed of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Issue {
+    /// When, in Unix seconds.
+    pub at_s: i64,
+    /// The last second in which it was to be good.
+    pub expires_at_s: i64,
+    /// Units of usage; `None`: unlimited.
+    pub granted: Option<Amount>,
 }
 
 /// When and why a license was revoked.
@@ -32,12 +62,64 @@ pub struct Revocation {
 /// What a license is at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
+    /// Before its first second.
+    Scheduled,
     /// Good.
     Live,
     /// Past its last second.
     Expired,
-    /// Taken back before that.
+    /// Taken back.
     Revoked,
+}
+
+impl State {
+    /// Its name at the shell.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Scheduled => "scheduled",
+            Self::Live => "live",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
+/// What a license is good for, such as `android` and `ios`: each 1 to 32 bytes of printable ASCII, 255 bytes in
+/// all. Prints as Agora joins them: `android|ios`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Platforms(String);
+
+/// Why a text names no platforms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it must be names such as android,ios: each of 1 to 32 letters or digits, 255 in all")]
+pub struct NotPlatforms;
+
+impl Platforms {
+    /// The names, joined by `|`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Platforms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// Reads names joined by `,` or `|`; their order and repetitions mean nothing.
+impl FromStr for Platforms {
+    type Err = NotPlatforms;
+
+    fn from_str(text: &str) -> Result<Self, NotPlatforms> {
+        let names: BTreeSet<&str> = text.split([',', '|']).map(str::trim).collect();
+        let good = |name: &&str| (1..=32).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_graphic());
+        let joined = names.iter().copied().collect::<Vec<_>>().join("|");
+        match names.iter().all(good) && joined.len() <= 255 {
+            true => Ok(Self(joined)),
+            false => Err(NotPlatforms),
+        }
+    }
 }
 
 impl License {
@@ -46,17 +128,23 @@ impl License {
         match &self.revoked {
             Some(_) => State::Revoked,
             None if now_s > self.expires_at_s => State::Expired,
+            None if now_s < self.starts_at_s => State::Scheduled,
             None => State::Live,
         }
     }
 
     /// What can still be used of it at `now_s`: nothing unless it is live; `None` where it is unlimited.
     pub fn residue(&self, now_s: i64) -> Option<Amount> {
-        let granted = self.granted.as_ref()?;
+        let balance = self.balance.as_ref()?;
         Some(match self.state(now_s) {
-            State::Live => granted.clone(),
-            State::Expired | State::Revoked => Amount::default(),
+            State::Live => balance.clone(),
+            State::Scheduled | State::Expired | State::Revoked => Amount::default(),
         })
+    }
+
+    /// Tells whether usage dated `at_s` may draw from it at `now_s`.
+    fn covers(&self, at_s: i64, now_s: i64) -> bool {
+        self.state(now_s) == State::Live && (self.starts_at_s..=self.expires_at_s).contains(&at_s)
     }
 
     /// The last second in which it was or will be good, a revocation counted in.
@@ -66,6 +154,360 @@ impl License {
             None => self.expires_at_s,
         }
     }
+
+    /// Its expiry once it is extended at `now_s`: never an earlier one than it has.
+    ///
+    /// # Errors
+    /// [`Refusal::Earlier`], [`Refusal::TooLate`].
+    pub fn extended(&self, by: Extension, now_s: i64) -> Result<i64, Refusal> {
+        let from_s = match now_s > self.expires_at_s {
+            true => Period::around(Grain::Day, now_s).last_s(),
+            false => self.expires_at_s,
+        };
+        let to_s = match by {
+            Extension::To(expires_at_s) => expires_at_s,
+            Extension::Days(days) => from_s.saturating_add(i64::from(days) * DAY_S),
+        };
+        match to_s {
+            to_s if to_s > LAST_SECOND => Err(Refusal::TooLate),
+            to_s if to_s < self.expires_at_s => Err(Refusal::Earlier { expires_at_s: self.expires_at_s }),
+            to_s => Ok(to_s),
+        }
+    }
+
+    /// What is left of it once its grant is changed by `by`.
+    ///
+    /// # Errors
+    /// [`Refusal::Unlimited`]; [`Refusal::BelowZero`] where more would be taken than is left.
+    pub fn adjusted(&self, by: &Amount) -> Result<Amount, Refusal> {
+        let balance = self.balance.as_ref().ok_or(Refusal::Unlimited)?;
+        let adjusted = balance + by;
+        match adjusted.is_negative() {
+            true => Err(Refusal::BelowZero { left: balance.clone() }),
+            false => Ok(adjusted),
+        }
+    }
+}
+
+/// What an entry of the license ledger is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryKind {
+    /// The license was issued.
+    Issued,
+    /// Its expiry was moved on.
+    Extended,
+    /// What it grants was changed.
+    Adjusted,
+    /// Units were used up without usage.
+    Consumed,
+    /// Usage drew from it.
+    Drawn,
+    /// That usage was taken back.
+    GivenBack,
+    /// It was taken back.
+    Revoked,
+    /// That was undone.
+    Reinstated,
+}
+
+impl EntryKind {
+    const ALL: [Self; 8] = [
+        Self::Issued,
+        Self::Extended,
+        Self::Adjusted,
+        Self::Consumed,
+        Self::Drawn,
+        Self::GivenBack,
+        Self::Revoked,
+        Self::Reinstated,
+    ];
+
+    /// Its name in the books and at the shell.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Issued => "issued",
+            Self::Extended => "extended",
+            Self::Adjusted => "adjusted",
+            Self::Consumed => "consumed",
+            Self::Drawn => "drawn",
+            Self::GivenBack => "given back",
+            Self::Revoked => "revoked",
+            Self::Reinstated => "reinstated",
+        }
+    }
+
+    /// Tells whether its amount changes what the license grants, and not only what is left of it.
+    pub fn grants(self) -> bool {
+        match self {
+            Self::Issued | Self::Adjusted => true,
+            Self::Extended | Self::Consumed | Self::Drawn | Self::GivenBack | Self::Revoked | Self::Reinstated => false,
+        }
+    }
+}
+
+impl fmt::Display for EntryKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for EntryKind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|kind| kind.as_str() == text);
+        found.ok_or_else(|| format!("{text:?} is no kind of entry"))
+    }
+}
+
+/// An entry of the license ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// What it is.
+    pub kind: EntryKind,
+    /// When it was written, in Unix seconds.
+    pub at_s: i64,
+    /// By whom; `None` on what usage does by itself.
+    pub actor: Option<Actor>,
+    /// What it adds to the balance, of either sign; `None` where it adds nothing, or the license is unlimited
+    /// and was issued.
+    pub amount: Option<Amount>,
+    /// The expiry from then on, in Unix seconds, where it sets one.
+    pub expires_at_s: Option<i64>,
+    /// The usage record that drew it or was taken back.
+    pub record: Option<(RecordId, ProjectId)>,
+    /// The operator's words.
+    pub reason: Option<Words>,
+    /// The operation it belongs to, if that was named.
+    pub op_id: Option<OpId>,
+}
+
+/// What one of the vendor's types of licenses grants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TypeGrant {
+    /// Agora's name of the type.
+    pub kind: LicenseType,
+    /// The operator's words for it, if any.
+    pub name: Option<Label>,
+    /// Units of usage; `None`: unlimited.
+    pub granted: Option<Amount>,
+}
+
+/// How far a license is extended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extension {
+    /// Until this second, which it is still good in.
+    To(i64),
+    /// So many days from its expiry, or from the end of today where it has expired.
+    Days(u32),
+}
+
+/// A license as somebody wants it issued. What is not told is not compared when it is issued again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewLicense {
+    /// The vendor's id; `None`: one is made.
+    pub id: Option<LicenseId>,
+    /// Whose license it is.
+    pub customer_id: CustomerId,
+    /// Which of the vendor's licenses.
+    pub kind: Option<LicenseType>,
+    /// What it is good for.
+    pub platforms: Option<Platforms>,
+    /// The first second in which it is good; `None`: the first of the day of issue.
+    pub starts_at_s: Option<i64>,
+    /// The last second in which it is good.
+    pub expires_at_s: i64,
+    /// Units of usage; `None`: what its type grants, or else unlimited.
+    pub granted: Option<Amount>,
+}
+
+impl NewLicense {
+    /// The first second in which it is good when it is issued at `now_s`: never after its last.
+    pub fn starts_at_s(&self, now_s: i64) -> i64 {
+        self.starts_at_s.unwrap_or_else(|| Period::around(Grain::Day, now_s.min(self.expires_at_s)).first_s())
+    }
+
+    /// Tells whether `license` is what issuing this again would say: nothing that is told differs.
+    pub fn agrees_with(&self, license: &License) -> bool {
+        let untold_count = self.granted.is_none() && self.kind.is_some();
+        self.customer_id == license.customer_id
+            && self.kind == license.kind
+            && self.platforms == license.platforms
+            && self.starts_at_s.is_none_or(|starts_at_s| starts_at_s == license.starts_at_s)
+            && self.expires_at_s == license.issued.expires_at_s
+            && (untold_count || self.granted == license.issued.granted)
+    }
+}
+
+/// Something that is done with licenses. Prints as the words of the command line that ask for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Issues one.
+    Issue(NewLicense),
+    /// Moves an expiry on.
+    Extend {
+        /// The license.
+        id: LicenseId,
+        /// How far.
+        by: Extension,
+    },
+    /// Changes what a license grants.
+    Adjust {
+        /// The license.
+        id: LicenseId,
+        /// By how much, of either sign.
+        by: Amount,
+        /// The operator's words.
+        reason: Words,
+    },
+    /// Draws from a customer's licenses without usage: all of it or nothing.
+    Consume {
+        /// The customer.
+        customer_id: CustomerId,
+        /// How much, above zero.
+        amount: Amount,
+        /// The operator's words, if any.
+        reason: Option<Words>,
+    },
+    /// Takes a license back.
+    Revoke {
+        /// The license.
+        id: LicenseId,
+        /// The operator's words, if any.
+        reason: Option<Words>,
+    },
+    /// Undoes that.
+    Reinstate {
+        /// The license.
+        id: LicenseId,
+        /// The operator's words, if any.
+        reason: Option<Words>,
+    },
+}
+
+impl Operation {
+    /// The license it names, if it names one.
+    pub fn license_id(&self) -> Option<&LicenseId> {
+        match self {
+            Self::Issue(new) => new.id.as_ref(),
+            Self::Consume { .. } => None,
+            Self::Extend { id, .. }
+            | Self::Adjust { id, .. }
+            | Self::Revoke { id, .. }
+            | Self::Reinstate { id, .. } => Some(id),
+        }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let told = |f: &mut fmt::Formatter<'_>, name: &str, value: Option<&dyn fmt::Display>| match value {
+            Some(value) => write!(f, " --{name} {value}"),
+            None => Ok(()),
+        };
+        let because = |f: &mut fmt::Formatter<'_>, reason: &Option<Words>| match reason {
+            Some(reason) => write!(f, " --reason {reason:?}", reason = reason.as_str()),
+            None => Ok(()),
+        };
+        match self {
+            Self::Issue(new) => {
+                write!(f, "issue {} --expires {}", new.customer_id, Second(new.expires_at_s))?;
+                told(f, "count", new.granted.as_ref().map(|count| count as _))?;
+                told(f, "id", new.id.as_ref().map(|id| id as _))?;
+                told(f, "platform", new.platforms.as_ref().map(|platforms| platforms as _))?;
+                told(f, "type", new.kind.as_ref().map(|kind| kind as _))?;
+                told(f, "starts", new.starts_at_s.map(Second).as_ref().map(|starts| starts as _))
+            }
+            Self::Extend { id, by: Extension::To(expires_at_s) } => {
+                write!(f, "extend {id} --to {}", Second(*expires_at_s))
+            }
+            Self::Extend { id, by: Extension::Days(days) } => write!(f, "extend {id} --days {days}"),
+            Self::Adjust { id, by, reason } => write!(f, "adjust {id} {by} --reason {:?}", reason.as_str()),
+            Self::Consume { customer_id, amount, reason } => {
+                write!(f, "consume {customer_id} {amount}")?;
+                because(f, reason)
+            }
+            Self::Revoke { id, reason } => {
+                write!(f, "revoke {id}")?;
+                because(f, reason)
+            }
+            Self::Reinstate { id, reason } => {
+                write!(f, "reinstate {id}")?;
+                because(f, reason)
+            }
+        }
+    }
+}
+
+/// A second as an operation's words have it: the day alone where it is a day's first or last second.
+struct Second(i64);
+
+impl fmt::Display for Second {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let day = Period::around(Grain::Day, self.0);
+        match self.0 == day.first_s() || self.0 == day.last_s() {
+            true => write!(f, "{}", period::date(self.0)),
+            false => write!(f, "{}", self.0),
+        }
+    }
+}
+
+/// Why an operation is not done; nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// There is no such license.
+    NoLicense,
+    /// There is no such customer.
+    NoCustomer,
+    /// The license's id stands for one of other content.
+    OtherContent(Box<License>),
+    /// The operation's id stands for another operation, in these words.
+    OtherOperation(String),
+    /// It would end before it starts.
+    Empty {
+        /// Its first second.
+        starts_at_s: i64,
+    },
+    /// An extension to an earlier second than the license is good until already.
+    Earlier {
+        /// Its last second.
+        expires_at_s: i64,
+    },
+    /// An extension past the end of the calendar.
+    TooLate,
+    /// An unlimited license has no count to change.
+    Unlimited,
+    /// More would be taken than is left.
+    BelowZero {
+        /// What is left.
+        left: Amount,
+    },
+}
+
+/// What usage, or a consumption, draws from a license.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draw<'a> {
+    /// The license.
+    pub license: &'a License,
+    /// How much, above zero.
+    pub amount: Amount,
+}
+
+/// Splits `wanted`, dated `at_s`, over the licenses that cover it at `now_s`: the earliest expiry first, then the
+/// oldest. What they do not cover is not drawn.
+pub fn draw<'a>(licenses: &'a [License], at_s: i64, now_s: i64, wanted: &Amount) -> Vec<Draw<'a>> {
+    let mut covering: Vec<&License> = licenses.iter().filter(|license| license.covers(at_s, now_s)).collect();
+    covering.sort_by_key(|license| (license.expires_at_s, license.seq));
+    let mut left = wanted.clone();
+    let mut draws = Vec::new();
+    for license in covering {
+        let amount = license.balance.as_ref().map_or(&left, |balance| balance.min(&left)).clone();
+        if amount.is_positive() {
+            left -= &amount;
+            draws.push(Draw { license, amount });
+        }
+    }
+    draws
 }
 
 /// What remains to a customer over all licenses.
@@ -86,20 +528,39 @@ pub struct Standing {
     pub residue: Residue,
 }
 
+impl Standing {
+    /// The expiry date, as Agora is told: `YYYY-MM-DD`.
+    pub fn expire_date(&self) -> String {
+        period::date(self.expires_at_s).to_string()
+    }
+
+    /// What remains, as Agora is told.
+    pub fn residue_count(&self, settings: &Settings) -> String {
+        match &self.residue {
+            Residue::Unlimited => settings.unlimited_as().to_string(),
+            Residue::Count(count) => count.to_string(),
+        }
+    }
+}
+
 /// Folds a customer's licenses at `now_s`: the residue is the sum over the live ones, the expiry the
-/// latest among them. Where none is live, the latest day on which one was, and nothing remains; a
-/// revoked one ended on the day it was revoked. `None` for a customer who never had any.
+/// latest among them. Where none is live, nothing remains, and the expiry is the latest day on which one was, a
+/// revoked one having ended on the day it was revoked; or, where none ever was, the latest of those to
+/// come. `None` for a customer who never had any.
 pub fn fold(licenses: &[License], now_s: i64) -> Option<Standing> {
     let live = || licenses.iter().filter(|license| license.state(now_s) == State::Live);
     if let Some(expires_at_s) = live().map(|license| license.expires_at_s).max() {
-        let counts: Option<Vec<&Amount>> = live().map(|license| license.granted.as_ref()).collect();
+        let counts: Option<Vec<&Amount>> = live().map(|license| license.balance.as_ref()).collect();
         let residue = match counts {
             None => Residue::Unlimited,
             Some(counts) => Residue::Count(counts.into_iter().sum()),
         };
         return Some(Standing { expires_at_s, residue });
     }
-    let expires_at_s = licenses.iter().map(License::ends_at_s).max()?;
+    let was_good = |license: &&License| license.state(now_s) != State::Scheduled;
+    let ended = licenses.iter().filter(was_good).map(License::ends_at_s).max();
+    let to_come = || licenses.iter().map(|license| license.expires_at_s).max();
+    let expires_at_s = ended.or_else(to_come)?;
     Some(Standing { expires_at_s, residue: Residue::Count(Amount::default()) })
 }
 
@@ -108,14 +569,100 @@ mod tests {
     use super::*;
 
     fn license(expires_at_s: i64, granted: Option<&str>, revoked_at_s: Option<i64>) -> License {
+        let granted: Option<Amount> = granted.map(|text| text.parse().expect("an amount"));
         License {
+            seq: 1,
             id: "l".parse().expect("an id"),
             customer_id: "c".parse().expect("an id"),
-            issued_at_s: 0,
+            kind: None,
+            platforms: None,
+            issued: Issue { at_s: 0, expires_at_s, granted: granted.clone() },
+            starts_at_s: 0,
             expires_at_s,
-            granted: granted.map(|text| text.parse().expect("an amount")),
+            balance: granted.clone(),
+            granted,
             revoked: revoked_at_s.map(|at_s| Revocation { at_s, reason: None }),
         }
+    }
+
+    fn amount(text: &str) -> Amount {
+        text.parse().expect("an amount")
+    }
+
+    fn drawn(licenses: &[License], at_s: i64, now_s: i64, wanted: &str) -> Vec<(i64, String)> {
+        let draws = draw(licenses, at_s, now_s, &amount(wanted));
+        draws.iter().map(|draw| (draw.license.seq, draw.amount.to_string())).collect()
+    }
+
+    #[test]
+    fn usage_draws_from_the_earliest_expiry_first_then_from_the_oldest() {
+        let licenses = [
+            License { seq: 1, ..license(200, Some("5"), None) },
+            License { seq: 3, ..license(100, Some("2"), None) },
+            License { seq: 2, ..license(100, Some("1.5"), None) },
+        ];
+        assert_eq!(drawn(&licenses, 50, 50, "1"), [(2, "1".into())]);
+        assert_eq!(drawn(&licenses, 50, 50, "4.25"), [(2, "1.5".into()), (3, "2".into()), (1, "0.75".into())]);
+        let all: Amount = draw(&licenses, 50, 50, &amount("100")).iter().map(|draw| &draw.amount).sum();
+        assert_eq!(all, amount("8.5"));
+    }
+
+    #[test]
+    fn a_license_covers_from_its_first_to_its_last_second_while_it_is_live() {
+        let licenses = [License { starts_at_s: 10, ..license(100, Some("1"), None) }];
+        for (at_s, now_s, covered) in [
+            (10, 10, true),
+            (100, 100, true),
+            (9, 50, false),
+            (101, 100, false),
+            (50, 101, false),
+            (12, 9, false),
+            (10, 100, true),
+        ] {
+            assert_eq!(!drawn(&licenses, at_s, now_s, "1").is_empty(), covered, "{at_s} {now_s}");
+        }
+        assert!(drawn(&[license(100, Some("1"), Some(5))], 4, 50, "1").is_empty());
+        assert!(drawn(&[license(100, Some("0"), None)], 50, 50, "1").is_empty());
+        assert_eq!(drawn(&[license(100, None, None)], 50, 50, "7"), [(1, "7".into())]);
+    }
+
+    #[test]
+    fn an_extension_counts_from_the_expiry_or_from_today() {
+        let license = license(10 * DAY_S - 1, Some("1"), None);
+        let days = Extension::Days(2);
+        assert_eq!(license.extended(days, 5 * DAY_S), Ok(12 * DAY_S - 1));
+        assert_eq!(license.extended(days, 20 * DAY_S + 7), Ok(23 * DAY_S - 1));
+        assert_eq!(license.extended(Extension::To(11 * DAY_S - 1), 0), Ok(11 * DAY_S - 1));
+        let earlier = Err(Refusal::Earlier { expires_at_s: 10 * DAY_S - 1 });
+        assert_eq!(license.extended(Extension::To(9 * DAY_S - 1), 0), earlier);
+        assert_eq!(license.extended(Extension::Days(u32::MAX), 0), Err(Refusal::TooLate));
+    }
+
+    #[test]
+    fn no_more_is_taken_than_is_left() {
+        let license = license(100, Some("1.5"), None);
+        assert_eq!(license.adjusted(&-&amount("1.5")), Ok(Amount::default()));
+        assert_eq!(license.adjusted(&-&amount("1.6")), Err(Refusal::BelowZero { left: amount("1.5") }));
+        let unlimited = License { balance: None, granted: None, ..license };
+        assert_eq!(unlimited.adjusted(&amount("1")), Err(Refusal::Unlimited));
+    }
+
+    #[test]
+    fn platforms_are_a_set_however_they_are_joined() {
+        let platforms = |text: &str| text.parse::<Platforms>().map(|platforms| platforms.to_string());
+        assert_eq!(platforms("ios,android"), Ok("android|ios".into()));
+        assert_eq!(platforms("android|ios|android"), Ok("android|ios".into()));
+        for bad in ["", ",", "android,", "a b", "é", "x".repeat(33).as_str()] {
+            assert_eq!(platforms(bad), Err(NotPlatforms), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_license_to_come_is_no_residue_and_does_not_move_the_expiry() {
+        let to_come = License { starts_at_s: 300, ..license(400, Some("7"), None) };
+        assert_eq!(fold(std::slice::from_ref(&to_come), 50), standing(400, "0"));
+        assert_eq!(fold(&[to_come.clone(), license(100, Some("1"), None)], 50), standing(100, "1"));
+        assert_eq!(fold(&[to_come, license(100, Some("1"), None)], 150), standing(100, "0"));
     }
 
     fn standing(expires_at_s: i64, count: &str) -> Option<Standing> {

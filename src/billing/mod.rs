@@ -5,6 +5,7 @@
 
 pub mod amount;
 pub mod bill;
+pub mod event;
 pub mod id;
 pub mod key;
 pub mod license;

@@ -33,6 +33,8 @@ pub struct Record {
     pub project_id: ProjectId,
     /// Usage, in the plan's unit; above zero.
     pub amount: Amount,
+    /// The part of it that licenses covered as it was written; what is left is billed.
+    pub covered: Amount,
     /// When it was used, in Unix seconds.
     pub at_s: i64,
     /// The project's customer, if anybody has said.
@@ -72,6 +74,7 @@ mod tests {
             id: "r".parse().expect("an id"),
             project_id: "p".parse().expect("an id"),
             amount: "1.5".parse().expect("an amount"),
+            covered: Amount::default(),
             at_s: 7,
             customer_id: None,
             void: None,

@@ -1,7 +1,7 @@
 //! `bill`: what Agora will be told of a month, and how it came about.
 
 use crate::billing::amount::Amount;
-use crate::billing::bill::{self, Bill};
+use crate::billing::bill::{self, Bill, ProjectUsage};
 use crate::billing::id::ProjectId;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::moment::Month;
@@ -12,7 +12,7 @@ use serde::Serialize;
 
 /// Show the bill that Agora will be told of a month
 ///
-/// Projects that have usage and no price are left out of what Agora is told; they are listed apart, and
+/// Charges what no license covered. Projects that have usage and no price are left out of what Agora is told; they are listed apart, and
 /// the command ends with 1.
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -30,6 +30,7 @@ pub(super) struct Args {
 struct Shown<'a> {
     month: String,
     rows: Vec<Row<'a>>,
+    uncharged: Vec<Uncharged<'a>>,
     unpriced: Vec<Unpriced<'a>>,
     #[serde(serialize_with = "exact")]
     total: Amount,
@@ -42,7 +43,22 @@ struct Row<'a> {
     #[serde(serialize_with = "exact")]
     amount: &'a Amount,
     description: &'a str,
+    #[serde(serialize_with = "exact")]
+    usage: &'a Amount,
+    #[serde(serialize_with = "exact")]
+    covered: &'a Amount,
     lines: Vec<Line<'a>>,
+}
+
+/// A project whose usage costs nothing.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Uncharged<'a> {
+    project_id: &'a str,
+    #[serde(serialize_with = "exact")]
+    usage: &'a Amount,
+    #[serde(serialize_with = "exact")]
+    covered: &'a Amount,
 }
 
 #[derive(Serialize)]
@@ -61,8 +77,13 @@ struct Line<'a> {
 struct Unpriced<'a> {
     project_id: &'a str,
     customer_id: Option<&'a str>,
+    /// The usage that has no price.
     #[serde(serialize_with = "exact")]
-    amount: &'a Amount,
+    amount: Amount,
+    #[serde(serialize_with = "exact")]
+    usage: &'a Amount,
+    #[serde(serialize_with = "exact")]
+    covered: &'a Amount,
     plan_id: &'a str,
     reason: String,
 }
@@ -70,25 +91,35 @@ struct Unpriced<'a> {
 impl<'a> Shown<'a> {
     fn new(month: Month, bill: &'a Bill) -> Self {
         let row = |entry: &'a bill::Entry| Row {
-            project_id: entry.project_id.as_str(),
+            project_id: entry.usage.project_id.as_str(),
             amount: &entry.amount,
             description: &entry.description,
+            usage: &entry.usage.amount,
+            covered: &entry.usage.covered,
             lines: entry
                 .lines
                 .iter()
                 .map(|line| Line { quantity: &line.quantity, price: &line.price, amount: &line.amount })
                 .collect(),
         };
+        let uncharged = |usage: &'a ProjectUsage| Uncharged {
+            project_id: usage.project_id.as_str(),
+            usage: &usage.amount,
+            covered: &usage.covered,
+        };
         let unpriced = |unpriced: &'a bill::Unpriced| Unpriced {
             project_id: unpriced.usage.project_id.as_str(),
             customer_id: unpriced.usage.customer_id.as_ref().map(|id| id.as_str()),
-            amount: &unpriced.usage.amount,
+            amount: unpriced.usage.uncovered(),
+            usage: &unpriced.usage.amount,
+            covered: &unpriced.usage.covered,
             plan_id: unpriced.missing_plan.as_str(),
             reason: format!("the plan {} is not set up", unpriced.missing_plan),
         };
         Self {
             month: month.to_string(),
             rows: bill.entries.iter().map(row).collect(),
+            uncharged: bill.uncharged.iter().map(uncharged).collect(),
             unpriced: bill.unpriced.iter().map(unpriced).collect(),
             total: bill.total(),
         }
@@ -107,20 +138,35 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
 
     let shown = Shown::new(args.month, &bill);
     shell.print(&shown, |out| {
-        let mut columns = Columns::new(&["project", "amount#", "description"]);
+        let mut columns = Columns::new(&["project", "usage#", "covered#", "amount#", "description"]);
         for row in &shown.rows {
-            columns.row([row.project_id.to_owned(), row.amount.to_string(), row.description.to_owned()]);
+            columns.row([
+                row.project_id.to_owned(),
+                row.usage.to_string(),
+                row.covered.to_string(),
+                row.amount.to_string(),
+                row.description.to_owned(),
+            ]);
         }
         // Set apart, since a project may have this name.
         columns.row([String::new()]);
-        columns.row(["total".to_owned(), shown.total.to_string(), String::new()]);
+        columns.row(["total".to_owned(), String::new(), String::new(), shown.total.to_string()]);
         columns.print(out)?;
+        if !shown.uncharged.is_empty() {
+            writeln!(out, "\nWithout a charge, and so left out:")?;
+            let mut columns = Columns::new(&["project", "usage#", "covered#"]);
+            for row in &shown.uncharged {
+                columns.row([row.project_id.to_owned(), row.usage.to_string(), row.covered.to_string()]);
+            }
+            columns.print(out)?;
+        }
         if !shown.unpriced.is_empty() {
             writeln!(out, "\nWithout a price, and so left out:")?;
-            let mut columns = Columns::new(&["project", "customer", "usage#", "reason"]);
+            let mut columns = Columns::new(&["project", "customer", "usage#", "covered#", "reason"]);
             for row in &shown.unpriced {
                 let customer = or_dash(row.customer_id.as_ref());
-                columns.row([row.project_id.to_owned(), customer, row.amount.to_string(), row.reason.clone()]);
+                let (usage, covered) = (row.usage.to_string(), row.covered.to_string());
+                columns.row([row.project_id.to_owned(), customer, usage, covered, row.reason.clone()]);
             }
             columns.print(out)?;
         }

@@ -1,15 +1,16 @@
 //! `check`: are the books sound.
 
+use crate::billing::amount::Amount;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::moment::rfc3339;
 use crate::cli::shell::Shell;
 use crate::store;
-use crate::store::check::Difference;
+use crate::store::check::{Difference, LicenseState};
 use crate::store::usage::UsageSum;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-/// Recompute every sum from the ledger, and print what differs
+/// Recompute every sum and every license from the ledgers, and print what differs
 ///
 /// Ends with 1 where anything does. Safe while serving.
 #[derive(clap::Args)]
@@ -23,7 +24,15 @@ struct Report {
 }
 
 fn document(difference: &Difference) -> Value {
-    let sum = |sum: &UsageSum| json!({ "amount": sum.amount.to_string(), "records": sum.records });
+    let sum = |sum: &UsageSum| json!({ "amount": sum.amount.to_string(), "covered": sum.covered.to_string(), "records": sum.records });
+    let license = |state: &LicenseState| {
+        json!({
+            "expiresAt": rfc3339(state.expires_at_s),
+            "count": state.granted.as_ref().map(ToString::to_string),
+            "balance": state.balance.as_ref().map(ToString::to_string),
+            "revokedAt": state.revoked_at_s.map(rfc3339),
+        })
+    };
     match difference {
         Difference::Rollup { grain, start_s, project_id, kept, ledger } => json!({
             "kind": "rollup",
@@ -35,6 +44,14 @@ fn document(difference: &Difference) -> Value {
         }),
         Difference::Reversal { seq } => json!({ "kind": "reversal", "seq": seq }),
         Difference::Record { seq } => json!({ "kind": "record", "seq": seq }),
+        Difference::License { id, kept, ledger } => json!({
+            "kind": "license",
+            "licenseId": id.as_str(),
+            "kept": license(kept),
+            "ledger": license(ledger),
+        }),
+        Difference::Overdrawn { id } => json!({ "kind": "overdrawn", "licenseId": id.as_str() }),
+        Difference::Covered { seq } => json!({ "kind": "covered", "seq": seq }),
         Difference::Value { place } => json!({ "kind": "value", "place": place }),
         Difference::Schema { name } => json!({ "kind": "schema", "name": name }),
         Difference::File { problem } => json!({ "kind": "file", "problem": problem }),
@@ -44,20 +61,43 @@ fn document(difference: &Difference) -> Value {
 fn words(difference: &Difference) -> String {
     match difference {
         Difference::Rollup { grain, start_s, project_id, kept, ledger } => format!(
-            "project {project_id}, {} from {}: kept {} in {} records, the ledger says {} in {}",
+            "project {project_id}, {} from {}: kept {}; the ledger says {}",
             grain.as_str(),
             rfc3339(*start_s),
-            kept.amount,
-            kept.records,
-            ledger.amount,
-            ledger.records
+            sum_words(kept),
+            sum_words(ledger)
         ),
         Difference::Reversal { seq } => format!("ledger entry {seq} does not take back what it names"),
         Difference::Record { seq } => format!("ledger entry {seq} is a record whose amount is not above zero"),
+        Difference::License { id, kept, ledger } => {
+            format!("license {id}: kept {}, its ledger says {}", license_words(kept), license_words(ledger))
+        }
+        Difference::Overdrawn { id } => format!("license {id}: more was drawn than it granted"),
+        Difference::Covered { seq } => {
+            format!("ledger entry {seq}: what licenses covered of it is not what was drawn from them, or not within it")
+        }
         Difference::Value { place } => format!("{place} is not one that this program writes"),
         Difference::Schema { name } => format!("{name} in the file's schema is not as it was made"),
         Difference::File { problem } => format!("the file: {problem}"),
     }
+}
+
+fn sum_words(sum: &UsageSum) -> String {
+    match sum.covered.is_zero() {
+        true => format!("{} in {} records", sum.amount, sum.records),
+        false => format!("{} ({} covered) in {} records", sum.amount, sum.covered, sum.records),
+    }
+}
+
+fn license_words(state: &LicenseState) -> String {
+    let amount = |amount: &Option<Amount>| amount.as_ref().map_or("unlimited".to_owned(), ToString::to_string);
+    let revoked = state.revoked_at_s.map_or(String::new(), |at_s| format!(", revoked {}", rfc3339(at_s)));
+    format!(
+        "{} of {}, expires {}{revoked}",
+        amount(&state.balance),
+        amount(&state.granted),
+        rfc3339(state.expires_at_s)
+    )
 }
 
 pub(super) fn run(_: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {

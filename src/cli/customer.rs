@@ -3,20 +3,30 @@
 use crate::billing::id::{CustomerId, PlanId, Words};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::moment::rfc3339;
-use crate::cli::shell::{Columns, Shell, or_dash, print_properties};
+use crate::cli::shell::{Columns, Shell, ShownEvent, or_dash, print_events, print_properties};
 use crate::store::customer::{self, Announcement, Customer};
-use crate::store::{ReadTx, plan, project};
+use crate::store::{ReadTx, event, plan, project};
 use serde::Serialize;
 
-/// Customers: list them, show one, add one
+/// Customers: list them, show one, add one, forget one's contacts
 #[derive(clap::Subcommand)]
 pub(super) enum Args {
     /// List all customers
     List,
-    /// Show a customer and its projects
+    /// Show a customer, its projects, and what was changed of them
     Show(ShowArgs),
     /// Add a customer; again with other values changes them, and what is not told stays
     Add(AddArgs),
+    /// Blank a customer's name, e-mail and phone; ids, usage and amounts stay
+    ///
+    /// For accounts that are to be deleted. Backups made before still hold the contacts.
+    Forget(ForgetArgs),
+}
+
+#[derive(clap::Args)]
+pub(super) struct ForgetArgs {
+    /// The customer, by Agora's id
+    customer: CustomerId,
 }
 
 #[derive(clap::Args)]
@@ -57,8 +67,11 @@ struct Shown {
     phone: Option<String>,
     first_seen_at: String,
     announced_at: Option<String>,
+    deactivated_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     projects: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    events: Option<Vec<ShownEvent>>,
 }
 
 impl Shown {
@@ -72,7 +85,9 @@ impl Shown {
             phone: text(&customer.phone),
             first_seen_at: rfc3339(customer.first_seen_at_s),
             announced_at: customer.announced_at_s.map(rfc3339),
+            deactivated_at: customer.deactivated_at_s.map(rfc3339),
             projects: None,
+            events: None,
         }
     }
 
@@ -87,12 +102,14 @@ impl Shown {
                 ("first seen", self.first_seen_at.clone()),
                 ("announced", or_dash(self.announced_at.as_ref())),
             ];
+            properties.extend(self.deactivated_at.clone().map(|at| ("deactivated", at)));
             let joined = |projects: &Vec<String>| match projects.is_empty() {
                 true => "-".to_owned(),
                 false => projects.join(", "),
             };
             properties.extend(self.projects.as_ref().map(|projects| ("projects", joined(projects))));
-            print_properties(out, &properties)
+            print_properties(out, &properties)?;
+            print_events(out, self.events.as_deref().unwrap_or_default())
         })?;
         Ok(Exit::Done)
     }
@@ -100,9 +117,12 @@ impl Shown {
 
 /// Finds a customer, or says that there is none.
 pub(super) fn find(tx: &ReadTx<'_>, id: &CustomerId) -> Result<Customer, Failure> {
-    customer::find(tx, id)?.ok_or_else(|| {
-        Failure::not_found(format!("there is no customer {id}: `agora-vendor customer list` shows them"))
-    })
+    customer::find(tx, id)?.ok_or_else(|| unknown(id))
+}
+
+/// Says that there is no such customer.
+pub(super) fn unknown(id: &CustomerId) -> Failure {
+    Failure::not_found(format!("there is no customer {id}: `agora-vendor customer list` shows them"))
 }
 
 pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
@@ -110,13 +130,14 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         Args::List => list(shell),
         Args::Show(args) => show(args, shell),
         Args::Add(args) => add(args, shell),
+        Args::Forget(args) => forget(args, shell),
     }
 }
 
 fn list(shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let customers: Vec<Shown> = shell.open()?.read(customer::list)?.iter().map(Shown::new).collect();
     shell.print(&customers, |out| {
-        let mut columns = Columns::new(&["customer", "plan", "name", "email", "phone", "announced"]);
+        let mut columns = Columns::new(&["customer", "plan", "name", "email", "phone", "announced", "deactivated"]);
         for customer in &customers {
             columns.row([
                 customer.customer_id.clone(),
@@ -125,6 +146,7 @@ fn list(shell: &mut Shell<'_>) -> Result<Exit, Failure> {
                 or_dash(customer.email.as_ref()),
                 or_dash(customer.phone.as_ref()),
                 or_dash(customer.announced_at.as_ref()),
+                or_dash(customer.deactivated_at.as_ref()),
             ]);
         }
         columns.print(out)
@@ -134,14 +156,28 @@ fn list(shell: &mut Shell<'_>) -> Result<Exit, Failure> {
 
 fn show(args: &ShowArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let id = &args.customer;
-    let (customer, projects) =
-        shell.open()?.read(|tx| Ok::<_, Failure>((find(tx, id)?, project::list(tx, Some(id))?)))?;
+    let (customer, projects, events) = shell
+        .open()?
+        .read(|tx| Ok::<_, Failure>((find(tx, id)?, project::list(tx, Some(id))?, event::of_customer(tx, id)?)))?;
     let projects = projects.iter().map(|project| project.id.to_string()).collect();
-    Shown { projects: Some(projects), ..Shown::new(&customer) }.print(shell)
+    let events = events.iter().map(ShownEvent::new).collect();
+    Shown { projects: Some(projects), events: Some(events), ..Shown::new(&customer) }.print(shell)
+}
+
+fn forget(args: &ForgetArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
+    let (id, stamp) = (&args.customer, shell.stamp());
+    let (customer, had_contacts) = shell.open()?.write(|tx| {
+        let had_contacts = customer::forget(tx, &find(tx, id)?, &stamp)?;
+        Ok::<_, Failure>((find(tx, id)?, had_contacts))
+    })?;
+    if !had_contacts {
+        shell.note("there are no contacts to forget; nothing was changed");
+    }
+    Shown::new(&customer).print(shell)
 }
 
 fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
-    let now_s = shell.now_s;
+    let stamp = shell.stamp();
     let said = Announcement {
         plan_id: args.plan.clone(),
         name: args.name.clone(),
@@ -150,7 +186,7 @@ fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     };
     let (customer, plans) = shell
         .open()?
-        .write(|tx| Ok::<_, Failure>((customer::announce(tx, &args.customer, &said, now_s)?, plan::book(tx)?)))?;
+        .write(|tx| Ok::<_, Failure>((customer::announce(tx, &args.customer, &said, &stamp)?, plan::book(tx)?)))?;
     if let Err(missing) = plans.applicable(customer.plan_id.as_ref()) {
         shell.note(&format!(
             "the plan {missing} is not set up: until `agora-vendor plan set` does, this customer's usage has no price"

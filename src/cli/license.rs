@@ -1,27 +1,50 @@
-//! `license`: what customers bought.
+//! `license`: what customers bought, and what became of it.
 
-use crate::billing::amount::Amount;
-use crate::billing::id::{CustomerId, LicenseId, Words};
-use crate::billing::license::{License, Revocation, State};
+use crate::agora::reply::{self, Envelope};
+use crate::billing::amount::{self, Amount};
+use crate::billing::id::{CustomerId, LicenseId, LicenseType, OpId, Words};
+use crate::billing::license::{Entry, Extension, License, NewLicense, Operation, Platforms, Refusal, State, fold};
 use crate::billing::period;
 use crate::cli::customer;
 use crate::cli::failure::{Exit, Failure};
+use crate::cli::license_type;
 use crate::cli::moment::{Day, rfc3339};
-use crate::cli::shell::{Columns, Shell, made_id, print_properties};
-use crate::store::{ReadTx, license};
+use crate::cli::shell::{Columns, Shell, exact, or_dash, print_properties};
+use crate::store::license::{self, Done, News};
+use crate::store::{ReadTx, setting};
 use serde::Serialize;
+use serde_json::value::RawValue;
+use std::str::FromStr;
 
-/// Licenses: issue one to a customer, list them, show or revoke one
+const DAY_S: i64 = 86_400;
+
+/// Licenses: issue one to a customer, change what it grants, list them, show one and its history
+///
+/// Usage of a customer's projects draws from the licenses that are live as it is recorded, the earliest expiry
+/// first; what they do not cover is billed. Whatever changes a license takes --op-id: the same id
+/// again changes nothing, so that a command may be repeated.
 #[derive(clap::Subcommand)]
 pub(super) enum Args {
     /// Issue a license to a customer; one that nobody announced is registered on the spot
     Issue(IssueArgs),
+    /// Move a license's expiry on
+    Extend(ExtendArgs),
+    /// Change what a license grants, by so much
+    Adjust(AdjustArgs),
+    /// Use up a customer's licenses without usage: all of it or nothing
+    Consume(ConsumeArgs),
+    /// Revoke a license: from now on it is not good any more
+    Revoke(RevokeArgs),
+    /// Undo a revocation: from now on the license is good again
+    Reinstate(RevokeArgs),
     /// List licenses
     List(ListArgs),
     /// Show a license
     Show(ShowArgs),
-    /// Revoke a license: from now on it is not good any more
-    Revoke(RevokeArgs),
+    /// Show all that was done with a license, and what was left after it
+    History(HistoryArgs),
+    #[command(subcommand)]
+    Type(license_type::Args),
 }
 
 #[derive(clap::Args)]
@@ -34,25 +57,96 @@ pub(super) struct IssueArgs {
     #[arg(long, value_name = "DAY")]
     expires: Day,
 
-    /// How many units of usage it grants; unlimited where not told
+    /// How many units of usage it grants; where not told, what its type grants, or else without limit
     #[arg(long, value_name = "AMOUNT", allow_hyphen_values = true)]
     count: Option<Amount>,
 
     /// The license's own id: the same id again is the same license; made where not told
     #[arg(long)]
     id: Option<LicenseId>,
+
+    /// What it is good for, e.g. android,ios
+    #[arg(long, value_name = "NAMES")]
+    platform: Option<Platforms>,
+
+    /// Which of your licenses it is, by the name that Agora knows
+    #[arg(long = "type", value_name = "T")]
+    kind: Option<LicenseType>,
+
+    /// The first day on which it is good (UTC); today where not told
+    #[arg(long, value_name = "DAY")]
+    starts: Option<Day>,
+
+    #[command(flatten)]
+    op: OpArgs,
 }
 
 #[derive(clap::Args)]
-pub(super) struct ListArgs {
-    /// Of this customer alone
-    customer: Option<CustomerId>,
+struct OpArgs {
+    /// The operation's own id: the same id again changes nothing
+    #[arg(long, value_name = "X")]
+    op_id: Option<OpId>,
 }
 
 #[derive(clap::Args)]
-pub(super) struct ShowArgs {
+#[command(after_help = "Example: agora-vendor license extend order-17 --days 30 --op-id renewal-2027")]
+pub(super) struct ExtendArgs {
     /// The license's id
     id: LicenseId,
+
+    #[command(flatten)]
+    by: ExtensionArgs,
+
+    #[command(flatten)]
+    op: OpArgs,
+}
+
+#[derive(clap::Args)]
+#[group(required = true, multiple = false)]
+struct ExtensionArgs {
+    /// The last day on which it is to be good, through its last second (UTC)
+    #[arg(long, value_name = "DAY")]
+    to: Option<Day>,
+
+    /// So many days on, from its expiry, or from today if that has passed
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    days: Option<u32>,
+}
+
+#[derive(clap::Args)]
+#[command(after_help = "Example: agora-vendor license adjust order-17 -20 --reason \"sold by mistake\"")]
+pub(super) struct AdjustArgs {
+    /// The license's id
+    id: LicenseId,
+
+    /// How much more, or with a minus sign less, it is to grant
+    #[arg(value_name = "±N", allow_hyphen_values = true)]
+    by: Signed,
+
+    /// Why, for the books
+    #[arg(long, value_name = "TEXT")]
+    reason: Words,
+
+    #[command(flatten)]
+    op: OpArgs,
+}
+
+#[derive(clap::Args)]
+#[command(after_help = "Example: agora-vendor license consume 123456 5 --op-id seat-grant-9")]
+pub(super) struct ConsumeArgs {
+    /// The customer, by Agora's id
+    customer: CustomerId,
+
+    /// How much, above zero
+    #[arg(value_name = "N", allow_hyphen_values = true)]
+    amount: Amount,
+
+    /// Why, for the books
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<Words>,
+
+    #[command(flatten)]
+    op: OpArgs,
 }
 
 #[derive(clap::Args)]
@@ -63,6 +157,72 @@ pub(super) struct RevokeArgs {
     /// Why, for the books
     #[arg(long, value_name = "TEXT")]
     reason: Option<Words>,
+
+    #[command(flatten)]
+    op: OpArgs,
+}
+
+#[derive(clap::Args)]
+pub(super) struct ListArgs {
+    /// Of this customer alone
+    customer: Option<CustomerId>,
+
+    /// Those alone that are not over yet and will be within so many days, e.g. 30d
+    #[arg(long, value_name = "DAYS")]
+    expiring: Option<Days>,
+}
+
+#[derive(clap::Args)]
+pub(super) struct ShowArgs {
+    /// The license's id
+    id: LicenseId,
+
+    /// Show what Agora is told of all licenses of its customer
+    #[arg(long)]
+    as_agora: bool,
+}
+
+#[derive(clap::Args)]
+pub(super) struct HistoryArgs {
+    /// The license's id
+    id: LicenseId,
+}
+
+/// An amount of either sign, and not zero.
+#[derive(Clone, Debug)]
+pub(super) struct Signed(Amount);
+
+impl FromStr for Signed {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (sign, digits) = match text.as_bytes().first() {
+            Some(b'-' | b'+') => text.split_at(1),
+            _ => ("", text),
+        };
+        let amount: Amount = digits.parse().map_err(|error| match error {
+            amount::Error::Negative => amount::Error::NotDecimal.to_string(),
+            amount::Error::NotDecimal | amount::Error::TooManyDigits | amount::Error::TooFine => error.to_string(),
+        })?;
+        match amount.is_zero() {
+            true => Err("a change of more or less than zero is wanted, such as 20 or -20".to_owned()),
+            false => Ok(Self(if sign == "-" { -&amount } else { amount })),
+        }
+    }
+}
+
+/// A number of days, as `30d`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Days(u16);
+
+impl FromStr for Days {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        let digits = text.strip_suffix('d').unwrap_or(text);
+        let number = Some(digits).filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()));
+        number.and_then(|digits| digits.parse().ok()).map(Self).ok_or("a number of days such as 30d is wanted")
+    }
 }
 
 #[derive(Serialize)]
@@ -70,8 +230,14 @@ pub(super) struct RevokeArgs {
 struct Shown {
     id: String,
     customer_id: String,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    platforms: Vec<String>,
     issued_at: String,
+    starts: String,
+    starts_at: String,
     expires: String,
+    expires_at: String,
     /// Null where unlimited, like the residue.
     count: Option<String>,
     residue: Option<String>,
@@ -84,18 +250,20 @@ struct Shown {
 
 impl Shown {
     fn new(license: &License, now_s: i64) -> Self {
+        let platforms = license.platforms.as_ref().map_or("", Platforms::as_str);
         Self {
             id: license.id.to_string(),
             customer_id: license.customer_id.to_string(),
-            issued_at: rfc3339(license.issued_at_s),
+            kind: license.kind.as_ref().map(ToString::to_string),
+            platforms: platforms.split('|').filter(|name| !name.is_empty()).map(str::to_owned).collect(),
+            issued_at: rfc3339(license.issued.at_s),
+            starts: period::date(license.starts_at_s).to_string(),
+            starts_at: rfc3339(license.starts_at_s),
             expires: period::date(license.expires_at_s).to_string(),
+            expires_at: rfc3339(license.expires_at_s),
             count: license.granted.as_ref().map(ToString::to_string),
             residue: license.residue(now_s).as_ref().map(ToString::to_string),
-            state: match license.state(now_s) {
-                State::Live => "live",
-                State::Expired => "expired",
-                State::Revoked => "revoked",
-            },
+            state: license.state(now_s).as_str(),
             revoked_at: license.revoked.as_ref().map(|revoked| rfc3339(revoked.at_s)),
             reason: license.revoked.as_ref().and_then(|revoked| revoked.reason.as_ref()).map(ToString::to_string),
         }
@@ -107,23 +275,25 @@ impl Shown {
 
     /// Of an unlimited license that is not live nothing remains, though the count says nothing of it.
     fn residue_words(&self) -> String {
-        match (&self.residue, self.state) {
-            (None, "live") => "unlimited".to_owned(),
+        match (&self.residue, self.state == State::Live.as_str()) {
+            (None, true) => "unlimited".to_owned(),
             (residue, _) => residue.clone().unwrap_or_else(|| "0".to_owned()),
         }
     }
 
     fn print(&self, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         shell.print(self, |out| {
-            let mut properties = vec![
-                ("id", self.id.clone()),
-                ("customer", self.customer_id.clone()),
+            let mut properties = vec![("id", self.id.clone()), ("customer", self.customer_id.clone())];
+            properties.extend(self.kind.clone().map(|kind| ("type", kind)));
+            properties.extend((!self.platforms.is_empty()).then(|| ("platforms", self.platforms.join(", "))));
+            properties.extend([
                 ("issued", self.issued_at.clone()),
-                ("expires", self.expires.clone()),
+                ("starts", self.starts_at.clone()),
+                ("expires", self.expires_at.clone()),
                 ("count", self.count_words()),
                 ("residue", self.residue_words()),
                 ("state", self.state.to_owned()),
-            ];
+            ]);
             properties.extend(self.revoked_at.clone().map(|at| ("revoked", at)));
             properties.extend(self.reason.clone().map(|reason| ("reason", reason)));
             print_properties(out, &properties)
@@ -135,18 +305,132 @@ impl Shown {
 pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     match args {
         Args::Issue(args) => issue(args, shell),
+        Args::Extend(args) => {
+            let by = match (args.by.to, args.by.days) {
+                (Some(day), _) => Extension::To(day.period().last_s()),
+                (None, days) => Extension::Days(days.unwrap_or_default()),
+            };
+            change(&Operation::Extend { id: args.id.clone(), by }, &args.op, shell)
+        }
+        Args::Adjust(args) => {
+            let (id, by, reason) = (args.id.clone(), args.by.0.clone(), args.reason.clone());
+            change(&Operation::Adjust { id, by, reason }, &args.op, shell)
+        }
+        Args::Consume(args) => consume(args, shell),
+        Args::Revoke(args) => {
+            let (id, reason) = (args.id.clone(), args.reason.clone());
+            change(&Operation::Revoke { id, reason }, &args.op, shell)
+        }
+        Args::Reinstate(args) => {
+            let (id, reason) = (args.id.clone(), args.reason.clone());
+            change(&Operation::Reinstate { id, reason }, &args.op, shell)
+        }
         Args::List(args) => list(args, shell),
+        Args::Show(args) if args.as_agora => show_as_agora(args, shell),
         Args::Show(args) => {
             let license = shell.open()?.read(|tx| find(tx, &args.id))?;
             Shown::new(&license, shell.now_s).print(shell)
         }
-        Args::Revoke(args) => revoke(args, shell),
+        Args::History(args) => history(args, shell),
+        Args::Type(args) => license_type::run(args, shell),
     }
 }
 
 fn find(tx: &ReadTx<'_>, id: &LicenseId) -> Result<License, Failure> {
-    license::find(tx, id)?
-        .ok_or_else(|| Failure::not_found(format!("there is no license {id}: `agora-vendor license list` shows them")))
+    license::find(tx, id)?.ok_or_else(|| no_license(id.as_str()))
+}
+
+fn no_license(id: &str) -> Failure {
+    Failure::not_found(format!("there is no license {id}: `agora-vendor license list` shows them"))
+}
+
+/// Does what was asked for, and tells whether that changed anything.
+fn operate(operation: &Operation, op: &OpArgs, shell: &mut Shell<'_>) -> Result<Done, Failure> {
+    let stamp = shell.stamp();
+    let op_id = op.op_id.as_ref();
+    let done = shell.open()?.write(|tx| {
+        license::operate(tx, operation, op_id, &stamp)?.map_err(|refusal| refused(refusal, operation, op_id))
+    })?;
+    match (done.news, op_id) {
+        (News::Repeated, Some(op_id)) => {
+            shell.note(&format!("the operation {op_id} was done already; nothing was changed"));
+        }
+        (News::AlreadySo, _) => shell.note(match operation {
+            Operation::Issue(_) => "already issued; nothing was changed",
+            Operation::Extend { .. } => "it expires then already; nothing was changed",
+            Operation::Revoke { .. } => "already revoked; nothing was changed",
+            Operation::Reinstate { .. } => "it is not revoked; nothing was changed",
+            Operation::Adjust { .. } | Operation::Consume { .. } => "it is so already; nothing was changed",
+        }),
+        (News::Changed | News::Repeated, _) => {}
+    }
+    Ok(done)
+}
+
+/// Says why an operation was not done.
+fn refused(refusal: Refusal, operation: &Operation, op_id: Option<&OpId>) -> Failure {
+    let id = operation.license_id().map_or_else(String::new, ToString::to_string);
+    match (refusal, operation) {
+        (Refusal::NoLicense, _) => no_license(&id),
+        (Refusal::NoCustomer, Operation::Consume { customer_id, .. }) => customer::unknown(customer_id),
+        (Refusal::NoCustomer, _) => Failure::not_found("there is no such customer"),
+        (Refusal::OtherContent(stands), _) => Failure::conflict(format!(
+            "the id {} stands for another license, customer {}, starts {}, expires {}, count {}{}{}: nothing was issued",
+            stands.id,
+            stands.customer_id,
+            period::date(stands.starts_at_s),
+            period::date(stands.issued.expires_at_s),
+            stands.issued.granted.as_ref().map_or_else(|| "unlimited".to_owned(), ToString::to_string),
+            stands.kind.as_ref().map_or_else(String::new, |kind| format!(", type {kind}")),
+            stands.platforms.as_ref().map_or_else(String::new, |platforms| format!(", platforms {platforms}")),
+        )),
+        (Refusal::OtherOperation(content), _) => Failure::conflict(format!(
+            "the operation {} was another, {content:?}: nothing was changed; give a new operation an id of its own",
+            or_dash(op_id)
+        )),
+        (Refusal::Empty { starts_at_s }, _) => Failure::words(format!(
+            "it would expire before it starts, which is on {}: a later day of expiry is wanted",
+            period::date(starts_at_s)
+        )),
+        (Refusal::Earlier { expires_at_s }, _) => Failure::failed(format!(
+            "the license {id} is good until {} already, and extending does not shorten: `agora-vendor license revoke` ends one",
+            rfc3339(expires_at_s)
+        )),
+        (Refusal::TooLate, _) => {
+            Failure::failed(format!("the license {id} would expire after the year 9999: fewer days are wanted"))
+        }
+        (Refusal::Unlimited, _) => {
+            Failure::failed(format!("the license {id} is unlimited: there is no count to adjust"))
+        }
+        (Refusal::BelowZero { left }, Operation::Consume { customer_id, amount, .. }) => Failure::failed(format!(
+            "customer {customer_id} has {left} left over all live licenses, less than {amount}: nothing was consumed"
+        )),
+        (Refusal::BelowZero { left }, _) => Failure::failed(format!(
+            "the license {id} has {left} left: no more than that can be taken off, and nothing was"
+        )),
+    }
+}
+
+/// Does what changes one license, and shows it.
+fn change(operation: &Operation, op: &OpArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
+    let done = operate(operation, op, shell)?;
+    let now_s = shell.now_s;
+    if done.customer_is_new
+        && let Some((license, _)) = done.licenses.first()
+    {
+        shell.note(&format!("customer {} was not known and is registered", license.customer_id));
+    }
+    let Some((license, _)) = done.licenses.first() else {
+        return Err(Failure::failed("the license is not in the books any more"));
+    };
+    match (license.state(now_s), operation) {
+        (State::Expired, _) => shell.note(&format!("the license expired on {}", period::date(license.expires_at_s))),
+        (State::Revoked, Operation::Extend { .. } | Operation::Adjust { .. }) => {
+            shell.note("the license is revoked all the same: `agora-vendor license reinstate` makes it good again");
+        }
+        (State::Scheduled | State::Live | State::Revoked, _) => {}
+    }
+    Shown::new(license, now_s).print(shell)
 }
 
 fn issue(args: &IssueArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
@@ -155,62 +439,101 @@ fn issue(args: &IssueArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
             "--count is {count}: a count above zero is wanted, or none for an unlimited license"
         )));
     }
-    let new = License {
-        id: args.id.clone().unwrap_or_else(made_id),
+    if let (Some(kind), None) = (&args.kind, &args.count)
+        && shell.open()?.read(|tx| license::find_type(tx, kind))?.is_none()
+    {
+        shell.note(&format!(
+            "the license type {kind} is not set up: without --count the license is unlimited; `agora-vendor license type set` says what a type grants"
+        ));
+    }
+    let new = NewLicense {
+        id: args.id.clone(),
         customer_id: args.customer.clone(),
-        issued_at_s: shell.now_s,
+        kind: args.kind.clone(),
+        platforms: args.platform.clone(),
+        starts_at_s: args.starts.map(|day| day.period().first_s()),
         expires_at_s: args.expires.period().last_s(),
         granted: args.count.clone(),
-        revoked: None,
     };
-    let now_s = shell.now_s;
-    let (stands, customer_is_new) = shell.open()?.write(|tx| match license::find(tx, &new.id)? {
-        None => Ok((None, license::issue(tx, &new)?)),
-        Some(stands) => {
-            let same = stands.customer_id == new.customer_id
-                && stands.expires_at_s == new.expires_at_s
-                && stands.granted == new.granted;
-            match same {
-                true => Ok((Some(stands), false)),
-                false => Err(Failure::conflict(format!(
-                    "the id {} stands for another license, customer {}, expires {}, count {}: nothing was issued",
-                    stands.id,
-                    stands.customer_id,
-                    period::date(stands.expires_at_s),
-                    stands.granted.as_ref().map_or_else(|| "unlimited".to_owned(), ToString::to_string)
-                ))),
-            }
+    change(&Operation::Issue(new), &args.op, shell)
+}
+
+fn consume(args: &ConsumeArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Shown<'a> {
+        customer_id: &'a str,
+        #[serde(serialize_with = "exact")]
+        amount: &'a Amount,
+        drawn: Vec<Drawn<'a>>,
+        duplicate: bool,
+    }
+
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Drawn<'a> {
+        license_id: &'a str,
+        #[serde(serialize_with = "exact")]
+        amount: &'a Amount,
+        /// Null where unlimited.
+        residue: Option<String>,
+    }
+
+    if !args.amount.is_positive() {
+        return Err(Failure::words(format!("the amount is {}: an amount above zero is wanted", args.amount)));
+    }
+    let (customer_id, amount, reason) = (args.customer.clone(), args.amount.clone(), args.reason.clone());
+    let done = operate(&Operation::Consume { customer_id, amount, reason }, &args.op, shell)?;
+    let drawn = done.licenses.iter().filter_map(|(license, amount)| {
+        let residue = license.residue(shell.now_s).as_ref().map(ToString::to_string);
+        Some(Drawn { license_id: license.id.as_str(), amount: amount.as_ref()?, residue })
+    });
+    let shown = Shown {
+        customer_id: args.customer.as_str(),
+        amount: &args.amount,
+        drawn: drawn.collect(),
+        duplicate: done.news == News::Repeated,
+    };
+    shell.print(&shown, |out| {
+        let mut columns = Columns::new(&["license", "consumed#", "residue#"]);
+        for drawn in &shown.drawn {
+            let residue = drawn.residue.clone().unwrap_or_else(|| "unlimited".to_owned());
+            columns.row([drawn.license_id.to_owned(), drawn.amount.to_string(), residue]);
         }
+        columns.print(out)
     })?;
-    if customer_is_new {
-        shell.note(&format!("customer {} was not known and is registered", new.customer_id));
-    }
-    if stands.is_some() {
-        shell.note("already issued; nothing was changed");
-    }
-    let license = stands.as_ref().unwrap_or(&new);
-    if license.state(now_s) == State::Expired {
-        shell.note(&format!("the license expired on {}", period::date(license.expires_at_s)));
-    }
-    Shown::new(license, now_s).print(shell)
+    Ok(Exit::Done)
 }
 
 fn list(args: &ListArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
-    let licenses = shell.open()?.read(|tx| match &args.customer {
+    let now_s = shell.now_s;
+    let mut licenses = shell.open()?.read(|tx| match &args.customer {
         Some(customer_id) => {
             customer::find(tx, customer_id)?;
             Ok::<_, Failure>(license::of(tx, customer_id)?)
         }
         None => Ok(license::list(tx)?),
     })?;
-    let shown: Vec<Shown> = licenses.iter().map(|license| Shown::new(license, shell.now_s)).collect();
+    if let Some(Days(days)) = args.expiring {
+        let until_s = now_s + i64::from(days) * DAY_S;
+        let is_expiring = |license: &License| match license.state(now_s) {
+            State::Live | State::Scheduled => license.expires_at_s <= until_s,
+            State::Expired | State::Revoked => false,
+        };
+        licenses.retain(is_expiring);
+        licenses.sort_by_key(|license| license.expires_at_s);
+    }
+    let shown: Vec<Shown> = licenses.iter().map(|license| Shown::new(license, now_s)).collect();
     shell.print(&shown, |out| {
-        let mut columns = Columns::new(&["id", "customer", "issued", "expires", "count#", "residue#", "state"]);
+        let names = ["id", "customer", "type", "issued", "starts", "expires", "count#", "residue#", "state"];
+        let mut columns = Columns::new(&names);
         for license in &shown {
             columns.row([
                 license.id.clone(),
                 license.customer_id.clone(),
+                or_dash(license.kind.as_ref()),
                 license.issued_at.clone(),
+                license.starts.clone(),
                 license.expires.clone(),
                 license.count_words(),
                 license.residue_words(),
@@ -222,15 +545,79 @@ fn list(args: &ListArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn revoke(args: &RevokeArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
-    let now_s = shell.now_s;
-    let (license, before) = shell.open()?.write(|tx| {
-        let before = find(tx, &args.id)?;
-        license::revoke(tx, &args.id, &Revocation { at_s: now_s, reason: args.reason.clone() })?;
-        Ok::<_, Failure>((find(tx, &args.id)?, before))
+fn show_as_agora(args: &ShowArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
+    let (licenses, settings) = shell.open()?.read(|tx| {
+        let license = find(tx, &args.id)?;
+        Ok::<_, Failure>((license::of(tx, &license.customer_id)?, setting::read(tx)?))
     })?;
-    if before.revoked.is_some() {
-        shell.note("already revoked; nothing was changed");
+    let standing = fold(&licenses, shell.now_s).ok_or_else(|| no_license(args.id.as_str()))?;
+    let reply = reply::license(&standing.expire_date(), &standing.residue_count(&settings), Envelope::Nested);
+    let body = String::from_utf8(reply.body).expect("JSON is UTF-8");
+    let document = RawValue::from_string(body.clone()).expect("a reply's body is JSON");
+    shell.print(&document, |out| writeln!(out, "{body}"))?;
+    Ok(Exit::Done)
+}
+
+fn history(args: &HistoryArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Shown {
+        at: String,
+        /// Null on what usage does by itself.
+        by: Option<String>,
+        kind: String,
+        amount: Option<String>,
+        /// What is left after it; null where unlimited.
+        balance: Option<String>,
+        expires_at: Option<String>,
+        record_id: Option<String>,
+        project_id: Option<String>,
+        reason: Option<String>,
+        op_id: Option<String>,
     }
-    Shown::new(&license, now_s).print(shell)
+
+    let (license, entries) = shell.open()?.read(|tx| {
+        let license = find(tx, &args.id)?;
+        let entries = license::history(tx, &license)?;
+        Ok::<_, Failure>((license, entries))
+    })?;
+    let mut balance = license.balance.as_ref().map(|_| Amount::default());
+    let shown = |entry: &Entry| {
+        if let (Some(balance), Some(amount)) = (&mut balance, &entry.amount) {
+            *balance += amount;
+        }
+        Shown {
+            at: rfc3339(entry.at_s),
+            by: entry.actor.as_ref().map(ToString::to_string),
+            kind: entry.kind.to_string(),
+            amount: entry.amount.as_ref().map(ToString::to_string),
+            balance: balance.as_ref().map(ToString::to_string),
+            expires_at: entry.expires_at_s.map(rfc3339),
+            record_id: entry.record.as_ref().map(|(record_id, _)| record_id.to_string()),
+            project_id: entry.record.as_ref().map(|(_, project_id)| project_id.to_string()),
+            reason: entry.reason.as_ref().map(ToString::to_string),
+            op_id: entry.op_id.as_ref().map(ToString::to_string),
+        }
+    };
+    let shown: Vec<Shown> = entries.iter().map(shown).collect();
+    shell.print(&shown, |out| {
+        let names = ["at", "by", "what", "amount#", "balance#", "expires", "record", "project", "op", "reason"];
+        let mut columns = Columns::new(&names);
+        for entry in &shown {
+            columns.row([
+                entry.at.clone(),
+                or_dash(entry.by.as_ref()),
+                entry.kind.clone(),
+                or_dash(entry.amount.as_ref()),
+                entry.balance.clone().unwrap_or_else(|| "unlimited".to_owned()),
+                or_dash(entry.expires_at.as_ref()),
+                or_dash(entry.record_id.as_ref()),
+                or_dash(entry.project_id.as_ref()),
+                or_dash(entry.op_id.as_ref()),
+                or_dash(entry.reason.as_ref()),
+            ]);
+        }
+        columns.print(out)
+    })?;
+    Ok(Exit::Done)
 }

@@ -9,6 +9,8 @@ mod failure;
 mod init;
 mod key;
 mod license;
+mod license_type;
+mod migrate;
 mod moment;
 mod plan;
 mod project;
@@ -72,6 +74,7 @@ enum Verb {
     Setting(setting::Args),
     Check(check::Args),
     Backup(backup::Args),
+    Migrate(migrate::Args),
 }
 
 /// Runs the command that `arguments` (the executable's name first) say. Data goes to `out`, all else to `err`.
@@ -108,6 +111,7 @@ fn act(verb: Verb, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         Verb::Setting(args) => setting::run(&args, shell),
         Verb::Check(args) => check::run(&args, shell),
         Verb::Backup(args) => backup::run(&args, shell),
+        Verb::Migrate(args) => migrate::run(&args, shell),
     }
 }
 

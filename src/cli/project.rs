@@ -1,28 +1,59 @@
 //! `project`: Agora's projects.
 
+use crate::agora::signature;
+use crate::billing::amount::Amount;
 use crate::billing::id::{CustomerId, ProjectId};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::moment::rfc3339;
-use crate::cli::shell::{Columns, Shell, or_dash, print_properties};
+use crate::cli::shell::{Columns, Shell, ShownEvent, exact, or_dash, print_events, print_properties, read_text};
 use crate::store::project::{self, Project};
-use crate::store::{ReadTx, customer};
+use crate::store::usage::{self, UsageSum};
+use crate::store::{ReadTx, customer, event};
 use serde::Serialize;
+use serde_json::json;
+use std::path::PathBuf;
 
-/// Projects: list them, show one, add one
+/// Projects: list them, show one, add one, verify the keys of one's calls
 #[derive(clap::Subcommand)]
 pub(super) enum Args {
     /// List all projects
     List,
-    /// Show a project
+    /// Show a project, and what was changed of it
     Show(ShowArgs),
     /// Add a project of a customer and enable it from now on; again with another customer moves it
     Add(AddArgs),
+    /// Verify the appKey and appSecret that came with a call: ends with 0 if they are the project's, else with 1
+    ///
+    /// For the vendor's own backend. They are those that Agora was told when it created the project; of a
+    /// project that is not enabled they are not accepted.
+    Verify(VerifyArgs),
 }
 
 #[derive(clap::Args)]
 pub(super) struct ShowArgs {
     /// The project, by Agora's id
     project: ProjectId,
+
+    /// Show its appSecret too
+    #[arg(long)]
+    secret: bool,
+}
+
+#[derive(clap::Args)]
+#[command(
+    after_help = "Example: printf %s \"$SECRET\" | agora-vendor project verify 430892 --app-key QJ1B9CkqQDsjmbcVAvRz9YL3vhmzQmkS"
+)]
+pub(super) struct VerifyArgs {
+    /// The project, by Agora's id
+    project: ProjectId,
+
+    /// The appKey that came with the call
+    #[arg(long, value_name = "K")]
+    app_key: String,
+
+    /// The file with the appSecret that came with the call; - is standard input
+    #[arg(long, value_name = "F", default_value = "-")]
+    app_secret_file: PathBuf,
 }
 
 #[derive(clap::Args)]
@@ -43,6 +74,23 @@ struct Shown {
     first_seen_at: String,
     enabled: bool,
     enabled_since: Option<String>,
+    disabled_at: Option<String>,
+    app_key: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    app_secret: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    used_while_disabled: Option<UsedWhileDisabled>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    events: Option<Vec<ShownEvent>>,
+}
+
+/// Usage dated when the project was disabled: reported and billed like any other.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct UsedWhileDisabled {
+    #[serde(serialize_with = "exact")]
+    amount: Amount,
+    records: i64,
 }
 
 impl Shown {
@@ -53,20 +101,31 @@ impl Shown {
             first_seen_at: rfc3339(project.first_seen_at_s),
             enabled: project.enabled_since_s.is_some(),
             enabled_since: project.enabled_since_s.map(rfc3339),
+            disabled_at: project.disabled_at_s.map(rfc3339),
+            app_key: project.app_keys.as_ref().map(|keys| keys.app_key.to_string()),
+            app_secret: None,
+            used_while_disabled: None,
+            events: None,
         }
     }
 
     fn print(&self, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         shell.print(self, |out| {
-            print_properties(
-                out,
-                &[
-                    ("project", self.project_id.clone()),
-                    ("customer", or_dash(self.customer_id.as_ref())),
-                    ("first seen", self.first_seen_at.clone()),
-                    ("enabled since", or_dash(self.enabled_since.as_ref())),
-                ],
-            )
+            let mut properties = vec![
+                ("project", self.project_id.clone()),
+                ("customer", or_dash(self.customer_id.as_ref())),
+                ("first seen", self.first_seen_at.clone()),
+                ("enabled since", or_dash(self.enabled_since.as_ref())),
+            ];
+            properties.extend(self.disabled_at.clone().map(|at| ("disabled", at)));
+            if let Some(used) = &self.used_while_disabled {
+                let words = format!("{} in {} records, reported and billed like any other", used.amount, used.records);
+                properties.push(("used while disabled", words));
+            }
+            properties.push(("appKey", or_dash(self.app_key.as_ref())));
+            properties.extend(self.app_secret.clone().map(|secret| ("appSecret", secret)));
+            print_properties(out, &properties)?;
+            print_events(out, self.events.as_deref().unwrap_or_default())
         })?;
         Ok(Exit::Done)
     }
@@ -81,11 +140,9 @@ pub(super) fn find(tx: &ReadTx<'_>, id: &ProjectId) -> Result<Project, Failure> 
 pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     match args {
         Args::List => list(shell),
-        Args::Show(args) => {
-            let project = shell.open()?.read(|tx| find(tx, &args.project))?;
-            Shown::new(&project).print(shell)
-        }
+        Args::Show(args) => show(args, shell),
         Args::Add(args) => add(args, shell),
+        Args::Verify(args) => verify(args, shell),
     }
 }
 
@@ -93,13 +150,14 @@ fn list(shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let projects = shell.open()?.read(|tx| project::list(tx, None))?;
     let projects: Vec<Shown> = projects.iter().map(Shown::new).collect();
     shell.print(&projects, |out| {
-        let mut columns = Columns::new(&["project", "customer", "first seen", "enabled since"]);
+        let mut columns = Columns::new(&["project", "customer", "first seen", "enabled since", "disabled"]);
         for project in &projects {
             columns.row([
                 project.project_id.clone(),
                 or_dash(project.customer_id.as_ref()),
                 project.first_seen_at.clone(),
                 or_dash(project.enabled_since.as_ref()),
+                or_dash(project.disabled_at.as_ref()),
             ]);
         }
         columns.print(out)
@@ -107,12 +165,59 @@ fn list(shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
+fn show(args: &ShowArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
+    let id = &args.project;
+    let (project, used, events) = shell.open()?.read(|tx| {
+        let project = find(tx, id)?;
+        let mut used = UsageSum::default();
+        for window in project::disabled_in(tx, id)? {
+            usage::by_project(tx, window, Some(id))?.values().for_each(|sum| used.add(sum));
+        }
+        Ok::<_, Failure>((project, used, event::of(tx, id)?))
+    })?;
+    let secret = project.app_keys.as_ref().filter(|_| args.secret).map(|keys| keys.app_secret.reveal().to_owned());
+    if args.secret && secret.is_none() {
+        shell.note(&format!("project {id} has no appSecret: it gets one when Agora creates it"));
+    }
+    Shown {
+        app_secret: secret,
+        used_while_disabled: (used.records != 0)
+            .then_some(UsedWhileDisabled { amount: used.amount, records: used.records }),
+        events: Some(events.iter().map(ShownEvent::new).collect()),
+        ..Shown::new(&project)
+    }
+    .print(shell)
+}
+
+fn verify(args: &VerifyArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
+    let text = read_text(&args.app_secret_file, "the appSecret")?;
+    let given_secret = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
+    let project = shell.open()?.read(|tx| project::find(tx, &args.project))?;
+    // Whether there are keys to compare with, and which half is wrong, is not to be told by the time it takes.
+    let (app_key, app_secret) = match project.as_ref().and_then(|project| project.app_keys.as_ref()) {
+        Some(keys) => (keys.app_key.as_str(), keys.app_secret.reveal()),
+        None => ("", ""),
+    };
+    let agree =
+        signature::is_same(app_key, &args.app_key) & signature::is_same(app_secret, given_secret) & !app_key.is_empty();
+    let enabled = project.as_ref().is_some_and(|project| project.enabled_since_s.is_some());
+    let reason = match (agree, enabled) {
+        (true, true) => format!("the keys are project {}'s", args.project),
+        (true, false) => format!("the keys are project {}'s, which is not enabled", args.project),
+        (false, _) => format!("the keys are not those of an enabled project {}", args.project),
+    };
+    let verified = agree && enabled;
+    let document = json!({ "projectId": args.project.as_str(), "verified": verified, "reason": reason });
+    shell.print(&document, |out| writeln!(out, "{reason}"))?;
+    Ok(if verified { Exit::Done } else { Exit::Failed })
+}
+
 fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
-    let now_s = shell.now_s;
+    let stamp = shell.stamp();
     let (id, customer_id) = (&args.project, &args.customer);
     let (before, customer_before, project) = shell.open()?.write(|tx| {
         let (before, customer_before) = (project::find(tx, id)?, customer::find(tx, customer_id)?);
-        Ok::<_, Failure>((before, customer_before, project::announce(tx, id, customer_id, now_s)?))
+        Ok::<_, Failure>((before, customer_before, project::announce(tx, id, customer_id, &stamp)?))
     })?;
     if customer_before.is_none() {
         shell.note(&format!("customer {customer_id} was not known and is registered"));

@@ -6,6 +6,7 @@ use crate::billing::record::{MAX_AHEAD_S, NewRecord, Record};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::moment::{Moment, rfc3339};
 use crate::cli::shell::{Shell, exact, made_id};
+use crate::store::project;
 use crate::store::usage::{self, RecordRefusal, Recorded, Voided};
 use serde::Serialize;
 
@@ -61,6 +62,9 @@ struct Shown<'a> {
     project_id: &'a str,
     #[serde(serialize_with = "exact")]
     amount: &'a Amount,
+    /// The part that licenses covered, where they did.
+    #[serde(serialize_with = "exact", skip_serializing_if = "Amount::is_zero")]
+    covered: &'a Amount,
     at: String,
     duplicate: bool,
 }
@@ -80,6 +84,7 @@ impl<'a> Shown<'a> {
             id: record.id.as_str(),
             project_id: record.project_id.as_str(),
             amount: &record.amount,
+            covered: &record.covered,
             at: rfc3339(record.at_s),
             duplicate,
         }
@@ -88,7 +93,17 @@ impl<'a> Shown<'a> {
 
 /// A record in words.
 fn words(record: &Record) -> String {
-    format!("{} for project {} at {}, id {}", record.amount, record.project_id, rfc3339(record.at_s), record.id)
+    let covered = match record.covered.is_zero() {
+        true => String::new(),
+        false => format!(" ({} covered by licenses)", record.covered),
+    };
+    format!(
+        "{}{covered} for project {} at {}, id {}",
+        record.amount,
+        record.project_id,
+        rfc3339(record.at_s),
+        record.id
+    )
 }
 
 /// How a record was taken back, in words.
@@ -106,9 +121,12 @@ pub(super) fn record(args: &RecordArgs, shell: &mut Shell<'_>) -> Result<Exit, F
         customer_id: args.customer.clone(),
         note: args.note.clone(),
     };
-    let now_s = shell.now_s;
-    let mut store = shell.open()?;
-    let recorded = store.write(|tx| usage::record(tx, &new, now_s)?.map_err(|refusal| refused(&refusal, &new)))?;
+    let stamp = shell.stamp();
+    let (recorded, disabled_at_s) = shell.open()?.write(|tx| {
+        let recorded = usage::record(tx, &new, &stamp)?.map_err(|refusal| refused(&refusal, &new))?;
+        let at_s = recorded.record().at_s;
+        Ok::<_, Failure>((recorded, project::disabled_before(tx, &new.project_id, at_s)?))
+    })?;
     let (record, duplicate) = match &recorded {
         Recorded::Written { record, registered } => {
             if registered.project {
@@ -119,6 +137,13 @@ pub(super) fn record(args: &RecordArgs, shell: &mut Shell<'_>) -> Result<Exit, F
             }
             if let (true, Some(customer_id)) = (registered.bound, &record.customer_id) {
                 shell.note(&format!("project {} had no customer and is {customer_id}'s now", record.project_id));
+            }
+            if let Some(disabled_at_s) = disabled_at_s {
+                shell.note(&format!(
+                    "project {} was disabled at {}: this usage is dated after that; it is reported and billed like any other",
+                    record.project_id,
+                    rfc3339(disabled_at_s)
+                ));
             }
             (record, false)
         }

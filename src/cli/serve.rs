@@ -3,9 +3,10 @@
 use crate::agora::reply::Envelope;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::init;
+use crate::cli::migrate;
 use crate::cli::shell::Shell;
 use crate::http::{BasePath, Options, Service, server};
-use crate::store::Readers;
+use crate::store::{Readers, Writer};
 use log::{Level, LevelFilter};
 use std::fs::File;
 use std::io::Write;
@@ -68,13 +69,17 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
             shell.database.with_its_name("`agora-vendor key show K --secret` shows a secret")
         );
     }
+    if let Some(migrated) = migrate::migrate(shell)? {
+        log::warn!("{}", migrate::words(&migrated));
+    }
     let readers = Readers::open(shell.database.path(), server::reader_count());
     let readers = readers.map_err(|error| shell.database.explain(error))?;
+    let writer = Writer::open(shell.database.path()).map_err(|error| shell.database.explain(error))?;
     let envelope = match args.envelope {
         EnvelopeArg::Nested => Envelope::Nested,
         EnvelopeArg::Flat => Envelope::Flat,
     };
-    let service = Service::new(readers, Options { envelope, base_path: args.base_path.clone() });
+    let service = Service::new(readers, writer, Options { envelope, base_path: args.base_path.clone() });
     let serving = format!(
         "agora-vendor {} serves {} with SQLite {}",
         env!("CARGO_PKG_VERSION"),

@@ -1,8 +1,11 @@
 //! What every verb has at hand: the database it was told, the clock, and where to print.
 
 use crate::billing::amount::Amount;
+use crate::billing::event::{Actor, Event, Stamp};
+use crate::billing::id::Label;
 use crate::cli::database::Database;
 use crate::cli::failure::Failure;
+use crate::cli::moment::rfc3339;
 use crate::store::Store;
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
@@ -28,6 +31,14 @@ impl<'a> Shell<'a> {
     /// Opens the database.
     pub(super) fn open(&self) -> Result<Store, Failure> {
         Store::open(self.database.path()).map_err(|error| self.database.explain(error))
+    }
+
+    /// When and by whom what this command writes is written: by the user, and under sudo by who called it.
+    pub(super) fn stamp(&self) -> Stamp {
+        let named = |name| std::env::var(name).ok()?.parse::<Label>().ok();
+        let user = ["SUDO_USER", "LOGNAME", "USER"].into_iter().find_map(named);
+        let user = user.unwrap_or_else(|| "unknown".parse().expect("a word is a label"));
+        Stamp { at_s: self.now_s, actor: Actor::Shell(user) }
     }
 
     /// Tells whether one JSON document is wanted.
@@ -132,6 +143,51 @@ pub(super) fn print_properties(out: &mut dyn Write, properties: &[(&str, String)
         writeln!(out, "{name:width$}  {value}")?;
     }
     Ok(())
+}
+
+/// An event as it stands in JSON documents.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ShownEvent {
+    at: String,
+    by: String,
+    change: String,
+    project_id: Option<String>,
+    customer_id: Option<String>,
+    fields: Vec<String>,
+}
+
+impl ShownEvent {
+    pub(super) fn new(event: &Event) -> Self {
+        Self {
+            at: rfc3339(event.stamp.at_s),
+            by: event.stamp.actor.to_string(),
+            change: event.change.to_string(),
+            project_id: event.project_id.as_ref().map(ToString::to_string),
+            customer_id: event.customer_id.as_ref().map(ToString::to_string),
+            fields: event.fields.clone(),
+        }
+    }
+}
+
+/// Prints what was changed, by whom and when, a line each.
+pub(super) fn print_events(out: &mut dyn Write, events: &[ShownEvent]) -> std::io::Result<()> {
+    if events.is_empty() {
+        return Ok(());
+    }
+    writeln!(out)?;
+    let mut columns = Columns::new(&["at", "by", "change", "project", "customer", "fields"]);
+    for event in events {
+        columns.row([
+            event.at.clone(),
+            event.by.clone(),
+            event.change.clone(),
+            or_dash(event.project_id.as_ref()),
+            or_dash(event.customer_id.as_ref()),
+            event.fields.join(", "),
+        ]);
+    }
+    columns.print(out)
 }
 
 /// A value for people, or a dash where there is none.

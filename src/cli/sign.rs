@@ -1,6 +1,6 @@
 //! `sign`: plays Agora's part with a request, or explains one.
 
-use crate::agora::request::{Query, Url, body_fields, field};
+use crate::agora::request::{Body, Query, Url, field};
 use crate::agora::signature::{self, API_KEY, Encoding, Fields, SIGNATURE, source_string};
 use crate::billing::key::{KeyPair, Purpose};
 use crate::cli::failure::{Exit, Failure};
@@ -80,8 +80,8 @@ fn read(args: &Args) -> Result<Request<'_>, Failure> {
         return Err(Failure::words(format!("a {method} is signed over its body's fields: leave the query out")));
     }
     let body = args.data.as_deref().map_or_else(|| Ok("{}".to_owned()), |file| read_text(file, "the body"))?;
-    let fields = body_fields(body.as_bytes()).map_err(|error| Failure::words(error.to_string()))?;
-    Ok(Request { method, url, readings: vec![fields], body: Some(body) })
+    let fields = Body::parse(body.as_bytes()).map_err(|error| Failure::words(error.to_string()))?;
+    Ok(Request { method, url, readings: vec![fields.fields().clone()], body: Some(body) })
 }
 
 fn sign(request: &Request<'_>, pairs: &[KeyPair], live: bool, shell: &mut Shell<'_>) -> Result<Exit, Failure> {

@@ -16,7 +16,7 @@ pub(super) fn list(tx: &ReadTx<'_>, period: Period) -> store::Result<Listed> {
 
     let mut listing = Listing::new(ListingKind::Bill, total_size);
     for entry in &bill.entries {
-        listing.push(&entry.project_id, &entry.amount, &entry.description);
+        listing.push(&entry.usage.project_id, &entry.amount, &entry.description);
     }
     Ok(Listed { listing, unpriced: LeftOut::new(&bill.unpriced) })
 }

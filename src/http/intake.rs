@@ -327,7 +327,7 @@ fn look_over(buffer: &[u8]) -> Result<Phase, Refusal> {
         }
         _ => return Err(problem("its Content-Length is not one number")),
     };
-    if body > MAX_BODY_BYTES {
+    if body > u64::try_from(MAX_BODY_BYTES).unwrap_or(u64::MAX) {
         return Err(Refusal::BodyTooLarge);
     }
     Ok(Phase::Passing { left: u64::try_from(head).unwrap_or(u64::MAX).saturating_add(body) })
@@ -367,7 +367,7 @@ impl AsyncRead for Intake {
                     continue;
                 }
                 if ready!(self.poll_fill(cx))? == 0 {
-                    self.phase = Phase::Closed;
+                    self.refuse(Refusal::NotHttp { problem: "it ends before its body does" });
                 }
                 continue;
             }

@@ -34,7 +34,7 @@ impl LeftOut {
         let (named, others) = unpriced.split_at(unpriced.len().min(NAMED));
         let words = |unpriced: &Unpriced| {
             let (project_id, plan_id) = (&unpriced.usage.project_id, &unpriced.missing_plan);
-            format!("project {project_id} with {}, whose plan {plan_id} is not set up", unpriced.usage.amount)
+            format!("project {project_id} with {}, whose plan {plan_id} is not set up", unpriced.usage.uncovered())
         };
         Self { named: named.iter().map(words).collect(), others: others.len() }
     }

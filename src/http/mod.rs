@@ -4,16 +4,20 @@ mod bill;
 mod intake;
 mod license;
 mod listing;
+mod provisioning;
 mod route;
 pub mod server;
 mod usage;
 
+use crate::agora::provisioning::path_id;
 use crate::agora::reply::{self, Envelope, Form, ListingKind, Refusal, Reply};
-use crate::agora::request::{ListingRequest, Query, field, quoted};
+use crate::agora::request::{Body, ListingRequest, Query, field, quoted};
 use crate::agora::signature::{self, API_KEY, Fields};
+use crate::billing::event::{Actor, Stamp};
 use crate::billing::key::{KeyPair, Purpose};
-use crate::store::{self, ReadTx, Readers, Version};
+use crate::store::{self, ReadTx, Readers, Version, WriteTx, Writer};
 use listing::Listings;
+use provisioning::Asked;
 use route::{Call, Route};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -38,11 +42,14 @@ pub struct Request<'a> {
     pub path: &'a str,
     /// What stands behind `?`, untouched; empty where there is none.
     pub query: &'a str,
+    /// The body; empty where there is none, or the call has none.
+    pub body: &'a [u8],
 }
 
-/// Answers requests out of the books.
+/// Answers requests out of the books, and changes them where that is asked for.
 pub struct Service {
     readers: Readers,
+    writer: Writer,
     options: Options,
     /// Signs nothing: stands in for the secret of an unknown key, so that refusing it takes the same time.
     decoy: KeyPair,
@@ -56,19 +63,23 @@ struct Known {
     listings: Listings,
 }
 
-/// How long there is to read the books.
+/// What an answer may take.
 #[derive(Clone, Copy)]
 enum Patience {
-    Until(Instant),
+    /// Nothing of the books but what is known already.
     None,
+    /// Reads of the books until then.
+    Reading(Instant),
+    /// The same, and to ask for the lock and write.
+    Writing { read_until: Instant, lock_until: Instant },
 }
 
 /// Why there is no answer as asked.
 enum Failure {
     Refused(Refusal),
     Store(store::Error),
-    /// The books have to be read, and there was no time to.
-    WouldRead,
+    /// The books have to be read or written, and there was no patience for that.
+    Impatient,
 }
 
 impl From<Refusal> for Failure {
@@ -84,22 +95,36 @@ impl From<store::Error> for Failure {
 }
 
 impl Service {
-    /// A service that answers out of `readers`.
-    pub fn new(readers: Readers, options: Options) -> Self {
-        Self { readers, options, decoy: store::key::make(Purpose::Test, 0), known: Mutex::new(None) }
+    /// A service that answers out of `readers` and changes the books by `writer`.
+    pub fn new(readers: Readers, writer: Writer, options: Options) -> Self {
+        let decoy = store::key::make(Purpose::Test, 0);
+        Self { readers, writer, options, decoy, known: Mutex::new(None) }
     }
 
-    /// Answers a request with the state of the books at or after its arrival. `now_s` is the clock; what
-    /// cannot be read by `deadline` is refused as busy.
-    pub fn answer(&self, request: &Request<'_>, now_s: i64, deadline: Instant) -> Reply {
-        let answered = self.try_answer(request, now_s, Patience::Until(deadline));
-        answered.expect("there is an answer wherever there is time to read")
-    }
-
-    /// The same, where the answer can be given without reading the books: out of what was read since their last
-    /// change, or because the request is refused. Takes microseconds, and does not wait.
+    /// Answers a request with the state of the books at or after its arrival, where that needs no read: out of
+    /// what was read since their last change, or because the request is refused. Takes microseconds, and
+    /// does not wait. `now_s` is the clock.
     pub fn answer_at_once(&self, request: &Request<'_>, now_s: i64) -> Option<Reply> {
         self.try_answer(request, now_s, Patience::None)
+    }
+
+    /// The same, where the answer can be given without changing the books. What cannot be read by `deadline` is
+    /// refused as busy.
+    pub fn answer_by_reading(&self, request: &Request<'_>, now_s: i64, deadline: Instant) -> Option<Reply> {
+        self.try_answer(request, now_s, Patience::Reading(deadline))
+    }
+
+    /// The same in all cases. Where the lock is not to be had by `lock_until`, it is refused as busy, and nothing
+    /// is changed; once it is had, the change is seen through.
+    pub fn answer_by_writing(
+        &self,
+        request: &Request<'_>,
+        now_s: i64,
+        read_until: Instant,
+        lock_until: Instant,
+    ) -> Reply {
+        let answered = self.try_answer(request, now_s, Patience::Writing { read_until, lock_until });
+        answered.expect("there is an answer wherever the books may be read and written")
     }
 
     fn try_answer(&self, request: &Request<'_>, now_s: i64, patience: Patience) -> Option<Reply> {
@@ -109,7 +134,7 @@ impl Service {
         };
         let refusal = match self.call(&route, request, now_s, patience) {
             Ok(reply) => return Some(reply),
-            Err(Failure::WouldRead) => return None,
+            Err(Failure::Impatient) => return None,
             Err(Failure::Refused(refusal)) => refusal,
             Err(Failure::Store(error)) => refusal_for(&error, request.path),
         };
@@ -126,7 +151,7 @@ impl Service {
             Call::Listing(kind) => {
                 let query = Query::parse(request.query).map_err(Refusal::from)?;
                 let known = self.known(patience)?;
-                let fields = self.check_signature(&known.keys, request, &query)?;
+                let (fields, _) = self.check_query(&known.keys, request, &query)?;
                 let asked = ListingRequest::from_fields(fields).map_err(Refusal::from)?;
                 let listed = known.listings.get_or_list((kind, asked.period), || {
                     self.read(patience, |tx| match kind {
@@ -143,28 +168,57 @@ impl Service {
                 let query = Query::parse(request.query).map_err(Refusal::from)?;
                 let customer_id = route.customer_id().map_err(Refusal::from)?;
                 let known = self.known(patience)?;
-                self.check_signature(&known.keys, request, &query)?;
-                let customer_id = license::parse(&customer_id)?;
+                self.check_query(&known.keys, request, &query)?;
+                let customer_id = path_id(&customer_id, "customerId").map_err(Refusal::from)?;
                 let held = self.read(patience, |tx| license::read(tx, &customer_id))?;
                 license::answer(&held, now_s, envelope)
+            }
+            Call::Provisioning(call) => {
+                let body = Body::parse(request.body).map_err(Refusal::from)?;
+                route.check_ids().map_err(Refusal::from)?;
+                let known = self.known(patience)?;
+                let purpose = self.check_body(&known.keys, request, &body)?;
+                let asked = Asked::read(call, route, &body).map_err(Refusal::from)?;
+                let actor = match purpose {
+                    Purpose::Live => Actor::Agora,
+                    Purpose::Test => Actor::Test,
+                };
+                match self.read(patience, |tx| asked.look(tx, &actor))? {
+                    Some(reply) => Ok(reply),
+                    None => self.write(patience, |tx| asked.perform(tx, &Stamp { at_s: now_s, actor })),
+                }
             }
         }
     }
 
-    /// Reads one state of the books, if there is time to.
-    fn read<T>(&self, patience: Patience, f: impl FnOnce(&ReadTx<'_>) -> store::Result<T>) -> Result<T, Failure> {
+    /// Reads one state of the books, if there is patience for that.
+    fn read<T, E>(&self, patience: Patience, f: impl FnOnce(&ReadTx<'_>) -> Result<T, E>) -> Result<T, Failure>
+    where
+        E: From<store::Error>,
+        Failure: From<E>,
+    {
         match patience {
-            Patience::Until(deadline) => Ok(self.readers.read(deadline, f)?),
-            Patience::None => Err(Failure::WouldRead),
+            Patience::None => Err(Failure::Impatient),
+            Patience::Reading(until) | Patience::Writing { read_until: until, .. } => {
+                Ok(self.readers.read(until, f)?)
+            }
+        }
+    }
+
+    /// Changes the books, if there is patience for that.
+    fn write<T>(&self, patience: Patience, f: impl FnOnce(&WriteTx<'_>) -> Result<T, Failure>) -> Result<T, Failure> {
+        match patience {
+            Patience::None | Patience::Reading(_) => Err(Failure::Impatient),
+            Patience::Writing { lock_until, .. } => self.writer.write(lock_until, f),
         }
     }
 
     /// The state of the books now.
     fn version(&self, patience: Patience) -> Result<Version, Failure> {
         match patience {
-            Patience::Until(_) => Ok(self.readers.version()?),
+            Patience::Reading(_) | Patience::Writing { .. } => Ok(self.readers.version()?),
             Patience::None => match self.readers.version_at_once() {
-                Err(store::Error::Busy) => Err(Failure::WouldRead),
+                Err(store::Error::Busy) => Err(Failure::Impatient),
                 version => Ok(version?),
             },
         }
@@ -184,38 +238,56 @@ impl Service {
         Ok(known)
     }
 
-    /// Finds the reading of the parameters that was signed with one of the keys.
-    fn check_signature<'q>(
+    /// Finds the reading of a query's parameters that was signed with one of the keys.
+    fn check_query<'q>(
         &self,
         keys: &[KeyPair],
         request: &Request<'_>,
         query: &'q Query,
-    ) -> Result<&'q Fields, Refusal> {
-        let given = query.signature().unwrap_or_default();
+    ) -> Result<(&'q Fields, Purpose), Refusal> {
+        self.check_signature(keys, request, query.readings(), query.signature())
+    }
+
+    /// Checks that a body was signed with one of the keys, and tells whose that is.
+    fn check_body(&self, keys: &[KeyPair], request: &Request<'_>, body: &Body) -> Result<Purpose, Refusal> {
+        let signature = body.signature();
+        let readings = std::iter::once(body.fields());
+        self.check_signature(keys, request, readings, signature.as_deref()).map(|(_, purpose)| purpose)
+    }
+
+    fn check_signature<'q>(
+        &self,
+        keys: &[KeyPair],
+        request: &Request<'_>,
+        readings: impl Iterator<Item = &'q Fields>,
+        signature: Option<&str>,
+    ) -> Result<(&'q Fields, Purpose), Refusal> {
+        let given = signature.unwrap_or_default();
         let mut signed = None;
         let mut known = None;
-        for fields in query.readings() {
-            let api_key = field(fields, API_KEY).unwrap_or_default();
-            let pair = keys.iter().find(|pair| pair.api_key.as_str() == api_key);
+        let mut named = None;
+        for fields in readings {
+            let api_key = field(fields, API_KEY);
+            let pair = keys.iter().find(|pair| Some(pair.api_key.as_str()) == api_key);
             let secret = &pair.unwrap_or(&self.decoy).api_secret;
-            if signature::verify(secret, request.method, request.path, fields, given) && pair.is_some() {
-                signed = Some(fields);
+            if signature::verify(secret, request.method, request.path, fields, given)
+                && let Some(pair) = pair
+            {
+                signed = Some((fields, pair.purpose));
             }
             known = known.or(pair);
+            named = named.or(api_key);
         }
-        match signed {
-            Some(fields) => Ok(fields),
-            None => {
-                let reason = match (query.api_key(), query.signature(), known) {
-                    (None, _, _) => "no apiKey".to_owned(),
-                    (Some(key), _, None) => format!("the apiKey {} is unknown or revoked", quoted(key)),
-                    (_, None, _) => "no signature".to_owned(),
-                    (Some(key), Some(_), Some(_)) => format!("the signature is not one by {key}"),
-                };
-                log::warn!("refused {} {}: {reason}", request.method, request.path);
-                Err(Refusal::Signature)
-            }
-        }
+        signed.ok_or_else(|| {
+            let reason = match (named, signature, known) {
+                (None, _, _) => "no apiKey".to_owned(),
+                (Some(key), _, None) => format!("the apiKey {} is unknown or revoked", quoted(key)),
+                (_, None, _) => "no signature".to_owned(),
+                (Some(key), Some(_), Some(_)) => format!("the signature is not one by {key}"),
+            };
+            log::warn!("refused {} {}: {reason}", request.method, request.path);
+            Refusal::Signature
+        })
     }
 }
 

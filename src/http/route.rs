@@ -12,6 +12,23 @@ pub(super) enum Call {
     License,
     /// `GET /healthz`, unsigned
     Health,
+    /// Those that change the books.
+    Provisioning(Provisioning),
+}
+
+/// A call that changes the books.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Provisioning {
+    /// `POST /customers/new`
+    CreateCustomer,
+    /// `POST /customers/{customerId}/projects/new`
+    CreateProject,
+    /// `PUT /customers/{customerId}/deactivate`
+    DeactivateCustomer,
+    /// `PUT /customers/{customerId}/projects/{projectId}/deactivate`
+    DeactivateProject,
+    /// `PUT /license/customers/{customerId}/activate`
+    ActivateLicense,
 }
 
 /// A path that is a call's.
@@ -21,6 +38,8 @@ pub(super) struct Route<'a> {
     pub call: Call,
     /// The customer's segment of the path, as sent; empty where the call has none.
     customer: &'a str,
+    /// The same of the project's.
+    project: &'a str,
 }
 
 /// A path and method that are no call's.
@@ -40,7 +59,18 @@ impl Call {
     fn form(self) -> Form {
         match self {
             Self::Listing(_) => Form::Listing,
-            Self::License | Self::Health => Form::Word,
+            Self::License | Self::Health | Self::Provisioning(_) => Form::Word,
+        }
+    }
+
+    /// The methods that its path has, as in the header `Allow`. HEAD is GET without the body, and is signed as HEAD.
+    fn methods(self) -> &'static str {
+        match self {
+            Self::Listing(_) | Self::License | Self::Health => "GET, HEAD",
+            Self::Provisioning(Provisioning::CreateCustomer | Provisioning::CreateProject) => "POST",
+            Self::Provisioning(
+                Provisioning::DeactivateCustomer | Provisioning::DeactivateProject | Provisioning::ActivateLicense,
+            ) => "PUT",
         }
     }
 }
@@ -51,9 +81,24 @@ impl Route<'_> {
         self.call.form()
     }
 
+    /// Tells whether the call has a body that says what is wanted.
+    pub(super) fn has_body(&self) -> bool {
+        matches!(self.call, Call::Provisioning(_))
+    }
+
+    /// Checks that the ids in the path can be decoded.
+    pub(super) fn check_ids(&self) -> Result<(), request::Error> {
+        self.customer_id().and_then(|_| self.project_id()).map(|_| ())
+    }
+
     /// The customer id in the path, decoded.
     pub(super) fn customer_id(&self) -> Result<String, request::Error> {
         request::decode_segment(self.customer, "customerId")
+    }
+
+    /// The project id in the path, decoded.
+    pub(super) fn project_id(&self) -> Result<String, request::Error> {
+        request::decode_segment(self.project, "projectId")
     }
 }
 
@@ -85,21 +130,38 @@ impl BasePath {
     pub(super) fn find<'a>(&self, method: &str, path: &'a str) -> Result<Route<'a>, Unrouted> {
         let unknown = || Unrouted { refusal: Refusal::UnknownPath, form: Form::Word };
         let path = path.strip_prefix(self.0.as_str()).ok_or_else(unknown)?;
-        let mut segments = path.split('/');
-        let segments = [(); 5].map(|()| segments.next());
-        let (call, customer) = match segments {
-            [Some(""), Some("usage"), None, ..] => (Call::Listing(ListingKind::Usage), ""),
-            [Some(""), Some("bill"), None, ..] => (Call::Listing(ListingKind::Bill), ""),
-            [Some(""), Some("customers"), Some(customer), Some("license"), None] if !customer.is_empty() => {
-                (Call::License, customer)
+        // Agora prints the path of its deactivations with a doubled slash.
+        let doubled = path.starts_with("//");
+        let mut parts = path.strip_prefix(if doubled { "//" } else { "/" }).ok_or_else(unknown)?.split('/');
+        let segments = [(); 6].map(|()| parts.next());
+        if segments.contains(&Some("")) {
+            return Err(unknown());
+        }
+        let (call, customer, project) = match (doubled, segments) {
+            (false, [Some("usage"), None, ..]) => (Call::Listing(ListingKind::Usage), "", ""),
+            (false, [Some("bill"), None, ..]) => (Call::Listing(ListingKind::Bill), "", ""),
+            (false, [Some("healthz"), None, ..]) => (Call::Health, "", ""),
+            (false, [Some("customers"), Some("new"), None, ..]) => {
+                (Call::Provisioning(Provisioning::CreateCustomer), "", "")
             }
-            [Some(""), Some("healthz"), None, ..] => (Call::Health, ""),
+            (false, [Some("customers"), Some(customer), Some("license"), None, ..]) => (Call::License, customer, ""),
+            (false, [Some("customers"), Some(customer), Some("projects"), Some("new"), None, _]) => {
+                (Call::Provisioning(Provisioning::CreateProject), customer, "")
+            }
+            (_, [Some("customers"), Some(customer), Some("deactivate"), None, ..]) => {
+                (Call::Provisioning(Provisioning::DeactivateCustomer), customer, "")
+            }
+            (_, [Some("customers"), Some(customer), Some("projects"), Some(project), Some("deactivate"), None]) => {
+                (Call::Provisioning(Provisioning::DeactivateProject), customer, project)
+            }
+            (false, [Some("license"), Some("customers"), Some(customer), Some("activate"), None, _]) => {
+                (Call::Provisioning(Provisioning::ActivateLicense), customer, "")
+            }
             _ => return Err(unknown()),
         };
-        match method {
-            // HEAD is GET without the body, and is signed as HEAD.
-            "GET" | "HEAD" => Ok(Route { call, customer }),
-            _ => Err(Unrouted { refusal: Refusal::WrongMethod { allow: "GET, HEAD" }, form: call.form() }),
+        match call.methods().split(", ").any(|has| has == method) {
+            true => Ok(Route { call, customer, project }),
+            false => Err(Unrouted { refusal: Refusal::WrongMethod { allow: call.methods() }, form: call.form() }),
         }
     }
 }
@@ -107,6 +169,38 @@ impl BasePath {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_provisioning_call_has_its_method_and_path() {
+        use Provisioning::{ActivateLicense, CreateCustomer, CreateProject, DeactivateCustomer, DeactivateProject};
+        let found = |method, path| {
+            let route = BasePath::default().find(method, path).map_err(|unrouted| unrouted.refusal.status())?;
+            Ok((route.call, route.customer, route.project))
+        };
+        for (method, path, call, ids) in [
+            ("POST", "/customers/new", CreateCustomer, ("", "")),
+            ("POST", "/customers/12/projects/new", CreateProject, ("12", "")),
+            ("PUT", "/customers/12/deactivate", DeactivateCustomer, ("12", "")),
+            ("PUT", "//customers/12/deactivate", DeactivateCustomer, ("12", "")),
+            ("PUT", "/customers/12/projects/34/deactivate", DeactivateProject, ("12", "34")),
+            ("PUT", "//customers/12/projects/34/deactivate", DeactivateProject, ("12", "34")),
+            ("PUT", "/license/customers/12/activate", ActivateLicense, ("12", "")),
+        ] {
+            assert_eq!(found(method, path), Ok((Call::Provisioning(call), ids.0, ids.1)), "{path}");
+            assert_eq!(found("GET", path), Err(405), "{path}");
+        }
+        for path in [
+            "//customers/new",
+            "///customers/12/deactivate",
+            "/customers//deactivate",
+            "/customers/12/projects//deactivate",
+            "/customers/12/projects/34/deactivate/",
+            "/license/customers/12/activate/x",
+            "/customers/12/projects",
+        ] {
+            assert_eq!(found("PUT", path), Err(404), "{path}");
+        }
+    }
 
     fn found<'a>(base: &str, method: &str, path: &'a str) -> Result<(Call, &'a str), u16> {
         let base: BasePath = base.parse().expect("a base path");

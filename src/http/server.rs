@@ -1,13 +1,15 @@
 //! The sockets: the only place that accepts connections, and where sync meets async.
 //!
 //! What can be answered without reading the books is, at once, where the request came in. What cannot is
-//! answered on a blocking thread, as many at a time as there are readers; a request that cannot have its
-//! turn, or its answer, in time is told so.
+//! answered on a blocking thread, as many at a time as there are readers; what has to change the books goes
+//! through a door of its own, one at a time, so that nothing that only reads waits behind it. A request that
+//! cannot have its turn, or its answer, in time is told so.
 
-use crate::agora::reply::{Refusal, Reply};
+use crate::agora::reply::{Form, Refusal, Reply};
+use crate::agora::request::MAX_BODY_BYTES;
 use crate::http::intake::{Exchange, Intake, Refused};
 use crate::http::{Request, Service, panicked};
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use hyper::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
@@ -35,6 +37,8 @@ use tokio::time::{timeout, timeout_at};
 const ANSWER_WITHIN: Duration = Duration::from_millis(400);
 /// Within this time the books are read, so that the rest suffices to say that they could not be.
 const READ_WITHIN: Duration = Duration::from_millis(360);
+/// Within this time a change of the books has the lock, or is not made: what is left is for the disk.
+const LOCK_WITHIN: Duration = Duration::from_millis(250);
 /// How many connections are open at a time; more wait to be accepted. Below the 1024 files that a process
 /// may have open unless told otherwise.
 const CONNECTIONS: usize = 768;
@@ -58,12 +62,13 @@ pub fn reader_count() -> u32 {
 /// When the address cannot be listened on.
 pub fn serve(address: SocketAddr, service: Service, ready: impl FnOnce(SocketAddr)) -> io::Result<()> {
     let readers = usize::try_from(reader_count()).unwrap_or(usize::MAX);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(readers).build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(readers + 1).build()?;
     let served = runtime.block_on(async {
         let mut stop = Stop::listen()?;
         let listener = TcpListener::bind(address).await?;
         ready(listener.local_addr()?);
-        let server = Arc::new(Server { service, turns: Arc::new(Semaphore::new(readers)) });
+        let (turns, change) = (Arc::new(Semaphore::new(readers)), Arc::new(Semaphore::new(1)));
+        let server = Arc::new(Server { service, turns, change });
         accept(listener, server, &mut stop).await;
         Ok(())
     });
@@ -95,6 +100,8 @@ struct Server {
     service: Service,
     /// One for each reader of the books.
     turns: Arc<Semaphore>,
+    /// For the one change of the books that is made at a time.
+    change: Arc<Semaphore>,
 }
 
 async fn accept(listener: TcpListener, server: Arc<Server>, stop: &mut Stop) {
@@ -174,10 +181,10 @@ async fn converse(stream: TcpStream, server: Arc<Server>, mut stopped: watch::Re
     let answer = service_fn(|request| {
         let (server, exchange) = (Arc::clone(&server), Arc::clone(&exchange));
         async move {
-            let reply = server.answer(&request).await;
+            let Said { reply, unread } = server.hear(request).await?;
             // What is not read of a body is in the way of the next request.
-            let last = exchange.is_last() || !request.body().is_end_stream();
-            Ok::<_, Infallible>(response(reply, last, exchange))
+            let last = exchange.is_last() || unread;
+            Ok::<_, hyper::Error>(response(reply, last, exchange))
         }
     });
     let mut connection = http1::Builder::new().serve_connection(TokioIo::new(intake), answer);
@@ -231,48 +238,82 @@ fn last_message(reply: &Reply, to_head: bool) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
+/// A request as it came in.
+struct Arrived {
+    method: Method,
+    uri: Uri,
+    /// Empty where the call has none.
+    body: Bytes,
+    at: tokio::time::Instant,
+    form: Form,
+}
+
+impl Arrived {
+    fn request(&self) -> Request<'_> {
+        Request {
+            method: self.method.as_str(),
+            path: self.uri.path(),
+            query: self.uri.query().unwrap_or_default(),
+            body: &self.body,
+        }
+    }
+}
+
+/// An answer, and whether some of the request may be unread.
+struct Said {
+    reply: Reply,
+    unread: bool,
+}
+
 impl Server {
-    /// Answers on a thread that may wait for the books, when it is this request's turn.
-    async fn answer_by_reading(
-        self: &Arc<Self>,
-        request: &hyper::Request<Incoming>,
-        arrived: tokio::time::Instant,
-    ) -> Reply {
-        let (method, uri) = (request.method().clone(), request.uri().clone());
-        let path = request.uri().path();
-        let route = self.service.options.base_path.find(request.method().as_str(), path);
+    /// Answers a request once all of it that matters has arrived.
+    ///
+    /// # Errors
+    /// When its body breaks off: whatever is to be said of that, the intake says.
+    async fn hear(self: &Arc<Self>, request: hyper::Request<Incoming>) -> hyper::Result<Said> {
+        let (head, body) = request.into_parts();
+        let route = self.service.options.base_path.find(head.method.as_str(), head.uri.path());
+        let has_body = route.as_ref().is_ok_and(|route| route.has_body());
         let form = route.map_or_else(|unrouted| unrouted.form, |route| route.form());
-        let make = async {
-            let turn = Arc::clone(&self.turns).acquire_owned().await.expect("the semaphore is never closed");
-            let server = Arc::clone(self);
-            let made = tokio::task::spawn_blocking(move || {
-                let deadline = arrived.into_std() + READ_WITHIN;
-                let reply = server.service.answer(&asked(&method, &uri), now_s(), deadline);
-                drop(turn);
-                reply
-            });
-            made.await.unwrap_or_else(|_| panicked(form, path))
-        };
-        timeout_at(arrived + ANSWER_WITHIN, make).await.unwrap_or_else(|_| {
-            log::warn!("no answer in time for {path}: the readers are at work on others");
-            Refusal::Busy.reply(form)
-        })
+        // Of a chunked body only hyper knows the end, so that no request may follow it.
+        let endless = body.size_hint().exact().is_none();
+        let mut arrived =
+            Arrived { method: head.method, uri: head.uri, body: Bytes::new(), at: tokio::time::Instant::now(), form };
+        if !has_body {
+            let unread = !body.is_end_stream();
+            return Ok(Said { reply: self.answer(arrived).await, unread });
+        }
+        match Limited::new(body, MAX_BODY_BYTES).collect().await {
+            Ok(body) => arrived.body = body.to_bytes(),
+            Err(error) => match error.downcast::<hyper::Error>() {
+                Ok(broken) => return Err(*broken),
+                Err(error) => {
+                    debug_assert!(error.is::<LengthLimitError>(), "{error}");
+                    return Ok(Said { reply: Refusal::BodyTooLarge.reply(form), unread: true });
+                }
+            },
+        }
+        arrived.at = tokio::time::Instant::now();
+        Ok(Said { reply: self.answer(arrived).await, unread: endless })
     }
 
-    async fn answer(self: &Arc<Self>, request: &hyper::Request<Incoming>) -> Reply {
-        let arrived = tokio::time::Instant::now();
-        let asked = asked(request.method(), request.uri());
-        // A panic must not take the connection with it: the other thread catches it too, and tells.
-        let at_once = catch_unwind(AssertUnwindSafe(|| self.service.answer_at_once(&asked, now_s())));
-        let reply = match at_once.unwrap_or_default() {
+    async fn answer(self: &Arc<Self>, arrived: Arrived) -> Reply {
+        // A panic must not take the connection with it: the other threads catch it too, and tell.
+        let at_once = catch_unwind(AssertUnwindSafe(|| self.service.answer_at_once(&arrived.request(), now_s())));
+        let arrived = Arc::new(arrived);
+        let mut reply = at_once.unwrap_or_default();
+        if reply.is_none() {
+            reply = self.answer_by_reading(&arrived).await;
+        }
+        let reply = match reply {
             Some(reply) => reply,
-            None => self.answer_by_reading(request, arrived).await,
+            None => self.answer_by_writing(&arrived).await,
         };
-        let took = Instant::now() - arrived.into_std();
+        let took = Instant::now() - arrived.at.into_std();
         log::debug!(
             "{} {} {} {} bytes {}.{:03} ms",
-            request.method(),
-            request.uri().path(),
+            arrived.method,
+            arrived.uri.path(),
             reply.status,
             reply.body.len(),
             took.as_millis(),
@@ -280,10 +321,45 @@ impl Server {
         );
         reply
     }
-}
 
-fn asked<'a>(method: &'a Method, uri: &'a Uri) -> Request<'a> {
-    Request { method: method.as_str(), path: uri.path(), query: uri.query().unwrap_or_default() }
+    /// Answers on a thread that may wait for the books, when it is this request's turn; `None` where the books
+    /// have to be changed.
+    async fn answer_by_reading(self: &Arc<Self>, arrived: &Arc<Arrived>) -> Option<Reply> {
+        let make = async {
+            let turn = Arc::clone(&self.turns).acquire_owned().await.expect("the semaphore is never closed");
+            let (server, request) = (Arc::clone(self), Arc::clone(arrived));
+            let made = tokio::task::spawn_blocking(move || {
+                let deadline = request.at.into_std() + READ_WITHIN;
+                let reply = server.service.answer_by_reading(&request.request(), now_s(), deadline);
+                drop(turn);
+                reply
+            });
+            made.await.unwrap_or_else(|_| Some(panicked(arrived.form, arrived.uri.path())))
+        };
+        timeout_at(arrived.at + ANSWER_WITHIN, make).await.unwrap_or_else(|_| {
+            log::warn!("no answer in time for {}: the readers are at work on others", arrived.uri.path());
+            Some(Refusal::Busy.reply(arrived.form))
+        })
+    }
+
+    /// Answers on a thread that may change the books, when it is this request's turn. Once it is, it is seen
+    /// through: nobody is told that nothing was changed where something may have been.
+    async fn answer_by_writing(self: &Arc<Self>, arrived: &Arc<Arrived>) -> Reply {
+        let lock_until = arrived.at + LOCK_WITHIN;
+        let Ok(turn) = timeout_at(lock_until, Arc::clone(&self.change).acquire_owned()).await else {
+            log::warn!("no change in time for {}: others are being made", arrived.uri.path());
+            return Refusal::Busy.reply(arrived.form);
+        };
+        let (server, request) = (Arc::clone(self), Arc::clone(arrived));
+        let made = tokio::task::spawn_blocking(move || {
+            let read_until = request.at.into_std() + READ_WITHIN;
+            let asked = request.request();
+            let reply = server.service.answer_by_writing(&asked, now_s(), read_until, lock_until.into_std());
+            drop(turn);
+            reply
+        });
+        made.await.unwrap_or_else(|_| panicked(arrived.form, arrived.uri.path()))
+    }
 }
 
 fn now_s() -> i64 {

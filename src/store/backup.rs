@@ -50,8 +50,13 @@ pub(super) fn into_place<E: From<Error>>(path: &Path, make: impl FnOnce(&Path) -
 }
 
 fn draft_beside(path: &Path) -> PathBuf {
+    beside(path, "draft")
+}
+
+/// A name of a file beside `path` that no other has: it holds the moment.
+pub(super) fn beside(path: &Path, what: &str) -> PathBuf {
     let moment = uuid::Uuid::now_v7().simple();
-    with_suffix(path, &format!(".{moment}.draft"))
+    with_suffix(path, &format!(".{moment}.{what}"))
 }
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
@@ -77,16 +82,21 @@ pub fn write(store: &mut Store, path: &Path) -> Result<()> {
     if path.symlink_metadata().is_ok() {
         return Err(Error::Exists(path.to_owned()));
     }
+    copy(&store.connection, path, schema::VERSION)
+}
+
+/// Writes a consistent copy of the books behind `connection`, which are of this version, to a new file.
+pub(super) fn copy(connection: &Connection, path: &Path, version: i64) -> Result<()> {
     into_place(path, |draft| {
         let name = draft.to_str().ok_or_else(|| Error::File {
             path: path.to_owned(),
             source: io::Error::new(io::ErrorKind::InvalidFilename, "the name is not UTF-8"),
         })?;
-        store.connection.execute("vacuum into :draft", named_params! { ":draft": name })?;
+        connection.execute("vacuum into :draft", named_params! { ":draft": name })?;
         // A copy is born outside WAL mode; the books are opened in no other.
         let copy = Connection::open_with_flags(draft, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         copy.execute_batch("pragma journal_mode = wal;")?;
-        schema::verify(&copy, path)?;
+        schema::verify_version(&copy, path, version)?;
         let verdict: String = copy.query_row("pragma quick_check(1)", [], |row| row.get(0))?;
         match verdict.as_str() {
             "ok" => Ok(()),

@@ -1,6 +1,8 @@
 //! Recomputes everything that is derived, and tells what differs.
 
-use crate::billing::id::ProjectId;
+use crate::billing::amount::Amount;
+use crate::billing::id::{LicenseId, ProjectId};
+use crate::billing::license::EntryKind;
 use crate::billing::period::{Grain, LAST_SECOND};
 use crate::store::rollup::{self, UsageSum};
 use crate::store::{ReadTx, Result, column, schema, setting};
@@ -34,6 +36,25 @@ pub enum Difference {
         /// The entry's place in the ledger.
         seq: i64,
     },
+    /// What is kept of a license is not what its ledger says.
+    License {
+        /// The license.
+        id: LicenseId,
+        /// What is kept.
+        kept: LicenseState,
+        /// What the ledger says.
+        ledger: LicenseState,
+    },
+    /// More was drawn from a license than it granted.
+    Overdrawn {
+        /// The license.
+        id: LicenseId,
+    },
+    /// The covered part of a usage entry is not what was drawn for it, or more than its amount.
+    Covered {
+        /// The entry's place in the ledger.
+        seq: i64,
+    },
     /// A value that is not of the kind that its column holds.
     Value {
         /// Where it stands.
@@ -60,10 +81,24 @@ pub struct Report {
     pub differences: Vec<Difference>,
 }
 
+/// What an entry of a license's ledger can change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LicenseState {
+    /// The last second in which it is good, in Unix seconds.
+    pub expires_at_s: i64,
+    /// Units of usage it grants; `None`: unlimited.
+    pub granted: Option<Amount>,
+    /// What is left of them.
+    pub balance: Option<Amount>,
+    /// When it was revoked, in Unix seconds.
+    pub revoked_at_s: Option<i64>,
+}
+
 /// What the ledger says, by the first second of a stretch and project.
 type Sums = BTreeMap<(i64, ProjectId), UsageSum>;
 
-/// Checks one state of the books: the file, the ledger's reversals, and every kept sum against the ledger.
+/// Checks one state of the books: the file, the ledger's reversals, every kept sum against the ledger, and every
+/// license against its own.
 /// Holds one day's sums in memory at a time.
 ///
 /// # Errors
@@ -82,6 +117,8 @@ pub fn check(tx: &ReadTx<'_>) -> Result<Report> {
     // Where a value cannot be read, nothing can be added up.
     if !report.differences.iter().any(|difference| matches!(difference, Difference::Value { .. })) {
         check_rollups(tx, &mut report)?;
+        check_licenses(tx, &mut report)?;
+        check_covered(tx, &mut report)?;
     }
     Ok(report)
 }
@@ -134,11 +171,11 @@ fn check_values(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
         union all
         select 'the amount of ledger entry ' || seq
         from usage_ledger
-        where not is_amount(amount)
+        where not is_amount(amount) or not is_amount(covered)
         union all
         select 'the amount of the ' || grain || ' from ' || datetime(start_s, 'unixepoch') || ' of project ' || project_id
         from usage_rollup
-        where not is_amount(amount)
+        where not is_amount(amount) or not is_amount(covered)
         union all
         select 'the price of plan ' || plan_id
         from plan
@@ -146,6 +183,14 @@ fn check_values(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
         union all
         select 'the count of license ' || license_id
         from license
+        where granted is not null and (not is_amount(granted) or not is_amount(balance) or granted like '-%')
+        union all
+        select 'the amount of license ledger entry ' || seq
+        from license_ledger
+        where amount is not null and not is_amount(amount)
+        union all
+        select 'the count of license type ' || type
+        from license_type
         where granted is not null and (not is_amount(granted) or granted like '-%')";
     let mut select = tx.sql().prepare(VALUES)?;
     for place in select.query_map(named_params! { ":last_second": LAST_SECOND }, |row| row.get(0))? {
@@ -166,7 +211,8 @@ fn check_entries(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
           and (r.record_id is null
             or r.project_id <> v.project_id
             or r.at_s <> v.at_s
-            or v.amount <> '-' || r.amount)";
+            or v.amount <> '-' || r.amount
+            or v.covered <> iif(r.covered = '0', '0', '-' || r.covered))";
     const RECORDS: &str = "
         select seq
         from usage_ledger
@@ -188,7 +234,7 @@ fn check_entries(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
 /// the month is. What is kept for stretches without an entry is compared along the way.
 fn check_rollups(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
     const SELECT: &str = "
-        select at_s, project_id, amount, iif(reverses_seq is null, 1, -1), in_crowd
+        select at_s, project_id, amount, covered, iif(reverses_seq is null, 1, -1), in_crowd
         from usage_ledger
         order by at_s";
     let mut select = tx.sql().prepare(SELECT)?;
@@ -196,9 +242,9 @@ fn check_rollups(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
     let mut days = Days { tx, report, by: Default::default(), day: i64::MIN..0, month: i64::MIN..0 };
     while let Some(entry) = entries.next()? {
         let at_s: i64 = entry.get(0)?;
-        let in_crowd: bool = entry.get(4)?;
+        let in_crowd: bool = entry.get(5)?;
         days.reach(at_s)?;
-        let sum = UsageSum { amount: entry.get(2)?, records: entry.get(3)? };
+        let sum = UsageSum { amount: entry.get(2)?, covered: entry.get(3)?, records: entry.get(4)? };
         for grain in Grain::WHOLE.into_iter().chain(in_crowd.then_some(Grain::Second)) {
             let sums = days.by.entry(grain).or_default();
             sums.entry((grain.floor(at_s), entry.get(1)?)).or_default().add(&sum);
@@ -264,5 +310,113 @@ fn compare(tx: &ReadTx<'_>, grain: Grain, starts: &Range<i64>, mut sums: Sums, r
     for ((start_s, project_id), ledger) in sums {
         differ(start_s, project_id, UsageSum::default(), ledger);
     }
+    Ok(())
+}
+
+/// A license whose ledger is being followed.
+struct Followed {
+    seq: i64,
+    id: LicenseId,
+    kept: LicenseState,
+    ledger: LicenseState,
+}
+
+/// Follows the ledger of each license from its issue, and compares where it leads with what is kept.
+fn check_licenses(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
+    const SELECT: &str = "
+        select l.seq, l.license_id, l.expires_at_s, l.granted, l.balance, l.revoked_at_s,
+          e.kind, e.at_s, e.amount, e.expires_at_s
+        from license l
+        left join license_ledger e on e.license_seq = l.seq
+        order by l.seq, e.seq";
+    let mut select = tx.sql().prepare(SELECT)?;
+    let mut rows = select.query([])?;
+    let mut followed: Option<Followed> = None;
+    let mut compare = |followed: Option<Followed>| {
+        let Some(Followed { id, kept, ledger, .. }) = followed else {
+            return;
+        };
+        if ledger.balance.as_ref().is_some_and(Amount::is_negative) {
+            report.differences.push(Difference::Overdrawn { id: id.clone() });
+        }
+        if kept != ledger {
+            report.differences.push(Difference::License { id, kept, ledger });
+        }
+    };
+    while let Some(row) = rows.next()? {
+        let seq: i64 = row.get(0)?;
+        if followed.as_ref().is_none_or(|followed| followed.seq != seq) {
+            compare(followed.take());
+            let kept = LicenseState {
+                expires_at_s: row.get(2)?,
+                granted: row.get(3)?,
+                balance: row.get(4)?,
+                revoked_at_s: row.get(5)?,
+            };
+            let ledger = LicenseState { expires_at_s: 0, granted: None, balance: None, revoked_at_s: None };
+            followed = Some(Followed { seq, id: row.get(1)?, kept, ledger });
+        }
+        let (Some(Followed { ledger, .. }), Some(kind)) = (&mut followed, row.get::<_, Option<EntryKind>>(6)?) else {
+            continue;
+        };
+        let amount: Option<Amount> = row.get(8)?;
+        match kind {
+            EntryKind::Issued => {
+                ledger.granted = amount.clone();
+                ledger.balance = amount;
+            }
+            EntryKind::Revoked => ledger.revoked_at_s = row.get(7)?,
+            EntryKind::Reinstated => ledger.revoked_at_s = None,
+            EntryKind::Extended => {}
+            EntryKind::Adjusted | EntryKind::Consumed | EntryKind::Drawn | EntryKind::GivenBack => {
+                let amount = amount.unwrap_or_default();
+                let granted = ledger.granted.as_mut().filter(|_| kind.grants());
+                for sum in ledger.balance.as_mut().into_iter().chain(granted) {
+                    *sum += &amount;
+                }
+            }
+        }
+        if let Some(expires_at_s) = row.get(9)? {
+            ledger.expires_at_s = expires_at_s;
+        }
+    }
+    compare(followed);
+    Ok(())
+}
+
+/// Compares the covered part of every usage entry with what was drawn from licenses for it.
+fn check_covered(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
+    const SELECT: &str = "
+        select u.seq, u.amount, u.covered, e.amount
+        from usage_ledger u
+        left join license_ledger e on e.usage_seq = u.seq
+        where u.covered <> '0' or e.seq is not null
+        order by u.seq";
+    let mut select = tx.sql().prepare(SELECT)?;
+    let mut rows = select.query([])?;
+    // Whether the covered part is within the amount, and what is left of it once what was drawn is taken off.
+    let mut left: Option<(i64, bool, Amount)> = None;
+    let mut end = |left: Option<(i64, bool, Amount)>| {
+        if let Some((seq, ..)) = left.filter(|(_, fits, left)| !fits || !left.is_zero()) {
+            report.differences.push(Difference::Covered { seq });
+        }
+    };
+    while let Some(row) = rows.next()? {
+        let seq: i64 = row.get(0)?;
+        if left.as_ref().is_none_or(|(at, ..)| *at != seq) {
+            end(left.take());
+            let (amount, covered): (Amount, Amount) = (row.get(1)?, row.get(2)?);
+            let uncovered = &amount - &covered;
+            let fits = match amount.is_negative() {
+                true => !covered.is_positive() && !uncovered.is_positive(),
+                false => !covered.is_negative() && !uncovered.is_negative(),
+            };
+            left = Some((seq, fits, covered));
+        }
+        if let (Some((.., left)), Some(drawn)) = (&mut left, row.get::<_, Option<Amount>>(3)?) {
+            *left += &drawn;
+        }
+    }
+    end(left);
     Ok(())
 }

@@ -1,8 +1,10 @@
 //! The exact types of the columns: decimals and ids as text, checked again on the way out.
 
 use crate::billing::amount::Amount;
-use crate::billing::id::{ApiKey, CustomerId, Label, LicenseId, PlanId, ProjectId, RecordId, Words};
+use crate::billing::event::{Actor, Change};
+use crate::billing::id::{ApiKey, CustomerId, Label, LicenseId, LicenseType, OpId, PlanId, ProjectId, RecordId, Words};
 use crate::billing::key::{ApiSecret, Purpose};
+use crate::billing::license::{EntryKind, Platforms};
 use crate::billing::period::Grain;
 use rusqlite::Connection;
 use rusqlite::functions::FunctionFlags;
@@ -24,7 +26,26 @@ macro_rules! text_column {
     )*};
 }
 
-text_column!(ApiKey, CustomerId, Label, LicenseId, PlanId, ProjectId, RecordId, Words);
+text_column!(ApiKey, CustomerId, Label, LicenseId, LicenseType, OpId, PlanId, Platforms, ProjectId, RecordId, Words);
+
+macro_rules! word_column {
+    ($($name:ident),*) => {$(
+        impl FromSql for $name {
+            fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+                let problem = |reason: String| FromSqlError::other(std::io::Error::other(reason));
+                value.as_str()?.parse().map_err(problem)
+            }
+        }
+
+        impl ToSql for $name {
+            fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+                Ok(self.to_string().into())
+            }
+        }
+    )*};
+}
+
+word_column!(Actor, Change, EntryKind, Purpose);
 
 impl FromSql for ApiSecret {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
@@ -35,18 +56,6 @@ impl FromSql for ApiSecret {
 impl ToSql for ApiSecret {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(self.reveal().into())
-    }
-}
-
-impl FromSql for Purpose {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        value.as_str()?.parse().map_err(|reason: String| FromSqlError::other(std::io::Error::other(reason)))
-    }
-}
-
-impl ToSql for Purpose {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(self.as_str().into())
     }
 }
 

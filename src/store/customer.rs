@@ -1,7 +1,8 @@
 //! Agora's users who activated the extension.
 
+use crate::billing::event::{Change, Stamp};
 use crate::billing::id::{CustomerId, PlanId, Words};
-use crate::store::{ReadTx, Result, WriteTx};
+use crate::store::{ReadTx, Result, WriteTx, event, project};
 use rusqlite::{OptionalExtension, Row, named_params};
 
 /// A customer as the books hold it. Times are Unix seconds.
@@ -21,6 +22,8 @@ pub struct Customer {
     pub first_seen_at_s: i64,
     /// When it was announced; `None` where only a record or a license has named it.
     pub announced_at_s: Option<i64>,
+    /// When the account was deactivated; `None` while it is active.
+    pub deactivated_at_s: Option<i64>,
 }
 
 /// What is announced of a customer; what is `None` stays as it is.
@@ -36,40 +39,134 @@ pub struct Announcement {
     pub phone: Option<Words>,
 }
 
-/// Makes sure that the customer is in the books; tells whether it was new.
-pub(super) fn register(tx: &WriteTx<'_>, id: &CustomerId, now_s: i64) -> Result<bool> {
-    const INSERT: &str = "
-        insert into customer (customer_id, first_seen_at_s)
-        values (:customer_id, :now_s)
-        on conflict (customer_id) do nothing";
-    let inserted = tx.sql().prepare_cached(INSERT)?.execute(named_params! { ":customer_id": id, ":now_s": now_s })?;
-    Ok(inserted == 1)
+impl Announcement {
+    /// The names, as Agora calls them, of the fields that would get another value.
+    fn news(&self, customer: &Customer) -> Vec<&'static str> {
+        let is_news = |said: &Option<Words>, stands: &Option<Words>| said.is_some() && said != stands;
+        [
+            ("planId", self.plan_id.is_some() && self.plan_id != customer.plan_id),
+            ("customerName", is_news(&self.name, &customer.name)),
+            ("customerEmail", is_news(&self.email, &customer.email)),
+            ("customerPhone", is_news(&self.phone, &customer.phone)),
+        ]
+        .into_iter()
+        .filter_map(|(field, is_news)| is_news.then_some(field))
+        .collect()
+    }
+
+    /// Tells whether announcing it of `customer` would change nothing.
+    pub fn stands(&self, customer: &Customer) -> bool {
+        customer.announced_at_s.is_some() && customer.deactivated_at_s.is_none() && self.news(customer).is_empty()
+    }
 }
 
-/// Announces a customer, or changes what was announced of it.
+/// Makes sure that the customer is in the books; tells whether it was new.
+pub(super) fn register(tx: &WriteTx<'_>, id: &CustomerId, stamp: &Stamp) -> Result<bool> {
+    let is_new = insert(tx, id, stamp)?;
+    if is_new {
+        event::of_account(tx, id, Change::Registered, &[], stamp)?;
+    }
+    Ok(is_new)
+}
+
+fn insert(tx: &WriteTx<'_>, id: &CustomerId, stamp: &Stamp) -> Result<bool> {
+    const INSERT: &str = "
+        insert into customer (customer_id, first_seen_at_s)
+        values (:customer_id, :at_s)
+        on conflict (customer_id) do nothing";
+    let params = named_params! { ":customer_id": id, ":at_s": stamp.at_s };
+    Ok(tx.sql().prepare_cached(INSERT)?.execute(params)? == 1)
+}
+
+/// Announces a customer, or changes what was announced of it; an account that was deactivated is active again.
 ///
 /// # Errors
 /// When SQLite fails.
-pub fn announce(tx: &WriteTx<'_>, id: &CustomerId, said: &Announcement, now_s: i64) -> Result<Customer> {
-    register(tx, id, now_s)?;
+pub fn announce(tx: &WriteTx<'_>, id: &CustomerId, said: &Announcement, stamp: &Stamp) -> Result<Customer> {
+    insert(tx, id, stamp)?;
+    let before = find(tx, id)?.expect("it was just made, unless it was there");
+    if said.stands(&before) {
+        return Ok(before);
+    }
     const UPDATE: &str = "
         update customer
         set plan_id = coalesce(:plan_id, plan_id),
             name = coalesce(:name, name),
             email = coalesce(:email, email),
             phone = coalesce(:phone, phone),
-            announced_at_s = coalesce(announced_at_s, :now_s)
-        where customer_id = :customer_id
-        returning customer_id, plan_id, name, email, phone, first_seen_at_s, announced_at_s";
-    let params = named_params! {
+            announced_at_s = coalesce(announced_at_s, :at_s),
+            deactivated_at_s = null
+        where customer_id = :customer_id";
+    tx.sql().prepare_cached(UPDATE)?.execute(named_params! {
         ":customer_id": id,
         ":plan_id": said.plan_id,
         ":name": said.name,
         ":email": said.email,
         ":phone": said.phone,
-        ":now_s": now_s,
+        ":at_s": stamp.at_s,
+    })?;
+    let change = match (before.announced_at_s, before.deactivated_at_s) {
+        (None, _) => Change::Announced,
+        (Some(_), Some(_)) => Change::Reactivated,
+        (Some(_), None) => Change::Changed,
     };
-    Ok(tx.sql().prepare_cached(UPDATE)?.query_row(params, customer)?)
+    event::of_account(tx, id, change, &said.news(&before), stamp)?;
+    Ok(find(tx, id)?.expect("it was just written"))
+}
+
+/// Deactivates an account, and disables its projects in the same second. What is so already stays as it is.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn deactivate(tx: &WriteTx<'_>, id: &CustomerId, stamp: &Stamp) -> Result<()> {
+    const UPDATE: &str = "
+        update customer
+        set deactivated_at_s = :at_s
+        where customer_id = :customer_id
+          and deactivated_at_s is null";
+    let params = named_params! { ":customer_id": id, ":at_s": stamp.at_s };
+    if tx.sql().prepare_cached(UPDATE)?.execute(params)? == 1 {
+        event::of_account(tx, id, Change::Deactivated, &[], stamp)?;
+    }
+    for project in project::list(tx, Some(id))? {
+        project::disable(tx, &project, stamp)?;
+    }
+    Ok(())
+}
+
+/// Makes sure that an account that is in the books is active.
+pub(super) fn reactivate(tx: &WriteTx<'_>, id: &CustomerId, stamp: &Stamp) -> Result<()> {
+    const UPDATE: &str = "
+        update customer
+        set deactivated_at_s = null
+        where customer_id = :customer_id
+          and deactivated_at_s is not null";
+    if tx.sql().prepare_cached(UPDATE)?.execute(named_params! { ":customer_id": id })? == 1 {
+        event::of_account(tx, id, Change::Reactivated, &[], stamp)?;
+    }
+    Ok(())
+}
+
+/// Blanks a customer's contacts; ids, events and amounts stay. Tells whether there were any.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn forget(tx: &WriteTx<'_>, customer: &Customer, stamp: &Stamp) -> Result<bool> {
+    let contacts =
+        [("customerName", &customer.name), ("customerEmail", &customer.email), ("customerPhone", &customer.phone)];
+    let held: Vec<&str> = contacts.into_iter().filter_map(|(field, held)| held.as_ref().map(|_| field)).collect();
+    if held.is_empty() {
+        return Ok(false);
+    }
+    const UPDATE: &str = "
+        update customer
+        set name = null,
+            email = null,
+            phone = null
+        where customer_id = :customer_id";
+    tx.sql().prepare_cached(UPDATE)?.execute(named_params! { ":customer_id": customer.id })?;
+    event::of_account(tx, &customer.id, Change::Forgotten, &held, stamp)?;
+    Ok(true)
 }
 
 /// Finds a customer.
@@ -78,7 +175,7 @@ pub fn announce(tx: &WriteTx<'_>, id: &CustomerId, said: &Announcement, now_s: i
 /// When SQLite fails.
 pub fn find(tx: &ReadTx<'_>, id: &CustomerId) -> Result<Option<Customer>> {
     const SELECT: &str = "
-        select customer_id, plan_id, name, email, phone, first_seen_at_s, announced_at_s
+        select customer_id, plan_id, name, email, phone, first_seen_at_s, announced_at_s, deactivated_at_s
         from customer
         where customer_id = :customer_id";
     Ok(tx.sql().prepare_cached(SELECT)?.query_row(named_params! { ":customer_id": id }, customer).optional()?)
@@ -90,7 +187,7 @@ pub fn find(tx: &ReadTx<'_>, id: &CustomerId) -> Result<Option<Customer>> {
 /// When SQLite fails.
 pub fn list(tx: &ReadTx<'_>) -> Result<Vec<Customer>> {
     const SELECT: &str = "
-        select customer_id, plan_id, name, email, phone, first_seen_at_s, announced_at_s
+        select customer_id, plan_id, name, email, phone, first_seen_at_s, announced_at_s, deactivated_at_s
         from customer
         order by customer_id";
     let mut select = tx.sql().prepare_cached(SELECT)?;
@@ -106,5 +203,6 @@ fn customer(row: &Row<'_>) -> rusqlite::Result<Customer> {
         phone: row.get(4)?,
         first_seen_at_s: row.get(5)?,
         announced_at_s: row.get(6)?,
+        deactivated_at_s: row.get(7)?,
     })
 }

@@ -1,37 +1,47 @@
 //! Key pairs.
 
 use crate::billing::id::ApiKey;
-use crate::billing::key::{ApiSecret, KeyPair, Purpose};
+use crate::billing::key::{ApiSecret, AppKeys, KeyPair, Purpose};
 use crate::store::{ReadTx, Result, WriteTx};
 use ring::rand::{SecureRandom, SystemRandom};
 use rusqlite::{Row, named_params};
 
-/// The length of the halves of a pair made here, as Agora's are.
+/// The length of the halves of a pair made here, as Agora's are, and of a project's `appKey`.
 const LEN: usize = 32;
+/// The length of a project's `appSecret`.
+const APP_SECRET_LEN: usize = 44;
 
 /// Makes a key pair out of the system's randomness; it is not in the books yet.
 pub fn make(purpose: Purpose, now_s: i64) -> KeyPair {
     KeyPair {
-        api_key: random_text().parse::<ApiKey>().expect("letters and digits are a key"),
-        api_secret: random_text().parse::<ApiSecret>().expect("letters and digits are a secret"),
+        api_key: random_text(LEN).parse::<ApiKey>().expect("letters and digits are a key"),
+        api_secret: random_text(LEN).parse::<ApiSecret>().expect("letters and digits are a secret"),
         purpose,
         created_at_s: now_s,
         revoked_at_s: None,
     }
 }
 
-/// Letters and digits, each as likely as the others.
-fn random_text() -> String {
+/// Makes a project's keys out of the system's randomness; they are not in the books yet.
+pub(super) fn make_app_keys() -> AppKeys {
+    AppKeys {
+        app_key: random_text(LEN).parse().expect("letters and digits are a key"),
+        app_secret: random_text(APP_SECRET_LEN).parse().expect("letters and digits are a secret"),
+    }
+}
+
+/// So many letters and digits, each as likely as the others.
+fn random_text(len: usize) -> String {
     const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     // The largest multiple of the alphabet's length that a byte reaches; what is above would favour its start.
     const EVEN: u8 = 248;
     let random = SystemRandom::new();
-    let mut text = String::with_capacity(LEN);
-    while text.len() < LEN {
+    let mut text = String::with_capacity(len);
+    while text.len() < len {
         let mut bytes = [0; 64];
         random.fill(&mut bytes).expect("the system has randomness to give");
         let fair = bytes.iter().filter(|byte| **byte < EVEN).map(|byte| char::from(ALPHABET[usize::from(byte % 62)]));
-        text.extend(fair.take(LEN - text.len()));
+        text.extend(fair.take(len - text.len()));
     }
     text
 }

@@ -7,8 +7,10 @@ pub mod backup;
 pub mod check;
 mod column;
 pub mod customer;
+pub mod event;
 pub mod key;
 pub mod license;
+pub mod migration;
 pub mod plan;
 pub mod project;
 mod rollup;
@@ -29,6 +31,8 @@ use std::time::{Duration, Instant};
 pub const WRITER_WAITS: Duration = Duration::from_secs(30);
 /// How long a reader waits where SQLite locks readers out, which it does only for moments.
 const READER_WAITS: Duration = Duration::from_millis(100);
+/// How often the server's writer asks for the lock: more often than the shells' do, since Agora waits for it.
+const POLL: Duration = Duration::from_millis(2);
 /// The oldest SQLite without the WAL-reset bug, by which several processes that write and checkpoint one
 /// file could lose commits. Source: SQLite's release notes for 3.51.3.
 const OLDEST_SQLITE: i32 = 3_051_003;
@@ -68,6 +72,16 @@ pub enum Error {
     /// The file is of a later version.
     #[error("{} has schema version {found}, and this executable knows versions up to {known}: use a newer agora-vendor", .path.display())]
     Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+    /// The file is of an earlier version.
+    #[error("{} has schema version {found}, and this executable works with version {known}: stop what is still at work on it, then `agora-vendor migrate` brings it there", .path.display())]
+    Older {
         /// The file.
         path: PathBuf,
         /// Its version.
@@ -138,6 +152,7 @@ impl Error {
             | Self::Disk(_)
             | Self::NotOurs(_)
             | Self::Newer { .. }
+            | Self::Older { .. }
             | Self::NoAccess { .. }
             | Self::Full
             | Self::Unsafe(_)
@@ -209,7 +224,7 @@ impl Store {
             prepare_writer(&connection)?;
             let mut store = Self { connection };
             store.write(|tx| {
-                schema::create(tx)?;
+                schema::create(tx.sql())?;
                 fill(tx)
             })
         })
@@ -230,6 +245,46 @@ impl Store {
     /// [`Error::Busy`] when the lock was not to be had within [`WRITER_WAITS`]; whatever `f` fails with.
     pub fn write<T, E: From<Error>>(&mut self, f: impl FnOnce(&WriteTx<'_>) -> Result<T, E>) -> Result<T, E> {
         let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(Error::from)?;
+        let tx = WriteTx(ReadTx(tx));
+        let done = f(&tx)?;
+        tx.0.0.commit().map_err(Error::from)?;
+        Ok(done)
+    }
+}
+
+/// The books as the server changes them: one connection, one change at a time.
+pub struct Writer(Mutex<Connection>);
+
+impl Writer {
+    /// Opens the books.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open(path: &Path) -> Result<Self> {
+        let Store { connection } = Store::open(path)?;
+        // It asks for the lock by itself, until its own deadline.
+        connection.busy_handler(None)?;
+        Ok(Self(Mutex::new(connection)))
+    }
+
+    /// Reads and writes in one transaction, as [`Store::write`] does; the lock is asked for every few
+    /// milliseconds until `deadline`. Once it is had, the deadline counts no more.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when the lock was not to be had in time; whatever `f` fails with.
+    pub fn write<T, E: From<Error>>(
+        &self,
+        deadline: Instant,
+        f: impl FnOnce(&WriteTx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let connection = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let tx = loop {
+            match Transaction::new_unchecked(&connection, TransactionBehavior::Immediate).map_err(Error::from) {
+                Ok(tx) => break tx,
+                Err(Error::Busy) if Instant::now() < deadline => std::thread::sleep(POLL),
+                Err(error) => return Err(error.into()),
+            }
+        };
         let tx = WriteTx(ReadTx(tx));
         let done = f(&tx)?;
         tx.0.0.commit().map_err(Error::from)?;
@@ -376,10 +431,11 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
     path.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
-/// Sets what every writing connection relies on, and reads it back.
+/// Sets what every writing connection relies on, and reads it back. What is blanked or deleted is overwritten in the
+/// file, so that a contact that was forgotten is.
 fn prepare_writer(connection: &Connection) -> Result<()> {
     connection.busy_handler(Some(wait_for_the_lock))?;
-    connection.execute_batch("pragma synchronous = full; pragma foreign_keys = on;")?;
+    connection.execute_batch("pragma synchronous = full; pragma foreign_keys = on; pragma secure_delete = on;")?;
     column::register_functions(connection)?;
     let journal: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
     let synchronous: i64 = connection.pragma_query_value(None, "synchronous", |row| row.get(0))?;

@@ -1,8 +1,10 @@
 //! Agora's projects: whose they are, and when the extension was enabled for them.
 
+use crate::billing::event::{Change, Stamp};
 use crate::billing::id::{CustomerId, PlanId, ProjectId};
-use crate::billing::period::Period;
-use crate::store::{ReadTx, Result, WriteTx, customer};
+use crate::billing::key::AppKeys;
+use crate::billing::period::{LAST_SECOND, Period};
+use crate::store::{ReadTx, Result, WriteTx, customer, event, key};
 use rusqlite::{OptionalExtension, Row, named_params};
 use std::collections::{HashMap, HashSet};
 
@@ -15,8 +17,12 @@ pub struct Project {
     pub customer_id: Option<CustomerId>,
     /// When the books first heard of it.
     pub first_seen_at_s: i64,
-    /// Since when it has been enabled; `None` where it is not: never announced.
+    /// By what the vendor's backend knows its calls; `None` until Agora creates it.
+    pub app_keys: Option<AppKeys>,
+    /// Since when it has been enabled; `None` where it is not.
     pub enabled_since_s: Option<i64>,
+    /// The last second in which it was enabled; `None` where it is, or never was.
+    pub disabled_at_s: Option<i64>,
 }
 
 /// What had to be registered, since nobody had announced it.
@@ -39,62 +45,176 @@ pub struct Owner {
     pub plan_id: Option<PlanId>,
 }
 
-/// Makes sure that the project is in the books and, where a customer is told, that it is that customer's;
-/// inside, the customer who has it where that is another.
+/// Makes sure that the project is in the books and, where a customer is told, that it is that customer's; tells
+/// what was new, and whose it is. Inside, the customer who has it where that is another.
 pub(super) fn register(
     tx: &WriteTx<'_>,
     id: &ProjectId,
     customer_id: Option<&CustomerId>,
-    now_s: i64,
-) -> Result<Result<Registered, CustomerId>> {
-    let before = find(tx, id)?;
-    let owner = before.as_ref().and_then(|project| project.customer_id.as_ref());
+    stamp: &Stamp,
+) -> Result<Result<(Registered, Option<CustomerId>), CustomerId>> {
+    const SELECT: &str = "
+        select customer_id
+        from project
+        where project_id = :project_id";
+    let mut select = tx.sql().prepare_cached(SELECT)?;
+    let before: Option<Option<CustomerId>> =
+        select.query_row(named_params! { ":project_id": id }, |row| row.get(0)).optional()?;
     let mut registered = Registered { project: before.is_none(), ..Registered::default() };
-    if let Some(customer_id) = customer_id {
-        match owner {
-            Some(owner) if owner != customer_id => return Ok(Err(owner.clone())),
-            Some(_) => {}
-            None => {
-                registered.customer = customer::register(tx, customer_id, now_s)?;
-                registered.bound = before.is_some();
+    let owner = before.flatten();
+    match (&owner, customer_id) {
+        (Some(owner), Some(told)) if owner != told => return Ok(Err(owner.clone())),
+        (Some(_), _) => {}
+        (None, None) if !registered.project => {}
+        (None, told) => {
+            if let Some(told) = told {
+                registered.customer = customer::register(tx, told, stamp)?;
+                registered.bound = !registered.project;
             }
+            assign(tx, id, told, stamp)?;
+            let change = if registered.project { Change::Registered } else { Change::Bound };
+            event::of_project(tx, id, told, change, stamp)?;
         }
     }
-    if before.is_none() || (owner.is_none() && customer_id.is_some()) {
-        assign(tx, id, customer_id, now_s)?;
-    }
-    Ok(Ok(registered))
+    Ok(Ok((registered, owner.or_else(|| customer_id.cloned()))))
 }
 
-fn assign(tx: &WriteTx<'_>, id: &ProjectId, customer_id: Option<&CustomerId>, now_s: i64) -> Result<()> {
+fn assign(tx: &WriteTx<'_>, id: &ProjectId, customer_id: Option<&CustomerId>, stamp: &Stamp) -> Result<()> {
     const UPSERT: &str = "
         insert into project (project_id, customer_id, first_seen_at_s)
-        values (:project_id, :customer_id, :now_s)
+        values (:project_id, :customer_id, :at_s)
         on conflict (project_id) do update
         set customer_id = excluded.customer_id";
-    let params = named_params! { ":project_id": id, ":customer_id": customer_id, ":now_s": now_s };
+    let params = named_params! { ":project_id": id, ":customer_id": customer_id, ":at_s": stamp.at_s };
     tx.sql().prepare_cached(UPSERT)?.execute(params)?;
     Ok(())
 }
 
-/// Announces a project of a customer: it is that customer's from now on, whoever's it was, and enabled.
+/// Announces a project of a customer: it is that customer's from now on, whoever's it was, and enabled; the
+/// customer's account is active again if it was not.
 ///
 /// # Errors
 /// When SQLite fails.
-pub fn announce(tx: &WriteTx<'_>, id: &ProjectId, customer_id: &CustomerId, now_s: i64) -> Result<Project> {
-    customer::register(tx, customer_id, now_s)?;
-    assign(tx, id, Some(customer_id), now_s)?;
-    const ENABLE: &str = "
-        insert into project_enablement (project_id, from_s)
-        select :project_id, :now_s
-        where not exists (
-          select 1
-          from project_enablement
-          where project_id = :project_id
-            and until_s is null
-        )";
-    tx.sql().prepare_cached(ENABLE)?.execute(named_params! { ":project_id": id, ":now_s": now_s })?;
+pub fn announce(tx: &WriteTx<'_>, id: &ProjectId, customer_id: &CustomerId, stamp: &Stamp) -> Result<Project> {
+    customer::register(tx, customer_id, stamp)?;
+    customer::reactivate(tx, customer_id, stamp)?;
+    let before = find(tx, id)?;
+    let owner = before.as_ref().and_then(|before| before.customer_id.as_ref());
+    if owner != Some(customer_id) {
+        assign(tx, id, Some(customer_id), stamp)?;
+        let change = match (&before, owner) {
+            (None, _) => None,
+            (Some(_), None) => Some(Change::Bound),
+            (Some(_), Some(_)) => Some(Change::Moved),
+        };
+        if let Some(change) = change {
+            event::of_project(tx, id, Some(customer_id), change, stamp)?;
+        }
+    }
+    if before.is_none_or(|before| before.enabled_since_s.is_none()) {
+        enable(tx, id, customer_id, stamp)?;
+    }
     Ok(find(tx, id)?.expect("it was just written"))
+}
+
+/// Creates a project of a customer as Agora asks for it: announces it, and makes its keys unless it has them.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn create(tx: &WriteTx<'_>, id: &ProjectId, customer_id: &CustomerId, stamp: &Stamp) -> Result<()> {
+    let project = announce(tx, id, customer_id, stamp)?;
+    if project.app_keys.is_none() {
+        const UPDATE: &str = "
+            update project
+            set app_key = :app_key,
+                app_secret = :app_secret
+            where project_id = :project_id";
+        let AppKeys { app_key, app_secret } = key::make_app_keys();
+        let params = named_params! { ":project_id": id, ":app_key": app_key, ":app_secret": app_secret };
+        tx.sql().prepare_cached(UPDATE)?.execute(params)?;
+    }
+    Ok(())
+}
+
+/// Enables the extension for a project from this second on, or, where the clock went back, from the last time on. Enabled again in the second in which it was both
+/// enabled and disabled, it goes on as if it had not been.
+fn enable(tx: &WriteTx<'_>, id: &ProjectId, customer_id: &CustomerId, stamp: &Stamp) -> Result<()> {
+    const UPSERT: &str = "
+        insert into project_enablement (project_id, from_s)
+        select :project_id, max(:at_s, coalesce(max(from_s), 0))
+        from project_enablement
+        where project_id = :project_id
+        on conflict (project_id, from_s) do update
+        set until_s = null";
+    tx.sql().prepare_cached(UPSERT)?.execute(named_params! { ":project_id": id, ":at_s": stamp.at_s })?;
+    event::of_project(tx, id, Some(customer_id), Change::Enabled, stamp)
+}
+
+/// Disables the extension for a project; this second is the last in which it was enabled. One that is not enabled
+/// stays as it is.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn disable(tx: &WriteTx<'_>, project: &Project, stamp: &Stamp) -> Result<()> {
+    const UPDATE: &str = "
+        update project_enablement
+        set until_s = max(from_s, :at_s)
+        where project_id = :project_id
+          and until_s is null";
+    let params = named_params! { ":project_id": project.id, ":at_s": stamp.at_s };
+    if tx.sql().prepare_cached(UPDATE)?.execute(params)? == 1 {
+        event::of_project(tx, &project.id, project.customer_id.as_ref(), Change::Disabled, stamp)?;
+    }
+    Ok(())
+}
+
+/// Tells whether any project of a customer is enabled.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn any_enabled(tx: &ReadTx<'_>, customer_id: &CustomerId) -> Result<bool> {
+    const SELECT: &str = "
+        select 1
+        from project p
+        join project_enablement e on e.project_id = p.project_id and e.until_s is null
+        where p.customer_id = :customer_id";
+    Ok(tx.sql().prepare_cached(SELECT)?.exists(named_params! { ":customer_id": customer_id })?)
+}
+
+/// The last second in which the project was enabled before `at_s`, where it was disabled at that second:
+/// `None` where it was enabled, or had never been.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn disabled_before(tx: &ReadTx<'_>, id: &ProjectId, at_s: i64) -> Result<Option<i64>> {
+    const SELECT: &str = "
+        select until_s
+        from project_enablement
+        where project_id = :project_id
+          and from_s <= :at_s
+        order by from_s desc
+        limit 1";
+    let mut select = tx.sql().prepare_cached(SELECT)?;
+    let until_s: Option<Option<i64>> =
+        select.query_row(named_params! { ":project_id": id, ":at_s": at_s }, |row| row.get(0)).optional()?;
+    Ok(until_s.flatten().filter(|until_s| *until_s < at_s))
+}
+
+/// The windows in which the project was disabled after it had been enabled, the last of them without an end.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn disabled_in(tx: &ReadTx<'_>, id: &ProjectId) -> Result<Vec<Period>> {
+    const SELECT: &str = "
+        select until_s + 1, coalesce(lead(from_s) over (order by from_s) - 1, :last_second)
+        from project_enablement
+        where project_id = :project_id
+        order by from_s";
+    let mut select = tx.sql().prepare_cached(SELECT)?;
+    let params = named_params! { ":project_id": id, ":last_second": LAST_SECOND };
+    let ends = select.query_map(params, |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let ends: Vec<(Option<i64>, i64)> = ends.collect::<rusqlite::Result<_>>()?;
+    Ok(ends.into_iter().filter_map(|(first_s, last_s)| Period::new(first_s?, last_s)).collect())
 }
 
 /// Finds a project.
@@ -103,9 +223,11 @@ pub fn announce(tx: &WriteTx<'_>, id: &ProjectId, customer_id: &CustomerId, now_
 /// When SQLite fails.
 pub fn find(tx: &ReadTx<'_>, id: &ProjectId) -> Result<Option<Project>> {
     const SELECT: &str = "
-        select p.project_id, p.customer_id, p.first_seen_at_s, e.from_s
+        select p.project_id, p.customer_id, p.first_seen_at_s, p.app_key, p.app_secret, e.from_s, e.until_s
         from project p
-        left join project_enablement e on e.project_id = p.project_id and e.until_s is null
+        left join project_enablement e
+          on e.project_id = p.project_id
+          and e.from_s = (select max(from_s) from project_enablement where project_id = p.project_id)
         where p.project_id = :project_id";
     Ok(tx.sql().prepare_cached(SELECT)?.query_row(named_params! { ":project_id": id }, project).optional()?)
 }
@@ -116,9 +238,11 @@ pub fn find(tx: &ReadTx<'_>, id: &ProjectId) -> Result<Option<Project>> {
 /// When SQLite fails.
 pub fn list(tx: &ReadTx<'_>, customer_id: Option<&CustomerId>) -> Result<Vec<Project>> {
     const SELECT: &str = "
-        select p.project_id, p.customer_id, p.first_seen_at_s, e.from_s
+        select p.project_id, p.customer_id, p.first_seen_at_s, p.app_key, p.app_secret, e.from_s, e.until_s
         from project p
-        left join project_enablement e on e.project_id = p.project_id and e.until_s is null
+        left join project_enablement e
+          on e.project_id = p.project_id
+          and e.from_s = (select max(from_s) from project_enablement where project_id = p.project_id)
         where :customer_id is null or p.customer_id = :customer_id
         order by p.project_id";
     let mut select = tx.sql().prepare_cached(SELECT)?;
@@ -126,20 +250,20 @@ pub fn list(tx: &ReadTx<'_>, customer_id: Option<&CustomerId>) -> Result<Vec<Pro
 }
 
 fn project(row: &Row<'_>) -> rusqlite::Result<Project> {
+    let app_keys = match row.get(3)? {
+        Some(app_key) => Some(AppKeys { app_key, app_secret: row.get(4)? }),
+        None => None,
+    };
+    let disabled_at_s: Option<i64> = row.get(6)?;
+    let enabled_since_s: Option<i64> = row.get(5)?;
     Ok(Project {
         id: row.get(0)?,
         customer_id: row.get(1)?,
         first_seen_at_s: row.get(2)?,
-        enabled_since_s: row.get(3)?,
+        app_keys,
+        enabled_since_s: enabled_since_s.filter(|_| disabled_at_s.is_none()),
+        disabled_at_s,
     })
-}
-
-/// The customer of a project, if anybody has said.
-///
-/// # Errors
-/// When SQLite fails.
-pub fn owner(tx: &ReadTx<'_>, id: &ProjectId) -> Result<Option<CustomerId>> {
-    Ok(find(tx, id)?.and_then(|project| project.customer_id))
 }
 
 /// Who answers for each project, of those that have a customer.

@@ -12,6 +12,8 @@ use std::ops::Range;
 pub struct UsageSum {
     /// The sum of its records less the reversals.
     pub amount: Amount,
+    /// The part of it that licenses covered.
+    pub covered: Amount,
     /// The number of records less the reversals.
     pub records: i64,
 }
@@ -26,9 +28,11 @@ impl UsageSum {
     pub(super) fn join(&mut self, other: &Self, subtracted: bool) {
         if subtracted {
             self.amount -= &other.amount;
+            self.covered -= &other.covered;
             self.records -= other.records;
         } else {
             self.amount += &other.amount;
+            self.covered += &other.covered;
             self.records += other.records;
         }
     }
@@ -37,10 +41,11 @@ impl UsageSum {
 /// Adds an entry of the ledger to the sums of the stretches it falls in.
 pub(super) fn add(tx: &WriteTx<'_>, project_id: &ProjectId, at_s: i64, in_crowd: bool, entry: &UsageSum) -> Result<()> {
     const ADD: &str = "
-        insert into usage_rollup (grain, start_s, project_id, amount, records)
-        values (:grain, :start_s, :project_id, :amount, :records)
+        insert into usage_rollup (grain, start_s, project_id, amount, covered, records)
+        values (:grain, :start_s, :project_id, :amount, :covered, :records)
         on conflict (grain, start_s, project_id) do update
         set amount = decimal_add(amount, excluded.amount),
+            covered = decimal_add(covered, excluded.covered),
             records = records + excluded.records";
     let mut add = tx.sql().prepare_cached(ADD)?;
     for grain in Grain::WHOLE.into_iter().chain(in_crowd.then_some(Grain::Second)) {
@@ -49,6 +54,7 @@ pub(super) fn add(tx: &WriteTx<'_>, project_id: &ProjectId, at_s: i64, in_crowd:
             ":start_s": grain.floor(at_s),
             ":project_id": project_id,
             ":amount": entry.amount,
+            ":covered": entry.covered,
             ":records": entry.records,
         })?;
     }
@@ -65,7 +71,7 @@ pub(super) fn each(
     mut each: impl FnMut(i64, &str, UsageSum) -> Result<()>,
 ) -> Result<()> {
     const SELECT: &str = "
-        select start_s, project_id, amount, records
+        select start_s, project_id, amount, covered, records
         from usage_rollup
         where grain = :grain
           and start_s >= :from
@@ -81,7 +87,7 @@ pub(super) fn each(
     })?;
     while let Some(row) = rows.next()? {
         let project_id = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
-        each(row.get(0)?, project_id, UsageSum { amount: row.get(2)?, records: row.get(3)? })?;
+        each(row.get(0)?, project_id, UsageSum { amount: row.get(2)?, covered: row.get(3)?, records: row.get(4)? })?;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! The schema's version: what makes a file one of ours.
 
-use crate::store::{Error, Result, WriteTx};
+use crate::store::{Error, Result};
 use rusqlite::Connection;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -8,28 +8,35 @@ use std::path::Path;
 /// `AgVn` in ASCII; in the file's header, so that `file` and SQLite's tools can tell it.
 const APPLICATION_ID: i64 = 0x4167_566e;
 /// The version that `schema.sql` describes.
-const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 2;
 
 const SCHEMA: &str = include_str!("../../schema.sql");
 
 /// Lays the schema out in an empty database.
-pub(super) fn create(tx: &WriteTx<'_>) -> Result<()> {
-    tx.sql().execute_batch(SCHEMA)?;
-    tx.sql().pragma_update(None, "application_id", APPLICATION_ID)?;
-    tx.sql().pragma_update(None, "user_version", VERSION)?;
+pub(super) fn create(connection: &Connection) -> Result<()> {
+    connection.execute_batch(SCHEMA)?;
+    connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+    connection.pragma_update(None, "user_version", VERSION)?;
     Ok(())
 }
 
-/// Refuses a file that is not ours or of a version that this executable does not know.
+/// Refuses a file that is not ours or of another version than this executable's.
 pub(super) fn verify(connection: &Connection, path: &Path) -> Result<()> {
+    verify_version(connection, path, VERSION)
+}
+
+/// The same with another version in the place of this executable's.
+pub(super) fn verify_version(connection: &Connection, path: &Path, wanted: i64) -> Result<()> {
     let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
     if number("application_id")? != APPLICATION_ID {
         return Err(Error::NotOurs(path.to_owned()));
     }
+    let path = path.to_owned();
     match number("user_version")? {
-        VERSION => Ok(()),
-        found if found > VERSION => Err(Error::Newer { path: path.to_owned(), found, known: VERSION }),
-        _ => Err(Error::NotOurs(path.to_owned())),
+        found if found == wanted => Ok(()),
+        found if found > VERSION => Err(Error::Newer { path, found, known: VERSION }),
+        found if found > 0 => Err(Error::Older { path, found, known: VERSION }),
+        _ => Err(Error::NotOurs(path)),
     }
 }
 

@@ -1,11 +1,14 @@
 //! The usage ledger: writing records and taking them back, and what a window adds up to.
 
+use crate::billing::amount::Amount;
 use crate::billing::bill::ProjectUsage;
+use crate::billing::event::Stamp;
 use crate::billing::id::{CustomerId, ProjectId, RecordId, Words};
+use crate::billing::license::draw;
 use crate::billing::period::{Grain, Period, Source};
 use crate::billing::record::{MAX_AHEAD_S, NewRecord, Record, Void};
 use crate::store::project::{self, Registered};
-use crate::store::{ReadTx, Result, WriteTx, column, rollup};
+use crate::store::{ReadTx, Result, WriteTx, column, license, rollup};
 use rusqlite::{OptionalExtension, named_params};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -26,6 +29,15 @@ pub enum Recorded {
     Already(Record),
 }
 
+impl Recorded {
+    /// The record as it stands.
+    pub fn record(&self) -> &Record {
+        match self {
+            Self::Written { record, .. } | Self::Already(record) => record,
+        }
+    }
+}
+
 /// Why a record was not written; nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RecordRefusal {
@@ -39,11 +51,11 @@ pub enum RecordRefusal {
     OtherCustomer(CustomerId),
 }
 
-/// Writes a usage record, with its sums, unless it is there already. `now_s` is the clock.
+/// Writes a usage record, with its sums and with what it draws from licenses, unless it is there already.
 ///
 /// # Errors
 /// When SQLite fails; a [`RecordRefusal`] inside when the record may not be written.
-pub fn record(tx: &WriteTx<'_>, new: &NewRecord, now_s: i64) -> Result<Result<Recorded, RecordRefusal>> {
+pub fn record(tx: &WriteTx<'_>, new: &NewRecord, stamp: &Stamp) -> Result<Result<Recorded, RecordRefusal>> {
     if !new.amount.is_positive() {
         return Ok(Err(RecordRefusal::NotPositive));
     }
@@ -53,34 +65,45 @@ pub fn record(tx: &WriteTx<'_>, new: &NewRecord, now_s: i64) -> Result<Result<Re
             false => Err(RecordRefusal::OtherContent(stands)),
         });
     }
+    let now_s = stamp.at_s;
     let at_s = new.at_s.unwrap_or(now_s);
     if at_s > now_s + MAX_AHEAD_S {
         return Ok(Err(RecordRefusal::Ahead));
     }
-    let registered = match project::register(tx, &new.project_id, new.customer_id.as_ref(), now_s)? {
+    let (registered, customer_id) = match project::register(tx, &new.project_id, new.customer_id.as_ref(), stamp)? {
         Ok(registered) => registered,
         Err(owner) => return Ok(Err(RecordRefusal::OtherCustomer(owner))),
     };
+    let licenses = match &customer_id {
+        Some(customer_id) => license::drawable(tx, customer_id, now_s)?,
+        None => Vec::new(),
+    };
+    let draws = draw(&licenses, at_s, now_s, &new.amount);
+    let covered: Amount = draws.iter().map(|draw| &draw.amount).sum();
     let in_crowd = is_taken(tx, &new.project_id, at_s)?;
     const INSERT: &str = "
-        insert into usage_ledger (record_id, project_id, at_s, amount, recorded_at_s, in_crowd, note)
-        values (:record_id, :project_id, :at_s, :amount, :recorded_at_s, :in_crowd, :note)";
+        insert into usage_ledger (record_id, project_id, at_s, amount, covered, recorded_at_s, in_crowd, note)
+        values (:record_id, :project_id, :at_s, :amount, :covered, :recorded_at_s, :in_crowd, :note)";
     tx.sql().prepare_cached(INSERT)?.execute(named_params! {
         ":record_id": new.id,
         ":project_id": new.project_id,
         ":at_s": at_s,
         ":amount": new.amount,
+        ":covered": covered,
         ":recorded_at_s": now_s,
         ":in_crowd": in_crowd,
         ":note": new.note,
     })?;
-    rollup::add(tx, &new.project_id, at_s, in_crowd, &UsageSum { amount: new.amount.clone(), records: 1 })?;
+    license::write_draws(tx, &draws, tx.sql().last_insert_rowid(), now_s)?;
+    let sum = UsageSum { amount: new.amount.clone(), covered: covered.clone(), records: 1 };
+    rollup::add(tx, &new.project_id, at_s, in_crowd, &sum)?;
     let record = Record {
         id: new.id.clone(),
         project_id: new.project_id.clone(),
         amount: new.amount.clone(),
+        covered,
         at_s,
-        customer_id: project::owner(tx, &new.project_id)?,
+        customer_id,
         void: None,
     };
     Ok(Ok(Recorded::Written { record, registered }))
@@ -107,7 +130,7 @@ pub enum Voided {
 }
 
 /// Takes a record back by a reversing entry dated as the record is, so that every window that held it
-/// loses it; `None` where there is no such record.
+/// loses it, and gives back to licenses what it drew; `None` where there is no such record.
 ///
 /// # Errors
 /// When SQLite fails.
@@ -119,18 +142,20 @@ pub fn void(tx: &WriteTx<'_>, id: &RecordId, reason: &Words, now_s: i64) -> Resu
         return Ok(Some(Voided::Already(record)));
     }
     // Never the first of its second: the record is there.
-    let reversal = UsageSum { amount: -&record.amount, records: -1 };
+    let reversal = UsageSum { amount: -&record.amount, covered: -&record.covered, records: -1 };
     const INSERT: &str = "
-        insert into usage_ledger (project_id, at_s, amount, recorded_at_s, reverses_seq, in_crowd, note)
-        select project_id, at_s, :amount, :recorded_at_s, seq, 1, :reason
+        insert into usage_ledger (project_id, at_s, amount, covered, recorded_at_s, reverses_seq, in_crowd, note)
+        select project_id, at_s, :amount, :covered, :recorded_at_s, seq, 1, :reason
         from usage_ledger
         where record_id = :record_id";
     tx.sql().prepare_cached(INSERT)?.execute(named_params! {
         ":amount": reversal.amount,
+        ":covered": reversal.covered,
         ":recorded_at_s": now_s,
         ":reason": reason,
         ":record_id": id,
     })?;
+    license::give_back(tx, id, tx.sql().last_insert_rowid(), now_s)?;
     rollup::add(tx, &record.project_id, record.at_s, true, &reversal)?;
     let void = Some(Void { at_s: now_s, reason: reason.clone() });
     Ok(Some(Voided::Done(Record { void, ..record })))
@@ -142,7 +167,7 @@ pub fn void(tx: &WriteTx<'_>, id: &RecordId, reason: &Words, now_s: i64) -> Resu
 /// When SQLite fails.
 pub fn find(tx: &ReadTx<'_>, id: &RecordId) -> Result<Option<Record>> {
     const SELECT: &str = "
-        select r.record_id, r.project_id, r.amount, r.at_s, p.customer_id, v.recorded_at_s, v.note
+        select r.record_id, r.project_id, r.amount, r.at_s, p.customer_id, v.recorded_at_s, v.note, r.covered
         from usage_ledger r
         join project p on p.project_id = r.project_id
         left join usage_ledger v on v.reverses_seq = r.seq
@@ -157,6 +182,7 @@ pub fn find(tx: &ReadTx<'_>, id: &RecordId) -> Result<Option<Record>> {
             id: row.get(0)?,
             project_id: row.get(1)?,
             amount: row.get(2)?,
+            covered: row.get(7)?,
             at_s: row.get(3)?,
             customer_id: row.get(4)?,
             void,
@@ -242,6 +268,7 @@ pub fn to_price(tx: &ReadTx<'_>, period: Period, project_id: Option<&ProjectId>)
             customer_id: owner.map(|owner| owner.customer_id.clone()),
             plan_id: owner.and_then(|owner| owner.plan_id.clone()),
             amount: sum.amount,
+            covered: sum.covered,
             project_id,
         }
     });
@@ -257,7 +284,7 @@ fn each_first(
     mut each: impl FnMut(i64, &str, UsageSum) -> Result<()>,
 ) -> Result<()> {
     const SELECT: &str = "
-        select at_s, project_id, amount
+        select at_s, project_id, amount, covered
         from usage_ledger
         where at_s >= :from
           and at_s < :to
@@ -269,7 +296,7 @@ fn each_first(
     while let Some(row) = rows.next()? {
         let project_id = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
         // A reversal is never the first.
-        each(row.get(0)?, project_id, UsageSum { amount: row.get(2)?, records: 1 })?;
+        each(row.get(0)?, project_id, UsageSum { amount: row.get(2)?, covered: row.get(3)?, records: 1 })?;
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 //! up the ledger gives.
 
 use agora_vendor::billing::amount::Amount;
+use agora_vendor::billing::event::{Actor, Stamp};
 use agora_vendor::billing::id::{ProjectId, RecordId};
 use agora_vendor::billing::period::{Grain, Period, date};
 use agora_vendor::billing::record::NewRecord;
@@ -72,7 +73,7 @@ fn books(events: &[Event]) -> (tempfile::TempDir, Store) {
                     customer_id: None,
                     note: None,
                 };
-                usage::record(tx, &new, NOW)?.expect("a good record");
+                usage::record(tx, &new, &Stamp { at_s: NOW, actor: Actor::Agora })?.expect("a good record");
                 if event.voided {
                     usage::void(tx, &id, &"mistake".parse().expect("words"), NOW)?.expect("a record");
                 }
@@ -88,9 +89,11 @@ fn naive(events: &[Event], period: Period) -> BTreeMap<ProjectId, UsageSum> {
     let mut sums: BTreeMap<ProjectId, UsageSum> = BTreeMap::new();
     for event in events.iter().filter(|event| !event.voided) {
         if (period.first_s()..=period.last_s()).contains(&event.at_s) {
-            sums.entry(project(event.project))
-                .or_default()
-                .add(&UsageSum { amount: amount(&event.amount), records: 1 });
+            sums.entry(project(event.project)).or_default().add(&UsageSum {
+                amount: amount(&event.amount),
+                records: 1,
+                ..UsageSum::default()
+            });
         }
     }
     sums

@@ -117,10 +117,16 @@ fn the_same_license_id_is_the_same_license() {
     let other = issue("6");
     assert!(other.code == 4 && other.err.contains("expires 2099-12-31, count 5"), "{}", other.err);
     let shown = vendor.json(["license", "show", "l"]);
-    let issued_at = shown["issuedAt"].clone();
+    let issued_at = shown["issuedAt"].as_str().expect("a time").to_owned();
+    let starts = &issued_at[..10];
     assert_eq!(
         shown,
-        json!({"id": "l", "customerId": "c", "issuedAt": issued_at, "expires": "2099-12-31", "count": "5", "residue": "5", "state": "live"})
+        json!({
+            "id": "l", "customerId": "c", "type": null, "platforms": [], "issuedAt": issued_at,
+            "starts": starts, "startsAt": format!("{starts}T00:00:00Z"),
+            "expires": "2099-12-31", "expiresAt": "2099-12-31T23:59:59Z",
+            "count": "5", "residue": "5", "state": "live",
+        })
     );
     assert_eq!(vendor.json(["license", "list", "c"]), json!([shown]));
     vendor.ok(["license", "issue", "d", "--expires", "2099-12-31", "--id", "m"]);

@@ -64,13 +64,13 @@ fn records_of_the_same_second_are_added_up_once_each() {
 fn record_by_sql(sql: &rusqlite::Connection, project: &str, at_s: i64, amount: i64) {
     sql.execute("insert into project (project_id, first_seen_at_s) values (?, ?)", (project, at_s)).expect("a project");
     sql.execute(
-        "insert into usage_ledger (record_id, project_id, at_s, amount, recorded_at_s, in_crowd) values (?1, ?1, ?2, ?3, ?2, 0)",
+        "insert into usage_ledger (record_id, project_id, at_s, amount, covered, recorded_at_s, in_crowd) values (?1, ?1, ?2, ?3, '0', ?2, 0)",
         (project, at_s, amount.to_string()),
     )
     .expect("a record");
     for grain in agora_vendor::billing::period::Grain::WHOLE {
         sql.execute(
-            "insert into usage_rollup (grain, start_s, project_id, amount, records) values (?, ?, ?, ?, 1)",
+            "insert into usage_rollup (grain, start_s, project_id, amount, covered, records) values (?, ?, ?, ?, '0', 1)",
             (grain.as_str(), grain.floor(at_s), project, amount.to_string()),
         )
         .expect("a sum");

@@ -10,6 +10,7 @@ mod ledger;
 mod licenses;
 mod listings;
 mod manners;
+mod migrations;
 mod recording;
 mod refusals;
 mod signatures;

@@ -1,0 +1,200 @@
+//! What Agora asks to be provisioned: the fields of the bodies, read once the signature is known to be right.
+//!
+//! Source: the page "Provision your extension" of the Agora Extensions Marketplace, and the page about
+//! configuring licenses, which exists in Chinese alone.
+
+use crate::agora::request::{Body, Error};
+use crate::billing::id::{CustomerId, LicenseType, PlanId, ProjectId, Words};
+use crate::billing::license::{NewLicense, Platforms};
+use crate::billing::period::Period;
+use std::str::FromStr;
+
+/// The longest contact that is taken, in bytes. Agora's page says 32, which names and addresses outgrow.
+const MAX_CONTACT_BYTES: usize = 255;
+
+const AN_ID: &str = "1 to 64 bytes of printable ASCII without space are wanted";
+
+/// An account as Agora announces it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewCustomer {
+    /// The customer.
+    pub customer_id: CustomerId,
+    /// The plan that was chosen.
+    pub plan_id: PlanId,
+    /// Contact, where told.
+    pub name: Option<Words>,
+    /// Contact, where told.
+    pub email: Option<Words>,
+    /// Contact, where told.
+    pub phone: Option<Words>,
+}
+
+impl NewCustomer {
+    /// Reads the fields of a `POST /customers/new`.
+    ///
+    /// # Errors
+    /// The first field that is missing or not as wanted.
+    pub fn read(body: &Body) -> Result<Self, Error> {
+        Ok(Self {
+            customer_id: required(body, "customerId", AN_ID)?,
+            plan_id: required(body, "planId", "1 to 16 characters are wanted")?,
+            name: contact(body, "customerName")?,
+            email: contact(body, "customerEmail")?,
+            phone: contact(body, "customerPhone")?,
+        })
+    }
+}
+
+/// Reads the field of a `POST /customers/{customerId}/projects/new`: a number or a text.
+///
+/// # Errors
+/// When it is missing or no id.
+pub fn project_id(body: &Body) -> Result<ProjectId, Error> {
+    required(body, "projectId", AN_ID)
+}
+
+/// Reads the fields of a `PUT /license/customers/{customerId}/activate`.
+///
+/// # Errors
+/// The first field that is missing or not as wanted.
+pub fn activation(body: &Body, customer_id: CustomerId) -> Result<NewLicense, Error> {
+    let platforms: Platforms = required(body, "platform", "names such as android|ios are wanted")?;
+    let Window(period) =
+        required(body, "expire", "a window such as 1735689600-1767225599, in Unix seconds, is wanted")?;
+    let kind: Option<LicenseType> = optional(body, "type", "1 to 32 characters are wanted")?;
+    Ok(NewLicense {
+        id: None,
+        customer_id,
+        kind,
+        platforms: Some(platforms),
+        starts_at_s: Some(period.first_s()),
+        expires_at_s: period.last_s(),
+        granted: None,
+    })
+}
+
+/// A window as `<start>-<end>`, in Unix seconds.
+struct Window(Period);
+
+impl FromStr for Window {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (first, last) = text.split_once('-').ok_or(())?;
+        let second = |digits: &str| {
+            let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+            digits.parse().ok().filter(|_: &i64| is_number)
+        };
+        let period = second(first).zip(second(last)).and_then(|(first_s, last_s)| Period::new(first_s, last_s));
+        period.map(Self).ok_or(())
+    }
+}
+
+/// Reads an id that stands as one segment in a path.
+///
+/// # Errors
+/// When it is no id.
+pub fn path_id<T: FromStr>(text: &str, name: &'static str) -> Result<T, Error> {
+    text.parse().map_err(|_| Error::Bad { name, value: text.to_owned(), wanted: AN_ID })
+}
+
+fn optional<T: FromStr>(body: &Body, name: &'static str, wanted: &'static str) -> Result<Option<T>, Error> {
+    let Some(value) = body.optional(name, wanted)? else {
+        return Ok(None);
+    };
+    value.parse().map(Some).map_err(|_| Error::Bad { name, value: value.to_owned(), wanted })
+}
+
+fn required<T: FromStr>(body: &Body, name: &'static str, wanted: &'static str) -> Result<T, Error> {
+    body.required(name, wanted)?;
+    optional(body, name, wanted)?.ok_or(Error::Missing { name, wanted })
+}
+
+fn contact(body: &Body, name: &'static str) -> Result<Option<Words>, Error> {
+    let wanted = "at most 255 bytes on one line are wanted";
+    let Some(value) = body.optional(name, wanted)? else {
+        return Ok(None);
+    };
+    let trimmed = Some(value.trim()).filter(|trimmed| !trimmed.is_empty());
+    let bad = || Error::Bad { name, value: value.to_owned(), wanted };
+    match value.len() <= MAX_CONTACT_BYTES {
+        true => trimmed.map(str::parse).transpose().map_err(|_| bad()),
+        false => Err(bad()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(text: &str) -> Body {
+        Body::parse(text.as_bytes()).unwrap_or_else(|e| panic!("{text}: {e}"))
+    }
+
+    #[test]
+    fn an_account_is_read_with_what_is_told_of_it() {
+        let read = NewCustomer::read(&body(
+            r#"{"planId":"gold","customerId":123456,"customerName":" Ann ","customerEmail":"","customerPhone":null}"#,
+        ));
+        let read = read.expect("an account");
+        assert_eq!((read.customer_id.as_str(), read.plan_id.as_str()), ("123456", "gold"));
+        assert_eq!(read.name.as_ref().map(Words::as_str), Some("Ann"));
+        assert_eq!((read.email, read.phone), (None, None));
+    }
+
+    #[test]
+    fn what_is_missing_or_too_long_is_named() {
+        let long = |bytes: usize| "x".repeat(bytes);
+        for (fields, name) in [
+            (r#""planId":"p""#.to_owned(), "customerId"),
+            (r#""customerId":"c""#.to_owned(), "planId"),
+            (r#""customerId":"c","planId":"""#.to_owned(), "planId"),
+            (r#""customerId":null,"planId":"p""#.to_owned(), "customerId"),
+            (r#""customerId":true,"planId":"p""#.to_owned(), "customerId"),
+            (r#""customerId":"a b","planId":"p""#.to_owned(), "customerId"),
+            (format!(r#""customerId":"{}","planId":"p""#, long(65)), "customerId"),
+            (format!(r#""customerId":"c","planId":"{}""#, long(17)), "planId"),
+            (format!(r#""customerId":"c","planId":"p","customerName":"{}""#, long(256)), "customerName"),
+            (format!(r#""customerId":"c","planId":"p","customerEmail":"{}""#, "é".repeat(128)), "customerEmail"),
+            (r#""customerId":"c","planId":"p","customerPhone":"1\n2""#.to_owned(), "customerPhone"),
+        ] {
+            let sentence = NewCustomer::read(&body(&format!("{{{fields}}}"))).expect_err(&fields).to_string();
+            assert!(sentence.contains(name) && sentence.contains("wanted"), "{sentence}");
+        }
+        let fits = format!(r#"{{"customerId":"c","planId":"p","customerName":"{}"}}"#, long(255));
+        assert!(NewCustomer::read(&body(&fits)).is_ok());
+    }
+
+    #[test]
+    fn a_project_id_is_a_number_or_a_text() {
+        for text in [r#"{"projectId":430892}"#, r#"{"projectId":"430892"}"#] {
+            assert_eq!(project_id(&body(text)).map(|id| id.to_string()), Ok("430892".into()));
+        }
+        assert!(project_id(&body(r#"{"projectId":""}"#)).is_err());
+    }
+
+    #[test]
+    fn an_activation_has_its_window_to_the_second() {
+        let read = |text: &str| activation(&body(text), "c".parse().expect("an id"));
+        let new = read(r#"{"platform":"ios|android","expire":"1735689600-1767225599","type":"pro"}"#);
+        let new = new.expect("an activation");
+        assert_eq!((new.starts_at_s, new.expires_at_s), (Some(1_735_689_600), 1_767_225_599));
+        assert_eq!(new.platforms.map(|platforms| platforms.to_string()), Some("android|ios".into()));
+        assert_eq!(new.kind.map(|kind| kind.to_string()), Some("pro".into()));
+        for (text, name) in [
+            (r#"{"expire":"1-2"}"#, "platform"),
+            (r#"{"platform":"ios"}"#, "expire"),
+            (r#"{"platform":"ios","expire":"2-1"}"#, "expire"),
+            (r#"{"platform":"ios","expire":"1735689600"}"#, "expire"),
+            (r#"{"platform":"ios","expire":"-1-2"}"#, "expire"),
+            (r#"{"platform":"ios","expire":"+1-2"}"#, "expire"),
+            (r#"{"platform":"ios","expire":"1-99999999999999"}"#, "expire"),
+            (r#"{"platform":"ios|","expire":"1-2"}"#, "platform"),
+        ] {
+            let sentence = read(text).expect_err(text).to_string();
+            assert!(sentence.contains(name), "{sentence}");
+        }
+        let long = format!(r#"{{"platform":"ios","expire":"1-2","type":"{}"}}"#, "x".repeat(33));
+        assert!(read(&long).expect_err("too long").to_string().contains("type"));
+    }
+}

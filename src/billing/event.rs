@@ -1,0 +1,159 @@
+//! Who changed what of a customer or a project, and when. Names of fields, never their values.
+
+use crate::billing::id::{CustomerId, Label, ProjectId};
+use std::fmt;
+use std::str::FromStr;
+
+/// Who asked for a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// Agora: a request signed with a live pair.
+    Agora,
+    /// Whoever signed a request with a test pair.
+    Test,
+    /// The user of a shell.
+    Shell(Label),
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Agora => f.pad("agora"),
+            Self::Test => f.pad("test"),
+            Self::Shell(user) => write!(f, "shell:{user}"),
+        }
+    }
+}
+
+impl FromStr for Actor {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let unknown = || format!("{text:?} is nobody who changes the books");
+        match text {
+            "agora" => Ok(Self::Agora),
+            "test" => Ok(Self::Test),
+            _ => {
+                let user = text.strip_prefix("shell:").and_then(|user| user.parse().ok());
+                user.map(Self::Shell).ok_or_else(unknown)
+            }
+        }
+    }
+}
+
+/// When something is written, and at whose request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// The clock, in Unix seconds.
+    pub at_s: i64,
+    /// At whose request.
+    pub actor: Actor,
+}
+
+/// A kind of change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Came into the books because a record or a license named it.
+    Registered,
+    /// The account was announced for the first time.
+    Announced,
+    /// What was announced of the account got another value.
+    Changed,
+    /// The account was deactivated.
+    Deactivated,
+    /// The account was announced again after that.
+    Reactivated,
+    /// The account's contacts were blanked.
+    Forgotten,
+    /// The extension was enabled for the project.
+    Enabled,
+    /// The extension was disabled for the project.
+    Disabled,
+    /// The project got its first customer.
+    Bound,
+    /// The project got another customer.
+    Moved,
+}
+
+impl Change {
+    const ALL: [Self; 10] = [
+        Self::Registered,
+        Self::Announced,
+        Self::Changed,
+        Self::Deactivated,
+        Self::Reactivated,
+        Self::Forgotten,
+        Self::Enabled,
+        Self::Disabled,
+        Self::Bound,
+        Self::Moved,
+    ];
+
+    /// Its name in the books and at the shell.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Registered => "registered",
+            Self::Announced => "announced",
+            Self::Changed => "changed",
+            Self::Deactivated => "deactivated",
+            Self::Reactivated => "reactivated",
+            Self::Forgotten => "forgotten",
+            Self::Enabled => "enabled",
+            Self::Disabled => "disabled",
+            Self::Bound => "bound",
+            Self::Moved => "moved",
+        }
+    }
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Change {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|change| change.as_str() == text);
+        found.ok_or_else(|| format!("{text:?} is no kind of change"))
+    }
+}
+
+/// A change as the books hold it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// When, and at whose request.
+    pub stamp: Stamp,
+    /// Whose account or project it is, where anybody has said.
+    pub customer_id: Option<CustomerId>,
+    /// The project; `None` where it is about the account.
+    pub project_id: Option<ProjectId>,
+    /// What kind of change.
+    pub change: Change,
+    /// The names of the fields that got another value, as Agora calls them.
+    pub fields: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_actor_is_read_back_as_it_was_written() {
+        for text in ["agora", "test", "shell:root", "shell:a b"] {
+            assert_eq!(text.parse::<Actor>().map(|actor| actor.to_string()), Ok(text.to_owned()));
+        }
+        for text in ["", "Agora", "shell:", "shell", "root"] {
+            assert!(text.parse::<Actor>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_change_has_a_name_of_its_own() {
+        for change in Change::ALL {
+            assert_eq!(change.as_str().parse(), Ok(change));
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The provisioning calls: what of each is so already, and what changes it where it is not.
+//!
+//! Agora resends a call whose answer it did not get in time. So each call is looked up first, and only changes
+//! something where that says that there is something to change; its answer is what is looked up
+//! afterwards, the same for the first call and for every repetition.
+
+use crate::agora::provisioning::{self, NewCustomer};
+use crate::agora::reply::{self, Refusal, Reply};
+use crate::agora::request::{self, Body};
+use crate::billing::event::{Actor, Stamp};
+use crate::billing::id::{CustomerId, ProjectId};
+use crate::billing::license::{NewLicense, Operation};
+use crate::http::Failure;
+use crate::http::route::{Provisioning, Route};
+use crate::store::customer::{self, Announcement};
+use crate::store::{self, ReadTx, WriteTx, license, plan, project};
+
+/// What a provisioning call asks for.
+pub(super) enum Asked {
+    /// The account is announced, and active.
+    Customer(CustomerId, Announcement),
+    /// The project is the customer's, enabled, and has keys.
+    Project(CustomerId, ProjectId),
+    /// The account is not active, nor any of its projects enabled.
+    NoCustomer(CustomerId),
+    /// The project is not enabled.
+    NoProject(CustomerId, ProjectId),
+    /// The license is issued.
+    License(NewLicense),
+}
+
+impl Asked {
+    /// Reads what a call asks for.
+    pub(super) fn read(call: Provisioning, route: &Route<'_>, body: &Body) -> Result<Self, request::Error> {
+        let customer_id = || provisioning::path_id(&route.customer_id()?, "customerId");
+        Ok(match call {
+            Provisioning::CreateCustomer => {
+                let NewCustomer { customer_id, plan_id, name, email, phone } = NewCustomer::read(body)?;
+                Self::Customer(customer_id, Announcement { plan_id: Some(plan_id), name, email, phone })
+            }
+            Provisioning::CreateProject => Self::Project(customer_id()?, provisioning::project_id(body)?),
+            Provisioning::DeactivateCustomer => Self::NoCustomer(customer_id()?),
+            Provisioning::DeactivateProject => {
+                let project_id = provisioning::path_id(&route.project_id()?, "projectId")?;
+                Self::NoProject(customer_id()?, project_id)
+            }
+            Provisioning::ActivateLicense => Self::License(provisioning::activation(body, customer_id()?)?),
+        })
+    }
+
+    /// The answer, where what is asked for is so already.
+    pub(super) fn look(&self, tx: &ReadTx<'_>, actor: &Actor) -> Result<Option<Reply>, Failure> {
+        Ok(match self {
+            Self::Customer(id, said) => {
+                let stands = customer::find(tx, id)?.is_some_and(|customer| said.stands(&customer));
+                stands.then(reply::success)
+            }
+            Self::Project(customer_id, id) => {
+                let customer = customer::find(tx, customer_id)?.ok_or(Refusal::NoCustomer)?;
+                if customer.announced_at_s.is_none() {
+                    return Err(Refusal::NoCustomer.into());
+                }
+                let project = project::find(tx, id)?;
+                let owner = project.as_ref().and_then(|project| project.customer_id.as_ref());
+                if owner.is_some_and(|owner| owner != customer_id) {
+                    return Err(Refusal::OtherCustomer.into());
+                }
+                let stands = project.filter(|project| {
+                    project.customer_id.is_some()
+                        && project.enabled_since_s.is_some()
+                        && customer.deactivated_at_s.is_none()
+                });
+                stands.and_then(|project| project.app_keys).map(|keys| reply::project(&keys))
+            }
+            Self::NoCustomer(id) => {
+                let customer = customer::find(tx, id)?.ok_or(Refusal::NoCustomer)?;
+                let stands = customer.deactivated_at_s.is_some() && !project::any_enabled(tx, id)?;
+                stands.then(reply::success)
+            }
+            Self::NoProject(customer_id, id) => {
+                customer::find(tx, customer_id)?.ok_or(Refusal::NoCustomer)?;
+                let project = project::find(tx, id)?.ok_or(Refusal::NoProject)?;
+                match &project.customer_id {
+                    None => return Err(Refusal::NoProject.into()),
+                    Some(owner) if owner != customer_id => return Err(Refusal::OtherCustomer.into()),
+                    Some(_) => project.enabled_since_s.is_none().then(reply::success),
+                }
+            }
+            Self::License(new) => {
+                customer::find(tx, &new.customer_id)?.ok_or(Refusal::NoCustomer)?;
+                license::find_alike(tx, new, actor)?.map(|_| reply::success())
+            }
+        })
+    }
+
+    /// Makes it so, where it is not, and answers.
+    pub(super) fn perform(&self, tx: &WriteTx<'_>, stamp: &Stamp) -> Result<Reply, Failure> {
+        // Another call, or a shell, may have made it so since it was looked up.
+        if let Some(reply) = self.look(tx, &stamp.actor)? {
+            return Ok(reply);
+        }
+        self.change(tx, stamp)?;
+        Ok(self.look(tx, &stamp.actor)?.expect("it has just been made so"))
+    }
+
+    fn change(&self, tx: &WriteTx<'_>, stamp: &Stamp) -> store::Result<()> {
+        match self {
+            Self::Customer(id, said) => {
+                let customer = customer::announce(tx, id, said, stamp)?;
+                if let Err(missing) = plan::book(tx)?.applicable(customer.plan_id.as_ref()) {
+                    log::warn!("customer {id} has the plan {missing}, which is not set up: its usage has no price");
+                }
+            }
+            Self::Project(customer_id, id) => project::create(tx, id, customer_id, stamp)?,
+            Self::NoCustomer(id) => customer::deactivate(tx, id, stamp)?,
+            Self::NoProject(_, id) => {
+                if let Some(project) = project::find(tx, id)? {
+                    project::disable(tx, &project, stamp)?;
+                }
+            }
+            Self::License(new) => {
+                if let Some(kind) = &new.kind
+                    && license::find_type(tx, kind)?.is_none()
+                {
+                    log::warn!(
+                        "customer {} was sold a license of the type {kind}, which is not set up: it is unlimited",
+                        new.customer_id
+                    );
+                }
+                let issued = license::operate(tx, &Operation::Issue(new.clone()), None, stamp)?;
+                issued.expect("a window that is not empty, under a new id, is not refused");
+            }
+        }
+        Ok(())
+    }
+}

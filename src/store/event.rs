@@ -1,0 +1,97 @@
+//! What was changed of customers and projects, and by whom: written in the transaction that changes it.
+
+use crate::billing::event::{Change, Event, Stamp};
+use crate::billing::id::{CustomerId, ProjectId};
+use crate::store::{ReadTx, Result, WriteTx};
+use rusqlite::{Row, named_params};
+
+/// Adds an event.
+pub(super) fn add(tx: &WriteTx<'_>, event: &Event) -> Result<()> {
+    const INSERT: &str = "
+        insert into event (at_s, actor, customer_id, project_id, change, fields)
+        values (:at_s, :actor, :customer_id, :project_id, :change, :fields)";
+    tx.sql().prepare_cached(INSERT)?.execute(named_params! {
+        ":at_s": event.stamp.at_s,
+        ":actor": event.stamp.actor,
+        ":customer_id": event.customer_id,
+        ":project_id": event.project_id,
+        ":change": event.change,
+        ":fields": event.fields.join(","),
+    })?;
+    Ok(())
+}
+
+/// Adds an event about an account.
+pub(super) fn of_account(
+    tx: &WriteTx<'_>,
+    customer_id: &CustomerId,
+    change: Change,
+    fields: &[&str],
+    stamp: &Stamp,
+) -> Result<()> {
+    let fields = fields.iter().map(|field| (*field).to_owned()).collect();
+    let customer_id = Some(customer_id.clone());
+    add(tx, &Event { stamp: stamp.clone(), customer_id, project_id: None, change, fields })
+}
+
+/// Adds an event about a project.
+pub(super) fn of_project(
+    tx: &WriteTx<'_>,
+    project_id: &ProjectId,
+    customer_id: Option<&CustomerId>,
+    change: Change,
+    stamp: &Stamp,
+) -> Result<()> {
+    let fields = match change {
+        Change::Bound | Change::Moved => vec!["customerId".to_owned()],
+        Change::Registered
+        | Change::Announced
+        | Change::Changed
+        | Change::Deactivated
+        | Change::Reactivated
+        | Change::Forgotten
+        | Change::Enabled
+        | Change::Disabled => Vec::new(),
+    };
+    let (project_id, customer_id) = (Some(project_id.clone()), customer_id.cloned());
+    add(tx, &Event { stamp: stamp.clone(), customer_id, project_id, change, fields })
+}
+
+/// The events of a customer's account and of the projects while they were the customer's, the oldest first.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn of_customer(tx: &ReadTx<'_>, customer_id: &CustomerId) -> Result<Vec<Event>> {
+    const SELECT: &str = "
+        select at_s, actor, customer_id, project_id, change, fields
+        from event
+        where customer_id = :customer_id
+        order by seq";
+    let mut select = tx.sql().prepare_cached(SELECT)?;
+    Ok(select.query_map(named_params! { ":customer_id": customer_id }, event)?.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The events of a project, the oldest first.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn of(tx: &ReadTx<'_>, project_id: &ProjectId) -> Result<Vec<Event>> {
+    const SELECT: &str = "
+        select at_s, actor, customer_id, project_id, change, fields
+        from event
+        where project_id = :project_id
+        order by seq";
+    let mut select = tx.sql().prepare_cached(SELECT)?;
+    Ok(select.query_map(named_params! { ":project_id": project_id }, event)?.collect::<rusqlite::Result<_>>()?)
+}
+
+fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
+    let fields: String = row.get(5)?;
+    Ok(Event {
+        stamp: Stamp { at_s: row.get(0)?, actor: row.get(1)? },
+        customer_id: row.get(2)?,
+        project_id: row.get(3)?,
+        change: row.get(4)?,
+        fields: fields.split(',').filter(|field| !field.is_empty()).map(str::to_owned).collect(),
+    })
+}

@@ -1,0 +1,118 @@
+//! Books of an earlier version, brought to the present one: a copy is left beside them first, and the change is
+//! one transaction.
+//!
+//! The tables are laid out anew by `schema.sql` and filled out of the old ones, so that migrated books have the
+//! schema of fresh ones to the letter.
+
+use crate::store::{Error, Result, Store, backup, open_file, prepare_writer, schema};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use std::path::{Path, PathBuf};
+
+/// Fills the tables out of those of version 1, which stand as `old_…`. A license began on the day of its issue, and
+/// who issued or revoked it was not written down.
+const FROM_1: &str = "
+    insert into setting select name, value from old_setting;
+    insert into api_key select api_key, api_secret, purpose, created_at_s, revoked_at_s from old_api_key;
+    insert into plan select plan_id, name, unit, price from old_plan;
+    insert into customer (customer_id, plan_id, name, email, phone, first_seen_at_s, announced_at_s)
+    select customer_id, plan_id, name, email, phone, first_seen_at_s, announced_at_s
+    from old_customer;
+    insert into project (project_id, customer_id, first_seen_at_s)
+    select project_id, customer_id, first_seen_at_s
+    from old_project;
+    insert into project_enablement select project_id, from_s, until_s from old_project_enablement;
+    insert into usage_ledger
+      (seq, record_id, project_id, at_s, amount, covered, recorded_at_s, reverses_seq, in_crowd, note)
+    select seq, record_id, project_id, at_s, amount, '0', recorded_at_s, reverses_seq, in_crowd, note
+    from old_usage_ledger
+    order by seq;
+    insert into usage_rollup (grain, start_s, project_id, amount, covered, records)
+    select grain, start_s, project_id, amount, '0', records
+    from old_usage_rollup;
+    insert into license (license_id, customer_id, starts_at_s, expires_at_s, granted, balance, revoked_at_s)
+    select license_id, customer_id, min(issued_at_s, expires_at_s) / 86400 * 86400, expires_at_s, granted, granted,
+      revoked_at_s
+    from old_license
+    order by issued_at_s, license_id;
+    insert into license_ledger (license_seq, at_s, kind, amount, expires_at_s, actor)
+    select l.seq, o.issued_at_s, 'issued', o.granted, o.expires_at_s, 'shell:unknown'
+    from old_license o
+    join license l on l.license_id = o.license_id
+    order by l.seq;
+    insert into license_ledger (license_seq, at_s, kind, actor, reason)
+    select l.seq, o.revoked_at_s, 'revoked', 'shell:unknown', o.revoke_reason
+    from old_license o
+    join license l on l.license_id = o.license_id
+    where o.revoked_at_s is not null
+    order by l.seq;";
+
+/// What a migration did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Migrated {
+    /// The version that the books had.
+    pub from: i64,
+    /// The version that they have now.
+    pub to: i64,
+    /// The copy that was made before.
+    pub copy: PathBuf,
+}
+
+/// Brings the books at `path` to the present version; `None` where they have it.
+///
+/// # Errors
+/// As [`Store::open`]; when the copy cannot be made; when SQLite fails. The books are as they were then.
+pub fn migrate(path: &Path) -> Result<Option<Migrated>> {
+    match Store::open(path) {
+        Err(Error::Older { found, .. }) => migrate_from(path, found).map(Some),
+        opened => opened.map(|_| None),
+    }
+}
+
+fn migrate_from(path: &Path, from: i64) -> Result<Migrated> {
+    let fill = match from {
+        1 => FROM_1,
+        _ => return Err(Error::NotOurs(path.to_owned())),
+    };
+    let mut connection = open_file(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    prepare_writer(&connection)?;
+    let copy = backup::beside(path, &format!("version-{from}"));
+    backup::copy(&connection, &copy, from)?;
+    // Renaming must not touch what other tables say of one, and filling is in no order that references hold in.
+    connection.execute_batch("pragma foreign_keys = off; pragma legacy_alter_table = on;")?;
+    let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    schema::verify_version(&tx, path, from)?;
+    let old = set_aside(&tx)?;
+    schema::create(&tx)?;
+    tx.execute_batch(fill)?;
+    for table in &old {
+        tx.execute_batch(&format!("drop table {table};"))?;
+    }
+    let dangling = tx.prepare("pragma foreign_key_check")?.exists([])?;
+    if dangling || !schema::changed(&tx)?.is_empty() {
+        return Err(Error::Unsafe(format!("the migration from version {from} did not lead to sound books")));
+    }
+    tx.commit()?;
+    Ok(Migrated { from, to: schema::VERSION, copy })
+}
+
+/// Renames every table to `old_…`, its indexes and triggers dropped, and gives the new names.
+fn set_aside(connection: &Connection) -> Result<Vec<String>> {
+    const SELECT: &str = "
+        select type, name
+        from sqlite_schema
+        where sql is not null
+          and name not like 'sqlite\\_%' escape '\\'
+        order by type = 'table'";
+    let parts = connection.prepare(SELECT)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect();
+    let parts: rusqlite::Result<Vec<(String, String)>> = parts;
+    let mut old = Vec::new();
+    for (kind, name) in parts? {
+        if kind == "table" {
+            connection.execute_batch(&format!("alter table {name} rename to old_{name};"))?;
+            old.push(format!("old_{name}"));
+        } else {
+            connection.execute_batch(&format!("drop {kind} {name};"))?;
+        }
+    }
+    Ok(old)
+}

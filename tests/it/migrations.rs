@@ -1,0 +1,113 @@
+//! Books of earlier versions.
+
+use crate::vendor::{Vendor, days_from_now};
+use rusqlite::Connection;
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::fs;
+
+/// Books as version 1 wrote them: a key pair, a plan, usage with a void and a crowd, and licenses.
+fn of_version_1() -> Vendor {
+    let vendor = Vendor::without_books();
+    let sql = Connection::open(vendor.db()).expect("a file");
+    sql.execute_batch(&format!(
+        "pragma journal_mode = wal;
+        {}
+        pragma application_id = 1097291374;
+        pragma user_version = 1;
+        insert into setting values ('unit', 'Call');
+        insert into api_key values ('key', 'secret', 'live', 1760000000, null), ('test', 'secret', 'test', 1760000000, null);
+        insert into plan values ('default', 'Standard', 'Minute', '0.01');
+        insert into customer values ('c', 'default', 'Ann', null, null, 1760000000, 1760000000);
+        insert into project values ('p', 'c', 1760000000), ('q', null, 1760000000);
+        insert into project_enablement values ('p', 1760000000, null);
+        insert into usage_ledger values
+          (1, 'r1', 'p', 1760054400, '1.5', 1760054500, null, 0, 'a note'),
+          (2, 'r2', 'p', 1760054400, '2', 1760054500, null, 1, null),
+          (3, null, 'p', 1760054400, '-2', 1760054600, 2, 1, 'a reason');
+        insert into usage_rollup values
+          ('second', 1760054400, 'p', '0', 0),
+          ('hour', 1760054400, 'p', '1.5', 1),
+          ('day', 1760054400, 'p', '1.5', 1),
+          ('month', 1759276800, 'p', '1.5', 1);
+        insert into license values
+          ('late', 'c', 1760054500, 4102444799, '7.5', null, null),
+          ('early', 'c', 1760054400, 4102444799, null, 1760054600, 'a refund');",
+        include_str!("schema-1.sql")
+    ))
+    .expect("books of version 1");
+    vendor
+}
+
+fn schema(vendor: &Vendor) -> BTreeSet<(String, String)> {
+    let sql = vendor.sql();
+    let mut select = sql.prepare("select name, coalesce(sql, '') from sqlite_schema").expect("a statement");
+    let parts = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("a schema");
+    parts.collect::<Result<_, _>>().expect("a schema")
+}
+
+#[test]
+fn a_verb_does_not_touch_books_of_an_earlier_version_and_says_what_does() {
+    let vendor = of_version_1();
+    let whole = fs::read(vendor.db()).expect("a file");
+    for arguments in [&["record", "p", "1"][..], &["totals"], &["check"], &["backup", "copy.db"]] {
+        let said = vendor.fails(1, arguments);
+        assert!(said.contains("schema version 1") && said.contains("agora-vendor migrate"), "{said}");
+    }
+    assert_eq!(fs::read(vendor.db()).expect("a file"), whole);
+}
+
+#[test]
+fn migrated_books_have_the_schema_of_fresh_ones_and_what_the_old_ones_held() {
+    let vendor = of_version_1();
+    let told = vendor.json(["migrate"]);
+    assert_eq!((&told["from"], &told["to"]), (&json!(1), &json!(2)));
+    assert_eq!(schema(&vendor), schema(&Vendor::new()));
+    vendor.ok(["check"]);
+    assert_eq!(vendor.json(["migrate"]), json!(null));
+
+    let copy = Connection::open(told["copy"].as_str().expect("a path")).expect("the copy");
+    let version: i64 = copy.pragma_query_value(None, "user_version", |row| row.get(0)).expect("a version");
+    assert_eq!(version, 1);
+
+    assert_eq!(vendor.total(), "1.5");
+    assert_eq!(vendor.json(["bill", "--month", "2025-10"])["total"], "0.015");
+    assert_eq!(vendor.json(["customer", "show", "c"])["name"], "Ann");
+    let license = vendor.json(["license", "show", "late"]);
+    assert_eq!(
+        (&license["count"], &license["residue"], &license["state"], &license["starts"]),
+        (&json!("7.5"), &json!("7.5"), &json!("live"), &json!("2025-10-10"))
+    );
+    let revoked = vendor.json(["license", "show", "early"]);
+    assert_eq!((&revoked["state"], &revoked["reason"]), (&json!("revoked"), &json!("a refund")));
+    vendor.ok(["license", "reinstate", "early"]);
+    vendor.ok(["license", "extend", "late", "--to", "2100-01-31"]);
+    vendor.ok(["record", "p", "3"]);
+    assert_eq!(vendor.run(["void", "r2", "--reason", "again"]).out.split(':').next(), Some("already voided"));
+    vendor.ok(["check"]);
+}
+
+#[test]
+fn the_server_migrates_when_it_starts() {
+    let vendor = of_version_1();
+    let server = vendor.serve();
+    assert!(server.log().contains("from schema version 1 to 2"), "{}", server.log());
+    assert_eq!(server.get("/healthz").status, 200);
+    vendor.ok(["license", "issue", "c", "--expires", &days_from_now(3)]);
+    vendor.ok(["check"]);
+}
+
+#[test]
+fn a_migration_that_cannot_leave_a_copy_changes_nothing() {
+    let vendor = of_version_1();
+    // A file may grow to 8 KiB, and the copy is larger.
+    let limited = std::process::Command::new("sh")
+        .args(["-c", "trap '' XFSZ; ulimit -f 16; exec \"$0\" migrate", env!("CARGO_BIN_EXE_agora-vendor")])
+        .env("AGORA_VENDOR_DB", vendor.db())
+        .output()
+        .expect("a shell");
+    assert_eq!(limited.status.code(), Some(1), "{}", String::from_utf8_lossy(&limited.stderr));
+    assert!(vendor.fails(1, ["totals"]).contains("schema version 1"));
+    vendor.ok(["migrate"]);
+    vendor.ok(["check"]);
+}
