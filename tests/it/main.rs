@@ -11,6 +11,7 @@ mod licenses;
 mod listings;
 mod manners;
 mod migrations;
+mod provisioning;
 mod recording;
 mod refusals;
 mod signatures;

@@ -1,5 +1,6 @@
 //! The fixture: a vendor with books of its own, its server, and Agora's part.
 
+use agora_vendor::agora::request::Body;
 use agora_vendor::agora::signature::{self, Encoding, source_string};
 use agora_vendor::billing::key::ApiSecret;
 use serde_json::Value;
@@ -215,6 +216,12 @@ impl Server {
         self.get(&signed(API_KEY, API_SECRET, path, parameters))
     }
 
+    /// Sends a JSON object as Agora does, signed with the live pair, on a connection of its own.
+    pub fn call(&self, method: &str, path: &str, fields: &str) -> Answer {
+        let request = with_body(method, path, &signed_body(API_KEY, API_SECRET, method, path, fields));
+        self.send(request.as_bytes()).unwrap_or_else(|| panic!("no answer to {request}"))
+    }
+
     /// Asks for page 1 of the usage of a window.
     pub fn usage(&self, from_ts: i64, to_ts: i64) -> Answer {
         self.listing("/usage", from_ts, to_ts, 1)
@@ -232,6 +239,12 @@ impl Server {
     /// Waits for its end, and gives its exit code.
     pub fn wait(mut self) -> Option<i32> {
         self.child.wait().expect("it ends").code()
+    }
+
+    /// Ends it at once, in the midst of whatever it does.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("an end");
     }
 
     pub fn is_running(&mut self) -> bool {
@@ -288,6 +301,21 @@ pub fn signed(api_key: &str, api_secret: &str, path: &str, parameters: &[(&str, 
     let encode = |text: &str| Encoding::Rfc3986.encode(text);
     let pairs: Vec<String> = fields.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
     format!("{path}?{}", pairs.join("&"))
+}
+
+/// A JSON object with key and signature added to its fields.
+pub fn signed_body(api_key: &str, api_secret: &str, method: &str, path: &str, fields: &str) -> String {
+    let comma = if fields.is_empty() { "" } else { "," };
+    let unsigned = format!(r#"{{{fields}{comma}"apiKey":"{api_key}"}}"#);
+    let body = Body::parse(unsigned.as_bytes()).unwrap_or_else(|e| panic!("{e}: {unsigned}"));
+    let secret: ApiSecret = api_secret.parse().expect("a secret");
+    let signature = signature::sign(&secret, &source_string(method, path, body.fields(), Encoding::Form));
+    format!(r#"{},"signature":"{signature}"}}"#, &unsigned[..unsigned.len() - 1])
+}
+
+/// A request with a body, as it is sent.
+pub fn with_body(method: &str, path: &str, body: &str) -> String {
+    format!("{method} {path} HTTP/1.1\r\nHost: vendor\r\nContent-Length: {}\r\n\r\n{body}", body.len())
 }
 
 /// A second, from RFC 3339.
