@@ -11,6 +11,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 use std::fs::File;
 use std::io::{Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -33,11 +34,16 @@ impl<'a> Shell<'a> {
         Store::open(self.database.path()).map_err(|error| self.database.explain(error))
     }
 
-    /// When and by whom what this command writes is written: by the user, and under sudo by who called it.
+    /// When and by whom what this command writes is written: by the user, and under sudo by who called it; by the
+    /// number where no name is told.
     pub(super) fn stamp(&self) -> Stamp {
         let named = |name| std::env::var(name).ok()?.parse::<Label>().ok();
         let user = ["SUDO_USER", "LOGNAME", "USER"].into_iter().find_map(named);
-        let user = user.unwrap_or_else(|| "unknown".parse().expect("a word is a label"));
+        let number = || std::fs::metadata("/proc/self").map(|process| process.uid());
+        let user = user.unwrap_or_else(|| {
+            let user = number().map_or_else(|_| "unknown".to_owned(), |number| format!("uid-{number}"));
+            user.parse().expect("a word is a label")
+        });
         Stamp { at_s: self.now_s, actor: Actor::Shell(user) }
     }
 

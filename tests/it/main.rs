@@ -7,6 +7,7 @@ mod books;
 mod concurrency;
 mod keys;
 mod ledger;
+mod license_histories;
 mod licenses;
 mod listings;
 mod manners;

@@ -1,0 +1,402 @@
+//! Laws of licenses, in process: whatever happens in whatever order, what is left of each license, what they cover and
+//! what is billed is what following the history by hand gives, unit by unit.
+
+use crate::vendor::long;
+use agora_vendor::billing::amount::Amount;
+use agora_vendor::billing::bill::bill;
+use agora_vendor::billing::event::{Actor, Stamp};
+use agora_vendor::billing::id::{CustomerId, LicenseId, ProjectId, RecordId, Words};
+use agora_vendor::billing::license::{Extension, NewLicense, Operation, Residue, fold};
+use agora_vendor::billing::period::Period;
+use agora_vendor::billing::plan::{Plan, PlanBook};
+use agora_vendor::billing::price::Price;
+use agora_vendor::billing::record::NewRecord;
+use agora_vendor::store::license::News;
+use agora_vendor::store::{self, Store, WriteTx, check, license, usage};
+use proptest::prelude::*;
+use proptest::test_runner::{TestCaseError, TestRunner};
+use std::cell::RefCell;
+
+/// A midnight.
+const START_S: i64 = 1_780_012_800;
+const DAY_S: i64 = 86_400;
+
+/// Something that happens. Licenses and records are told by their number, which may be of one that there is not.
+#[derive(Clone, Debug)]
+enum Step {
+    Issue { customer: usize, starts_in_days: i64, days: i64, units: Option<i64> },
+    Record { project: usize, seconds_ago: i64, units: i64 },
+    Void { record: usize },
+    Consume { customer: usize, units: i64 },
+    Extend { license: usize, days: u32 },
+    ExtendTo { license: usize, in_days: i64 },
+    Adjust { license: usize, units: i64 },
+    Revoke { license: usize },
+    Reinstate { license: usize },
+    Wait { seconds: i64 },
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let license = || 0_usize..6;
+    let step = prop_oneof![
+        4 => (0_usize..2, -3_i64..3, 0_i64..8, prop::option::weighted(0.85, 1_i64..40))
+            .prop_map(|(customer, starts_in_days, days, units)| Step::Issue { customer, starts_in_days, days, units }),
+        8 => (0_usize..4, prop_oneof![3 => 0_i64..DAY_S, 1 => 0..10 * DAY_S], 1_i64..30)
+            .prop_map(|(project, seconds_ago, units)| Step::Record { project, seconds_ago, units }),
+        2 => (0_usize..10).prop_map(|record| Step::Void { record }),
+        1 => (0_usize..2, 1_i64..20).prop_map(|(customer, units)| Step::Consume { customer, units }),
+        1 => (license(), 1_u32..4).prop_map(|(license, days)| Step::Extend { license, days }),
+        1 => (license(), -2_i64..6).prop_map(|(license, in_days)| Step::ExtendTo { license, in_days }),
+        2 => (license(), -20_i64..20).prop_map(|(license, units)| Step::Adjust { license, units }),
+        1 => license().prop_map(|license| Step::Revoke { license }),
+        1 => license().prop_map(|license| Step::Reinstate { license }),
+        3 => prop_oneof![0..3_600_i64, 0..3 * DAY_S].prop_map(|seconds| Step::Wait { seconds }),
+    ];
+    prop::collection::vec(step, 1..25)
+}
+
+/// A license in the model: units are tenths.
+#[derive(Clone, Debug)]
+struct ModelLicense {
+    customer: usize,
+    starts_at_s: i64,
+    expires_at_s: i64,
+    /// `None`: unlimited.
+    left: Option<i64>,
+    revoked: bool,
+}
+
+/// A record in the model, and by which license each of its tenths is covered.
+#[derive(Clone, Debug)]
+struct ModelRecord {
+    project: usize,
+    at_s: i64,
+    covered_by: Vec<Option<usize>>,
+    voided: bool,
+}
+
+/// What is so, followed by hand.
+#[derive(Clone, Debug, Default)]
+struct Model {
+    now_s: i64,
+    licenses: Vec<ModelLicense>,
+    records: Vec<ModelRecord>,
+}
+
+fn customer_of(project: usize) -> Option<usize> {
+    [Some(0), Some(0), Some(1), None][project]
+}
+
+impl Model {
+    fn is_live(&self, license: &ModelLicense) -> bool {
+        !license.revoked && license.starts_at_s <= self.now_s && self.now_s <= license.expires_at_s
+    }
+
+    /// The license that the next tenth comes from.
+    fn next(&self, customer: usize, at_s: i64) -> Option<usize> {
+        let mut best: Option<usize> = None;
+        for (number, license) in self.licenses.iter().enumerate() {
+            let covers = license.customer == customer
+                && self.is_live(license)
+                && license.starts_at_s <= at_s
+                && at_s <= license.expires_at_s
+                && license.left != Some(0);
+            if covers && best.is_none_or(|best| license.expires_at_s < self.licenses[best].expires_at_s) {
+                best = Some(number);
+            }
+        }
+        best
+    }
+
+    fn take(&mut self, customer: usize, at_s: i64) -> Option<usize> {
+        let taken = self.next(customer, at_s)?;
+        if let Some(left) = &mut self.licenses[taken].left {
+            *left -= 1;
+        }
+        Some(taken)
+    }
+
+    fn end_of_day(second: i64) -> i64 {
+        second - second.rem_euclid(DAY_S) + DAY_S - 1
+    }
+
+    /// Does a step; tells whether it is to be done, and not refused or without effect.
+    fn act(&mut self, step: &Step) -> bool {
+        match *step {
+            Step::Issue { customer, starts_in_days, days, units } => {
+                let today = self.now_s - self.now_s.rem_euclid(DAY_S);
+                let starts_at_s = today + starts_in_days * DAY_S;
+                let expires_at_s = Self::end_of_day(starts_at_s + days * DAY_S);
+                self.licenses.push(ModelLicense { customer, starts_at_s, expires_at_s, left: units, revoked: false });
+                true
+            }
+            Step::Record { project, seconds_ago, units } => {
+                let at_s = self.now_s - seconds_ago;
+                let tenths = 0..units;
+                let covered_by = tenths.map(|_| self.take(customer_of(project)?, at_s)).collect();
+                self.records.push(ModelRecord { project, at_s, covered_by, voided: false });
+                true
+            }
+            Step::Void { record } => {
+                let Some(record) = self.records.get_mut(record).filter(|record| !record.voided) else {
+                    return false;
+                };
+                record.voided = true;
+                for license in record.covered_by.iter().flatten() {
+                    if let Some(left) = &mut self.licenses[*license].left {
+                        *left += 1;
+                    }
+                }
+                true
+            }
+            Step::Consume { customer, units } => {
+                let before = self.licenses.clone();
+                let all = (0..units).all(|_| self.take(customer, self.now_s).is_some());
+                if !all {
+                    self.licenses = before;
+                }
+                all
+            }
+            Step::Extend { license, days } => {
+                let now_s = self.now_s;
+                let Some(license) = self.licenses.get_mut(license) else {
+                    return false;
+                };
+                if now_s > license.expires_at_s {
+                    license.expires_at_s = Self::end_of_day(now_s);
+                }
+                license.expires_at_s += i64::from(days) * DAY_S;
+                true
+            }
+            Step::ExtendTo { license, in_days } => {
+                let to_s = Self::end_of_day(self.now_s + in_days * DAY_S);
+                match self.licenses.get_mut(license).filter(|license| license.expires_at_s < to_s) {
+                    Some(license) => license.expires_at_s = to_s,
+                    None => return false,
+                }
+                true
+            }
+            Step::Adjust { license, units } => {
+                let Some(left) = self.licenses.get_mut(license).and_then(|license| license.left.as_mut()) else {
+                    return false;
+                };
+                if units == 0 || *left + units < 0 {
+                    return false;
+                }
+                *left += units;
+                true
+            }
+            Step::Revoke { license } => self.set_revoked(license, true),
+            Step::Reinstate { license } => self.set_revoked(license, false),
+            Step::Wait { seconds } => {
+                self.now_s += seconds;
+                true
+            }
+        }
+    }
+
+    fn set_revoked(&mut self, license: usize, revoked: bool) -> bool {
+        let changed = self.licenses.get_mut(license).filter(|license| license.revoked != revoked);
+        changed.map(|license| license.revoked = revoked).is_some()
+    }
+
+    /// The tenths that a project used within a window, and those of them that no license covered.
+    fn used(&self, project: usize, from_s: i64, to_s: i64) -> (i64, i64) {
+        let mut used = (0, 0);
+        for record in &self.records {
+            if record.project == project && !record.voided && (from_s..=to_s).contains(&record.at_s) {
+                used.0 += tenths(record.covered_by.len());
+                used.1 += tenths(record.covered_by.iter().filter(|by| by.is_none()).count());
+            }
+        }
+        used
+    }
+}
+
+fn tenths(count: usize) -> i64 {
+    count.try_into().expect("a few")
+}
+
+fn amount(tenths: i64) -> Amount {
+    let text = format!("{}.{}", tenths.abs() / 10, tenths.abs() % 10);
+    let amount: Amount = text.parse().expect("an amount");
+    if tenths < 0 { -&amount } else { amount }
+}
+
+fn customer(number: usize) -> CustomerId {
+    format!("c{number}").parse().expect("an id")
+}
+
+fn project(number: usize) -> ProjectId {
+    format!("p{number}").parse().expect("an id")
+}
+
+fn license_id(number: usize) -> LicenseId {
+    format!("l{number}").parse().expect("an id")
+}
+
+fn record_id(number: usize) -> RecordId {
+    format!("r{number}").parse().expect("an id")
+}
+
+fn reason() -> Words {
+    "a reason".parse().expect("words")
+}
+
+/// Does a step in the books; tells whether it was done.
+fn act(tx: &WriteTx<'_>, model: &Model, step: &Step) -> store::Result<bool> {
+    let stamp = Stamp { at_s: model.now_s, actor: Actor::Agora };
+    let operation = match *step {
+        Step::Issue { customer: number, starts_in_days, days, units } => {
+            let today = model.now_s - model.now_s.rem_euclid(DAY_S);
+            let starts_at_s = today + starts_in_days * DAY_S;
+            Operation::Issue(NewLicense {
+                id: Some(license_id(model.licenses.len())),
+                customer_id: customer(number),
+                kind: None,
+                platforms: None,
+                starts_at_s: Some(starts_at_s),
+                expires_at_s: starts_at_s + days * DAY_S + DAY_S - 1,
+                granted: units.map(amount),
+            })
+        }
+        Step::Record { project: number, seconds_ago, units } => {
+            let new = NewRecord {
+                id: record_id(model.records.len()),
+                project_id: project(number),
+                amount: amount(units),
+                at_s: Some(model.now_s - seconds_ago),
+                customer_id: customer_of(number).map(customer),
+                note: None,
+            };
+            return Ok(usage::record(tx, &new, &stamp)?.is_ok());
+        }
+        Step::Void { record } => {
+            let voided = usage::void(tx, &record_id(record), &reason(), model.now_s)?;
+            return Ok(matches!(voided, Some(usage::Voided::Done(_))));
+        }
+        Step::Consume { customer: number, units } => {
+            Operation::Consume { customer_id: customer(number), amount: amount(units), reason: None }
+        }
+        Step::Extend { license, days } => Operation::Extend { id: license_id(license), by: Extension::Days(days) },
+        Step::ExtendTo { license, in_days } => {
+            let day_s = model.now_s + in_days * DAY_S;
+            let by = Extension::To(day_s - day_s.rem_euclid(DAY_S) + DAY_S - 1);
+            Operation::Extend { id: license_id(license), by }
+        }
+        // The shell takes no change of zero.
+        Step::Adjust { units: 0, .. } => return Ok(false),
+        Step::Adjust { license, units } => {
+            Operation::Adjust { id: license_id(license), by: amount(units), reason: reason() }
+        }
+        Step::Revoke { license } => Operation::Revoke { id: license_id(license), reason: None },
+        Step::Reinstate { license } => Operation::Reinstate { id: license_id(license), reason: None },
+        Step::Wait { .. } => return Ok(true),
+    };
+    Ok(license::operate(tx, &operation, None, &stamp)?.is_ok_and(|done| done.news == News::Changed))
+}
+
+/// Compares the books with the model.
+fn compare(tx: &WriteTx<'_>, model: &Model) -> Result<(), TestCaseError> {
+    let now_s = model.now_s;
+    for (number, wanted) in model.licenses.iter().enumerate() {
+        let found = license::find(tx, &license_id(number)).expect("a read").expect("a license");
+        prop_assert_eq!(&found.balance, &wanted.left.map(amount), "what is left of license {}", number);
+        let live = model.is_live(wanted);
+        let residue = wanted.left.map(|left| amount(if live { left } else { 0 }));
+        prop_assert_eq!(found.residue(now_s), residue, "the residue of license {}", number);
+        prop_assert_eq!(found.expires_at_s, wanted.expires_at_s);
+    }
+    for number in 0..2 {
+        let live = || model.licenses.iter().filter(|license| license.customer == number && model.is_live(license));
+        let standing = fold(&license::of(tx, &customer(number)).expect("a read"), now_s);
+        let expected = match live().any(|license| license.left.is_none()) {
+            true => Residue::Unlimited,
+            false => Residue::Count(amount(live().filter_map(|license| license.left).sum())),
+        };
+        if model.licenses.iter().any(|license| license.customer == number) {
+            prop_assert_eq!(standing.map(|standing| standing.residue), Some(expected));
+        } else {
+            prop_assert_eq!(standing, None);
+        }
+    }
+    let plan = Plan {
+        id: "default".parse().expect("an id"),
+        name: "Standard".parse().expect("a name"),
+        unit: "Minute".parse().expect("a unit"),
+        price: Price::PerUnit("3".parse().expect("a price")),
+    };
+    let plans: PlanBook = [plan].into_iter().collect();
+    // All of it, a part that starts and ends inside an hour, and whole days.
+    for (from_s, to_s) in [(0, now_s), (now_s - 100_000, now_s - 1_000), (START_S - 2 * DAY_S, START_S + 3 * DAY_S - 1)]
+    {
+        let period = Period::new(from_s, to_s.max(from_s)).expect("a window");
+        let usage = usage::to_price(tx, period, None).expect("sums");
+        for used in &usage {
+            let number = used.project_id.as_str()[1..].parse().expect("a number");
+            let (all, uncovered) = model.used(number, from_s, to_s);
+            prop_assert_eq!((&used.amount, used.uncovered()), (&amount(all), amount(uncovered)), "project {}", number);
+        }
+        let uncovered: i64 = (0..4).map(|number| model.used(number, from_s, to_s).1).sum();
+        prop_assert_eq!(bill(usage, &plans).total(), &amount(uncovered) * &amount(30));
+    }
+    Ok(())
+}
+
+/// Why a transaction is taken back: it always is, so that each history finds empty books.
+enum Undone {
+    Failed(TestCaseError),
+    Through,
+}
+
+impl From<store::Error> for Undone {
+    fn from(error: store::Error) -> Self {
+        Self::Failed(TestCaseError::fail(error.to_string()))
+    }
+}
+
+#[test]
+fn whatever_happens_licenses_cover_what_following_the_history_by_hand_gives() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("books");
+    Store::create(&path, |tx| {
+        for number in 0..2 {
+            let stamp = Stamp { at_s: START_S, actor: Actor::Agora };
+            store::customer::announce(tx, &customer(number), &Default::default(), &stamp)?;
+        }
+        Ok::<_, store::Error>(())
+    })
+    .expect("new books");
+    let store = RefCell::new(Store::open(&path).expect("the books"));
+    let mut runner = TestRunner::new(ProptestConfig {
+        cases: if long() { 20_000 } else { 1_000 },
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    });
+    let through = runner.run(&steps(), |steps| {
+        let mut model = Model { now_s: START_S + DAY_S / 2, ..Model::default() };
+        let undone = store.borrow_mut().write(|tx| {
+            for step in &steps {
+                let done = act(tx, &model, step)?;
+                let wanted = model.act(step);
+                if done != wanted {
+                    let said = format!("{step:?} was done: {done}, and was to be: {wanted}");
+                    return Err(Undone::Failed(TestCaseError::fail(said)));
+                }
+                compare(tx, &model).map_err(Undone::Failed)?;
+            }
+            let report = check::check(tx)?;
+            match report.differences.as_slice() {
+                [] => Err::<(), _>(Undone::Through),
+                found => Err(Undone::Failed(TestCaseError::fail(format!("{found:?}")))),
+            }
+        });
+        match undone {
+            Err(Undone::Failed(error)) => Err(error),
+            Ok(()) | Err(Undone::Through) => Ok(()),
+        }
+    });
+    if let Err(failed) = through {
+        panic!("{failed}");
+    }
+}
