@@ -145,3 +145,305 @@ fn the_same_license_id_is_the_same_license() {
     );
     assert_eq!(vendor.json(["license", "revoke", "l", "--reason", "other"])["reason"], "refund");
 }
+
+#[test]
+fn usage_draws_from_licenses_and_only_the_rest_is_billed() {
+    let vendor = Vendor::new();
+    let server = vendor.serve();
+    vendor.ok(["plan", "set", "default", "--name", "Standard", "--unit", "Minute", "--price", "2"]);
+    vendor.ok(["license", "issue", "c", "--expires", &days_from_now(20), "--count", "10", "--id", "later"]);
+    vendor.ok(["license", "issue", "c", "--expires", &days_from_now(10), "--count", "3", "--id", "sooner"]);
+    // Without a customer nothing is drawn, and what was recorded so far is not covered afterwards.
+    vendor.ok(["record", "p", "5", "--id", "before"]);
+    let first = vendor.ok(["record", "p", "4.5", "--id", "first", "--customer", "c"]).out;
+    assert!(first.starts_with("recorded 4.5 (4.5 covered by licenses) for project p"), "{first}");
+    assert_eq!(vendor.json(["record", "p", "10", "--id", "second"])["covered"], "8.5");
+    assert_eq!(told(&server, "c").1, "0");
+    let now = jiff::Timestamp::now().as_second();
+    assert_eq!(server.usage(now - 60, now + 60).entries(), [("p".to_owned(), "19.5".to_owned())]);
+    let bill = server.listing("/bill", now - 60, now + 60, 1);
+    assert_eq!(bill.entries(), [("p".to_owned(), "13".to_owned())]);
+    assert!(bill.body.contains("6.5 Minute × Standard (2 each)"), "{}", bill.body);
+    let month = &days_from_now(0)[..7];
+    let shown = vendor.json(["bill", "--month", month]);
+    assert_eq!((&shown["rows"][0]["usage"], &shown["rows"][0]["covered"]), (&json!("19.5"), &json!("13")));
+    assert_eq!((&shown["rows"][0]["amount"], &shown["total"]), (&json!("13"), &json!("13")));
+
+    // A void gives back what was taken, to each license.
+    vendor.ok(["void", "first", "--reason", "mistake"]);
+    assert_eq!(told(&server, "c").1, "4.5");
+    let residue = |id: &str| vendor.json(["license", "show", id])["residue"].clone();
+    assert_eq!((residue("sooner"), residue("later")), (json!("3"), json!("1.5")));
+    assert_eq!(vendor.json(["bill", "--month", month])["total"], "13");
+    let history = vendor.json(["license", "history", "sooner"]);
+    let entry = |n: usize| ["kind", "amount", "balance", "recordId"].map(|name| history[n][name].clone());
+    assert_eq!(entry(0), [json!("issued"), json!("3"), json!("3"), json!(null)]);
+    assert_eq!(entry(1), [json!("drawn"), json!("-3"), json!("0"), json!("first")]);
+    assert_eq!(entry(2), [json!("given back"), json!("3"), json!("3"), json!("first")]);
+    vendor.ok(["check"]);
+}
+
+#[test]
+fn usage_that_is_all_covered_is_not_charged_and_needs_no_price() {
+    let vendor = Vendor::new();
+    let server = vendor.serve();
+    vendor.ok(["license", "issue", "c", "--expires", &days_from_now(10)]);
+    vendor.ok(["record", "p", "7", "--customer", "c"]);
+    let now = jiff::Timestamp::now().as_second();
+    assert_eq!(server.usage(now - 60, now + 60).entries(), [("p".to_owned(), "7".to_owned())]);
+    assert_eq!(server.listing("/bill", now - 60, now + 60, 1).entries(), []);
+    let shown = vendor.json(["bill", "--month", &days_from_now(0)[..7]]);
+    assert_eq!(shown["uncharged"], json!([{"projectId": "p", "usage": "7", "covered": "7"}]));
+    let people = vendor.ok(["bill", "--month", &days_from_now(0)[..7]]).out;
+    assert!(people.contains("Without a charge"), "{people}");
+}
+
+#[test]
+fn a_license_covers_what_is_dated_from_its_start_to_its_expiry() {
+    let vendor = Vendor::new();
+    let server = vendor.serve();
+    let (tomorrow, far) = (days_from_now(1), days_from_now(9));
+    let issue = ["license", "issue", "c", "--starts", &tomorrow, "--expires", &far, "--count", "9", "--id", "to-come"];
+    let to_come = vendor.json(issue);
+    assert_eq!((&to_come["state"], &to_come["residue"]), (&json!("scheduled"), &json!("0")));
+    assert_eq!(told(&server, "c"), (far.clone(), "0".into()));
+    assert_eq!(vendor.json(["record", "p", "1", "--customer", "c"])["covered"], json!(null));
+    vendor.ok(["license", "issue", "c", "--expires", &far, "--count", "5", "--id", "now"]);
+    // Dated before the day of its issue, which is its start.
+    assert_eq!(vendor.json(["record", "p", "1", "--at", &days_from_now(-2)])["covered"], json!(null));
+    assert_eq!(vendor.json(["record", "p", "1"])["covered"], "1");
+    assert_eq!(told(&server, "c"), (far.clone(), "4".into()));
+    let said = vendor.fails(2, ["license", "issue", "c", "--starts", &far, "--expires", &tomorrow]);
+    assert!(said.contains("expire before it starts"), "{said}");
+    vendor.ok(["license", "revoke", "now", "--reason", "fraud"]);
+    assert_eq!(vendor.json(["record", "p", "1"])["covered"], json!(null));
+    vendor.ok(["license", "reinstate", "now"]);
+    assert!(vendor.ok(["license", "reinstate", "now"]).err.contains("not revoked; nothing was changed"));
+    assert_eq!(vendor.json(["record", "p", "1"])["covered"], "1");
+}
+
+#[test]
+fn a_license_is_extended_from_its_expiry_or_from_today() {
+    let vendor = Vendor::new();
+    let expires = |arguments: &[&str]| {
+        let shown = vendor.json(arguments);
+        (shown["expires"].as_str().expect("a day").to_owned(), shown["state"].as_str().expect("a word").to_owned())
+    };
+    vendor.ok(["license", "issue", "c", "--expires", &days_from_now(10), "--id", "a"]);
+    vendor.ok([
+        "license",
+        "issue",
+        "c",
+        "--expires",
+        &days_from_now(-10),
+        "--id",
+        "b",
+        "--starts",
+        &days_from_now(-20),
+    ]);
+    let today = days_from_now(0);
+    let (of_a, of_b) =
+        (expires(&["license", "extend", "a", "--days", "5"]), expires(&["license", "extend", "b", "--days", "5"]));
+    if today == days_from_now(0) {
+        assert_eq!(of_a, (days_from_now(15), "live".into()));
+        assert_eq!(of_b, (days_from_now(5), "live".into()));
+    }
+    let to = days_from_now(30);
+    assert_eq!(expires(&["license", "extend", "a", "--to", &to]).0, to);
+    assert!(vendor.ok(["license", "extend", "a", "--to", &to]).err.contains("nothing was changed"));
+    let said = vendor.fails(1, ["license", "extend", "a", "--to", &days_from_now(20)]);
+    assert!(said.contains("does not shorten"), "{said}");
+    // Issued again as it was, it is still the same license.
+    let again = vendor.ok(["license", "issue", "c", "--expires", &days_from_now(10), "--id", "a"]);
+    assert!(again.err.contains("already issued") || today != days_from_now(0), "{}", again.err);
+    vendor.fails(2, ["license", "extend", "a"]);
+    vendor.fails(2, ["license", "extend", "a", "--days", "0"]);
+    vendor.fails(2, ["license", "extend", "a", "--days", "1", "--to", &to]);
+    vendor.fails(1, ["license", "extend", "a", "--days", "4000000000"]);
+    vendor.fails(3, ["license", "extend", "nope", "--days", "1"]);
+    let expiring = |within: &str| {
+        let list = vendor.json(["license", "list", "--expiring", within]);
+        let ids =
+            list.as_array().expect("a list").iter().map(|license| license["id"].as_str().expect("an id").to_owned());
+        ids.collect::<Vec<_>>()
+    };
+    assert_eq!(expiring("3d"), [""; 0]);
+    assert_eq!(expiring("7d"), ["b"]);
+    assert_eq!(expiring("40d"), ["b", "a"]);
+    vendor.fails(2, ["license", "list", "--expiring", "soon"]);
+}
+
+#[test]
+fn a_grant_is_adjusted_and_never_below_what_is_left() {
+    let vendor = Vendor::new();
+    vendor.ok(["license", "issue", "c", "--expires", &days_from_now(9), "--count", "10", "--id", "a"]);
+    vendor.ok(["license", "issue", "c", "--expires", &days_from_now(9), "--id", "unlimited"]);
+    vendor.ok(["record", "p", "4", "--customer", "c"]);
+    let said = vendor.fails(1, ["license", "adjust", "a", "-6.5", "--reason", "too much"]);
+    assert!(said.contains("has 6 left"), "{said}");
+    let shown = vendor.json(["license", "adjust", "a", "-6", "--reason", "sold too much"]);
+    assert_eq!((&shown["count"], &shown["residue"]), (&json!("4"), &json!("0")));
+    let shown = vendor.json(["license", "adjust", "a", "+0.5", "--reason", "a gift"]);
+    assert_eq!((&shown["count"], &shown["residue"]), (&json!("4.5"), &json!("0.5")));
+    assert!(vendor.fails(1, ["license", "adjust", "unlimited", "1", "--reason", "x"]).contains("is unlimited"));
+    vendor.fails(2, ["license", "adjust", "a", "1"]);
+    vendor.fails(2, ["license", "adjust", "a", "0", "--reason", "x"]);
+    vendor.fails(2, ["license", "adjust", "a", "--", "--1", "--reason", "x"]);
+    vendor.fails(2, ["license", "adjust", "a", "1e3", "--reason", "x"]);
+    vendor.fails(3, ["license", "adjust", "nope", "1", "--reason", "x"]);
+    vendor.ok(["check"]);
+}
+
+#[test]
+fn what_is_consumed_is_drawn_whole_or_not_at_all() {
+    let vendor = Vendor::new();
+    vendor.ok(["license", "issue", "c", "--expires", &days_from_now(9), "--count", "10", "--id", "later"]);
+    vendor.ok(["license", "issue", "c", "--expires", &days_from_now(5), "--count", "2", "--id", "sooner"]);
+    let consumed = vendor.json(["license", "consume", "c", "5", "--op-id", "seat-1"]);
+    let drawn = json!([
+        {"licenseId": "sooner", "amount": "2", "residue": "0"},
+        {"licenseId": "later", "amount": "3", "residue": "7"},
+    ]);
+    assert_eq!(consumed, json!({"customerId": "c", "amount": "5", "drawn": drawn, "duplicate": false}));
+    let again = vendor.json(["license", "consume", "c", "5.0", "--op-id", "seat-1"]);
+    assert_eq!(again, json!({"customerId": "c", "amount": "5", "drawn": drawn, "duplicate": true}));
+    let said = vendor.fails(1, ["license", "consume", "c", "7.1"]);
+    assert!(said.contains("has 7 left") && said.contains("nothing was consumed"), "{said}");
+    vendor.fails(4, ["license", "consume", "c", "6", "--op-id", "seat-1"]);
+    vendor.fails(2, ["license", "consume", "c", "-1"]);
+    vendor.fails(3, ["license", "consume", "nobody", "1"]);
+    vendor.ok(["check"]);
+}
+
+#[test]
+fn an_operation_with_an_id_is_done_once() {
+    let vendor = Vendor::new();
+    let far = days_from_now(9);
+    let issue = ["license", "issue", "c", "--expires", &far, "--count", "5", "--op-id", "issue"];
+    let id = vendor.json(issue)["id"].as_str().expect("an id").to_owned();
+    let again = vendor.ok(issue);
+    assert!(again.err.contains("operation issue was done already; nothing was changed"), "{}", again.err);
+    assert_eq!(vendor.json(issue)["id"], *id);
+    assert_eq!(vendor.json(["license", "list"]).as_array().map(Vec::len), Some(1));
+    let operations: [&[&str]; 4] = [
+        &["license", "extend", &id, "--days", "30", "--op-id", "extend"],
+        &["license", "adjust", &id, "2", "--reason", "a gift", "--op-id", "adjust"],
+        &["license", "revoke", &id, "--reason", "a mistake", "--op-id", "revoke"],
+        &["license", "reinstate", &id, "--op-id", "reinstate"],
+    ];
+    for operation in operations {
+        vendor.ok(operation);
+    }
+    let history = vendor.json(["license", "history", &id]);
+    for operation in operations {
+        let again = vendor.ok(operation);
+        assert!(again.err.contains("was done already; nothing was changed"), "{}", again.err);
+    }
+    assert_eq!(vendor.json(["license", "history", &id]), history);
+    assert_eq!(history[2]["opId"], "adjust");
+    let other = vendor.fails(4, ["license", "adjust", &id, "3", "--reason", "a gift", "--op-id", "adjust"]);
+    assert!(other.contains("was another") && other.contains("nothing was changed"), "{other}");
+    vendor.fails(4, ["license", "reinstate", &id, "--op-id", "extend"]);
+    // What was refused has not been done, and may be asked for again.
+    vendor.fails(1, ["license", "adjust", &id, "-9", "--reason", "x", "--op-id", "late"]);
+    vendor.ok(["license", "adjust", &id, "4", "--reason", "x"]);
+    vendor.ok(["license", "adjust", &id, "-9", "--reason", "x", "--op-id", "late"]);
+    vendor.ok(["check"]);
+}
+
+#[test]
+fn a_type_says_what_is_granted_and_one_that_is_not_set_up_is_unlimited() {
+    let vendor = Vendor::new();
+    let server = vendor.serve();
+    vendor.ok(["license", "type", "set", "pro", "--count", "1000", "--name", "Professional"]);
+    vendor.fails(2, ["license", "type", "set", "pro"]);
+    vendor.fails(2, ["license", "type", "set", "pro", "--count", "0"]);
+    let list = json!([{"type": "pro", "name": "Professional", "count": "1000"}]);
+    assert_eq!(vendor.json(["license", "type", "list"]), list);
+    let far = days_from_now(9);
+    assert_eq!(vendor.json(["license", "issue", "c", "--expires", &far, "--type", "pro"])["count"], "1000");
+    let other = vendor.run(["license", "issue", "c", "--expires", &far, "--type", "other", "--json"]);
+    assert!(other.out.contains(r#""count":null"#) && other.err.contains("type other is not set up"), "{}", other.err);
+
+    server.call("POST", "/customers/new", r#""planId":"p","customerId":"d""#);
+    let from = second_of(&days_from_now(-3)) + 3_661;
+    let to = second_of(&days_from_now(30)) + 7_322;
+    let activate = |kind: &str| {
+        let fields = format!(r#""platform":"android|ios","expire":"{from}-{to}"{kind}"#);
+        assert_eq!(server.call("PUT", "/license/customers/d/activate", &fields).status, 200, "{fields}");
+        told(&server, "d")
+    };
+    let day = days_from_now(30);
+    for _ in 0..3 {
+        assert_eq!(activate(r#","type":"pro""#), (day.clone(), "1000".into()));
+    }
+    let licenses = vendor.json(["license", "list", "d"]);
+    assert_eq!(licenses.as_array().map(Vec::len), Some(1));
+    let rfc3339 = |second: i64| jiff::Timestamp::from_second(second).expect("a time").to_string();
+    assert_eq!(
+        ["type", "startsAt", "expiresAt", "count"].map(|name| licenses[0][name].clone()),
+        [json!("pro"), json!(rfc3339(from)), json!(rfc3339(to)), json!("1000")]
+    );
+    assert_eq!(licenses[0]["platforms"], json!(["android", "ios"]));
+    let history = vendor.json(["license", "history", licenses[0]["id"].as_str().expect("an id")]);
+    assert_eq!(history[0]["by"], "agora");
+    // Extended, it is still the one that was sold.
+    vendor.ok(["license", "extend", licenses[0]["id"].as_str().expect("an id"), "--days", "1"]);
+    activate(r#","type":"pro""#);
+    assert_eq!(vendor.json(["license", "list", "d"]).as_array().map(Vec::len), Some(1));
+    assert_eq!(activate(r#","type":"gold""#).1, "-1");
+    assert!(server.log().contains("type gold, which is not set up: it is unlimited"), "{}", server.log());
+    activate("");
+    assert_eq!(vendor.json(["license", "list", "d"]).as_array().map(Vec::len), Some(3));
+    vendor.ok(["check"]);
+}
+
+#[test]
+fn a_license_is_shown_as_agora_is_told_of_its_customer() {
+    let vendor = Vendor::new();
+    let server = vendor.serve();
+    vendor.ok(["license", "issue", "c", "--expires", &days_from_now(3), "--count", "2", "--id", "a"]);
+    vendor.ok(["license", "issue", "c", "--expires", &days_from_now(9), "--count", "0.5"]);
+    let answer = server.ask("/customers/c/license", &[]);
+    assert_eq!(vendor.ok(["license", "show", "a", "--as-agora"]).out, format!("{}\n", answer.body));
+    assert_eq!(vendor.json(["license", "show", "a", "--as-agora"]), answer.json());
+}
+
+#[test]
+fn check_finds_a_license_that_does_not_follow_from_its_ledger() {
+    let vendor = Vendor::new();
+    vendor.ok(["license", "issue", "c", "--expires", &days_from_now(9), "--count", "5", "--id", "a"]);
+    vendor.ok(["record", "p", "2", "--customer", "c"]);
+    for tampering in ["update license_ledger set amount = '9'", "delete from license_ledger"] {
+        let refused = vendor.sql().execute(tampering, []).expect_err(tampering).to_string();
+        assert!(refused.contains("the license ledger only grows"), "{refused}");
+    }
+    let whole = std::fs::read(vendor.db()).expect("a file");
+    let changed = "drop trigger license_ledger_is_not_changed; update license_ledger";
+    for (tampering, told) in [
+        ("update license set balance = '4'".to_owned(), "license a: kept 4 of 5"),
+        ("update license set granted = '6'".to_owned(), "license a: kept 3 of 6"),
+        ("update license set expires_at_s = 1".to_owned(), "expires 1970-01-01"),
+        ("update license set revoked_at_s = 1".to_owned(), "revoked 1970-01-01"),
+        ("update license set balance = 'x'".to_owned(), "the count of license a is not"),
+        (format!("{changed} set amount = '-6' where kind = 'drawn'"), "license a: more was drawn than it granted"),
+        (format!("{changed} set amount = '-1' where kind = 'drawn'"), "what licenses covered of it is not"),
+        (format!("{changed} set amount = '1.0' where kind = 'issued'"), "license ledger entry 1 is not"),
+        (
+            "drop trigger usage_ledger_is_not_changed; update usage_ledger set covered = '1'".to_owned(),
+            "what licenses covered of it is not",
+        ),
+        ("update usage_rollup set covered = '1' where grain = 'day'".to_owned(), "(1 covered)"),
+    ] {
+        vendor.sql().execute_batch(&tampering).expect("tampered");
+        let ended = vendor.run(["check"]);
+        assert_eq!(ended.code, 1, "{tampering}");
+        assert!(ended.out.contains(told), "{tampering}: {}", ended.out);
+        std::fs::write(vendor.db(), &whole).expect("restored");
+        vendor.ok(["check"]);
+    }
+}
+
+fn second_of(day: &str) -> i64 {
+    crate::vendor::second(&format!("{day}T00:00:00Z"))
+}
