@@ -42,6 +42,19 @@ pub fn usage_target(pair: &KeyPair, period: Period) -> String {
     format!("{path}?{}&{SIGNATURE}={signed}", query.join("&"))
 }
 
+/// A signed POST of a JSON object with these fields.
+pub fn signed_post(pair: &KeyPair, host: SocketAddr, path: &str, fields: &[(&str, String)]) -> Vec<u8> {
+    let mut fields: Vec<(String, String)> =
+        fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    fields.push((API_KEY.to_owned(), pair.api_key.to_string()));
+    let source = signature::source_string("POST", path, &fields, Encoding::Form);
+    fields.push((SIGNATURE.to_owned(), signature::sign(&pair.api_secret, &source)));
+    let body = serde_json::Value::Object(fields.into_iter().map(|(name, value)| (name, value.into())).collect());
+    let body = body.to_string();
+    let length = body.len();
+    format!("POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-length: {length}\r\n\r\n{body}").into_bytes()
+}
+
 /// A connection that asks the same again and again.
 pub struct Connection {
     stream: TcpStream,
@@ -50,11 +63,15 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Connects.
+    /// Connects, to ask for a target.
     pub async fn open(address: SocketAddr, target: &str) -> Outcome<Self> {
+        Self::open_with(address, format!("GET {target} HTTP/1.1\r\nhost: {address}\r\n\r\n").into_bytes()).await
+    }
+
+    /// Connects, to send a request as it is.
+    pub async fn open_with(address: SocketAddr, request: Vec<u8>) -> Outcome<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        let request = format!("GET {target} HTTP/1.1\r\nhost: {address}\r\n\r\n").into_bytes();
         Ok(Self { stream, request, buffer: Vec::with_capacity(64 << 10) })
     }
 

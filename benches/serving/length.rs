@@ -18,12 +18,21 @@ pub struct Length {
     pub requests: usize,
     /// How often each window of half a day is asked.
     pub half_days: usize,
+    /// Provisioning calls.
+    pub calls: usize,
 }
 
 impl Length {
     /// What is kept is measured at this length.
-    const FULL: Self =
-        Self { records: 1_000_000, rounds: 5, round: Duration::from_secs(3), pairs: 20, requests: 100, half_days: 50 };
+    const FULL: Self = Self {
+        records: 1_000_000,
+        rounds: 5,
+        round: Duration::from_secs(3),
+        pairs: 20,
+        requests: 100,
+        half_days: 50,
+        calls: 1_200,
+    };
 
     /// The full length, shortened by the variables `BENCH_…` that are set.
     pub fn from_environment() -> Outcome<Self> {
@@ -35,6 +44,7 @@ impl Length {
             pairs: variable("BENCH_PAIRS")?.unwrap_or(full.pairs),
             requests: variable("BENCH_REQUESTS")?.unwrap_or(full.requests),
             half_days: variable("BENCH_HALF_DAYS")?.unwrap_or(full.half_days),
+            calls: variable("BENCH_CALLS")?.unwrap_or(full.calls),
         };
         match length.records >= books::FEWEST_RECORDS {
             true => Ok(length),

@@ -1,8 +1,8 @@
 //! How fast the server answers, as it is installed: the real executable, a real socket, a full month's books.
 //!
-//! Three measurements, each against a bar: requests per second beside a bare hyper server that answers the
+//! Four measurements, each against a bar: requests per second beside a bare hyper server that answers the
 //! same bytes; the same page with 10,000 and with 1,000,000 records behind it; half a day of a project with
-//! 1,000,000 records on that day. See `benches/README.md`.
+//! 1,000,000 records on that day; and provisioning calls while 50 processes record. See `benches/README.md`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark tells what it measured")]
 #![expect(clippy::float_arithmetic, reason = "times and ratios are measured, not accounted")]
 
@@ -13,6 +13,7 @@ mod growth;
 mod half_day;
 mod length;
 mod process;
+mod provisioning;
 mod report;
 mod throughput;
 
@@ -65,6 +66,8 @@ fn measure() -> Outcome<bool> {
     report.say(&format!("memory after the load: {} KiB resident", large.resident_kib()?));
     runtime.block_on(growth::measure([&books.small, &books.large], &target, &length, &mut report))?;
     runtime.block_on(half_day::measure(&books.crowded, &keys.live, &length, &mut report))?;
+    drop(large);
+    runtime.block_on(provisioning::measure(&books.large, &keys.live, &length, &mut report))?;
     report.finish(&length)
 }
 
