@@ -130,19 +130,33 @@ create table usage_rollup (
 
 -- Licenses sold to customers. What changes of one is kept from its ledger, and recomputed by `check`.
 create table license (
-  seq           integer primary key,                  -- order of issue, from 1
-  license_id    text    not null unique,              -- the operator's id, or one made as it was issued
-  customer_id   text    not null references customer, -- whose license it is
-  type          text,                                 -- which of the vendor's licenses; null where not told. Not a reference: one may be sold before it is set up
-  platforms     text,                                 -- what it is good for, as Agora joins them: android|ios; null where not told
-  starts_at_s   integer not null,                     -- seconds; the first second in which it is good
-  expires_at_s  integer not null,                     -- seconds; the last second in which it is good; kept
-  granted       text,                                 -- decimal, units of usage it grants, adjustments included; null: unlimited; kept
-  balance       text,                                 -- decimal, what is left of them, zero or above; null: unlimited; kept
-  revoked_at_s  integer,                              -- seconds; null unless revoked; kept
+  seq           integer primary key,                   -- order of issue, from 1
+  license_id    text    not null unique,               -- the operator's id, or one made as it was issued
+  customer_id   text    not null references customer,  -- whose license it is
+  type          text,                                  -- which of the vendor's licenses; null where not told. Not a reference: one may be sold before it is set up
+  platforms     text,                                  -- what it is good for, as Agora joins them: android|ios; null where not told
+  issued_at_s   integer not null,                      -- seconds
+  asked         text    not null,                      -- what was asked for as it was issued, in the words of the command line: issuing it again must ask for the same
+  starts_at_s   integer not null,                      -- seconds; the first second in which it is good
+  expires_at_s  integer not null,                      -- seconds; the last second in which it is good; kept
+  granted       text,                                  -- decimal, units of usage it grants, adjustments included; null: unlimited; kept
+  balance       text,                                  -- decimal, what is left of them, zero or above; null: unlimited; kept
+  revoked_at_s  integer,                               -- seconds; null unless revoked; kept
   check ((granted is null) = (balance is null))
 ) strict;
-create index license_by_customer on license (customer_id, expires_at_s);
+create index license_by_customer on license (customer_id);
+-- What usage may draw from, in the order in which it does; a license that is used up costs a record nothing.
+create index license_to_draw on license (customer_id, expires_at_s) where revoked_at_s is null and balance is not '0';
+
+create trigger license_stays_what_it_is
+before update of seq, license_id, customer_id, type, platforms, issued_at_s, asked, starts_at_s on license
+begin
+  select raise(abort, 'a license stays what it was issued as: only what its ledger changes is changed');
+end;
+create trigger license_is_not_deleted before delete on license
+begin
+  select raise(abort, 'a license is not deleted: it is revoked');
+end;
 
 -- The license ledger: append-only, the source of every license's expiry, grant and balance.
 create table license_ledger (
@@ -158,10 +172,19 @@ create table license_ledger (
   op_id        text,                                   -- the operation it belongs to, if that was named
   check ((usage_seq is not null) = (kind in ('drawn', 'given back'))),
   check ((actor is null) = (kind in ('drawn', 'given back'))),
-  check ((expires_at_s is not null) = (kind in ('issued', 'extended')))
+  check ((expires_at_s is not null) = (kind in ('issued', 'extended'))),
+  check (case kind
+    when 'issued' then amount is null or amount > '0'
+    when 'adjusted' then coalesce(amount, '0') <> '0'
+    when 'consumed' then coalesce(amount, '0') like '-%'
+    when 'drawn' then coalesce(amount, '0') like '-%'
+    when 'given back' then coalesce(amount, '0') > '0'
+    else amount is null
+  end)
 ) strict;
 create index license_ledger_by_license on license_ledger (license_seq);
 create index license_ledger_by_usage on license_ledger (usage_seq) where usage_seq is not null;
+create index license_ledger_by_operation on license_ledger (op_id) where op_id is not null;
 
 create trigger license_ledger_is_not_changed before update on license_ledger
 begin
@@ -174,10 +197,9 @@ end;
 
 -- The operations on licenses that were named by whoever asked for them, so that none is done twice.
 create table license_operation (
-  op_id     text    not null primary key,        -- the operation's idempotency key, 1 to 128 bytes
-  at_s      integer not null,                    -- seconds; when it was done
-  content   text    not null,                    -- what was asked for, in the words of the command line
-  first_seq integer references license_ledger    -- the first of its entries in the license ledger; null where it found nothing to change
+  op_id text    not null primary key,  -- the operation's idempotency key, 1 to 128 bytes
+  at_s  integer not null,              -- seconds; when it was done
+  asked text    not null               -- what was asked for, in the words of the command line
 ) strict, without rowid;
 
 -- What the vendor's types of licenses grant when one is activated or issued.

@@ -4,13 +4,11 @@
 use crate::billing::amount::Amount;
 use crate::billing::event::Actor;
 use crate::billing::id::{CustomerId, Label, LicenseId, LicenseType, OpId, ProjectId, RecordId, Words};
-use crate::billing::period::{self, Grain, LAST_SECOND, Period};
+use crate::billing::period::{self, DAY_S, Grain, LAST_SECOND, Period};
 use crate::billing::setting::Settings;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
-
-const DAY_S: i64 = 86_400;
 
 /// A license as the books hold it. Times are Unix seconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,8 +23,10 @@ pub struct License {
     pub kind: Option<LicenseType>,
     /// What it is good for, where told.
     pub platforms: Option<Platforms>,
-    /// When it was issued, and what for.
-    pub issued: Issue,
+    /// When it was issued.
+    pub issued_at_s: i64,
+    /// What was asked for then, as [`NewLicense`] prints it.
+    pub asked: String,
     /// The first second in which it is good.
     pub starts_at_s: i64,
     /// The last second in which it is good.
@@ -37,17 +37,6 @@ pub struct License {
     pub balance: Option<Amount>,
     /// When and why it was revoked.
     pub revoked: Option<Revocation>,
-}
-
-/// A license as it was issued, before anything was changed of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Issue {
-    /// When, in Unix seconds.
-    pub at_s: i64,
-    /// The last second in which it was to be good.
-    pub expires_at_s: i64,
-    /// Units of usage; `None`: unlimited.
-    pub granted: Option<Amount>,
 }
 
 /// When and why a license was revoked.
@@ -91,7 +80,7 @@ pub struct Platforms(String);
 
 /// Why a text names no platforms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("it must be names such as android,ios: each of 1 to 32 letters or digits, 255 in all")]
+#[error("it must be names such as android,ios: each of 1 to 32 printable ASCII characters, 255 in all")]
 pub struct NotPlatforms;
 
 impl Platforms {
@@ -133,26 +122,48 @@ impl License {
         }
     }
 
-    /// What can still be used of it at `now_s`: nothing unless it is live; `None` where it is unlimited.
+    /// What can still be used of it at `now_s`: nothing unless it is live; `None` where that has no limit.
     pub fn residue(&self, now_s: i64) -> Option<Amount> {
-        let balance = self.balance.as_ref()?;
-        Some(match self.state(now_s) {
-            State::Live => balance.clone(),
-            State::Scheduled | State::Expired | State::Revoked => Amount::default(),
-        })
+        match self.state(now_s) {
+            State::Live => self.balance.clone(),
+            State::Scheduled | State::Expired | State::Revoked => Some(Amount::default()),
+        }
     }
 
-    /// Tells whether usage dated `at_s` may draw from it at `now_s`.
-    fn covers(&self, at_s: i64, now_s: i64) -> bool {
-        self.state(now_s) == State::Live && (self.starts_at_s..=self.expires_at_s).contains(&at_s)
-    }
-
-    /// The last second in which it was or will be good, a revocation counted in.
-    fn ends_at_s(&self) -> i64 {
-        match &self.revoked {
+    /// The last second in which it was or will be good, a revocation counted in; `None` where it never was.
+    fn ended_at_s(&self, now_s: i64) -> Option<i64> {
+        let ends_at_s = match &self.revoked {
             Some(revocation) => self.expires_at_s.min(revocation.at_s),
             None => self.expires_at_s,
-        }
+        };
+        (self.starts_at_s <= ends_at_s.min(now_s)).then_some(ends_at_s)
+    }
+
+    /// What an act changes of it at `now_s`; `None` where it is so already.
+    ///
+    /// # Errors
+    /// As [`License::extended`] and [`License::adjusted`].
+    pub fn act(&self, act: &Act, now_s: i64) -> Result<Option<Changed>, Refusal> {
+        Ok(match act {
+            Act::Extend(by) => {
+                let expires_at_s = self.extended(*by, now_s)?;
+                let changed = Changed { expires_at_s: Some(expires_at_s), ..Changed::new(EntryKind::Extended) };
+                (expires_at_s != self.expires_at_s).then_some(changed)
+            }
+            Act::Adjust { by, reason } => {
+                self.adjusted(by)?;
+                let changed = Changed::new(EntryKind::Adjusted);
+                Some(Changed { amount: Some(by.clone()), reason: Some(reason.clone()), ..changed })
+            }
+            Act::Revoke { reason } => {
+                let changed = Changed { reason: reason.clone(), ..Changed::new(EntryKind::Revoked) };
+                self.revoked.is_none().then_some(changed)
+            }
+            Act::Reinstate { reason } => {
+                let changed = Changed { reason: reason.clone(), ..Changed::new(EntryKind::Reinstated) };
+                self.revoked.is_some().then_some(changed)
+            }
+        })
     }
 
     /// Its expiry once it is extended at `now_s`: never an earlier one than it has.
@@ -302,7 +313,7 @@ pub enum Extension {
     Days(u32),
 }
 
-/// A license as somebody wants it issued. What is not told is not compared when it is issued again.
+/// A license as somebody wants it issued. Prints as the words of the command line that ask for it, without its id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewLicense {
     /// The vendor's id; `None`: one is made.
@@ -326,40 +337,35 @@ impl NewLicense {
     pub fn starts_at_s(&self, now_s: i64) -> i64 {
         self.starts_at_s.unwrap_or_else(|| Period::around(Grain::Day, now_s.min(self.expires_at_s)).first_s())
     }
+}
 
-    /// Tells whether `license` is what issuing this again would say: nothing that is told differs.
-    pub fn agrees_with(&self, license: &License) -> bool {
-        let untold_count = self.granted.is_none() && self.kind.is_some();
-        self.customer_id == license.customer_id
-            && self.kind == license.kind
-            && self.platforms == license.platforms
-            && self.starts_at_s.is_none_or(|starts_at_s| starts_at_s == license.starts_at_s)
-            && self.expires_at_s == license.issued.expires_at_s
-            && (untold_count || self.granted == license.issued.granted)
+impl fmt::Display for NewLicense {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "issue {} --expires {}", self.customer_id, Second(self.expires_at_s))?;
+        if let Some(count) = &self.granted {
+            write!(f, " --count {count}")?;
+        }
+        if let Some(platforms) = &self.platforms {
+            write!(f, " --platform {}", Quoted(platforms.as_str()))?;
+        }
+        if let Some(kind) = &self.kind {
+            write!(f, " --type {}", Quoted(kind.as_str()))?;
+        }
+        if let Some(starts_at_s) = self.starts_at_s {
+            write!(f, " --starts {}", Second(starts_at_s))?;
+        }
+        Ok(())
     }
 }
 
-/// Something that is done with licenses. Prints as the words of the command line that ask for it.
+/// Something that is done with licenses. Prints as the words of the command line that ask for it; those are kept, and
+/// compared when it is asked for again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Operation {
     /// Issues one.
     Issue(NewLicense),
-    /// Moves an expiry on.
-    Extend {
-        /// The license.
-        id: LicenseId,
-        /// How far.
-        by: Extension,
-    },
-    /// Changes what a license grants.
-    Adjust {
-        /// The license.
-        id: LicenseId,
-        /// By how much, of either sign.
-        by: Amount,
-        /// The operator's words.
-        reason: Words,
-    },
+    /// Changes one.
+    Change(LicenseId, Act),
     /// Draws from a customer's licenses without usage: all of it or nothing.
     Consume {
         /// The customer.
@@ -369,20 +375,50 @@ pub enum Operation {
         /// The operator's words, if any.
         reason: Option<Words>,
     },
-    /// Takes a license back.
+}
+
+/// What is done with one license.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// Moves its expiry on.
+    Extend(Extension),
+    /// Changes what it grants.
+    Adjust {
+        /// By how much, of either sign and not zero.
+        by: Amount,
+        /// The operator's words.
+        reason: Words,
+    },
+    /// Takes it back.
     Revoke {
-        /// The license.
-        id: LicenseId,
         /// The operator's words, if any.
         reason: Option<Words>,
     },
     /// Undoes that.
     Reinstate {
-        /// The license.
-        id: LicenseId,
         /// The operator's words, if any.
         reason: Option<Words>,
     },
+}
+
+/// What an act changes: an entry of the license's ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changed {
+    /// What it is.
+    pub kind: EntryKind,
+    /// What it adds to the balance.
+    pub amount: Option<Amount>,
+    /// The expiry from now on, in Unix seconds.
+    pub expires_at_s: Option<i64>,
+    /// The operator's words.
+    pub reason: Option<Words>,
+}
+
+impl Changed {
+    /// An entry that tells no more than its kind.
+    pub fn new(kind: EntryKind) -> Self {
+        Self { kind, amount: None, expires_at_s: None, reason: None }
+    }
 }
 
 impl Operation {
@@ -390,51 +426,43 @@ impl Operation {
     pub fn license_id(&self) -> Option<&LicenseId> {
         match self {
             Self::Issue(new) => new.id.as_ref(),
+            Self::Change(id, _) => Some(id),
             Self::Consume { .. } => None,
-            Self::Extend { id, .. }
-            | Self::Adjust { id, .. }
-            | Self::Revoke { id, .. }
-            | Self::Reinstate { id, .. } => Some(id),
         }
     }
 }
 
 impl fmt::Display for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let told = |f: &mut fmt::Formatter<'_>, name: &str, value: Option<&dyn fmt::Display>| match value {
-            Some(value) => write!(f, " --{name} {value}"),
-            None => Ok(()),
-        };
-        let because = |f: &mut fmt::Formatter<'_>, reason: &Option<Words>| match reason {
-            Some(reason) => write!(f, " --reason {reason:?}", reason = reason.as_str()),
+        let because = |f: &mut fmt::Formatter<'_>, reason: Option<&Words>| match reason {
+            Some(reason) => write!(f, " --reason {}", Quoted(reason.as_str())),
             None => Ok(()),
         };
         match self {
-            Self::Issue(new) => {
-                write!(f, "issue {} --expires {}", new.customer_id, Second(new.expires_at_s))?;
-                told(f, "count", new.granted.as_ref().map(|count| count as _))?;
-                told(f, "id", new.id.as_ref().map(|id| id as _))?;
-                told(f, "platform", new.platforms.as_ref().map(|platforms| platforms as _))?;
-                told(f, "type", new.kind.as_ref().map(|kind| kind as _))?;
-                told(f, "starts", new.starts_at_s.map(Second).as_ref().map(|starts| starts as _))
-            }
-            Self::Extend { id, by: Extension::To(expires_at_s) } => {
-                write!(f, "extend {id} --to {}", Second(*expires_at_s))
-            }
-            Self::Extend { id, by: Extension::Days(days) } => write!(f, "extend {id} --days {days}"),
-            Self::Adjust { id, by, reason } => write!(f, "adjust {id} {by} --reason {:?}", reason.as_str()),
+            Self::Issue(new) => match &new.id {
+                Some(id) => write!(f, "{new} --id {id}"),
+                None => write!(f, "{new}"),
+            },
             Self::Consume { customer_id, amount, reason } => {
                 write!(f, "consume {customer_id} {amount}")?;
-                because(f, reason)
+                because(f, reason.as_ref())
             }
-            Self::Revoke { id, reason } => {
-                write!(f, "revoke {id}")?;
-                because(f, reason)
-            }
-            Self::Reinstate { id, reason } => {
-                write!(f, "reinstate {id}")?;
-                because(f, reason)
-            }
+            Self::Change(id, act) => match act {
+                Act::Extend(Extension::To(expires_at_s)) => write!(f, "extend {id} --to {}", Second(*expires_at_s)),
+                Act::Extend(Extension::Days(days)) => write!(f, "extend {id} --days {days}"),
+                Act::Adjust { by, reason } => {
+                    write!(f, "adjust {id} {by}")?;
+                    because(f, Some(reason))
+                }
+                Act::Revoke { reason } => {
+                    write!(f, "revoke {id}")?;
+                    because(f, reason.as_ref())
+                }
+                Act::Reinstate { reason } => {
+                    write!(f, "reinstate {id}")?;
+                    because(f, reason.as_ref())
+                }
+            },
         }
     }
 }
@@ -452,6 +480,15 @@ impl fmt::Display for Second {
     }
 }
 
+/// Words as an operation's have them: in quotes, so that none of them can be taken for another argument.
+struct Quoted<'a>(&'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", self.0.replace('\\', "\\\\").replace('"', "\\\""))
+    }
+}
+
 /// Why an operation is not done; nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -459,8 +496,8 @@ pub enum Refusal {
     NoLicense,
     /// There is no such customer.
     NoCustomer,
-    /// The license's id stands for one of other content.
-    OtherContent(Box<License>),
+    /// The license's id stands for one of other content, asked for in these words.
+    OtherContent(String),
     /// The operation's id stands for another operation, in these words.
     OtherOperation(String),
     /// It would end before it starts.
@@ -484,27 +521,44 @@ pub enum Refusal {
     },
 }
 
+/// A license as far as drawing from it goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The order of issue.
+    pub seq: i64,
+    /// The first second in which it is good.
+    pub starts_at_s: i64,
+    /// The last second in which it is good.
+    pub expires_at_s: i64,
+    /// What is left of it, above zero; `None`: without limit.
+    pub balance: Option<Amount>,
+}
+
 /// What usage, or a consumption, draws from a license.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Draw<'a> {
-    /// The license.
-    pub license: &'a License,
+pub struct Draw {
+    /// The license's order of issue.
+    pub license_seq: i64,
     /// How much, above zero.
     pub amount: Amount,
 }
 
-/// Splits `wanted`, dated `at_s`, over the licenses that cover it at `now_s`: the earliest expiry first, then the
-/// oldest. What they do not cover is not drawn.
-pub fn draw<'a>(licenses: &'a [License], at_s: i64, now_s: i64, wanted: &Amount) -> Vec<Draw<'a>> {
-    let mut covering: Vec<&License> = licenses.iter().filter(|license| license.covers(at_s, now_s)).collect();
-    covering.sort_by_key(|license| (license.expires_at_s, license.seq));
+/// Splits `wanted`, dated `at_s`, over those of a customer's licenses, none of them revoked, that are live at `now_s` and
+/// good at `at_s`: the earliest expiry first, then the oldest. What they do not cover is not drawn.
+pub fn draw(sources: &[Source], at_s: i64, now_s: i64, wanted: &Amount) -> Vec<Draw> {
+    let is_good = |source: &&Source| {
+        let good = source.starts_at_s..=source.expires_at_s;
+        good.contains(&at_s) && good.contains(&now_s)
+    };
+    let mut good: Vec<&Source> = sources.iter().filter(is_good).collect();
+    good.sort_by_key(|source| (source.expires_at_s, source.seq));
     let mut left = wanted.clone();
     let mut draws = Vec::new();
-    for license in covering {
-        let amount = license.balance.as_ref().map_or(&left, |balance| balance.min(&left)).clone();
+    for source in good {
+        let amount = source.balance.as_ref().map_or(&left, |balance| balance.min(&left)).clone();
         if amount.is_positive() {
             left -= &amount;
-            draws.push(Draw { license, amount });
+            draws.push(Draw { license_seq: source.seq, amount });
         }
     }
     draws
@@ -545,8 +599,8 @@ impl Standing {
 
 /// Folds a customer's licenses at `now_s`: the residue is the sum over the live ones, the expiry the
 /// latest among them. Where none is live, nothing remains, and the expiry is the latest day on which one was, a
-/// revoked one having ended on the day it was revoked; or, where none ever was, the latest of those to
-/// come. `None` for a customer who never had any.
+/// revoked one having ended on the day it was revoked; or, where none ever was, the latest of those that
+/// did not get to start. `None` for a customer who never had any.
 pub fn fold(licenses: &[License], now_s: i64) -> Option<Standing> {
     let live = || licenses.iter().filter(|license| license.state(now_s) == State::Live);
     if let Some(expires_at_s) = live().map(|license| license.expires_at_s).max() {
@@ -557,10 +611,9 @@ pub fn fold(licenses: &[License], now_s: i64) -> Option<Standing> {
         };
         return Some(Standing { expires_at_s, residue });
     }
-    let was_good = |license: &&License| license.state(now_s) != State::Scheduled;
-    let ended = licenses.iter().filter(was_good).map(License::ends_at_s).max();
-    let to_come = || licenses.iter().map(|license| license.expires_at_s).max();
-    let expires_at_s = ended.or_else(to_come)?;
+    let ended = licenses.iter().filter_map(|license| license.ended_at_s(now_s)).max();
+    let never_good = || licenses.iter().map(|license| license.expires_at_s).max();
+    let expires_at_s = ended.or_else(never_good)?;
     Some(Standing { expires_at_s, residue: Residue::Count(Amount::default()) })
 }
 
@@ -576,7 +629,8 @@ mod tests {
             customer_id: "c".parse().expect("an id"),
             kind: None,
             platforms: None,
-            issued: Issue { at_s: 0, expires_at_s, granted: granted.clone() },
+            issued_at_s: 0,
+            asked: String::new(),
             starts_at_s: 0,
             expires_at_s,
             balance: granted.clone(),
@@ -589,27 +643,27 @@ mod tests {
         text.parse().expect("an amount")
     }
 
-    fn drawn(licenses: &[License], at_s: i64, now_s: i64, wanted: &str) -> Vec<(i64, String)> {
-        let draws = draw(licenses, at_s, now_s, &amount(wanted));
-        draws.iter().map(|draw| (draw.license.seq, draw.amount.to_string())).collect()
+    fn source(seq: i64, expires_at_s: i64, balance: Option<&str>) -> Source {
+        Source { seq, starts_at_s: 0, expires_at_s, balance: balance.map(amount) }
+    }
+
+    fn drawn(sources: &[Source], at_s: i64, now_s: i64, wanted: &str) -> Vec<(i64, String)> {
+        let draws = draw(sources, at_s, now_s, &amount(wanted));
+        draws.iter().map(|draw| (draw.license_seq, draw.amount.to_string())).collect()
     }
 
     #[test]
     fn usage_draws_from_the_earliest_expiry_first_then_from_the_oldest() {
-        let licenses = [
-            License { seq: 1, ..license(200, Some("5"), None) },
-            License { seq: 3, ..license(100, Some("2"), None) },
-            License { seq: 2, ..license(100, Some("1.5"), None) },
-        ];
-        assert_eq!(drawn(&licenses, 50, 50, "1"), [(2, "1".into())]);
-        assert_eq!(drawn(&licenses, 50, 50, "4.25"), [(2, "1.5".into()), (3, "2".into()), (1, "0.75".into())]);
-        let all: Amount = draw(&licenses, 50, 50, &amount("100")).iter().map(|draw| &draw.amount).sum();
+        let sources = [source(1, 200, Some("5")), source(3, 100, Some("2")), source(2, 100, Some("1.5"))];
+        assert_eq!(drawn(&sources, 50, 50, "1"), [(2, "1".into())]);
+        assert_eq!(drawn(&sources, 50, 50, "4.25"), [(2, "1.5".into()), (3, "2".into()), (1, "0.75".into())]);
+        let all: Amount = draw(&sources, 50, 50, &amount("100")).iter().map(|draw| &draw.amount).sum();
         assert_eq!(all, amount("8.5"));
     }
 
     #[test]
     fn a_license_covers_from_its_first_to_its_last_second_while_it_is_live() {
-        let licenses = [License { starts_at_s: 10, ..license(100, Some("1"), None) }];
+        let sources = [Source { starts_at_s: 10, ..source(1, 100, Some("1")) }];
         for (at_s, now_s, covered) in [
             (10, 10, true),
             (100, 100, true),
@@ -619,11 +673,50 @@ mod tests {
             (12, 9, false),
             (10, 100, true),
         ] {
-            assert_eq!(!drawn(&licenses, at_s, now_s, "1").is_empty(), covered, "{at_s} {now_s}");
+            assert_eq!(!drawn(&sources, at_s, now_s, "1").is_empty(), covered, "{at_s} {now_s}");
         }
-        assert!(drawn(&[license(100, Some("1"), Some(5))], 4, 50, "1").is_empty());
-        assert!(drawn(&[license(100, Some("0"), None)], 50, 50, "1").is_empty());
-        assert_eq!(drawn(&[license(100, None, None)], 50, 50, "7"), [(1, "7".into())]);
+        assert_eq!(drawn(&[source(1, 100, None)], 50, 50, "7"), [(1, "7".into())]);
+    }
+
+    #[test]
+    fn an_operations_words_are_these_since_they_are_kept() {
+        let words = |text: &str| text.parse::<Words>().expect("words");
+        let new = NewLicense {
+            id: "l".parse().ok(),
+            customer_id: "c".parse().expect("an id"),
+            kind: "T --starts \"x\\".parse().ok(),
+            platforms: "ios,android".parse().ok(),
+            starts_at_s: Some(DAY_S),
+            expires_at_s: 3 * DAY_S - 1,
+            granted: Some(amount("1.50")),
+        };
+        let bare =
+            NewLicense { id: None, kind: None, platforms: None, starts_at_s: None, granted: None, ..new.clone() };
+        let to_the_second = NewLicense { starts_at_s: Some(5), expires_at_s: 7, ..bare.clone() };
+        let change = |act| Operation::Change("l".parse().expect("an id"), act);
+        let consume =
+            |reason| Operation::Consume { customer_id: bare.customer_id.clone(), amount: amount("2"), reason };
+        for (operation, asked) in [
+            (
+                Operation::Issue(new.clone()),
+                r#"issue c --expires 1970-01-03 --count 1.5 --platform "android|ios" --type "T --starts \"x\\" --starts 1970-01-02 --id l"#,
+            ),
+            (Operation::Issue(bare.clone()), "issue c --expires 1970-01-03"),
+            (Operation::Issue(to_the_second), "issue c --expires 7 --starts 5"),
+            (change(Act::Extend(Extension::To(2 * DAY_S - 1))), "extend l --to 1970-01-02"),
+            (change(Act::Extend(Extension::Days(30))), "extend l --days 30"),
+            (
+                change(Act::Adjust { by: -&amount("2.0"), reason: words("é \"q\"") }),
+                r#"adjust l -2 --reason "é \"q\"""#,
+            ),
+            (consume(None), "consume c 2"),
+            (consume(Some(words("a b"))), r#"consume c 2 --reason "a b""#),
+            (change(Act::Revoke { reason: Some(words("fraud")) }), r#"revoke l --reason "fraud""#),
+            (change(Act::Revoke { reason: None }), "revoke l"),
+            (change(Act::Reinstate { reason: None }), "reinstate l"),
+        ] {
+            assert_eq!(operation.to_string(), asked);
+        }
     }
 
     #[test]
@@ -662,7 +755,19 @@ mod tests {
         let to_come = License { starts_at_s: 300, ..license(400, Some("7"), None) };
         assert_eq!(fold(std::slice::from_ref(&to_come), 50), standing(400, "0"));
         assert_eq!(fold(&[to_come.clone(), license(100, Some("1"), None)], 50), standing(100, "1"));
-        assert_eq!(fold(&[to_come, license(100, Some("1"), None)], 150), standing(100, "0"));
+        assert_eq!(fold(&[to_come.clone(), license(100, Some("1"), None)], 150), standing(100, "0"));
+        // Revoked before it began, it was never good.
+        let never = License { revoked: Some(Revocation { at_s: 140, reason: None }), ..to_come };
+        assert_eq!(fold(&[never.clone(), license(100, Some("1"), None)], 150), standing(100, "0"));
+        assert_eq!(fold(&[never, license(100, Some("1"), None)], 350), standing(100, "0"));
+    }
+
+    #[test]
+    fn of_a_license_that_is_not_live_nothing_remains_not_even_of_an_unlimited_one() {
+        let unlimited = license(100, None, None);
+        assert_eq!(unlimited.residue(100), None);
+        assert_eq!(unlimited.residue(101), Some(Amount::default()));
+        assert_eq!(license(100, None, Some(5)).residue(50), Some(Amount::default()));
     }
 
     fn standing(expires_at_s: i64, count: &str) -> Option<Standing> {

@@ -6,7 +6,8 @@ use jiff::{SignedDuration, ToSpan};
 use std::ops::Range;
 
 const HOUR_S: i64 = 3_600;
-const DAY_S: i64 = 24 * HOUR_S;
+/// Seconds of a day.
+pub const DAY_S: i64 = 24 * HOUR_S;
 
 /// The last second that the calendar here knows: 9999-12-31 23:59:59 UTC.
 pub const LAST_SECOND: i64 = 253_402_300_799;

@@ -51,6 +51,8 @@ fn document(difference: &Difference) -> Value {
             "ledger": license(ledger),
         }),
         Difference::Overdrawn { id } => json!({ "kind": "overdrawn", "licenseId": id.as_str() }),
+        Difference::Draw { seq } => json!({ "kind": "draw", "seq": seq }),
+        Difference::GivenBack { seq } => json!({ "kind": "givenBack", "seq": seq }),
         Difference::Covered { seq } => json!({ "kind": "covered", "seq": seq }),
         Difference::Value { place } => json!({ "kind": "value", "place": place }),
         Difference::Schema { name } => json!({ "kind": "schema", "name": name }),
@@ -73,6 +75,14 @@ fn words(difference: &Difference) -> String {
             format!("license {id}: kept {}, its ledger says {}", license_words(kept), license_words(ledger))
         }
         Difference::Overdrawn { id } => format!("license {id}: more was drawn than it granted"),
+        Difference::Draw { seq } => {
+            format!(
+                "license ledger entry {seq} draws from a license that was not good then, or for usage of another time"
+            )
+        }
+        Difference::GivenBack { seq } => {
+            format!("ledger entry {seq} does not give back to each license what its record drew from it")
+        }
         Difference::Covered { seq } => {
             format!("ledger entry {seq}: what licenses covered of it is not what was drawn from them, or not within it")
         }

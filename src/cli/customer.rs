@@ -165,9 +165,9 @@ fn show(args: &ShowArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
 }
 
 fn forget(args: &ForgetArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
-    let (id, stamp) = (&args.customer, shell.stamp());
+    let id = &args.customer;
     let (customer, had_contacts) = shell.open()?.write(|tx| {
-        let had_contacts = customer::forget(tx, &find(tx, id)?, &stamp)?;
+        let had_contacts = customer::forget(tx, &find(tx, id)?, &shell.stamp())?;
         Ok::<_, Failure>((find(tx, id)?, had_contacts))
     })?;
     if !had_contacts {
@@ -177,16 +177,15 @@ fn forget(args: &ForgetArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
 }
 
 fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
-    let stamp = shell.stamp();
     let said = Announcement {
         plan_id: args.plan.clone(),
         name: args.name.clone(),
         email: args.email.clone(),
         phone: args.phone.clone(),
     };
-    let (customer, plans) = shell
-        .open()?
-        .write(|tx| Ok::<_, Failure>((customer::announce(tx, &args.customer, &said, &stamp)?, plan::book(tx)?)))?;
+    let (customer, plans) = shell.open()?.write(|tx| {
+        Ok::<_, Failure>((customer::announce(tx, &args.customer, &said, &shell.stamp())?, plan::book(tx)?))
+    })?;
     if let Err(missing) = plans.applicable(customer.plan_id.as_ref()) {
         shell.note(&format!(
             "the plan {missing} is not set up: until `agora-vendor plan set` does, this customer's usage has no price"

@@ -85,7 +85,7 @@ impl From<store::Error> for Failure {
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         Self::failed(format!(
-            "the output could not be written ({error}); what the command did stands: do not repeat a record or a license unless with the same --id"
+            "the output could not be written ({error}); what the command did stands: repeat it with the same --id or --op-id alone, or look first"
         ))
     }
 }

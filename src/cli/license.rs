@@ -3,8 +3,8 @@
 use crate::agora::reply::{self, Envelope};
 use crate::billing::amount::{self, Amount};
 use crate::billing::id::{CustomerId, LicenseId, LicenseType, OpId, Words};
-use crate::billing::license::{Entry, Extension, License, NewLicense, Operation, Platforms, Refusal, State, fold};
-use crate::billing::period;
+use crate::billing::license::{Act, Entry, Extension, License, NewLicense, Operation, Platforms, Refusal, State, fold};
+use crate::billing::period::{self, DAY_S};
 use crate::cli::customer;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::license_type;
@@ -15,8 +15,6 @@ use crate::store::{ReadTx, setting};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::str::FromStr;
-
-const DAY_S: i64 = 86_400;
 
 /// Licenses: issue one to a customer, change what it grants, list them, show one and its history
 ///
@@ -109,8 +107,8 @@ struct ExtensionArgs {
     to: Option<Day>,
 
     /// So many days on, from its expiry, or from today if that has passed
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    days: Option<u32>,
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    days: Option<Days>,
 }
 
 #[derive(clap::Args)]
@@ -168,7 +166,7 @@ pub(super) struct ListArgs {
     customer: Option<CustomerId>,
 
     /// Those alone that are not over yet and will be within so many days, e.g. 30d
-    #[arg(long, value_name = "DAYS")]
+    #[arg(long, value_name = "DAYS", allow_hyphen_values = true)]
     expiring: Option<Days>,
 }
 
@@ -186,6 +184,10 @@ pub(super) struct ShowArgs {
 pub(super) struct HistoryArgs {
     /// The license's id
     id: LicenseId,
+
+    /// The last so many entries alone
+    #[arg(long, value_name = "N")]
+    last: Option<u32>,
 }
 
 /// An amount of either sign, and not zero.
@@ -211,17 +213,19 @@ impl FromStr for Signed {
     }
 }
 
-/// A number of days, as `30d`.
+/// A number of days, from 1 to as many as the calendar has, as `30` or `30d`.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Days(u16);
+pub(super) struct Days(u32);
 
 impl FromStr for Days {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, &'static str> {
+        const MOST: u32 = 3_000_000;
         let digits = text.strip_suffix('d').unwrap_or(text);
-        let number = Some(digits).filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()));
-        number.and_then(|digits| digits.parse().ok()).map(Self).ok_or("a number of days such as 30d is wanted")
+        let digits = Some(digits).filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()));
+        let days = digits.and_then(|digits| digits.parse().ok()).filter(|days| (1..=MOST).contains(days));
+        days.map(Self).ok_or("a number of days from 1 to 3000000, such as 30d, is wanted")
     }
 }
 
@@ -238,8 +242,9 @@ struct Shown {
     starts_at: String,
     expires: String,
     expires_at: String,
-    /// Null where unlimited, like the residue.
+    /// Null where unlimited.
     count: Option<String>,
+    /// Null where unlimited and live.
     residue: Option<String>,
     state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -256,7 +261,7 @@ impl Shown {
             customer_id: license.customer_id.to_string(),
             kind: license.kind.as_ref().map(ToString::to_string),
             platforms: platforms.split('|').filter(|name| !name.is_empty()).map(str::to_owned).collect(),
-            issued_at: rfc3339(license.issued.at_s),
+            issued_at: rfc3339(license.issued_at_s),
             starts: period::date(license.starts_at_s).to_string(),
             starts_at: rfc3339(license.starts_at_s),
             expires: period::date(license.expires_at_s).to_string(),
@@ -273,12 +278,8 @@ impl Shown {
         self.count.clone().unwrap_or_else(|| "unlimited".to_owned())
     }
 
-    /// Of an unlimited license that is not live nothing remains, though the count says nothing of it.
     fn residue_words(&self) -> String {
-        match (&self.residue, self.state == State::Live.as_str()) {
-            (None, true) => "unlimited".to_owned(),
-            (residue, _) => residue.clone().unwrap_or_else(|| "0".to_owned()),
-        }
+        self.residue.clone().unwrap_or_else(|| "unlimited".to_owned())
     }
 
     fn print(&self, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
@@ -308,22 +309,22 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         Args::Extend(args) => {
             let by = match (args.by.to, args.by.days) {
                 (Some(day), _) => Extension::To(day.period().last_s()),
-                (None, days) => Extension::Days(days.unwrap_or_default()),
+                (None, days) => Extension::Days(days.map_or(0, |Days(days)| days)),
             };
-            change(&Operation::Extend { id: args.id.clone(), by }, &args.op, shell)
+            change(&Operation::Change(args.id.clone(), Act::Extend(by)), &args.op, shell)
         }
         Args::Adjust(args) => {
-            let (id, by, reason) = (args.id.clone(), args.by.0.clone(), args.reason.clone());
-            change(&Operation::Adjust { id, by, reason }, &args.op, shell)
+            let act = Act::Adjust { by: args.by.0.clone(), reason: args.reason.clone() };
+            change(&Operation::Change(args.id.clone(), act), &args.op, shell)
         }
         Args::Consume(args) => consume(args, shell),
         Args::Revoke(args) => {
-            let (id, reason) = (args.id.clone(), args.reason.clone());
-            change(&Operation::Revoke { id, reason }, &args.op, shell)
+            let act = Act::Revoke { reason: args.reason.clone() };
+            change(&Operation::Change(args.id.clone(), act), &args.op, shell)
         }
         Args::Reinstate(args) => {
-            let (id, reason) = (args.id.clone(), args.reason.clone());
-            change(&Operation::Reinstate { id, reason }, &args.op, shell)
+            let act = Act::Reinstate { reason: args.reason.clone() };
+            change(&Operation::Change(args.id.clone(), act), &args.op, shell)
         }
         Args::List(args) => list(args, shell),
         Args::Show(args) if args.as_agora => show_as_agora(args, shell),
@@ -346,23 +347,20 @@ fn no_license(id: &str) -> Failure {
 
 /// Does what was asked for, and tells whether that changed anything.
 fn operate(operation: &Operation, op: &OpArgs, shell: &mut Shell<'_>) -> Result<Done, Failure> {
-    let stamp = shell.stamp();
     let op_id = op.op_id.as_ref();
     let done = shell.open()?.write(|tx| {
-        license::operate(tx, operation, op_id, &stamp)?.map_err(|refusal| refused(refusal, operation, op_id))
+        license::operate(tx, operation, op_id, &shell.stamp())?.map_err(|refusal| refused(refusal, operation, op_id))
     })?;
-    match (done.news, op_id) {
-        (News::Repeated, Some(op_id)) => {
+    match (done.news, op_id, operation) {
+        (News::Changed, ..) => {}
+        (News::Repeated, Some(op_id), _) => {
             shell.note(&format!("the operation {op_id} was done already; nothing was changed"));
         }
-        (News::AlreadySo, _) => shell.note(match operation {
-            Operation::Issue(_) => "already issued; nothing was changed",
-            Operation::Extend { .. } => "it expires then already; nothing was changed",
-            Operation::Revoke { .. } => "already revoked; nothing was changed",
-            Operation::Reinstate { .. } => "it is not revoked; nothing was changed",
-            Operation::Adjust { .. } | Operation::Consume { .. } => "it is so already; nothing was changed",
-        }),
-        (News::Changed | News::Repeated, _) => {}
+        (_, _, Operation::Issue(_)) => shell.note("already issued; nothing was changed"),
+        (_, _, Operation::Change(_, Act::Extend(_))) => shell.note("it expires then already; nothing was changed"),
+        (_, _, Operation::Change(_, Act::Revoke { .. })) => shell.note("already revoked; nothing was changed"),
+        (_, _, Operation::Change(_, Act::Reinstate { .. })) => shell.note("it is not revoked; nothing was changed"),
+        (_, _, Operation::Change(_, Act::Adjust { .. }) | Operation::Consume { .. }) => {}
     }
     Ok(done)
 }
@@ -374,19 +372,12 @@ fn refused(refusal: Refusal, operation: &Operation, op_id: Option<&OpId>) -> Fai
         (Refusal::NoLicense, _) => no_license(&id),
         (Refusal::NoCustomer, Operation::Consume { customer_id, .. }) => customer::unknown(customer_id),
         (Refusal::NoCustomer, _) => Failure::not_found("there is no such customer"),
-        (Refusal::OtherContent(stands), _) => Failure::conflict(format!(
-            "the id {} stands for another license, customer {}, starts {}, expires {}, count {}{}{}: nothing was issued",
-            stands.id,
-            stands.customer_id,
-            period::date(stands.starts_at_s),
-            period::date(stands.issued.expires_at_s),
-            stands.issued.granted.as_ref().map_or_else(|| "unlimited".to_owned(), ToString::to_string),
-            stands.kind.as_ref().map_or_else(String::new, |kind| format!(", type {kind}")),
-            stands.platforms.as_ref().map_or_else(String::new, |platforms| format!(", platforms {platforms}")),
+        (Refusal::OtherContent(asked), _) => Failure::conflict(format!(
+            "the id {id} stands for another license, issued by `{asked}`: nothing was issued; give a new license an id of its own"
         )),
-        (Refusal::OtherOperation(content), _) => Failure::conflict(format!(
-            "the operation {} was another, {content:?}: nothing was changed; give a new operation an id of its own",
-            or_dash(op_id)
+        (Refusal::OtherOperation(asked), _) => Failure::conflict(format!(
+            "the operation {} was another, `{asked}`: nothing was changed; give a new operation an id of its own",
+            or_dash(op_id.as_ref())
         )),
         (Refusal::Empty { starts_at_s }, _) => Failure::words(format!(
             "it would expire before it starts, which is on {}: a later day of expiry is wanted",
@@ -411,21 +402,23 @@ fn refused(refusal: Refusal, operation: &Operation, op_id: Option<&OpId>) -> Fai
     }
 }
 
-/// Does what changes one license, and shows it.
+/// Does what is about one license, and shows it.
 fn change(operation: &Operation, op: &OpArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let done = operate(operation, op, shell)?;
     let now_s = shell.now_s;
-    if done.customer_is_new
-        && let Some((license, _)) = done.licenses.first()
-    {
+    let (license, _) =
+        done.licenses.first().ok_or_else(|| Failure::failed("the license is not in the books any more"))?;
+    if done.unknown.customer {
         shell.note(&format!("customer {} was not known and is registered", license.customer_id));
     }
-    let Some((license, _)) = done.licenses.first() else {
-        return Err(Failure::failed("the license is not in the books any more"));
-    };
+    if let (true, Some(kind)) = (done.unknown.grant, &license.kind) {
+        shell.note(&format!(
+            "the license type {kind} is not set up, so that this license is unlimited; `agora-vendor license type set` says what a type grants"
+        ));
+    }
     match (license.state(now_s), operation) {
         (State::Expired, _) => shell.note(&format!("the license expired on {}", period::date(license.expires_at_s))),
-        (State::Revoked, Operation::Extend { .. } | Operation::Adjust { .. }) => {
+        (State::Revoked, Operation::Change(_, Act::Extend(_) | Act::Adjust { .. })) => {
             shell.note("the license is revoked all the same: `agora-vendor license reinstate` makes it good again");
         }
         (State::Scheduled | State::Live | State::Revoked, _) => {}
@@ -438,13 +431,6 @@ fn issue(args: &IssueArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         return Err(Failure::words(format!(
             "--count is {count}: a count above zero is wanted, or none for an unlimited license"
         )));
-    }
-    if let (Some(kind), None) = (&args.kind, &args.count)
-        && shell.open()?.read(|tx| license::find_type(tx, kind))?.is_none()
-    {
-        shell.note(&format!(
-            "the license type {kind} is not set up: without --count the license is unlimited; `agora-vendor license type set` says what a type grants"
-        ));
     }
     let new = NewLicense {
         id: args.id.clone(),
@@ -578,20 +564,22 @@ fn history(args: &HistoryArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
 
     let (license, entries) = shell.open()?.read(|tx| {
         let license = find(tx, &args.id)?;
-        let entries = license::history(tx, &license)?;
+        let entries = license::history(tx, &license, args.last)?;
         Ok::<_, Failure>((license, entries))
     })?;
-    let mut balance = license.balance.as_ref().map(|_| Amount::default());
+    // Followed back from what is left now, since the first entries may be left out.
+    let mut balance = license.balance.clone();
     let shown = |entry: &Entry| {
+        let after = balance.clone();
         if let (Some(balance), Some(amount)) = (&mut balance, &entry.amount) {
-            *balance += amount;
+            *balance -= amount;
         }
         Shown {
             at: rfc3339(entry.at_s),
             by: entry.actor.as_ref().map(ToString::to_string),
             kind: entry.kind.to_string(),
             amount: entry.amount.as_ref().map(ToString::to_string),
-            balance: balance.as_ref().map(ToString::to_string),
+            balance: after.as_ref().map(ToString::to_string),
             expires_at: entry.expires_at_s.map(rfc3339),
             record_id: entry.record.as_ref().map(|(record_id, _)| record_id.to_string()),
             project_id: entry.record.as_ref().map(|(_, project_id)| project_id.to_string()),
@@ -599,7 +587,8 @@ fn history(args: &HistoryArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
             op_id: entry.op_id.as_ref().map(ToString::to_string),
         }
     };
-    let shown: Vec<Shown> = entries.iter().map(shown).collect();
+    let mut shown: Vec<Shown> = entries.iter().rev().map(shown).collect();
+    shown.reverse();
     shell.print(&shown, |out| {
         let names = ["at", "by", "what", "amount#", "balance#", "expires", "record", "project", "op", "reason"];
         let mut columns = Columns::new(&names);

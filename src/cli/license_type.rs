@@ -30,7 +30,7 @@ pub(super) struct SetArgs {
     #[command(flatten)]
     grant: GrantArgs,
 
-    /// Your own words for it
+    /// Your own words for it; what is not told stays
     #[arg(long, value_name = "TEXT")]
     name: Option<Label>,
 }
@@ -83,17 +83,21 @@ fn set(args: &SetArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         return Err(Failure::words(format!("--count is {count}: a count above zero is wanted, or --unlimited")));
     }
     let new = TypeGrant { kind: args.kind.clone(), name: args.name.clone(), granted: args.grant.count.clone() };
-    let before = shell.open()?.write(|tx| {
+    let (before, stands) = shell.open()?.write(|tx| {
         let before = license::find_type(tx, &new.kind)?;
         license::set_type(tx, &new)?;
-        Ok::<_, Failure>(before)
+        Ok::<_, Failure>((before, license::find_type(tx, &new.kind)?.unwrap_or(new)))
     })?;
-    if let Some(before) = before.filter(|before| *before != new) {
-        let before = Shown::new(&before);
-        let name = before.name.as_ref().map_or_else(String::new, |name| format!(" as {name}"));
-        shell.note(&format!("before it granted {}{name}", before.count_words()));
+    match before {
+        Some(before) if before == stands => shell.note("it is so already; nothing was changed"),
+        Some(before) => {
+            let before = Shown::new(&before);
+            let name = before.name.as_ref().map_or_else(String::new, |name| format!(" as {name}"));
+            shell.note(&format!("before it granted {}{name}", before.count_words()));
+        }
+        None => {}
     }
-    let shown = Shown::new(&new);
+    let shown = Shown::new(&stands);
     shell.print(&shown, |out| {
         let properties =
             [("type", shown.kind.clone()), ("name", or_dash(shown.name.as_ref())), ("count", shown.count_words())];

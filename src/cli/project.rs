@@ -213,11 +213,10 @@ fn verify(args: &VerifyArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
 }
 
 fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
-    let stamp = shell.stamp();
     let (id, customer_id) = (&args.project, &args.customer);
     let (before, customer_before, project) = shell.open()?.write(|tx| {
         let (before, customer_before) = (project::find(tx, id)?, customer::find(tx, customer_id)?);
-        Ok::<_, Failure>((before, customer_before, project::announce(tx, id, customer_id, &stamp)?))
+        Ok::<_, Failure>((before, customer_before, project::announce(tx, id, customer_id, &shell.stamp())?))
     })?;
     if customer_before.is_none() {
         shell.note(&format!("customer {customer_id} was not known and is registered"));

@@ -121,9 +121,8 @@ pub(super) fn record(args: &RecordArgs, shell: &mut Shell<'_>) -> Result<Exit, F
         customer_id: args.customer.clone(),
         note: args.note.clone(),
     };
-    let stamp = shell.stamp();
     let (recorded, disabled_at_s) = shell.open()?.write(|tx| {
-        let recorded = usage::record(tx, &new, &stamp)?.map_err(|refusal| refused(&refusal, &new))?;
+        let recorded = usage::record(tx, &new, &shell.stamp())?.map_err(|refusal| refused(&refusal, &new))?;
         let at_s = recorded.record().at_s;
         Ok::<_, Failure>((recorded, project::disabled_before(tx, &new.project_id, at_s)?))
     })?;
@@ -188,8 +187,7 @@ fn refused(refusal: &RecordRefusal, new: &NewRecord) -> Failure {
 }
 
 pub(super) fn void(args: &VoidArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
-    let now_s = shell.now_s;
-    let voided = shell.open()?.write(|tx| usage::void(tx, &args.id, &args.reason, now_s))?;
+    let voided = shell.open()?.write(|tx| usage::void(tx, &args.id, &args.reason, shell.stamp().at_s))?;
     let (record, duplicate) = match &voided {
         None => {
             return Err(Failure::not_found(format!(

@@ -26,7 +26,7 @@ pub(super) struct Shell<'a> {
 
 impl<'a> Shell<'a> {
     pub(super) fn new(db: Option<PathBuf>, json: bool, out: &'a mut dyn Write, err: &'a mut dyn Write) -> Self {
-        Self { database: Database::resolve(db), now_s: jiff::Timestamp::now().as_second(), json, out, err }
+        Self { database: Database::resolve(db), now_s: now_s(), json, out, err }
     }
 
     /// Opens the database.
@@ -34,8 +34,9 @@ impl<'a> Shell<'a> {
         Store::open(self.database.path()).map_err(|error| self.database.explain(error))
     }
 
-    /// When and by whom what this command writes is written: by the user, and under sudo by who called it; by the
-    /// number where no name is told.
+    /// When and by whom what this command writes is written: the clock as this is called, which is once the lock is
+    /// had, since waiting for it may take half a minute; and the user, under sudo the one who called it, by the number
+    /// where no name is told.
     pub(super) fn stamp(&self) -> Stamp {
         let named = |name| std::env::var(name).ok()?.parse::<Label>().ok();
         let user = ["SUDO_USER", "LOGNAME", "USER"].into_iter().find_map(named);
@@ -44,7 +45,7 @@ impl<'a> Shell<'a> {
             let user = number().map_or_else(|_| "unknown".to_owned(), |number| format!("uid-{number}"));
             user.parse().expect("a word is a label")
         });
-        Stamp { at_s: self.now_s, actor: Actor::Shell(user) }
+        Stamp { at_s: now_s(), actor: Actor::Shell(user) }
     }
 
     /// Tells whether one JSON document is wanted.
@@ -83,6 +84,11 @@ impl<'a> Shell<'a> {
     pub(super) fn flush(&mut self) -> Result<(), Failure> {
         Ok(heard_or_not(self.out.flush())?)
     }
+}
+
+/// The clock, in Unix seconds.
+fn now_s() -> i64 {
+    jiff::Timestamp::now().as_second()
 }
 
 /// That nobody reads any more what is printed is no failure of the command, and does not change its end.

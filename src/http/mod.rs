@@ -46,6 +46,9 @@ pub struct Request<'a> {
     pub body: &'a [u8],
 }
 
+/// Tells the time, in Unix seconds: asked when it matters, which for a change is once the lock is had.
+pub type Clock = fn() -> i64;
+
 /// Answers requests out of the books, and changes them where that is asked for.
 pub struct Service {
     readers: Readers,
@@ -103,15 +106,15 @@ impl Service {
 
     /// Answers a request with the state of the books at or after its arrival, where that needs no read: out of
     /// what was read since their last change, or because the request is refused. Takes microseconds, and
-    /// does not wait. `now_s` is the clock.
-    pub fn answer_at_once(&self, request: &Request<'_>, now_s: i64) -> Option<Reply> {
-        self.try_answer(request, now_s, Patience::None)
+    /// does not wait. `clock` tells Unix seconds.
+    pub fn answer_at_once(&self, request: &Request<'_>, clock: Clock) -> Option<Reply> {
+        self.try_answer(request, clock, Patience::None)
     }
 
     /// The same, where the answer can be given without changing the books. What cannot be read by `deadline` is
     /// refused as busy.
-    pub fn answer_by_reading(&self, request: &Request<'_>, now_s: i64, deadline: Instant) -> Option<Reply> {
-        self.try_answer(request, now_s, Patience::Reading(deadline))
+    pub fn answer_by_reading(&self, request: &Request<'_>, clock: Clock, deadline: Instant) -> Option<Reply> {
+        self.try_answer(request, clock, Patience::Reading(deadline))
     }
 
     /// The same in all cases. Where the lock is not to be had by `lock_until`, it is refused as busy, and nothing
@@ -119,20 +122,20 @@ impl Service {
     pub fn answer_by_writing(
         &self,
         request: &Request<'_>,
-        now_s: i64,
+        clock: Clock,
         read_until: Instant,
         lock_until: Instant,
     ) -> Reply {
-        let answered = self.try_answer(request, now_s, Patience::Writing { read_until, lock_until });
+        let answered = self.try_answer(request, clock, Patience::Writing { read_until, lock_until });
         answered.expect("there is an answer wherever the books may be read and written")
     }
 
-    fn try_answer(&self, request: &Request<'_>, now_s: i64, patience: Patience) -> Option<Reply> {
+    fn try_answer(&self, request: &Request<'_>, clock: Clock, patience: Patience) -> Option<Reply> {
         let route = match self.options.base_path.find(request.method, request.path) {
             Ok(route) => route,
             Err(unrouted) => return Some(unrouted.reply()),
         };
-        let refusal = match self.call(&route, request, now_s, patience) {
+        let refusal = match self.call(&route, request, clock, patience) {
             Ok(reply) => return Some(reply),
             Err(Failure::Impatient) => return None,
             Err(Failure::Refused(refusal)) => refusal,
@@ -141,7 +144,13 @@ impl Service {
         Some(refusal.reply(route.form()))
     }
 
-    fn call(&self, route: &Route<'_>, request: &Request<'_>, now_s: i64, patience: Patience) -> Result<Reply, Failure> {
+    fn call(
+        &self,
+        route: &Route<'_>,
+        request: &Request<'_>,
+        clock: Clock,
+        patience: Patience,
+    ) -> Result<Reply, Failure> {
         let envelope = self.options.envelope;
         match route.call {
             Call::Health => {
@@ -171,7 +180,7 @@ impl Service {
                 self.check_query(&known.keys, request, &query)?;
                 let customer_id = path_id(&customer_id, "customerId").map_err(Refusal::from)?;
                 let held = self.read(patience, |tx| license::read(tx, &customer_id))?;
-                license::answer(&held, now_s, envelope)
+                license::answer(&held, clock(), envelope)
             }
             Call::Provisioning(call) => {
                 let body = Body::parse(request.body).map_err(Refusal::from)?;
@@ -185,7 +194,7 @@ impl Service {
                 };
                 match self.read(patience, |tx| asked.look(tx, &actor))? {
                     Some(reply) => Ok(reply),
-                    None => self.write(patience, |tx| asked.perform(tx, &Stamp { at_s: now_s, actor })),
+                    None => self.write(patience, |tx| asked.perform(tx, &Stamp { at_s: clock(), actor })),
                 }
             }
         }

@@ -9,7 +9,7 @@ use crate::agora::reply::{self, Refusal, Reply};
 use crate::agora::request::{self, Body};
 use crate::billing::event::{Actor, Stamp};
 use crate::billing::id::{CustomerId, ProjectId};
-use crate::billing::license::{NewLicense, Operation};
+use crate::billing::license::{License, NewLicense, Operation};
 use crate::http::Failure;
 use crate::http::route::{Provisioning, Route};
 use crate::store::customer::{self, Announcement};
@@ -88,7 +88,10 @@ impl Asked {
             }
             Self::License(new) => {
                 customer::find(tx, &new.customer_id)?.ok_or(Refusal::NoCustomer)?;
-                license::find_alike(tx, new, actor)?.map(|_| reply::success())
+                license::find_alike(tx, new, actor)?.map(|license| {
+                    point_out(&license, new);
+                    reply::success()
+                })
             }
         })
     }
@@ -119,18 +122,28 @@ impl Asked {
                 }
             }
             Self::License(new) => {
-                if let Some(kind) = &new.kind
-                    && license::find_type(tx, kind)?.is_none()
-                {
+                let issued = license::operate(tx, &Operation::Issue(new.clone()), None, stamp)?;
+                let issued = issued.expect("a window that is not empty, under a new id, is not refused");
+                if let (true, Some(kind)) = (issued.unknown.grant, &new.kind) {
                     log::warn!(
                         "customer {} was sold a license of the type {kind}, which is not set up: it is unlimited",
                         new.customer_id
                     );
                 }
-                let issued = license::operate(tx, &Operation::Issue(new.clone()), None, stamp)?;
-                issued.expect("a window that is not empty, under a new id, is not refused");
             }
         }
         Ok(())
+    }
+}
+
+/// Logs where the license that is there already is not quite what Agora has sold.
+fn point_out(license: &License, sold: &NewLicense) {
+    if license.revoked.is_some() {
+        log::warn!("Agora sold license {} of customer {} again, which is revoked", license.id, license.customer_id);
+    }
+    if let (Some(stands), Some(sold)) = (&license.platforms, &sold.platforms)
+        && stands != sold
+    {
+        log::warn!("Agora sold license {} again for {sold}; it stays one for {stands}", license.id);
     }
 }

@@ -299,7 +299,7 @@ impl Server {
 
     async fn answer(self: &Arc<Self>, arrived: Arrived) -> Reply {
         // A panic must not take the connection with it: the other threads catch it too, and tell.
-        let at_once = catch_unwind(AssertUnwindSafe(|| self.service.answer_at_once(&arrived.request(), now_s())));
+        let at_once = catch_unwind(AssertUnwindSafe(|| self.service.answer_at_once(&arrived.request(), now_s)));
         let arrived = Arc::new(arrived);
         let mut reply = at_once.unwrap_or_default();
         if reply.is_none() {
@@ -330,7 +330,7 @@ impl Server {
             let (server, request) = (Arc::clone(self), Arc::clone(arrived));
             let made = tokio::task::spawn_blocking(move || {
                 let deadline = request.at.into_std() + READ_WITHIN;
-                let reply = server.service.answer_by_reading(&request.request(), now_s(), deadline);
+                let reply = server.service.answer_by_reading(&request.request(), now_s, deadline);
                 drop(turn);
                 reply
             });
@@ -354,7 +354,7 @@ impl Server {
         let made = tokio::task::spawn_blocking(move || {
             let read_until = request.at.into_std() + READ_WITHIN;
             let asked = request.request();
-            let reply = server.service.answer_by_writing(&asked, now_s(), read_until, lock_until.into_std());
+            let reply = server.service.answer_by_writing(&asked, now_s, read_until, lock_until.into_std());
             drop(turn);
             reply
         });

@@ -50,6 +50,16 @@ pub enum Difference {
         /// The license.
         id: LicenseId,
     },
+    /// A draw from a license that was not good when it was drawn, or for usage of another time.
+    Draw {
+        /// The place of the draw in the license ledger.
+        seq: i64,
+    },
+    /// What a reversing entry gave back is not what the record had drawn, license by license.
+    GivenBack {
+        /// The reversing entry's place in the usage ledger.
+        seq: i64,
+    },
     /// The covered part of a usage entry is not what was drawn for it, or more than its amount.
     Covered {
         /// The entry's place in the ledger.
@@ -119,6 +129,7 @@ pub fn check(tx: &ReadTx<'_>) -> Result<Report> {
         check_rollups(tx, &mut report)?;
         check_licenses(tx, &mut report)?;
         check_covered(tx, &mut report)?;
+        check_given_back(tx, &mut report)?;
     }
     Ok(report)
 }
@@ -188,6 +199,19 @@ fn check_values(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
         select 'the amount of license ledger entry ' || seq
         from license_ledger
         where amount is not null and not is_amount(amount)
+        union all
+        select 'the id of license ' || license_id
+        from license
+        where not is_id(license_id)
+        union all
+        select 'the type of license ' || license_id
+        from license
+        where type is not null and not is_license_type(type)
+        union all
+        select 'a time of license ' || license_id
+        from license
+        where starts_at_s not between 0 and :last_second
+          or expires_at_s not between 0 and :last_second
         union all
         select 'the count of license type ' || type
         from license_type
@@ -313,81 +337,108 @@ fn compare(tx: &ReadTx<'_>, grain: Grain, starts: &Range<i64>, mut sums: Sums, r
     Ok(())
 }
 
-/// A license whose ledger is being followed.
-struct Followed {
-    seq: i64,
-    id: LicenseId,
-    kept: LicenseState,
-    ledger: LicenseState,
-}
-
 /// Follows the ledger of each license from its issue, and compares where it leads with what is kept.
 fn check_licenses(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
     const SELECT: &str = "
-        select l.seq, l.license_id, l.expires_at_s, l.granted, l.balance, l.revoked_at_s,
-          e.kind, e.at_s, e.amount, e.expires_at_s
+        select l.seq, l.license_id, l.starts_at_s, l.expires_at_s, l.granted, l.balance, l.revoked_at_s,
+          e.seq, e.kind, e.at_s, e.amount, e.expires_at_s, u.at_s
         from license l
         left join license_ledger e on e.license_seq = l.seq
+        left join usage_ledger u on u.seq = e.usage_seq
         order by l.seq, e.seq";
     let mut select = tx.sql().prepare(SELECT)?;
     let mut rows = select.query([])?;
     let mut followed: Option<Followed> = None;
-    let mut compare = |followed: Option<Followed>| {
-        let Some(Followed { id, kept, ledger, .. }) = followed else {
-            return;
-        };
-        if ledger.balance.as_ref().is_some_and(Amount::is_negative) {
+    while let Some(row) = rows.next()? {
+        let seq: i64 = row.get(0)?;
+        if followed.as_ref().is_none_or(|followed| followed.seq != seq) {
+            followed.take().into_iter().for_each(|followed| followed.end(report));
+            let kept = LicenseState {
+                expires_at_s: row.get(3)?,
+                granted: row.get(4)?,
+                balance: row.get(5)?,
+                revoked_at_s: row.get(6)?,
+            };
+            let ledger = LicenseState { expires_at_s: 0, granted: None, balance: None, revoked_at_s: None };
+            let (id, starts_at_s) = (row.get(1)?, row.get(2)?);
+            followed = Some(Followed { seq, id, starts_at_s, kept, ledger, overdrawn: false });
+        }
+        if let (Some(followed), Some(seq)) = (&mut followed, row.get(7)?) {
+            let (kind, at_s, amount) = (row.get(8)?, row.get(9)?, row.get(10)?);
+            let used_at_s = row.get(12)?;
+            followed.follow(&LedgerEntry { seq, kind, at_s, amount, expires_at_s: row.get(11)?, used_at_s }, report);
+        }
+    }
+    followed.into_iter().for_each(|followed| followed.end(report));
+    Ok(())
+}
+
+/// An entry of a license's ledger, with the time of the usage that made it.
+struct LedgerEntry {
+    seq: i64,
+    kind: EntryKind,
+    at_s: i64,
+    amount: Option<Amount>,
+    expires_at_s: Option<i64>,
+    used_at_s: Option<i64>,
+}
+
+/// A license whose ledger is being followed.
+struct Followed {
+    seq: i64,
+    id: LicenseId,
+    starts_at_s: i64,
+    kept: LicenseState,
+    ledger: LicenseState,
+    overdrawn: bool,
+}
+
+impl Followed {
+    fn follow(&mut self, entry: &LedgerEntry, report: &mut Report) {
+        let state = &mut self.ledger;
+        match entry.kind {
+            EntryKind::Issued => {
+                state.granted.clone_from(&entry.amount);
+                state.balance.clone_from(&entry.amount);
+            }
+            EntryKind::Revoked => state.revoked_at_s = Some(entry.at_s),
+            EntryKind::Reinstated => state.revoked_at_s = None,
+            EntryKind::Extended => {}
+            EntryKind::Adjusted | EntryKind::Consumed | EntryKind::Drawn | EntryKind::GivenBack => {
+                let granted = state.granted.as_mut().filter(|_| entry.kind.grants());
+                for sum in state.balance.as_mut().into_iter().chain(granted) {
+                    *sum += &entry.amount.clone().unwrap_or_default();
+                }
+            }
+        }
+        if let Some(expires_at_s) = entry.expires_at_s {
+            state.expires_at_s = expires_at_s;
+        }
+        self.overdrawn |= state.balance.as_ref().is_some_and(Amount::is_negative);
+        if matches!(entry.kind, EntryKind::Drawn | EntryKind::Consumed) {
+            let good = self.starts_at_s..=state.expires_at_s;
+            let used_at_s = entry.used_at_s.unwrap_or(entry.at_s);
+            if state.revoked_at_s.is_some() || !good.contains(&entry.at_s) || !good.contains(&used_at_s) {
+                report.differences.push(Difference::Draw { seq: entry.seq });
+            }
+        }
+    }
+
+    fn end(self, report: &mut Report) {
+        let Self { id, kept, ledger, .. } = self;
+        if self.overdrawn {
             report.differences.push(Difference::Overdrawn { id: id.clone() });
         }
         if kept != ledger {
             report.differences.push(Difference::License { id, kept, ledger });
         }
-    };
-    while let Some(row) = rows.next()? {
-        let seq: i64 = row.get(0)?;
-        if followed.as_ref().is_none_or(|followed| followed.seq != seq) {
-            compare(followed.take());
-            let kept = LicenseState {
-                expires_at_s: row.get(2)?,
-                granted: row.get(3)?,
-                balance: row.get(4)?,
-                revoked_at_s: row.get(5)?,
-            };
-            let ledger = LicenseState { expires_at_s: 0, granted: None, balance: None, revoked_at_s: None };
-            followed = Some(Followed { seq, id: row.get(1)?, kept, ledger });
-        }
-        let (Some(Followed { ledger, .. }), Some(kind)) = (&mut followed, row.get::<_, Option<EntryKind>>(6)?) else {
-            continue;
-        };
-        let amount: Option<Amount> = row.get(8)?;
-        match kind {
-            EntryKind::Issued => {
-                ledger.granted = amount.clone();
-                ledger.balance = amount;
-            }
-            EntryKind::Revoked => ledger.revoked_at_s = row.get(7)?,
-            EntryKind::Reinstated => ledger.revoked_at_s = None,
-            EntryKind::Extended => {}
-            EntryKind::Adjusted | EntryKind::Consumed | EntryKind::Drawn | EntryKind::GivenBack => {
-                let amount = amount.unwrap_or_default();
-                let granted = ledger.granted.as_mut().filter(|_| kind.grants());
-                for sum in ledger.balance.as_mut().into_iter().chain(granted) {
-                    *sum += &amount;
-                }
-            }
-        }
-        if let Some(expires_at_s) = row.get(9)? {
-            ledger.expires_at_s = expires_at_s;
-        }
     }
-    compare(followed);
-    Ok(())
 }
 
 /// Compares the covered part of every usage entry with what was drawn from licenses for it.
 fn check_covered(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
     const SELECT: &str = "
-        select u.seq, u.amount, u.covered, e.amount
+        select u.seq, u.amount, u.covered, e.amount, (e.kind = 'given back') = (u.reverses_seq is not null)
         from usage_ledger u
         left join license_ledger e on e.usage_seq = u.seq
         where u.covered <> '0' or e.seq is not null
@@ -413,10 +464,31 @@ fn check_covered(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
             };
             left = Some((seq, fits, covered));
         }
-        if let (Some((.., left)), Some(drawn)) = (&mut left, row.get::<_, Option<Amount>>(3)?) {
+        if let (Some((_, fits, left)), Some(drawn)) = (&mut left, row.get::<_, Option<Amount>>(3)?) {
             *left += &drawn;
+            *fits &= row.get::<_, bool>(4)?;
         }
     }
     end(left);
+    Ok(())
+}
+
+/// Compares what each reversing entry gave back with what its record drew, license by license.
+fn check_given_back(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
+    const SELECT: &str = "
+        select v.seq
+        from usage_ledger v
+        join license_ledger d on d.usage_seq = v.reverses_seq
+        left join license_ledger g
+          on g.usage_seq = v.seq
+          and g.license_seq = d.license_seq
+          and '-' || g.amount = d.amount
+        where v.reverses_seq is not null
+          and g.seq is null
+        group by v.seq";
+    let mut select = tx.sql().prepare(SELECT)?;
+    for seq in select.query_map([], |row| row.get(0))? {
+        report.differences.push(Difference::GivenBack { seq: seq? });
+    }
     Ok(())
 }

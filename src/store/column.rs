@@ -83,8 +83,8 @@ pub(super) fn parse<T: FromSql>(text: &str) -> rusqlite::Result<T> {
 }
 
 /// Gives a connection `decimal_add(a, b)`, the exact sum of two amounts, since SQLite's own `+` would round;
-/// and for checks `is_amount(a)` and `is_id(i)`, which tell whether a text is an amount in canonical form, or an
-/// id of a project or customer.
+/// and for checks `is_amount(a)`, `is_id(i)` and `is_license_type(t)`, which tell whether a text is an amount in canonical
+/// form, an id of a project, customer or license, or a license's type.
 pub(super) fn register_functions(connection: &Connection) -> rusqlite::Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_DIRECTONLY;
     connection.create_scalar_function("decimal_add", 2, flags, |context| {
@@ -95,6 +95,9 @@ pub(super) fn register_functions(connection: &Connection) -> rusqlite::Result<()
     connection.create_scalar_function("is_amount", 1, flags, |context| {
         let text = context.get_raw(0).as_str().unwrap_or_default();
         Ok(Amount::from_canonical(text).is_ok_and(|amount| amount.to_string() == text))
+    })?;
+    connection.create_scalar_function("is_license_type", 1, flags, |context| {
+        Ok(context.get_raw(0).as_str().is_ok_and(|text| text.parse::<LicenseType>().is_ok()))
     })?;
     connection.create_scalar_function("is_id", 1, flags, |context| {
         Ok(context.get_raw(0).as_str().is_ok_and(|text| text.parse::<ProjectId>().is_ok()))

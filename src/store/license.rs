@@ -5,9 +5,9 @@
 
 use crate::billing::amount::Amount;
 use crate::billing::event::{Actor, Stamp};
-use crate::billing::id::{CustomerId, LicenseId, LicenseType, OpId, RecordId, Words};
+use crate::billing::id::{CustomerId, LicenseId, LicenseType, OpId, RecordId};
 use crate::billing::license::{
-    Draw, Entry, EntryKind, Issue, License, NewLicense, Operation, Refusal, Revocation, TypeGrant, draw,
+    Act, Changed, Draw, Entry, EntryKind, License, NewLicense, Operation, Refusal, Revocation, Source, TypeGrant, draw,
 };
 use crate::store::{ReadTx, Result, WriteTx, customer};
 use rusqlite::{OptionalExtension, Row, ToSql, named_params};
@@ -19,8 +19,17 @@ pub struct Done {
     pub news: News,
     /// The licenses it is about, as they stand now, with what was consumed of each, if it is that.
     pub licenses: Vec<(License, Option<Amount>)>,
-    /// Whether the customer was not known before and had to be registered.
-    pub customer_is_new: bool,
+    /// What was not known before, of a license that was issued.
+    pub unknown: Unknown,
+}
+
+/// What nobody had told of before a license was issued.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unknown {
+    /// The customer, who had to be registered.
+    pub customer: bool,
+    /// What its type grants, so that it is unlimited.
+    pub grant: bool,
 }
 
 /// Whether an operation changed anything.
@@ -45,176 +54,130 @@ pub fn operate(
     stamp: &Stamp,
 ) -> Result<Result<Done, Refusal>> {
     if let Some(op_id) = op_id
-        && let Some((content, first_seq)) = find_operation(tx, op_id)?
+        && let Some(asked) = asked_before(tx, op_id)?
     {
-        return match content == operation.to_string() {
-            true => repeated(tx, operation, op_id, first_seq),
-            false => Ok(Err(Refusal::OtherOperation(content))),
-        };
+        return Ok(match asked == operation.to_string() {
+            true => Ok(repeated(tx, operation, op_id)?),
+            false => Err(Refusal::OtherOperation(asked)),
+        });
     }
-    let first_seq = next_seq(tx)?;
-    let done = match perform(tx, operation, op_id, stamp)? {
-        Ok(done) => done,
-        Err(refusal) => return Ok(Err(refusal)),
+    let done = match operation {
+        Operation::Issue(new) => issue(tx, new, op_id, stamp)?,
+        Operation::Change(id, act) => change(tx, id, act, op_id, stamp)?,
+        Operation::Consume { customer_id, amount, reason } => {
+            let changed = Changed { reason: reason.clone(), ..Changed::new(EntryKind::Consumed) };
+            consume(tx, customer_id, amount, &changed, op_id, stamp)?
+        }
     };
-    if let Some(op_id) = op_id {
+    if let (Ok(_), Some(op_id)) = (&done, op_id) {
         const INSERT: &str = "
-            insert into license_operation (op_id, at_s, content, first_seq)
-            values (:op_id, :at_s, :content, :first_seq)";
-        tx.sql().prepare_cached(INSERT)?.execute(named_params! {
-            ":op_id": op_id,
-            ":at_s": stamp.at_s,
-            ":content": operation.to_string(),
-            ":first_seq": (done.news == News::Changed).then_some(first_seq),
-        })?;
+            insert into license_operation (op_id, at_s, asked)
+            values (:op_id, :at_s, :asked)";
+        let params = named_params! { ":op_id": op_id, ":at_s": stamp.at_s, ":asked": operation.to_string() };
+        tx.sql().prepare_cached(INSERT)?.execute(params)?;
     }
-    Ok(Ok(done))
+    Ok(done)
 }
 
-fn find_operation(tx: &ReadTx<'_>, op_id: &OpId) -> Result<Option<(String, Option<i64>)>> {
+/// What the operation of this id asked for, if there has been one.
+fn asked_before(tx: &ReadTx<'_>, op_id: &OpId) -> Result<Option<String>> {
     const SELECT: &str = "
-        select content, first_seq
+        select asked
         from license_operation
         where op_id = :op_id";
     let mut select = tx.sql().prepare_cached(SELECT)?;
-    Ok(select.query_row(named_params! { ":op_id": op_id }, |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
-}
-
-/// The place that the next entry of the license ledger gets.
-fn next_seq(tx: &ReadTx<'_>) -> Result<i64> {
-    const SELECT: &str = "
-        select coalesce(max(seq), 0) + 1
-        from license_ledger";
-    Ok(tx.sql().prepare_cached(SELECT)?.query_row([], |row| row.get(0))?)
+    Ok(select.query_row(named_params! { ":op_id": op_id }, |row| row.get(0)).optional()?)
 }
 
 /// What an operation that has been done is about.
-fn repeated(
-    tx: &ReadTx<'_>,
-    operation: &Operation,
-    op_id: &OpId,
-    first_seq: Option<i64>,
-) -> Result<Result<Done, Refusal>> {
+fn repeated(tx: &ReadTx<'_>, operation: &Operation, op_id: &OpId) -> Result<Done> {
     const SELECT: &str = "
-        select l.license_id, e.amount
-        from license_ledger e
-        join license l on l.seq = e.license_seq
-        where e.seq >= :first_seq
-          and e.op_id = :op_id
-        order by e.seq";
+        select license_seq, amount
+        from license_ledger
+        where op_id = :op_id
+        order by seq";
+    let is_consumption = matches!(operation, Operation::Consume { .. });
     let mut licenses = Vec::new();
-    if let Some(first_seq) = first_seq {
-        let mut select = tx.sql().prepare_cached(SELECT)?;
-        let mut rows = select.query(named_params! { ":first_seq": first_seq, ":op_id": op_id })?;
-        while let Some(row) = rows.next()? {
-            let license = find(tx, &row.get(0)?)?.expect("its entry refers to it");
-            let amount: Option<Amount> = row.get(1)?;
-            let is_consumption = matches!(operation, Operation::Consume { .. });
-            licenses.push((license, amount.filter(|_| is_consumption).map(|amount| -&amount)));
-        }
-    } else if let Some(id) = operation.license_id()
-        && let Some(license) = find(tx, id)?
-    {
-        licenses.push((license, None));
+    let mut select = tx.sql().prepare_cached(SELECT)?;
+    let mut entries = select.query(named_params! { ":op_id": op_id })?;
+    while let Some(entry) = entries.next()? {
+        let amount: Option<Amount> = entry.get(1)?;
+        let consumed = amount.filter(|_| is_consumption).map(|amount| -&amount);
+        licenses.push((by_seq(tx, entry.get(0)?)?, consumed));
     }
-    Ok(Ok(Done { news: News::Repeated, licenses, customer_is_new: false }))
+    // One that found nothing to change has no entry.
+    if let (true, Some(id)) = (licenses.is_empty(), operation.license_id()) {
+        licenses.extend(find(tx, id)?.map(|license| (license, None)));
+    }
+    Ok(Done { news: News::Repeated, licenses, unknown: Unknown::default() })
 }
 
-fn perform(
+fn change(
     tx: &WriteTx<'_>,
-    operation: &Operation,
+    id: &LicenseId,
+    act: &Act,
     op_id: Option<&OpId>,
     stamp: &Stamp,
 ) -> Result<Result<Done, Refusal>> {
-    let now_s = stamp.at_s;
-    let entry = |kind| NewEntry { kind, stamp, amount: None, expires_at_s: None, reason: None, op_id };
-    let id = match operation {
-        Operation::Issue(new) => return issue(tx, new, op_id, stamp),
-        Operation::Consume { customer_id, amount, reason } => {
-            if customer::find(tx, customer_id)?.is_none() {
-                return Ok(Err(Refusal::NoCustomer));
-            }
-            let entry = NewEntry { reason: reason.as_ref(), ..entry(EntryKind::Consumed) };
-            return consume(tx, customer_id, amount, &entry);
-        }
-        Operation::Extend { id, .. }
-        | Operation::Adjust { id, .. }
-        | Operation::Revoke { id, .. }
-        | Operation::Reinstate { id, .. } => id,
-    };
     let Some(license) = find(tx, id)? else {
         return Ok(Err(Refusal::NoLicense));
     };
-    // `None` where it is so already.
-    let entry = match operation {
-        Operation::Issue(_) | Operation::Consume { .. } => None,
-        Operation::Extend { by, .. } => match license.extended(*by, now_s) {
-            Err(refusal) => return Ok(Err(refusal)),
-            Ok(expires_at_s) => (expires_at_s != license.expires_at_s)
-                .then(|| NewEntry { expires_at_s: Some(expires_at_s), ..entry(EntryKind::Extended) }),
-        },
-        Operation::Adjust { by, reason, .. } => match license.adjusted(by) {
-            Err(refusal) => return Ok(Err(refusal)),
-            Ok(_) => Some(NewEntry { amount: Some(by.clone()), reason: Some(reason), ..entry(EntryKind::Adjusted) }),
-        },
-        Operation::Revoke { reason, .. } => {
-            license.revoked.is_none().then(|| NewEntry { reason: reason.as_ref(), ..entry(EntryKind::Revoked) })
-        }
-        Operation::Reinstate { reason, .. } => {
-            license.revoked.is_some().then(|| NewEntry { reason: reason.as_ref(), ..entry(EntryKind::Reinstated) })
-        }
+    let changed = match license.act(act, stamp.at_s) {
+        Ok(changed) => changed,
+        Err(refusal) => return Ok(Err(refusal)),
     };
-    let news = if entry.is_some() { News::Changed } else { News::AlreadySo };
-    if let Some(entry) = entry {
-        write(tx, license.seq, &entry)?;
+    let news = if changed.is_some() { News::Changed } else { News::AlreadySo };
+    if let Some(changed) = changed {
+        write(tx, license.seq, &changed, op_id, stamp)?;
     }
-    let license = find(tx, id)?.expect("it was just there");
-    Ok(Ok(Done { news, licenses: vec![(license, None)], customer_is_new: false }))
+    let licenses = vec![(by_seq(tx, license.seq)?, None)];
+    Ok(Ok(Done { news, licenses, unknown: Unknown::default() }))
 }
 
 fn issue(tx: &WriteTx<'_>, new: &NewLicense, op_id: Option<&OpId>, stamp: &Stamp) -> Result<Result<Done, Refusal>> {
     if let Some(id) = &new.id
         && let Some(stands) = find(tx, id)?
     {
-        return Ok(match new.agrees_with(&stands) {
-            true => Ok(Done { news: News::AlreadySo, licenses: vec![(stands, None)], customer_is_new: false }),
-            false => Err(Refusal::OtherContent(Box::new(stands))),
+        return Ok(match stands.asked == new.to_string() {
+            true => Ok(Done { news: News::AlreadySo, licenses: vec![(stands, None)], unknown: Unknown::default() }),
+            false => Err(Refusal::OtherContent(stands.asked)),
         });
     }
     let starts_at_s = new.starts_at_s(stamp.at_s);
     if starts_at_s > new.expires_at_s {
         return Ok(Err(Refusal::Empty { starts_at_s }));
     }
-    let granted = match (&new.granted, &new.kind) {
-        (None, Some(kind)) => find_type(tx, kind)?.and_then(|grant| grant.granted),
-        (granted, _) => granted.clone(),
+    let (granted, grant_is_unknown) = match (&new.granted, &new.kind) {
+        (None, Some(kind)) => match find_type(tx, kind)? {
+            Some(grant) => (grant.granted, false),
+            None => (None, true),
+        },
+        (granted, _) => (granted.clone(), false),
     };
-    let id = new.id.clone().unwrap_or_else(made_id);
     let customer_is_new = customer::register(tx, &new.customer_id, stamp)?;
     // The kept columns are set by the entry below.
     const INSERT: &str = "
-        insert into license (license_id, customer_id, type, platforms, starts_at_s, expires_at_s, granted, balance)
-        values (:license_id, :customer_id, :type, :platforms, :starts_at_s, :expires_at_s, :zero, :zero)";
+        insert into license
+          (license_id, customer_id, type, platforms, issued_at_s, asked, starts_at_s, expires_at_s, granted, balance)
+        values
+          (:license_id, :customer_id, :type, :platforms, :issued_at_s, :asked, :starts_at_s, :expires_at_s, :zero, :zero)";
     tx.sql().prepare_cached(INSERT)?.execute(named_params! {
-        ":license_id": id,
+        ":license_id": new.id.clone().unwrap_or_else(made_id),
         ":customer_id": new.customer_id,
         ":type": new.kind,
         ":platforms": new.platforms,
+        ":issued_at_s": stamp.at_s,
+        ":asked": new.to_string(),
         ":starts_at_s": starts_at_s,
         ":expires_at_s": new.expires_at_s,
         ":zero": granted.as_ref().map(|_| Amount::default()),
     })?;
-    let entry = NewEntry {
-        kind: EntryKind::Issued,
-        stamp,
-        amount: granted,
-        expires_at_s: Some(new.expires_at_s),
-        reason: None,
-        op_id,
-    };
-    write(tx, tx.sql().last_insert_rowid(), &entry)?;
-    let license = find(tx, &id)?.expect("it was just written");
-    Ok(Ok(Done { news: News::Changed, licenses: vec![(license, None)], customer_is_new }))
+    let seq = tx.sql().last_insert_rowid();
+    let expires_at_s = Some(new.expires_at_s);
+    let issued = Changed { amount: granted, expires_at_s, ..Changed::new(EntryKind::Issued) };
+    write(tx, seq, &issued, op_id, stamp)?;
+    let unknown = Unknown { customer: customer_is_new, grant: grant_is_unknown };
+    Ok(Ok(Done { news: News::Changed, licenses: vec![(by_seq(tx, seq)?, None)], unknown }))
 }
 
 /// An id that no other license has, made so that later ones sort later.
@@ -226,39 +189,48 @@ fn consume(
     tx: &WriteTx<'_>,
     customer_id: &CustomerId,
     amount: &Amount,
-    entry: &NewEntry<'_>,
+    changed: &Changed,
+    op_id: Option<&OpId>,
+    stamp: &Stamp,
 ) -> Result<Result<Done, Refusal>> {
-    let now_s = entry.stamp.at_s;
-    let licenses = drawable(tx, customer_id, now_s)?;
-    let draws = draw(&licenses, now_s, now_s, amount);
+    if customer::find(tx, customer_id)?.is_none() {
+        return Ok(Err(Refusal::NoCustomer));
+    }
+    let draws = draw(&sources(tx, customer_id, stamp.at_s)?, stamp.at_s, stamp.at_s, amount);
     let left: Amount = draws.iter().map(|draw| &draw.amount).sum();
     if left != *amount {
         return Ok(Err(Refusal::BelowZero { left }));
     }
-    let mut consumed = Vec::new();
-    for Draw { license, amount } in draws {
-        write(tx, license.seq, &NewEntry { amount: Some(-&amount), ..entry.clone() })?;
-        consumed.push((find(tx, &license.id)?.expect("it was just there"), Some(amount)));
+    let mut licenses = Vec::new();
+    for Draw { license_seq, amount } in draws {
+        write(tx, license_seq, &Changed { amount: Some(-&amount), ..changed.clone() }, op_id, stamp)?;
+        licenses.push((by_seq(tx, license_seq)?, Some(amount)));
     }
-    Ok(Ok(Done { news: News::Changed, licenses: consumed, customer_is_new: false }))
+    Ok(Ok(Done { news: News::Changed, licenses, unknown: Unknown::default() }))
 }
 
-/// The licenses that usage of a customer's projects may draw from now, and some that it may not.
-pub(super) fn drawable(tx: &ReadTx<'_>, customer_id: &CustomerId, now_s: i64) -> Result<Vec<License>> {
-    select(
-        tx,
-        "where l.customer_id = :customer_id and l.expires_at_s >= :now_s",
-        named_params! {
-            ":customer_id": customer_id,
-            ":now_s": now_s,
-        },
-    )
+/// The licenses that usage of a customer's projects may draw from at `now_s`, and those that are to come.
+pub(super) fn sources(tx: &ReadTx<'_>, customer_id: &CustomerId, now_s: i64) -> Result<Vec<Source>> {
+    const SELECT: &str = "
+        select seq, starts_at_s, expires_at_s, balance
+        from license
+        where customer_id = :customer_id
+          and revoked_at_s is null
+          and balance is not '0'
+          and expires_at_s >= :now_s
+        order by expires_at_s, seq";
+    let source = |row: &Row<'_>| {
+        Ok(Source { seq: row.get(0)?, starts_at_s: row.get(1)?, expires_at_s: row.get(2)?, balance: row.get(3)? })
+    };
+    let mut select = tx.sql().prepare_cached(SELECT)?;
+    let params = named_params! { ":customer_id": customer_id, ":now_s": now_s };
+    Ok(select.query_map(params, source)?.collect::<rusqlite::Result<_>>()?)
 }
 
 /// Writes what the entry of the usage ledger at `usage_seq` drew.
-pub(super) fn write_draws(tx: &WriteTx<'_>, draws: &[Draw<'_>], usage_seq: i64, at_s: i64) -> Result<()> {
-    for Draw { license, amount } in draws {
-        write_usage(tx, license.seq, EntryKind::Drawn, &-amount, usage_seq, at_s)?;
+pub(super) fn write_draws(tx: &WriteTx<'_>, draws: &[Draw], usage_seq: i64, at_s: i64) -> Result<()> {
+    for Draw { license_seq, amount } in draws {
+        write_usage(tx, *license_seq, EntryKind::Drawn, &-amount, usage_seq, at_s)?;
     }
     Ok(())
 }
@@ -280,31 +252,20 @@ pub(super) fn give_back(tx: &WriteTx<'_>, record_id: &RecordId, reversal_seq: i6
     Ok(())
 }
 
-/// An entry of the license ledger that somebody asked for.
-#[derive(Clone)]
-struct NewEntry<'a> {
-    kind: EntryKind,
-    stamp: &'a Stamp,
-    amount: Option<Amount>,
-    expires_at_s: Option<i64>,
-    reason: Option<&'a Words>,
-    op_id: Option<&'a OpId>,
-}
-
-/// Writes an entry, and what follows from it.
-fn write(tx: &WriteTx<'_>, license_seq: i64, entry: &NewEntry<'_>) -> Result<()> {
+/// Writes an entry that somebody asked for, and what follows from it.
+fn write(tx: &WriteTx<'_>, license_seq: i64, changed: &Changed, op_id: Option<&OpId>, stamp: &Stamp) -> Result<()> {
     const INSERT: &str = "
         insert into license_ledger (license_seq, at_s, kind, amount, expires_at_s, actor, reason, op_id)
         values (:license_seq, :at_s, :kind, :amount, :expires_at_s, :actor, :reason, :op_id)";
     tx.sql().prepare_cached(INSERT)?.execute(named_params! {
         ":license_seq": license_seq,
-        ":at_s": entry.stamp.at_s,
-        ":kind": entry.kind,
-        ":amount": entry.amount,
-        ":expires_at_s": entry.expires_at_s,
-        ":actor": entry.stamp.actor,
-        ":reason": entry.reason,
-        ":op_id": entry.op_id,
+        ":at_s": stamp.at_s,
+        ":kind": changed.kind,
+        ":amount": changed.amount,
+        ":expires_at_s": changed.expires_at_s,
+        ":actor": stamp.actor,
+        ":reason": changed.reason,
+        ":op_id": op_id,
     })?;
     const KEEP: &str = "
         update license
@@ -313,12 +274,12 @@ fn write(tx: &WriteTx<'_>, license_seq: i64, entry: &NewEntry<'_>) -> Result<()>
         where seq = :seq";
     tx.sql().prepare_cached(KEEP)?.execute(named_params! {
         ":seq": license_seq,
-        ":expires_at_s": entry.expires_at_s,
-        ":kind": entry.kind,
-        ":at_s": entry.stamp.at_s,
+        ":expires_at_s": changed.expires_at_s,
+        ":kind": changed.kind,
+        ":at_s": stamp.at_s,
     })?;
-    match &entry.amount {
-        Some(amount) => keep_amount(tx, license_seq, entry.kind, amount),
+    match &changed.amount {
+        Some(amount) => keep_amount(tx, license_seq, changed.kind, amount),
         None => Ok(()),
     }
 }
@@ -366,16 +327,23 @@ pub fn find(tx: &ReadTx<'_>, id: &LicenseId) -> Result<Option<License>> {
     Ok(select(tx, "where l.license_id = :license_id", named_params! { ":license_id": id })?.pop())
 }
 
+/// The license at a place that an entry refers to.
+fn by_seq(tx: &ReadTx<'_>, seq: i64) -> Result<License> {
+    let found = select(tx, "where l.seq = :seq", named_params! { ":seq": seq })?.pop();
+    Ok(found.expect("an entry refers to a license, and none is ever deleted"))
+}
+
 /// Finds the license that was issued for a customer by `actor` with this window and type.
 ///
 /// # Errors
 /// When SQLite fails.
 pub fn find_alike(tx: &ReadTx<'_>, new: &NewLicense, actor: &Actor) -> Result<Option<License>> {
     const ALIKE: &str = "
+        join license_ledger i on i.license_seq = l.seq and i.kind = 'issued'
         where l.customer_id = :customer_id
           and l.starts_at_s = :starts_at_s
-          and i.expires_at_s = :expires_at_s
           and l.type is :type
+          and i.expires_at_s = :expires_at_s
           and i.actor = :actor";
     let params = named_params! {
         ":customer_id": new.customer_id,
@@ -406,16 +374,17 @@ pub fn list(tx: &ReadTx<'_>) -> Result<Vec<License>> {
 fn select(tx: &ReadTx<'_>, which: &str, params: &[(&str, &dyn ToSql)]) -> Result<Vec<License>> {
     let select = format!(
         "
-        select l.seq, l.license_id, l.customer_id, l.type, l.platforms, i.at_s, i.expires_at_s, i.amount,
-          l.starts_at_s, l.expires_at_s, l.granted, l.balance, l.revoked_at_s,
-          (select r.reason from license_ledger r
-            where l.revoked_at_s is not null and r.license_seq = l.seq and r.kind = 'revoked'
+        select l.seq, l.license_id, l.customer_id, l.type, l.platforms, l.issued_at_s, l.asked, l.starts_at_s,
+          l.expires_at_s, l.granted, l.balance, l.revoked_at_s,
+          case when l.revoked_at_s is not null then (
+            select r.reason
+            from license_ledger r
+            where r.license_seq = l.seq
+              and r.kind = 'revoked'
             order by r.seq desc
-            limit 1)
+            limit 1
+          ) end
         from license l
-        join license_ledger i
-          on i.license_seq = l.seq
-          and i.seq = (select min(seq) from license_ledger where license_seq = l.seq)
         {which}
         order by l.seq"
     );
@@ -424,9 +393,9 @@ fn select(tx: &ReadTx<'_>, which: &str, params: &[(&str, &dyn ToSql)]) -> Result
 }
 
 fn license(row: &Row<'_>) -> rusqlite::Result<License> {
-    let revoked_at_s: Option<i64> = row.get(12)?;
+    let revoked_at_s: Option<i64> = row.get(11)?;
     let revoked = match revoked_at_s {
-        Some(at_s) => Some(Revocation { at_s, reason: row.get(13)? }),
+        Some(at_s) => Some(Revocation { at_s, reason: row.get(12)? }),
         None => None,
     };
     Ok(License {
@@ -435,20 +404,21 @@ fn license(row: &Row<'_>) -> rusqlite::Result<License> {
         customer_id: row.get(2)?,
         kind: row.get(3)?,
         platforms: row.get(4)?,
-        issued: Issue { at_s: row.get(5)?, expires_at_s: row.get(6)?, granted: row.get(7)? },
-        starts_at_s: row.get(8)?,
-        expires_at_s: row.get(9)?,
-        granted: row.get(10)?,
-        balance: row.get(11)?,
+        issued_at_s: row.get(5)?,
+        asked: row.get(6)?,
+        starts_at_s: row.get(7)?,
+        expires_at_s: row.get(8)?,
+        granted: row.get(9)?,
+        balance: row.get(10)?,
         revoked,
     })
 }
 
-/// The entries of a license's ledger, the oldest first.
+/// The entries of a license's ledger, the oldest first; the last so many alone where told.
 ///
 /// # Errors
 /// When SQLite fails.
-pub fn history(tx: &ReadTx<'_>, license: &License) -> Result<Vec<Entry>> {
+pub fn history(tx: &ReadTx<'_>, license: &License, last: Option<u32>) -> Result<Vec<Entry>> {
     const SELECT: &str = "
         select e.kind, e.at_s, e.actor, e.amount, e.expires_at_s, coalesce(u.record_id, r.record_id), u.project_id,
           e.reason, e.op_id
@@ -456,7 +426,8 @@ pub fn history(tx: &ReadTx<'_>, license: &License) -> Result<Vec<Entry>> {
         left join usage_ledger u on u.seq = e.usage_seq
         left join usage_ledger r on r.seq = u.reverses_seq
         where e.license_seq = :license_seq
-        order by e.seq";
+        order by e.seq desc
+        limit coalesce(:last, -1)";
     let entry = |row: &Row<'_>| {
         let record_id: Option<RecordId> = row.get(5)?;
         let record = match record_id {
@@ -475,10 +446,13 @@ pub fn history(tx: &ReadTx<'_>, license: &License) -> Result<Vec<Entry>> {
         })
     };
     let mut select = tx.sql().prepare_cached(SELECT)?;
-    Ok(select.query_map(named_params! { ":license_seq": license.seq }, entry)?.collect::<rusqlite::Result<_>>()?)
+    let params = named_params! { ":license_seq": license.seq, ":last": last };
+    let mut entries: Vec<Entry> = select.query_map(params, entry)?.collect::<rusqlite::Result<_>>()?;
+    entries.reverse();
+    Ok(entries)
 }
 
-/// Sets up what a type grants, or changes it for licenses to come.
+/// Sets up what a type grants, or changes it for licenses to come; a name that is not told stays.
 ///
 /// # Errors
 /// When SQLite fails.
@@ -487,7 +461,7 @@ pub fn set_type(tx: &WriteTx<'_>, grant: &TypeGrant) -> Result<()> {
         insert into license_type (type, name, granted)
         values (:type, :name, :granted)
         on conflict (type) do update
-        set name = excluded.name,
+        set name = coalesce(excluded.name, name),
             granted = excluded.granted";
     let params = named_params! { ":type": grant.kind, ":name": grant.name, ":granted": grant.granted };
     tx.sql().prepare_cached(UPSERT)?.execute(params)?;
@@ -499,7 +473,11 @@ pub fn set_type(tx: &WriteTx<'_>, grant: &TypeGrant) -> Result<()> {
 /// # Errors
 /// When SQLite fails.
 pub fn find_type(tx: &ReadTx<'_>, kind: &LicenseType) -> Result<Option<TypeGrant>> {
-    Ok(types(tx)?.into_iter().find(|grant| grant.kind == *kind))
+    const SELECT: &str = "
+        select type, name, granted
+        from license_type
+        where type = :type";
+    Ok(tx.sql().prepare_cached(SELECT)?.query_row(named_params! { ":type": kind }, type_grant).optional()?)
 }
 
 /// The types that were set up, by name.
@@ -511,6 +489,9 @@ pub fn types(tx: &ReadTx<'_>) -> Result<Vec<TypeGrant>> {
         select type, name, granted
         from license_type
         order by type";
-    let grant = |row: &Row<'_>| Ok(TypeGrant { kind: row.get(0)?, name: row.get(1)?, granted: row.get(2)? });
-    Ok(tx.sql().prepare_cached(SELECT)?.query_map([], grant)?.collect::<rusqlite::Result<_>>()?)
+    Ok(tx.sql().prepare_cached(SELECT)?.query_map([], type_grant)?.collect::<rusqlite::Result<_>>()?)
+}
+
+fn type_grant(row: &Row<'_>) -> rusqlite::Result<TypeGrant> {
+    Ok(TypeGrant { kind: row.get(0)?, name: row.get(1)?, granted: row.get(2)? })
 }

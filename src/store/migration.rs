@@ -29,9 +29,11 @@ const FROM_1: &str = "
     insert into usage_rollup (grain, start_s, project_id, amount, covered, records)
     select grain, start_s, project_id, amount, '0', records
     from old_usage_rollup;
-    insert into license (license_id, customer_id, starts_at_s, expires_at_s, granted, balance, revoked_at_s)
-    select license_id, customer_id, min(issued_at_s, expires_at_s) / 86400 * 86400, expires_at_s, granted, granted,
-      revoked_at_s
+    insert into license
+      (license_id, customer_id, issued_at_s, asked, starts_at_s, expires_at_s, granted, balance, revoked_at_s)
+    select license_id, customer_id, issued_at_s,
+      'issue ' || customer_id || ' --expires ' || date(expires_at_s, 'unixepoch') || coalesce(' --count ' || granted, ''),
+      min(issued_at_s, expires_at_s) / 86400 * 86400, expires_at_s, granted, granted, revoked_at_s
     from old_license
     order by issued_at_s, license_id;
     insert into license_ledger (license_seq, at_s, kind, amount, expires_at_s, actor)

@@ -74,11 +74,11 @@ pub fn record(tx: &WriteTx<'_>, new: &NewRecord, stamp: &Stamp) -> Result<Result
         Ok(registered) => registered,
         Err(owner) => return Ok(Err(RecordRefusal::OtherCustomer(owner))),
     };
-    let licenses = match &customer_id {
-        Some(customer_id) => license::drawable(tx, customer_id, now_s)?,
+    let sources = match &customer_id {
+        Some(customer_id) => license::sources(tx, customer_id, now_s)?,
         None => Vec::new(),
     };
-    let draws = draw(&licenses, at_s, now_s, &new.amount);
+    let draws = draw(&sources, at_s, now_s, &new.amount);
     let covered: Amount = draws.iter().map(|draw| &draw.amount).sum();
     let in_crowd = is_taken(tx, &new.project_id, at_s)?;
     const INSERT: &str = "

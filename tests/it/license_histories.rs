@@ -5,8 +5,8 @@ use crate::vendor::long;
 use agora_vendor::billing::amount::Amount;
 use agora_vendor::billing::bill::bill;
 use agora_vendor::billing::event::{Actor, Stamp};
-use agora_vendor::billing::id::{CustomerId, LicenseId, ProjectId, RecordId, Words};
-use agora_vendor::billing::license::{Extension, NewLicense, Operation, Residue, fold};
+use agora_vendor::billing::id::{CustomerId, LicenseId, OpId, ProjectId, RecordId, Words};
+use agora_vendor::billing::license::{Act, Extension, NewLicense, Operation, Residue, fold};
 use agora_vendor::billing::period::Period;
 use agora_vendor::billing::plan::{Plan, PlanBook};
 use agora_vendor::billing::price::Price;
@@ -24,16 +24,61 @@ const DAY_S: i64 = 86_400;
 /// Something that happens. Licenses and records are told by their number, which may be of one that there is not.
 #[derive(Clone, Debug)]
 enum Step {
-    Issue { customer: usize, starts_in_days: i64, days: i64, units: Option<i64> },
-    Record { project: usize, seconds_ago: i64, units: i64 },
-    Void { record: usize },
-    Consume { customer: usize, units: i64 },
-    Extend { license: usize, days: u32 },
-    ExtendTo { license: usize, in_days: i64 },
-    Adjust { license: usize, units: i64 },
-    Revoke { license: usize },
-    Reinstate { license: usize },
-    Wait { seconds: i64 },
+    Issue {
+        customer: usize,
+        starts_in_days: i64,
+        days: i64,
+        units: Option<i64>,
+    },
+    Record {
+        project: usize,
+        seconds_ago: i64,
+        units: i64,
+    },
+    Void {
+        record: usize,
+    },
+    Consume {
+        customer: usize,
+        units: i64,
+    },
+    Extend {
+        license: usize,
+        days: u32,
+    },
+    ExtendTo {
+        license: usize,
+        in_days: i64,
+    },
+    Adjust {
+        license: usize,
+        units: i64,
+    },
+    Revoke {
+        license: usize,
+    },
+    Reinstate {
+        license: usize,
+    },
+    /// The operation before it once more, under the same id.
+    Repeat,
+    /// A record of this project dated at an edge of a license: its start or its expiry, or a second off.
+    RecordAtEdge {
+        project: usize,
+        license: usize,
+        at_start: bool,
+        off_s: i64,
+        units: i64,
+    },
+    Wait {
+        seconds: i64,
+    },
+    /// Until an edge of a license, or a second off, if that is to come.
+    WaitForEdge {
+        license: usize,
+        at_start: bool,
+        off_s: i64,
+    },
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -41,7 +86,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         4 => (0_usize..2, -3_i64..3, 0_i64..8, prop::option::weighted(0.85, 1_i64..40))
             .prop_map(|(customer, starts_in_days, days, units)| Step::Issue { customer, starts_in_days, days, units }),
-        8 => (0_usize..4, prop_oneof![3 => 0_i64..DAY_S, 1 => 0..10 * DAY_S], 1_i64..30)
+        8 => (0_usize..4, prop_oneof![2 => Just(0), 3 => 0_i64..DAY_S, 1 => 0..10 * DAY_S], 1_i64..30)
             .prop_map(|(project, seconds_ago, units)| Step::Record { project, seconds_ago, units }),
         2 => (0_usize..10).prop_map(|record| Step::Void { record }),
         1 => (0_usize..2, 1_i64..20).prop_map(|(customer, units)| Step::Consume { customer, units }),
@@ -50,7 +95,13 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => (license(), -20_i64..20).prop_map(|(license, units)| Step::Adjust { license, units }),
         1 => license().prop_map(|license| Step::Revoke { license }),
         1 => license().prop_map(|license| Step::Reinstate { license }),
+        1 => Just(Step::Repeat),
+        3 => (0_usize..4, license(), any::<bool>(), -1_i64..=1, 1_i64..30).prop_map(
+            |(project, license, at_start, off_s, units)| Step::RecordAtEdge { project, license, at_start, off_s, units }
+        ),
         3 => prop_oneof![0..3_600_i64, 0..3 * DAY_S].prop_map(|seconds| Step::Wait { seconds }),
+        2 => (license(), any::<bool>(), -1_i64..=1)
+            .prop_map(|(license, at_start, off_s)| Step::WaitForEdge { license, at_start, off_s }),
     ];
     prop::collection::vec(step, 1..25)
 }
@@ -61,6 +112,8 @@ struct ModelLicense {
     customer: usize,
     starts_at_s: i64,
     expires_at_s: i64,
+    /// `None`: unlimited.
+    granted: Option<i64>,
     /// `None`: unlimited.
     left: Option<i64>,
     revoked: bool,
@@ -127,16 +180,18 @@ impl Model {
                 let today = self.now_s - self.now_s.rem_euclid(DAY_S);
                 let starts_at_s = today + starts_in_days * DAY_S;
                 let expires_at_s = Self::end_of_day(starts_at_s + days * DAY_S);
-                self.licenses.push(ModelLicense { customer, starts_at_s, expires_at_s, left: units, revoked: false });
+                let (granted, left) = (units, units);
+                self.licenses.push(ModelLicense { customer, starts_at_s, expires_at_s, granted, left, revoked: false });
                 true
             }
-            Step::Record { project, seconds_ago, units } => {
-                let at_s = self.now_s - seconds_ago;
-                let tenths = 0..units;
-                let covered_by = tenths.map(|_| self.take(customer_of(project)?, at_s)).collect();
-                self.records.push(ModelRecord { project, at_s, covered_by, voided: false });
-                true
+            Step::Record { project, seconds_ago, units } => self.record(project, self.now_s - seconds_ago, units),
+            Step::RecordAtEdge { project, license, at_start, off_s, units } => {
+                match self.edge(license, at_start).filter(|edge_s| edge_s + off_s <= self.now_s) {
+                    Some(edge_s) => self.record(project, edge_s + off_s, units),
+                    None => false,
+                }
             }
+            Step::Repeat => false,
             Step::Void { record } => {
                 let Some(record) = self.records.get_mut(record).filter(|record| !record.voided) else {
                     return false;
@@ -177,13 +232,16 @@ impl Model {
                 true
             }
             Step::Adjust { license, units } => {
-                let Some(left) = self.licenses.get_mut(license).and_then(|license| license.left.as_mut()) else {
+                let Some(ModelLicense { granted: Some(granted), left: Some(left), .. }) =
+                    self.licenses.get_mut(license)
+                else {
                     return false;
                 };
                 if units == 0 || *left + units < 0 {
                     return false;
                 }
                 *left += units;
+                *granted += units;
                 true
             }
             Step::Revoke { license } => self.set_revoked(license, true),
@@ -192,7 +250,24 @@ impl Model {
                 self.now_s += seconds;
                 true
             }
+            Step::WaitForEdge { license, at_start, off_s } => {
+                if let Some(edge_s) = self.edge(license, at_start) {
+                    self.now_s = self.now_s.max(edge_s + off_s);
+                }
+                true
+            }
         }
+    }
+
+    fn edge(&self, license: usize, at_start: bool) -> Option<i64> {
+        let license = self.licenses.get(license)?;
+        Some(if at_start { license.starts_at_s } else { license.expires_at_s })
+    }
+
+    fn record(&mut self, project: usize, at_s: i64, units: i64) -> bool {
+        let covered_by = (0..units).map(|_| self.take(customer_of(project)?, at_s)).collect();
+        self.records.push(ModelRecord { project, at_s, covered_by, voided: false });
+        true
     }
 
     fn set_revoked(&mut self, license: usize, revoked: bool) -> bool {
@@ -243,14 +318,27 @@ fn reason() -> Words {
     "a reason".parse().expect("words")
 }
 
-/// Does a step in the books; tells whether it was done.
-fn act(tx: &WriteTx<'_>, model: &Model, step: &Step) -> store::Result<bool> {
-    let stamp = Stamp { at_s: model.now_s, actor: Actor::Agora };
-    let operation = match *step {
+/// Records in the books; tells whether it was done.
+fn record(tx: &WriteTx<'_>, model: &Model, number: usize, at_s: i64, units: i64) -> store::Result<bool> {
+    let new = NewRecord {
+        id: record_id(model.records.len()),
+        project_id: project(number),
+        amount: amount(units),
+        at_s: Some(at_s),
+        customer_id: customer_of(number).map(customer),
+        note: None,
+    };
+    Ok(usage::record(tx, &new, &Stamp { at_s: model.now_s, actor: Actor::Agora })?.is_ok())
+}
+
+/// The operation that a step is, if it is one.
+fn operation(model: &Model, step: &Step) -> Option<Operation> {
+    let change = |license, act| Some(Operation::Change(license_id(license), act));
+    match *step {
         Step::Issue { customer: number, starts_in_days, days, units } => {
             let today = model.now_s - model.now_s.rem_euclid(DAY_S);
             let starts_at_s = today + starts_in_days * DAY_S;
-            Operation::Issue(NewLicense {
+            Some(Operation::Issue(NewLicense {
                 id: Some(license_id(model.licenses.len())),
                 customer_id: customer(number),
                 kind: None,
@@ -258,42 +346,81 @@ fn act(tx: &WriteTx<'_>, model: &Model, step: &Step) -> store::Result<bool> {
                 starts_at_s: Some(starts_at_s),
                 expires_at_s: starts_at_s + days * DAY_S + DAY_S - 1,
                 granted: units.map(amount),
-            })
-        }
-        Step::Record { project: number, seconds_ago, units } => {
-            let new = NewRecord {
-                id: record_id(model.records.len()),
-                project_id: project(number),
-                amount: amount(units),
-                at_s: Some(model.now_s - seconds_ago),
-                customer_id: customer_of(number).map(customer),
-                note: None,
-            };
-            return Ok(usage::record(tx, &new, &stamp)?.is_ok());
-        }
-        Step::Void { record } => {
-            let voided = usage::void(tx, &record_id(record), &reason(), model.now_s)?;
-            return Ok(matches!(voided, Some(usage::Voided::Done(_))));
+            }))
         }
         Step::Consume { customer: number, units } => {
-            Operation::Consume { customer_id: customer(number), amount: amount(units), reason: None }
+            Some(Operation::Consume { customer_id: customer(number), amount: amount(units), reason: None })
         }
-        Step::Extend { license, days } => Operation::Extend { id: license_id(license), by: Extension::Days(days) },
+        Step::Extend { license, days } => change(license, Act::Extend(Extension::Days(days))),
         Step::ExtendTo { license, in_days } => {
             let day_s = model.now_s + in_days * DAY_S;
-            let by = Extension::To(day_s - day_s.rem_euclid(DAY_S) + DAY_S - 1);
-            Operation::Extend { id: license_id(license), by }
+            change(license, Act::Extend(Extension::To(day_s - day_s.rem_euclid(DAY_S) + DAY_S - 1)))
         }
         // The shell takes no change of zero.
-        Step::Adjust { units: 0, .. } => return Ok(false),
-        Step::Adjust { license, units } => {
-            Operation::Adjust { id: license_id(license), by: amount(units), reason: reason() }
+        Step::Adjust { units: 0, .. } => None,
+        Step::Adjust { license, units } => change(license, Act::Adjust { by: amount(units), reason: reason() }),
+        Step::Revoke { license } => change(license, Act::Revoke { reason: None }),
+        Step::Reinstate { license } => change(license, Act::Reinstate { reason: None }),
+        Step::Record { .. }
+        | Step::RecordAtEdge { .. }
+        | Step::Void { .. }
+        | Step::Repeat
+        | Step::Wait { .. }
+        | Step::WaitForEdge { .. } => None,
+    }
+}
+
+/// The books, and the last operation that was done in them.
+struct Books<'t, 'c> {
+    tx: &'t WriteTx<'c>,
+    done: Vec<(OpId, Operation)>,
+}
+
+impl Books<'_, '_> {
+    /// Does a step; tells whether it was done, and changed anything.
+    fn act(&mut self, model: &Model, step: &Step) -> store::Result<bool> {
+        let (tx, stamp) = (self.tx, Stamp { at_s: model.now_s, actor: Actor::Agora });
+        match *step {
+            Step::Record { project, seconds_ago, units } => {
+                record(tx, model, project, model.now_s - seconds_ago, units)
+            }
+            Step::RecordAtEdge { project, license, at_start, off_s, units } => {
+                match model.edge(license, at_start).filter(|edge_s| edge_s + off_s <= model.now_s) {
+                    Some(edge_s) => record(tx, model, project, edge_s + off_s, units),
+                    None => Ok(false),
+                }
+            }
+            Step::Void { record } => {
+                let voided = usage::void(tx, &record_id(record), &reason(), model.now_s)?;
+                Ok(matches!(voided, Some(usage::Voided::Done(_))))
+            }
+            Step::Repeat => match self.done.last() {
+                Some((op_id, operation)) => {
+                    let done = license::operate(tx, operation, Some(op_id), &stamp)?;
+                    Ok(!done.is_ok_and(|done| done.news == News::Repeated))
+                }
+                None => Ok(false),
+            },
+            Step::Wait { .. } | Step::WaitForEdge { .. } => Ok(true),
+            Step::Issue { .. }
+            | Step::Consume { .. }
+            | Step::Extend { .. }
+            | Step::ExtendTo { .. }
+            | Step::Adjust { .. }
+            | Step::Revoke { .. }
+            | Step::Reinstate { .. } => {
+                let Some(operation) = operation(model, step) else {
+                    return Ok(false);
+                };
+                let op_id: OpId = format!("o{}", self.done.len()).parse().expect("an id");
+                let Ok(done) = license::operate(tx, &operation, Some(&op_id), &stamp)? else {
+                    return Ok(false);
+                };
+                self.done.push((op_id, operation));
+                Ok(done.news == News::Changed)
+            }
         }
-        Step::Revoke { license } => Operation::Revoke { id: license_id(license), reason: None },
-        Step::Reinstate { license } => Operation::Reinstate { id: license_id(license), reason: None },
-        Step::Wait { .. } => return Ok(true),
-    };
-    Ok(license::operate(tx, &operation, None, &stamp)?.is_ok_and(|done| done.news == News::Changed))
+    }
 }
 
 /// Compares the books with the model.
@@ -301,9 +428,10 @@ fn compare(tx: &WriteTx<'_>, model: &Model) -> Result<(), TestCaseError> {
     let now_s = model.now_s;
     for (number, wanted) in model.licenses.iter().enumerate() {
         let found = license::find(tx, &license_id(number)).expect("a read").expect("a license");
+        prop_assert_eq!(&found.granted, &wanted.granted.map(amount), "what license {} grants", number);
         prop_assert_eq!(&found.balance, &wanted.left.map(amount), "what is left of license {}", number);
         let live = model.is_live(wanted);
-        let residue = wanted.left.map(|left| amount(if live { left } else { 0 }));
+        let residue = if live { wanted.left.map(amount) } else { Some(amount(0)) };
         prop_assert_eq!(found.residue(now_s), residue, "the residue of license {}", number);
         prop_assert_eq!(found.expires_at_s, wanted.expires_at_s);
     }
@@ -376,8 +504,9 @@ fn whatever_happens_licenses_cover_what_following_the_history_by_hand_gives() {
     let through = runner.run(&steps(), |steps| {
         let mut model = Model { now_s: START_S + DAY_S / 2, ..Model::default() };
         let undone = store.borrow_mut().write(|tx| {
+            let mut books = Books { tx, done: Vec::new() };
             for step in &steps {
-                let done = act(tx, &model, step)?;
+                let done = books.act(&model, step)?;
                 let wanted = model.act(step);
                 if done != wanted {
                     let said = format!("{step:?} was done: {done}, and was to be: {wanted}");
