@@ -68,7 +68,7 @@ create table event (
   actor       text    not null,                               -- 'agora'; 'test', a request signed with a test pair; or 'shell:' and the user's name
   customer_id text    references customer,                    -- whose account or project it is; null where nobody has said
   project_id  text    references project,                     -- the project; null where it is about the account
-  change      text    not null check (change in ('registered', 'announced', 'changed', 'deactivated', 'reactivated', 'forgotten', 'enabled', 'disabled', 'bound', 'moved')),
+  change      text    not null check (change in ('registered', 'announced', 'changed', 'deactivated', 'reactivated', 'forgotten', 'enabled', 'disabled', 'bound', 'moved', 'left', 'keyed')),
   fields      text    not null,                               -- names of the fields that got another value, joined by commas; may be empty
   check (customer_id is not null or project_id is not null)
 ) strict;

@@ -4,7 +4,7 @@
 //! configuring licenses, which exists in Chinese alone.
 
 use crate::agora::request::{Body, Error};
-use crate::billing::id::{CustomerId, LicenseType, PlanId, ProjectId, Words};
+use crate::billing::id::{self, CustomerId, LicenseType, PlanId, ProjectId, Words};
 use crate::billing::license::{NewLicense, Platforms};
 use crate::billing::period::Period;
 use std::str::FromStr;
@@ -99,28 +99,34 @@ pub fn path_id<T: FromStr>(text: &str, name: &'static str) -> Result<T, Error> {
 }
 
 fn optional<T: FromStr>(body: &Body, name: &'static str, wanted: &'static str) -> Result<Option<T>, Error> {
-    let Some(value) = body.optional(name, wanted)? else {
-        return Ok(None);
-    };
-    value.parse().map(Some).map_err(|_| Error::Bad { name, value: value.to_owned(), wanted })
+    let value = body.optional(name, wanted)?.map(str::trim).filter(|value| !value.is_empty());
+    value.map(str::parse).transpose().map_err(|_| bad(name, value, wanted))
 }
 
 fn required<T: FromStr>(body: &Body, name: &'static str, wanted: &'static str) -> Result<T, Error> {
-    body.required(name, wanted)?;
     optional(body, name, wanted)?.ok_or(Error::Missing { name, wanted })
 }
 
+fn bad(name: &'static str, value: Option<&str>, wanted: &'static str) -> Error {
+    Error::Bad { name, value: value.unwrap_or_default().to_owned(), wanted }
+}
+
+/// A user must not be kept from activating the extension by what stands in a name: what would mislead where it is
+/// shown, such as a line break or a change of direction, is taken as a space.
 fn contact(body: &Body, name: &'static str) -> Result<Option<Words>, Error> {
-    let wanted = "at most 255 bytes on one line are wanted";
+    let wanted = "at most 255 bytes are wanted";
     let Some(value) = body.optional(name, wanted)? else {
         return Ok(None);
     };
-    let trimmed = Some(value.trim()).filter(|trimmed| !trimmed.is_empty());
-    let bad = || Error::Bad { name, value: value.to_owned(), wanted };
-    match value.len() <= MAX_CONTACT_BYTES {
-        true => trimmed.map(str::parse).transpose().map_err(|_| bad()),
-        false => Err(bad()),
+    if value.len() > MAX_CONTACT_BYTES {
+        return Err(bad(name, Some(value), wanted));
     }
+    let shown = value.replace(id::misleads, " ");
+    Some(shown.trim())
+        .filter(|shown| !shown.is_empty())
+        .map(str::parse)
+        .transpose()
+        .map_err(|_| bad(name, Some(value), wanted))
 }
 
 #[cfg(test)]
@@ -156,13 +162,26 @@ mod tests {
             (format!(r#""customerId":"c","planId":"{}""#, long(17)), "planId"),
             (format!(r#""customerId":"c","planId":"p","customerName":"{}""#, long(256)), "customerName"),
             (format!(r#""customerId":"c","planId":"p","customerEmail":"{}""#, "é".repeat(128)), "customerEmail"),
-            (r#""customerId":"c","planId":"p","customerPhone":"1\n2""#.to_owned(), "customerPhone"),
         ] {
             let sentence = NewCustomer::read(&body(&format!("{{{fields}}}"))).expect_err(&fields).to_string();
             assert!(sentence.contains(name) && sentence.contains("wanted"), "{sentence}");
         }
         let fits = format!(r#"{{"customerId":"c","planId":"p","customerName":"{}"}}"#, long(255));
         assert!(NewCustomer::read(&body(&fits)).is_ok());
+    }
+
+    #[test]
+    fn what_would_mislead_in_a_contact_is_taken_as_a_space() {
+        let read = NewCustomer::read(&body(
+            r#"{"planId":" gold ","customerId":"c","customerName":"A\tB","customerEmail":"\u2067a\u2069","customerPhone":"\n"}"#,
+        ));
+        let read = read.expect("an account");
+        assert_eq!(read.plan_id.as_str(), "gold");
+        assert_eq!(
+            (read.name.as_ref().map(Words::as_str), read.email.as_ref().map(Words::as_str)),
+            (Some("A B"), Some("a"))
+        );
+        assert_eq!(read.phone, None);
     }
 
     #[test]

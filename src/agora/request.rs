@@ -74,9 +74,26 @@ pub enum Error {
         /// Its last second as given.
         to_ts: i64,
     },
-    /// A body that is not one JSON object of plain values.
-    #[error("the body is not a JSON object of plain values: {0}")]
-    Body(String),
+    /// A body of nothing.
+    #[error("the body is empty: a JSON object is wanted")]
+    EmptyBody,
+    /// A body of something else.
+    #[error("the body is not a JSON object: one is wanted, from {{ to }}")]
+    NotAnObject,
+    /// Broken JSON.
+    #[error("the body is broken JSON at line {line}, column {column}: a JSON object is wanted")]
+    BrokenJson {
+        /// The line, from 1.
+        line: usize,
+        /// The column, in bytes.
+        column: usize,
+    },
+    /// A text whose escapes say nothing.
+    #[error("the parameter {} is a text with a broken escape", quoted(.0))]
+    BrokenText(String),
+    /// An object or an array in the place of a plain value.
+    #[error("the parameter {} holds an object or an array: a plain value is wanted", quoted(.0))]
+    Nested(String),
 }
 
 /// Shows a value from outside in a sentence: quoted, escaped, and cut to 40 characters.
@@ -276,7 +293,31 @@ impl Body {
     /// # Errors
     /// Broken JSON, anything but one object, a value that is not plain, a name given twice.
     pub fn parse(body: &[u8]) -> Result<Self, Error> {
-        serde_json::from_slice(body).map_err(|error| Error::Body(error.to_string()))
+        match body.iter().find(|b| !b.is_ascii_whitespace()) {
+            None => return Err(Error::EmptyBody),
+            Some(b'{') => {}
+            Some(_) => return Err(Error::NotAnObject),
+        }
+        let broken = |error: serde_json::Error| Error::BrokenJson { line: error.line(), column: error.column() };
+        let Pairs(pairs) = serde_json::from_slice(body).map_err(broken)?;
+        let mut body = Self { fields: Fields::new(), kinds: Vec::new() };
+        let mut names = HashSet::new();
+        for (name, value) in pairs {
+            if !names.insert(name.clone()) {
+                return Err(Error::Repeated(name));
+            }
+            let raw = value.get();
+            let (kind, value) = match raw.as_bytes().first() {
+                Some(b'"') => (Kind::Text, serde_json::from_str(raw).map_err(|_| Error::BrokenText(name.clone()))?),
+                Some(b'{' | b'[') => return Err(Error::Nested(name)),
+                Some(b't' | b'f') => (Kind::Truth, raw.to_owned()),
+                Some(b'n') => (Kind::Null, raw.to_owned()),
+                _ => (Kind::Number, raw.to_owned()),
+            };
+            body.fields.push((name, value));
+            body.kinds.push(kind);
+        }
+        Ok(body)
     }
 
     /// The fields as they are signed.
@@ -319,44 +360,31 @@ impl Body {
     }
 }
 
-impl<'de> de::Deserialize<'de> for Body {
+/// The names and values of a JSON object in their order; the values as raw text, since a number read as one would lose
+/// digits, and with them the signature.
+struct Pairs<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de> de::Deserialize<'de> for Pairs<'de> {
     fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(BodyVisitor)
+        deserializer.deserialize_map(PairsVisitor)
     }
 }
 
-struct BodyVisitor;
+struct PairsVisitor;
 
-impl<'de> Visitor<'de> for BodyVisitor {
-    type Value = Body;
+impl<'de> Visitor<'de> for PairsVisitor {
+    type Value = Pairs<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Body, M::Error> {
-        let mut body = Body { fields: Fields::new(), kinds: Vec::new() };
-        let mut names = HashSet::new();
-        // The raw text, since a number read as one would lose digits, and with them the signature.
-        while let Some((name, value)) = map.next_entry::<String, Box<RawValue>>()? {
-            if !names.insert(name.clone()) {
-                return Err(de::Error::custom(Error::Repeated(name)));
-            }
-            let raw = value.get();
-            let (kind, value) = match raw.as_bytes().first() {
-                Some(b'"') => (Kind::Text, serde_json::from_str(raw).map_err(de::Error::custom)?),
-                Some(b'{' | b'[') => {
-                    let name = quoted(&name);
-                    return Err(de::Error::custom(format_args!("the field {name} holds more than a plain value")));
-                }
-                Some(b't' | b'f') => (Kind::Truth, raw.to_owned()),
-                Some(b'n') => (Kind::Null, raw.to_owned()),
-                _ => (Kind::Number, raw.to_owned()),
-            };
-            body.fields.push((name, value));
-            body.kinds.push(kind);
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Pairs<'de>, M::Error> {
+        let mut pairs = Vec::new();
+        while let Some(pair) = map.next_entry()? {
+            pairs.push(pair);
         }
-        Ok(body)
+        Ok(Pairs(pairs))
     }
 }
 
@@ -464,10 +492,21 @@ mod tests {
 
     #[test]
     fn a_body_that_is_not_one_plain_object_is_refused() {
-        for body in
-            ["", "[]", "1", "{", r#"{"a":{}}"#, r#"{"a":[1]}"#, r#"{"a":1,"a":1}"#, r#"{"a":1}x"#, "{\"a\":\"\u{1}\"}"]
-        {
-            assert!(matches!(Body::parse(body.as_bytes()), Err(Error::Body(_))), "{body}");
+        let broken = |line, column| Error::BrokenJson { line, column };
+        for (body, error) in [
+            ("", Error::EmptyBody),
+            (" \n", Error::EmptyBody),
+            ("[]", Error::NotAnObject),
+            ("1", Error::NotAnObject),
+            ("{", broken(1, 1)),
+            (r#"{"a":1}x"#, broken(1, 8)),
+            ("{\"a\":\n\"\u{1}\"}", broken(2, 1)),
+            (r#"{"a":{}}"#, Error::Nested("a".into())),
+            (r#"{"a":[1]}"#, Error::Nested("a".into())),
+            (r#"{"a":1,"\u0061":1}"#, Error::Repeated("a".into())),
+            (r#"{"a":"\ud800"}"#, Error::BrokenText("a".into())),
+        ] {
+            assert_eq!(Body::parse(body.as_bytes()), Err(error), "{body}");
         }
     }
 

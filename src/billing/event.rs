@@ -73,10 +73,14 @@ pub enum Change {
     Bound,
     /// The project got another customer.
     Moved,
+    /// The project went to another customer: the event of the one it left.
+    Left,
+    /// The project got its `appKey` and `appSecret`.
+    Keyed,
 }
 
 impl Change {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 12] = [
         Self::Registered,
         Self::Announced,
         Self::Changed,
@@ -87,6 +91,8 @@ impl Change {
         Self::Disabled,
         Self::Bound,
         Self::Moved,
+        Self::Left,
+        Self::Keyed,
     ];
 
     /// Its name in the books and at the shell.
@@ -102,6 +108,8 @@ impl Change {
             Self::Disabled => "disabled",
             Self::Bound => "bound",
             Self::Moved => "moved",
+            Self::Left => "left",
+            Self::Keyed => "keyed",
         }
     }
 }

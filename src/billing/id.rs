@@ -66,10 +66,14 @@ fn id(text: &str, max_bytes: usize) -> Result<(), Error> {
     }
 }
 
+/// Tells whether a character misleads where a text is shown on one line: it breaks the line, or turns the direction
+/// of the text around it.
+pub fn misleads(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 fn name(text: &str, max_characters: usize) -> Result<(), Error> {
     let fits = (1..=max_characters).contains(&text.chars().count());
-    // Neither what breaks a line nor what turns the direction of the text around it.
-    let misleads = |c: char| c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     match fits && !text.chars().any(misleads) && text.trim() == text {
         true => Ok(()),
         false => Err(Error::NotAName { max_characters }),

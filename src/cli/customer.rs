@@ -19,7 +19,8 @@ pub(super) enum Args {
     Add(AddArgs),
     /// Blank a customer's name, e-mail and phone; ids, usage and amounts stay
     ///
-    /// For accounts that are to be deleted. Backups made before still hold the contacts.
+    /// For accounts that are to be deleted. Backups made before still hold the contacts, and so may the file
+    /// that ends in -wal until the server is restarted.
     Forget(ForgetArgs),
 }
 
@@ -158,7 +159,7 @@ fn show(args: &ShowArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let id = &args.customer;
     let (customer, projects, events) = shell
         .open()?
-        .read(|tx| Ok::<_, Failure>((find(tx, id)?, project::list(tx, Some(id))?, event::of_customer(tx, id)?)))?;
+        .read(|tx| Ok::<_, Failure>((find(tx, id)?, project::of(tx, id)?, event::of_customer(tx, id)?)))?;
     let projects = projects.iter().map(|project| project.id.to_string()).collect();
     let events = events.iter().map(ShownEvent::new).collect();
     Shown { projects: Some(projects), events: Some(events), ..Shown::new(&customer) }.print(shell)
@@ -166,10 +167,13 @@ fn show(args: &ShowArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
 
 fn forget(args: &ForgetArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let id = &args.customer;
-    let (customer, had_contacts) = shell.open()?.write(|tx| {
+    let mut store = shell.open()?;
+    let (customer, had_contacts) = store.write(|tx| {
         let had_contacts = customer::forget(tx, &find(tx, id)?, &shell.stamp())?;
         Ok::<_, Failure>((find(tx, id)?, had_contacts))
     })?;
+    // Else the file would hold them until enough else is written.
+    store.settle()?;
     if !had_contacts {
         shell.note("there are no contacts to forget; nothing was changed");
     }

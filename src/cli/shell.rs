@@ -8,10 +8,10 @@ use crate::cli::failure::Failure;
 use crate::cli::moment::rfc3339;
 use crate::store::Store;
 use comfy_table::{CellAlignment, Table, presets};
+use nix::unistd::{Uid, User};
 use serde::Serialize;
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -34,18 +34,10 @@ impl<'a> Shell<'a> {
         Store::open(self.database.path()).map_err(|error| self.database.explain(error))
     }
 
-    /// When and by whom what this command writes is written: the clock as this is called, which is once the lock is
-    /// had, since waiting for it may take half a minute; and the user, under sudo the one who called it, by the number
-    /// where no name is told.
+    /// When and by whom what this command writes is written: by the user of this process, at the clock as this is
+    /// called, which is once the lock is had, since waiting for it may take half a minute.
     pub(super) fn stamp(&self) -> Stamp {
-        let named = |name| std::env::var(name).ok()?.parse::<Label>().ok();
-        let user = ["SUDO_USER", "LOGNAME", "USER"].into_iter().find_map(named);
-        let number = || std::fs::metadata("/proc/self").map(|process| process.uid());
-        let user = user.unwrap_or_else(|| {
-            let user = number().map_or_else(|_| "unknown".to_owned(), |number| format!("uid-{number}"));
-            user.parse().expect("a word is a label")
-        });
-        Stamp { at_s: now_s(), actor: Actor::Shell(user) }
+        Stamp { at_s: now_s(), actor: Actor::Shell(user()) }
     }
 
     /// Tells whether one JSON document is wanted.
@@ -89,6 +81,16 @@ impl<'a> Shell<'a> {
 /// The clock, in Unix seconds.
 fn now_s() -> i64 {
     jiff::Timestamp::now().as_second()
+}
+
+/// The user of this process; under sudo, with the one who called it, as sudo says.
+fn user() -> Label {
+    let uid = Uid::current();
+    let name = User::from_uid(uid).ok().flatten().map_or_else(|| format!("uid {uid}"), |user| user.name);
+    let is_sudo = std::env::var("SUDO_UID").is_ok_and(|caller| caller != uid.to_string());
+    let caller = std::env::var("SUDO_USER").ok().filter(|_| is_sudo);
+    let both = caller.and_then(|caller| format!("{caller} as {name}").parse().ok());
+    both.or_else(|| name.parse().ok()).unwrap_or_else(|| "unknown".parse().expect("a word is a label"))
 }
 
 /// That nobody reads any more what is printed is no failure of the command, and does not change its end.

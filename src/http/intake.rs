@@ -39,6 +39,8 @@ pub(super) struct Exchange {
     /// Whether another request has come in behind the one that is being answered.
     followed: AtomicBool,
     stopping: AtomicBool,
+    /// Whether hyper had no use for the request, since its body broke off.
+    broken: AtomicBool,
     waiting: Mutex<Option<Waker>>,
 }
 
@@ -53,6 +55,11 @@ impl Exchange {
     pub(super) fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
         self.wake();
+    }
+
+    /// The request's body broke off.
+    pub(super) fn break_off(&self) {
+        self.broken.store(true, Ordering::Release);
     }
 
     fn is_stopping(&self) -> bool {
@@ -156,7 +163,11 @@ impl Intake {
 
     /// The socket; the request that was refused here and has not been told so yet, if one was; and whether
     /// the peer may still be sending.
-    pub(super) fn into_parts(self) -> (TcpStream, Option<Refused>, bool) {
+    pub(super) fn into_parts(mut self) -> (TcpStream, Option<Refused>, bool) {
+        // Only hyper can tell whether a body that ends with the connection is whole.
+        if self.refused.is_none() && self.exchange.broken.load(Ordering::Acquire) {
+            self.refuse(Refusal::NotHttp { problem: "its body is broken or ends too early" });
+        }
         let unread = self.refused.is_some() || self.endless || matches!(self.phase, Phase::Passing { .. });
         (self.stream, self.refused, unread)
     }
@@ -349,11 +360,6 @@ impl AsyncRead for Intake {
                     continue;
                 }
                 Phase::Closed => return Poll::Ready(Ok(())),
-                Phase::Passing { left: 0 } => {
-                    self.phase = Phase::Answering;
-                    self.exchange.followed.store(!self.buffer.is_empty(), Ordering::Release);
-                    continue;
-                }
                 Phase::Passing { left } => usize::try_from(left).unwrap_or(usize::MAX),
                 Phase::PassingLast if self.exchange.answered.load(Ordering::Acquire) => {
                     self.phase = Phase::Closed;
@@ -367,7 +373,7 @@ impl AsyncRead for Intake {
                     continue;
                 }
                 if ready!(self.poll_fill(cx))? == 0 {
-                    self.refuse(Refusal::NotHttp { problem: "it ends before its body does" });
+                    self.phase = Phase::Closed;
                 }
                 continue;
             }
@@ -377,6 +383,11 @@ impl AsyncRead for Intake {
             self.searched = 0;
             if let Phase::Passing { left } = &mut self.phase {
                 *left -= u64::try_from(passed).unwrap_or(u64::MAX);
+                if *left == 0 {
+                    // At once: hyper does not ask for more before it has answered.
+                    self.phase = Phase::Answering;
+                    self.exchange.followed.store(!self.buffer.is_empty(), Ordering::Release);
+                }
             }
             return Poll::Ready(Ok(()));
         }

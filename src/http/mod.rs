@@ -192,10 +192,17 @@ impl Service {
                     Purpose::Live => Actor::Agora,
                     Purpose::Test => Actor::Test,
                 };
-                match self.read(patience, |tx| asked.look(tx, &actor))? {
-                    Some(reply) => Ok(reply),
-                    None => self.write(patience, |tx| asked.perform(tx, &Stamp { at_s: clock(), actor })),
-                }
+                let done = match self.read(patience, |tx| asked.look(tx, &actor)) {
+                    Ok(Some(reply)) => Ok(reply),
+                    Ok(None) => self.write(patience, |tx| asked.perform(tx, &Stamp { at_s: clock(), actor })),
+                    Err(failure) => Err(failure),
+                };
+                // Agora was told no, with a signature that is right: the operator has to know.
+                done.inspect_err(|failure| {
+                    if let Failure::Refused(refusal) = failure {
+                        log::warn!("refused {} {}: {}", request.method, request.path, refusal.sentence());
+                    }
+                })
             }
         }
     }

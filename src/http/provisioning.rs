@@ -12,21 +12,22 @@ use crate::billing::id::{CustomerId, ProjectId};
 use crate::billing::license::{License, NewLicense, Operation};
 use crate::http::Failure;
 use crate::http::route::{Provisioning, Route};
-use crate::store::customer::{self, Announcement};
+use crate::store::customer::{self, Announcement, Customer};
+use crate::store::project::Project;
 use crate::store::{self, ReadTx, WriteTx, license, plan, project};
 
 /// What a provisioning call asks for.
 pub(super) enum Asked {
     /// The account is announced, and active.
-    Customer(CustomerId, Announcement),
+    CustomerActive(CustomerId, Announcement),
     /// The project is the customer's, enabled, and has keys.
-    Project(CustomerId, ProjectId),
+    ProjectEnabled(CustomerId, ProjectId),
     /// The account is not active, nor any of its projects enabled.
-    NoCustomer(CustomerId),
+    CustomerInactive(CustomerId),
     /// The project is not enabled.
-    NoProject(CustomerId, ProjectId),
+    ProjectDisabled(CustomerId, ProjectId),
     /// The license is issued.
-    License(NewLicense),
+    LicenseIssued(NewLicense),
 }
 
 impl Asked {
@@ -36,49 +37,44 @@ impl Asked {
         Ok(match call {
             Provisioning::CreateCustomer => {
                 let NewCustomer { customer_id, plan_id, name, email, phone } = NewCustomer::read(body)?;
-                Self::Customer(customer_id, Announcement { plan_id: Some(plan_id), name, email, phone })
+                Self::CustomerActive(customer_id, Announcement { plan_id: Some(plan_id), name, email, phone })
             }
-            Provisioning::CreateProject => Self::Project(customer_id()?, provisioning::project_id(body)?),
-            Provisioning::DeactivateCustomer => Self::NoCustomer(customer_id()?),
+            Provisioning::CreateProject => Self::ProjectEnabled(customer_id()?, provisioning::project_id(body)?),
+            Provisioning::DeactivateCustomer => Self::CustomerInactive(customer_id()?),
             Provisioning::DeactivateProject => {
                 let project_id = provisioning::path_id(&route.project_id()?, "projectId")?;
-                Self::NoProject(customer_id()?, project_id)
+                Self::ProjectDisabled(customer_id()?, project_id)
             }
-            Provisioning::ActivateLicense => Self::License(provisioning::activation(body, customer_id()?)?),
+            Provisioning::ActivateLicense => Self::LicenseIssued(provisioning::activation(body, customer_id()?)?),
         })
     }
 
     /// The answer, where what is asked for is so already.
     pub(super) fn look(&self, tx: &ReadTx<'_>, actor: &Actor) -> Result<Option<Reply>, Failure> {
         Ok(match self {
-            Self::Customer(id, said) => {
+            Self::CustomerActive(id, said) => {
                 let stands = customer::find(tx, id)?.is_some_and(|customer| said.stands(&customer));
                 stands.then(reply::success)
             }
-            Self::Project(customer_id, id) => {
-                let customer = customer::find(tx, customer_id)?.ok_or(Refusal::NoCustomer)?;
-                if customer.announced_at_s.is_none() {
-                    return Err(Refusal::NoCustomer.into());
-                }
+            Self::ProjectEnabled(customer_id, id) => {
+                let customer = announced(tx, customer_id)?;
                 let project = project::find(tx, id)?;
-                let owner = project.as_ref().and_then(|project| project.customer_id.as_ref());
-                if owner.is_some_and(|owner| owner != customer_id) {
-                    return Err(Refusal::OtherCustomer.into());
+                let is_ours = |project: &Project| project.customer_id.as_ref() == Some(customer_id);
+                if let Some(project) = project.as_ref().filter(|project| !is_ours(project)) {
+                    check_adoption(tx, project)?;
                 }
                 let stands = project.filter(|project| {
-                    project.customer_id.is_some()
-                        && project.enabled_since_s.is_some()
-                        && customer.deactivated_at_s.is_none()
+                    is_ours(project) && project.enabled_since_s.is_some() && customer.deactivated_at_s.is_none()
                 });
                 stands.and_then(|project| project.app_keys).map(|keys| reply::project(&keys))
             }
-            Self::NoCustomer(id) => {
-                let customer = customer::find(tx, id)?.ok_or(Refusal::NoCustomer)?;
+            Self::CustomerInactive(id) => {
+                let customer = announced(tx, id)?;
                 let stands = customer.deactivated_at_s.is_some() && !project::any_enabled(tx, id)?;
                 stands.then(reply::success)
             }
-            Self::NoProject(customer_id, id) => {
-                customer::find(tx, customer_id)?.ok_or(Refusal::NoCustomer)?;
+            Self::ProjectDisabled(customer_id, id) => {
+                announced(tx, customer_id)?;
                 let project = project::find(tx, id)?.ok_or(Refusal::NoProject)?;
                 match &project.customer_id {
                     None => return Err(Refusal::NoProject.into()),
@@ -86,7 +82,7 @@ impl Asked {
                     Some(_) => project.enabled_since_s.is_none().then(reply::success),
                 }
             }
-            Self::License(new) => {
+            Self::LicenseIssued(new) => {
                 customer::find(tx, &new.customer_id)?.ok_or(Refusal::NoCustomer)?;
                 license::find_alike(tx, new, actor)?.map(|license| {
                     point_out(&license, new);
@@ -108,20 +104,20 @@ impl Asked {
 
     fn change(&self, tx: &WriteTx<'_>, stamp: &Stamp) -> store::Result<()> {
         match self {
-            Self::Customer(id, said) => {
+            Self::CustomerActive(id, said) => {
                 let customer = customer::announce(tx, id, said, stamp)?;
                 if let Err(missing) = plan::book(tx)?.applicable(customer.plan_id.as_ref()) {
                     log::warn!("customer {id} has the plan {missing}, which is not set up: its usage has no price");
                 }
             }
-            Self::Project(customer_id, id) => project::create(tx, id, customer_id, stamp)?,
-            Self::NoCustomer(id) => customer::deactivate(tx, id, stamp)?,
-            Self::NoProject(_, id) => {
+            Self::ProjectEnabled(customer_id, id) => project::create(tx, id, customer_id, stamp)?,
+            Self::CustomerInactive(id) => customer::deactivate(tx, id, stamp)?,
+            Self::ProjectDisabled(_, id) => {
                 if let Some(project) = project::find(tx, id)? {
                     project::disable(tx, &project, stamp)?;
                 }
             }
-            Self::License(new) => {
+            Self::LicenseIssued(new) => {
                 let issued = license::operate(tx, &Operation::Issue(new.clone()), None, stamp)?;
                 let issued = issued.expect("a window that is not empty, under a new id, is not refused");
                 if let (true, Some(kind)) = (issued.unknown.grant, &new.kind) {
@@ -133,6 +129,26 @@ impl Asked {
             }
         }
         Ok(())
+    }
+}
+
+/// The customer, if anybody announced it.
+fn announced(tx: &ReadTx<'_>, id: &CustomerId) -> Result<Customer, Failure> {
+    let customer = customer::find(tx, id)?.filter(|customer| customer.announced_at_s.is_some());
+    Ok(customer.ok_or(Refusal::NoCustomer)?)
+}
+
+/// Checks that a project of nobody, or of another customer, may become the one's who creates it: it was only recorded
+/// so far, for a customer whom at most a record has named.
+fn check_adoption(tx: &ReadTx<'_>, project: &Project) -> Result<(), Failure> {
+    let was_created = project.enabled_since_s.is_some() || project.disabled_at_s.is_some();
+    let owner = match &project.customer_id {
+        Some(owner) => customer::find(tx, owner)?,
+        None => None,
+    };
+    match owner {
+        Some(owner) if was_created || owner.announced_at_s.is_some() => Err(Refusal::OtherCustomer.into()),
+        _ => Ok(()),
     }
 }
 

@@ -181,13 +181,14 @@ async fn converse(stream: TcpStream, server: Arc<Server>, mut stopped: watch::Re
     let answer = service_fn(|request| {
         let (server, exchange) = (Arc::clone(&server), Arc::clone(&exchange));
         async move {
-            let Said { reply, unread } = server.hear(request).await?;
+            let Said { reply, unread } = server.hear(request).await.inspect_err(|_| exchange.break_off())?;
             // What is not read of a body is in the way of the next request.
             let last = exchange.is_last() || unread;
             Ok::<_, hyper::Error>(response(reply, last, exchange))
         }
     });
-    let mut connection = http1::Builder::new().serve_connection(TokioIo::new(intake), answer);
+    // A peer that has said all it has to say may close its side: it is answered all the same.
+    let mut connection = http1::Builder::new().half_close(true).serve_connection(TokioIo::new(intake), answer);
     let ended = tokio::select! {
         ended = &mut connection => ended,
         _ = stopped.changed() => {

@@ -38,15 +38,20 @@ pub(super) fn into_place<E: From<Error>>(path: &Path, make: impl FnOnce(&Path) -
         sync_directory(path).map_err(file_error)?;
         Ok(())
     });
-    for leftover in ["", "-wal", "-shm", "-journal"].map(|suffix| with_suffix(&draft, suffix)) {
-        match fs::remove_file(&leftover) {
+    remove(&draft);
+    made
+}
+
+/// Removes a database and what SQLite keeps beside it.
+pub(super) fn remove(path: &Path) {
+    for file in ["", "-wal", "-shm", "-journal"].map(|suffix| with_suffix(path, suffix)) {
+        match fs::remove_file(&file) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                log::warn!("cannot remove {}: {error}", leftover.display());
+                log::warn!("cannot remove {}: {error}", file.display());
             }
             Ok(()) | Err(_) => {}
         }
     }
-    made
 }
 
 fn draft_beside(path: &Path) -> PathBuf {

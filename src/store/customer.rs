@@ -128,7 +128,7 @@ pub fn deactivate(tx: &WriteTx<'_>, id: &CustomerId, stamp: &Stamp) -> Result<()
     if tx.sql().prepare_cached(UPDATE)?.execute(params)? == 1 {
         event::of_account(tx, id, Change::Deactivated, &[], stamp)?;
     }
-    for project in project::list(tx, Some(id))? {
+    for project in project::enabled_of(tx, id)? {
         project::disable(tx, &project, stamp)?;
     }
     Ok(())

@@ -43,7 +43,8 @@ pub(super) fn of_project(
     stamp: &Stamp,
 ) -> Result<()> {
     let fields = match change {
-        Change::Bound | Change::Moved => vec!["customerId".to_owned()],
+        Change::Bound | Change::Moved | Change::Left => vec!["customerId".to_owned()],
+        Change::Keyed => vec!["appKey".to_owned(), "appSecret".to_owned()],
         Change::Registered
         | Change::Announced
         | Change::Changed

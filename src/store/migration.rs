@@ -62,39 +62,57 @@ pub struct Migrated {
 /// Brings the books at `path` to the present version; `None` where they have it.
 ///
 /// # Errors
-/// As [`Store::open`]; when the copy cannot be made; when SQLite fails. The books are as they were then.
+/// As [`Store::open`]; when the copy cannot be made; when SQLite fails. The books are as they were then, and there is no
+/// copy.
 pub fn migrate(path: &Path) -> Result<Option<Migrated>> {
     match Store::open(path) {
-        Err(Error::Older { found, .. }) => migrate_from(path, found).map(Some),
+        Err(Error::Older { .. }) => migrate_older(path),
         opened => opened.map(|_| None),
     }
 }
 
-fn migrate_from(path: &Path, from: i64) -> Result<Migrated> {
-    let fill = match from {
-        1 => FROM_1,
-        _ => return Err(Error::NotOurs(path.to_owned())),
-    };
+fn migrate_older(path: &Path) -> Result<Option<Migrated>> {
     let mut connection = open_file(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     prepare_writer(&connection)?;
-    let copy = backup::beside(path, &format!("version-{from}"));
-    backup::copy(&connection, &copy, from)?;
     // Renaming must not touch what other tables say of one, and filling is in no order that references hold in.
     connection.execute_batch("pragma foreign_keys = off; pragma legacy_alter_table = on;")?;
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    schema::verify_version(&tx, path, from)?;
-    let old = set_aside(&tx)?;
-    schema::create(&tx)?;
-    tx.execute_batch(fill)?;
+    // Another process may have done it while this one waited for the lock.
+    let from = schema::version(&tx, path)?;
+    let fill = match from {
+        schema::VERSION => return Ok(None),
+        1 => FROM_1,
+        _ => return Err(Error::NotOurs(path.to_owned())),
+    };
+    // With the lock had, what is copied is what is migrated.
+    let copy = backup::beside(path, &format!("version-{from}"));
+    backup::copy(&open_file(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?, &copy, from)?;
+    let migrated = lay_out_anew(&tx, fill, from).and_then(|()| Ok(tx.commit()?));
+    match migrated {
+        Ok(()) => Ok(Some(Migrated { from, to: schema::VERSION, copy })),
+        Err(error) => {
+            backup::remove(&copy);
+            Err(error)
+        }
+    }
+}
+
+fn lay_out_anew(connection: &Connection, fill: &str, from: i64) -> Result<()> {
+    let old = set_aside(connection)?;
+    schema::create(connection)?;
+    connection.execute_batch(fill)?;
     for table in &old {
-        tx.execute_batch(&format!("drop table {table};"))?;
+        connection.execute_batch(&format!("drop table {table};"))?;
     }
-    let dangling = tx.prepare("pragma foreign_key_check")?.exists([])?;
-    if dangling || !schema::changed(&tx)?.is_empty() {
-        return Err(Error::Unsafe(format!("the migration from version {from} did not lead to sound books")));
+    let dangling = connection.prepare("pragma foreign_key_check")?.exists([])?;
+    let changed = schema::changed(connection)?;
+    match dangling || !changed.is_empty() {
+        true => {
+            let changed = changed.join(", ");
+            Err(Error::Unsafe(format!("the migration from version {from} would not lead to sound books ({changed})")))
+        }
+        false => Ok(()),
     }
-    tx.commit()?;
-    Ok(Migrated { from, to: schema::VERSION, copy })
 }
 
 /// Renames every table to `old_…`, its indexes and triggers dropped, and gives the new names.

@@ -252,6 +252,16 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Moves what the write-ahead log holds into the file, as far as no reader is in the way.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn settle(&mut self) -> Result<()> {
+        Ok(self.connection.query_row("pragma wal_checkpoint(passive)", [], |_| Ok(()))?)
+    }
+}
+
 /// The books as the server changes them: one connection, one change at a time.
 pub struct Writer(Mutex<Connection>);
 

@@ -5,7 +5,7 @@ use crate::billing::id::{CustomerId, PlanId, ProjectId};
 use crate::billing::key::AppKeys;
 use crate::billing::period::{LAST_SECOND, Period};
 use crate::store::{ReadTx, Result, WriteTx, customer, event, key};
-use rusqlite::{OptionalExtension, Row, named_params};
+use rusqlite::{OptionalExtension, Row, ToSql, named_params};
 use std::collections::{HashMap, HashSet};
 
 /// A project as the books hold it. Times are Unix seconds.
@@ -107,6 +107,9 @@ pub fn announce(tx: &WriteTx<'_>, id: &ProjectId, customer_id: &CustomerId, stam
             (Some(_), None) => Some(Change::Bound),
             (Some(_), Some(_)) => Some(Change::Moved),
         };
+        if let Some(owner) = owner {
+            event::of_project(tx, id, Some(owner), Change::Left, stamp)?;
+        }
         if let Some(change) = change {
             event::of_project(tx, id, Some(customer_id), change, stamp)?;
         }
@@ -132,12 +135,13 @@ pub fn create(tx: &WriteTx<'_>, id: &ProjectId, customer_id: &CustomerId, stamp:
         let AppKeys { app_key, app_secret } = key::make_app_keys();
         let params = named_params! { ":project_id": id, ":app_key": app_key, ":app_secret": app_secret };
         tx.sql().prepare_cached(UPDATE)?.execute(params)?;
+        event::of_project(tx, id, Some(customer_id), Change::Keyed, stamp)?;
     }
     Ok(())
 }
 
-/// Enables the extension for a project from this second on, or, where the clock went back, from the last time on. Enabled again in the second in which it was both
-/// enabled and disabled, it goes on as if it had not been.
+/// Enables the extension for a project from this second on, or, where the clock went back, from the last time it was.
+/// Enabled again in the second in which it was both enabled and disabled, it goes on as if it had not been.
 fn enable(tx: &WriteTx<'_>, id: &ProjectId, customer_id: &CustomerId, stamp: &Stamp) -> Result<()> {
     const UPSERT: &str = "
         insert into project_enablement (project_id, from_s)
@@ -173,34 +177,22 @@ pub fn disable(tx: &WriteTx<'_>, project: &Project, stamp: &Stamp) -> Result<()>
 /// # Errors
 /// When SQLite fails.
 pub fn any_enabled(tx: &ReadTx<'_>, customer_id: &CustomerId) -> Result<bool> {
-    const SELECT: &str = "
-        select 1
-        from project p
-        join project_enablement e on e.project_id = p.project_id and e.until_s is null
-        where p.customer_id = :customer_id";
-    Ok(tx.sql().prepare_cached(SELECT)?.exists(named_params! { ":customer_id": customer_id })?)
+    Ok(!enabled_of(tx, customer_id)?.is_empty())
 }
 
-/// The last second in which the project was enabled before `at_s`, where it was disabled at that second:
-/// `None` where it was enabled, or had never been.
+/// The second after which usage of the project dated `at_s` was not to come: the last in which it was enabled before
+/// then, or, where it never had been, in which its customer's account was active. `None` where it was enabled.
 ///
 /// # Errors
 /// When SQLite fails.
 pub fn disabled_before(tx: &ReadTx<'_>, id: &ProjectId, at_s: i64) -> Result<Option<i64>> {
-    const SELECT: &str = "
-        select until_s
-        from project_enablement
-        where project_id = :project_id
-          and from_s <= :at_s
-        order by from_s desc
-        limit 1";
-    let mut select = tx.sql().prepare_cached(SELECT)?;
-    let until_s: Option<Option<i64>> =
-        select.query_row(named_params! { ":project_id": id, ":at_s": at_s }, |row| row.get(0)).optional()?;
-    Ok(until_s.flatten().filter(|until_s| *until_s < at_s))
+    let windows = disabled_in(tx, id)?;
+    let window = windows.into_iter().find(|window| (window.first_s()..=window.last_s()).contains(&at_s));
+    Ok(window.map(|window| window.first_s() - 1))
 }
 
-/// The windows in which the project was disabled after it had been enabled, the last of them without an end.
+/// The windows in which the project was disabled after it had been enabled, the last of them without an end; of one
+/// that never was, the time since its customer's account was deactivated.
 ///
 /// # Errors
 /// When SQLite fails.
@@ -209,7 +201,13 @@ pub fn disabled_in(tx: &ReadTx<'_>, id: &ProjectId) -> Result<Vec<Period>> {
         select until_s + 1, coalesce(lead(from_s) over (order by from_s) - 1, :last_second)
         from project_enablement
         where project_id = :project_id
-        order by from_s";
+        union all
+        select c.deactivated_at_s + 1, :last_second
+        from project p
+        join customer c on c.customer_id = p.customer_id
+        where p.project_id = :project_id
+          and not exists (select 1 from project_enablement where project_id = :project_id)
+        order by 1";
     let mut select = tx.sql().prepare_cached(SELECT)?;
     let params = named_params! { ":project_id": id, ":last_second": LAST_SECOND };
     let ends = select.query_map(params, |row| Ok((row.get(0)?, row.get(1)?)))?;
@@ -222,31 +220,46 @@ pub fn disabled_in(tx: &ReadTx<'_>, id: &ProjectId) -> Result<Vec<Period>> {
 /// # Errors
 /// When SQLite fails.
 pub fn find(tx: &ReadTx<'_>, id: &ProjectId) -> Result<Option<Project>> {
-    const SELECT: &str = "
-        select p.project_id, p.customer_id, p.first_seen_at_s, p.app_key, p.app_secret, e.from_s, e.until_s
-        from project p
-        left join project_enablement e
-          on e.project_id = p.project_id
-          and e.from_s = (select max(from_s) from project_enablement where project_id = p.project_id)
-        where p.project_id = :project_id";
-    Ok(tx.sql().prepare_cached(SELECT)?.query_row(named_params! { ":project_id": id }, project).optional()?)
+    Ok(select(tx, "where p.project_id = :project_id", named_params! { ":project_id": id })?.pop())
 }
 
-/// All projects, in the order of their ids; of one customer alone where told.
+/// All projects, in the order of their ids.
 ///
 /// # Errors
 /// When SQLite fails.
-pub fn list(tx: &ReadTx<'_>, customer_id: Option<&CustomerId>) -> Result<Vec<Project>> {
-    const SELECT: &str = "
+pub fn list(tx: &ReadTx<'_>) -> Result<Vec<Project>> {
+    select(tx, "", &[])
+}
+
+/// The projects of a customer, in the order of their ids.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn of(tx: &ReadTx<'_>, customer_id: &CustomerId) -> Result<Vec<Project>> {
+    select(tx, "where p.customer_id = :customer_id", named_params! { ":customer_id": customer_id })
+}
+
+/// The projects of a customer that are enabled.
+pub(super) fn enabled_of(tx: &ReadTx<'_>, customer_id: &CustomerId) -> Result<Vec<Project>> {
+    const ENABLED: &str = "
+        where p.customer_id = :customer_id
+          and e.from_s is not null
+          and e.until_s is null";
+    select(tx, ENABLED, named_params! { ":customer_id": customer_id })
+}
+
+fn select(tx: &ReadTx<'_>, which: &str, params: &[(&str, &dyn ToSql)]) -> Result<Vec<Project>> {
+    let select = format!(
+        "
         select p.project_id, p.customer_id, p.first_seen_at_s, p.app_key, p.app_secret, e.from_s, e.until_s
         from project p
         left join project_enablement e
           on e.project_id = p.project_id
           and e.from_s = (select max(from_s) from project_enablement where project_id = p.project_id)
-        where :customer_id is null or p.customer_id = :customer_id
-        order by p.project_id";
-    let mut select = tx.sql().prepare_cached(SELECT)?;
-    Ok(select.query_map(named_params! { ":customer_id": customer_id }, project)?.collect::<rusqlite::Result<_>>()?)
+        {which}
+        order by p.project_id"
+    );
+    Ok(tx.sql().prepare_cached(&select)?.query_map(params, project)?.collect::<rusqlite::Result<_>>()?)
 }
 
 fn project(row: &Row<'_>) -> rusqlite::Result<Project> {

@@ -27,16 +27,22 @@ pub(super) fn verify(connection: &Connection, path: &Path) -> Result<()> {
 
 /// The same with another version in the place of this executable's.
 pub(super) fn verify_version(connection: &Connection, path: &Path, wanted: i64) -> Result<()> {
+    match version(connection, path)? {
+        found if found == wanted => Ok(()),
+        found => Err(Error::Older { path: path.to_owned(), found, known: wanted }),
+    }
+}
+
+/// The version of a file of ours, up to this executable's; others are refused.
+pub(super) fn version(connection: &Connection, path: &Path) -> Result<i64> {
     let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
     if number("application_id")? != APPLICATION_ID {
         return Err(Error::NotOurs(path.to_owned()));
     }
-    let path = path.to_owned();
     match number("user_version")? {
-        found if found == wanted => Ok(()),
-        found if found > VERSION => Err(Error::Newer { path, found, known: VERSION }),
-        found if found > 0 => Err(Error::Older { path, found, known: VERSION }),
-        _ => Err(Error::NotOurs(path)),
+        found @ 1..=VERSION => Ok(found),
+        found if found > VERSION => Err(Error::Newer { path: path.to_owned(), found, known: VERSION }),
+        _ => Err(Error::NotOurs(path.to_owned())),
     }
 }
 

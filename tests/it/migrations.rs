@@ -97,6 +97,28 @@ fn the_server_migrates_when_it_starts() {
     vendor.ok(["check"]);
 }
 
+/// The copies that migrations have left.
+fn copies(vendor: &Vendor) -> usize {
+    let files = fs::read_dir(vendor.path(".")).expect("a folder").map(|file| file.expect("a file").file_name());
+    files.filter(|name| name.to_string_lossy().ends_with(".version-1")).count()
+}
+
+#[test]
+fn migrations_at_the_same_time_are_one() {
+    let vendor = of_version_1();
+    let several: Vec<_> = (0..4)
+        .map(|_| {
+            let quiet = std::process::Stdio::null;
+            vendor.command(["migrate"]).stdout(quiet()).stderr(quiet()).spawn().expect("it runs")
+        })
+        .collect();
+    for mut one in several {
+        assert_eq!(one.wait().expect("an end").code(), Some(0));
+    }
+    assert_eq!(copies(&vendor), 1);
+    vendor.ok(["check"]);
+}
+
 #[test]
 fn a_migration_that_cannot_leave_a_copy_changes_nothing() {
     let vendor = of_version_1();
@@ -108,6 +130,7 @@ fn a_migration_that_cannot_leave_a_copy_changes_nothing() {
         .expect("a shell");
     assert_eq!(limited.status.code(), Some(1), "{}", String::from_utf8_lossy(&limited.stderr));
     assert!(vendor.fails(1, ["totals"]).contains("schema version 1"));
+    assert_eq!(copies(&vendor), 0);
     vendor.ok(["migrate"]);
     vendor.ok(["check"]);
 }
