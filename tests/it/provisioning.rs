@@ -402,12 +402,6 @@ fn usage_after_a_deactivation_is_reported_and_pointed_out() {
     let said = vendor.ok(["record", "other", "1", "--customer", "c", "--at", &later]).err;
     assert!(said.contains("project other was disabled at"), "{said}");
     assert_eq!(vendor.json(["project", "show", "other"])["usedWhileDisabled"], json!({"amount": "1", "records": 1}));
-    vendor.ok([
-        "void",
-        "--reason",
-        "x",
-        &vendor.json(["record", "other", "1", "--at", &later])["id"].as_str().expect("an id").to_owned(),
-    ]);
     assert_eq!(
         server.listing("/bill", now - 3_600, now + 3_600, 1).entries(),
         [("1".to_owned(), "18".to_owned()), ("other".to_owned(), "3".to_owned())]
