@@ -111,7 +111,7 @@ impl Asked {
                 }
             }
             Self::ProjectEnabled(customer_id, id) => project::create(tx, id, customer_id, stamp)?,
-            Self::CustomerInactive(id) => customer::deactivate(tx, id, stamp)?,
+            Self::CustomerInactive(id) => project::deactivate_all(tx, id, stamp)?,
             Self::ProjectDisabled(_, id) => {
                 if let Some(project) = project::find(tx, id)? {
                     project::disable(tx, &project, stamp)?;

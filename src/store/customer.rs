@@ -2,7 +2,7 @@
 
 use crate::billing::event::{Change, Stamp};
 use crate::billing::id::{CustomerId, PlanId, Words};
-use crate::store::{ReadTx, Result, WriteTx, event, project};
+use crate::store::{ReadTx, Result, WriteTx, event};
 use rusqlite::{OptionalExtension, Row, named_params};
 
 /// A customer as the books hold it. Times are Unix seconds.
@@ -114,11 +114,8 @@ pub fn announce(tx: &WriteTx<'_>, id: &CustomerId, said: &Announcement, stamp: &
     Ok(find(tx, id)?.expect("it was just written"))
 }
 
-/// Deactivates an account, and disables its projects in the same second. What is so already stays as it is.
-///
-/// # Errors
-/// When SQLite fails.
-pub fn deactivate(tx: &WriteTx<'_>, id: &CustomerId, stamp: &Stamp) -> Result<()> {
+/// Deactivates an account; one that is not active stays as it is.
+pub(super) fn deactivate(tx: &WriteTx<'_>, id: &CustomerId, stamp: &Stamp) -> Result<()> {
     const UPDATE: &str = "
         update customer
         set deactivated_at_s = :at_s
@@ -127,9 +124,6 @@ pub fn deactivate(tx: &WriteTx<'_>, id: &CustomerId, stamp: &Stamp) -> Result<()
     let params = named_params! { ":customer_id": id, ":at_s": stamp.at_s };
     if tx.sql().prepare_cached(UPDATE)?.execute(params)? == 1 {
         event::of_account(tx, id, Change::Deactivated, &[], stamp)?;
-    }
-    for project in project::enabled_of(tx, id)? {
-        project::disable(tx, &project, stamp)?;
     }
     Ok(())
 }

@@ -172,6 +172,18 @@ pub fn disable(tx: &WriteTx<'_>, project: &Project, stamp: &Stamp) -> Result<()>
     Ok(())
 }
 
+/// Deactivates a customer's account, and disables its projects in the same second. What is so already stays as it is.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn deactivate_all(tx: &WriteTx<'_>, customer_id: &CustomerId, stamp: &Stamp) -> Result<()> {
+    customer::deactivate(tx, customer_id, stamp)?;
+    for project in enabled_of(tx, customer_id)? {
+        disable(tx, &project, stamp)?;
+    }
+    Ok(())
+}
+
 /// Tells whether any project of a customer is enabled.
 ///
 /// # Errors
@@ -240,7 +252,7 @@ pub fn of(tx: &ReadTx<'_>, customer_id: &CustomerId) -> Result<Vec<Project>> {
 }
 
 /// The projects of a customer that are enabled.
-pub(super) fn enabled_of(tx: &ReadTx<'_>, customer_id: &CustomerId) -> Result<Vec<Project>> {
+fn enabled_of(tx: &ReadTx<'_>, customer_id: &CustomerId) -> Result<Vec<Project>> {
     const ENABLED: &str = "
         where p.customer_id = :customer_id
           and e.from_s is not null
