@@ -9,7 +9,7 @@ use agora_vendor::billing::period::Period;
 use agora_vendor::billing::plan::Plan;
 use agora_vendor::billing::price::Price;
 use agora_vendor::billing::record::NewRecord;
-use agora_vendor::store::usage::{self, Recorded};
+use agora_vendor::store::usage::{self, Recorded, Slice};
 use agora_vendor::store::{Store, WriteTx, key, plan, project};
 use std::path::Path;
 
@@ -139,13 +139,15 @@ fn record_all(store: &mut Store, records: impl Iterator<Item = NewRecord>) -> Ou
 }
 
 fn record_slice(tx: &WriteTx<'_>, records: impl Iterator<Item = NewRecord>) -> Outcome {
+    let stamp = stamp(NOVEMBER_S);
+    let mut slice = Slice::new(tx, &stamp);
     for record in records {
-        match usage::record(tx, &record, &stamp(NOVEMBER_S))? {
+        match slice.record(&record)? {
             Ok(Recorded::Written { .. }) => {}
             other => return Err(format!("a record was not written: {other:?}").into()),
         }
     }
-    Ok(())
+    Ok(slice.finish()?)
 }
 
 fn stamp(at_s: i64) -> Stamp {

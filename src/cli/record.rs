@@ -187,7 +187,7 @@ fn refused(refusal: &RecordRefusal, new: &NewRecord) -> Failure {
 }
 
 pub(super) fn void(args: &VoidArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
-    let voided = shell.open()?.write(|tx| usage::void(tx, &args.id, &args.reason, shell.stamp().at_s))?;
+    let voided = shell.open()?.write(|tx| usage::void(tx, &args.id, &args.reason, &shell.stamp()))?;
     let (record, duplicate) = match &voided {
         None => {
             return Err(Failure::not_found(format!(

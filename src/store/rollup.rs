@@ -38,8 +38,8 @@ impl UsageSum {
     }
 }
 
-/// Adds an entry of the ledger to the sums of the stretches it falls in.
-pub(super) fn add(tx: &WriteTx<'_>, project_id: &ProjectId, at_s: i64, in_crowd: bool, entry: &UsageSum) -> Result<()> {
+/// Adds to the sum of the stretch that starts at `start_s`.
+pub(super) fn add(tx: &WriteTx<'_>, grain: Grain, start_s: i64, project_id: &ProjectId, sum: &UsageSum) -> Result<()> {
     const ADD: &str = "
         insert into usage_rollup (grain, start_s, project_id, amount, covered, records)
         values (:grain, :start_s, :project_id, :amount, :covered, :records)
@@ -47,17 +47,14 @@ pub(super) fn add(tx: &WriteTx<'_>, project_id: &ProjectId, at_s: i64, in_crowd:
         set amount = decimal_add(amount, excluded.amount),
             covered = decimal_add(covered, excluded.covered),
             records = records + excluded.records";
-    let mut add = tx.sql().prepare_cached(ADD)?;
-    for grain in Grain::WHOLE.into_iter().chain(in_crowd.then_some(Grain::Second)) {
-        add.execute(named_params! {
-            ":grain": grain,
-            ":start_s": grain.floor(at_s),
-            ":project_id": project_id,
-            ":amount": entry.amount,
-            ":covered": entry.covered,
-            ":records": entry.records,
-        })?;
-    }
+    tx.sql().prepare_cached(ADD)?.execute(named_params! {
+        ":grain": grain,
+        ":start_s": start_s,
+        ":project_id": project_id,
+        ":amount": sum.amount,
+        ":covered": sum.covered,
+        ":records": sum.records,
+    })?;
     Ok(())
 }
 

@@ -4,13 +4,13 @@ use crate::billing::amount::Amount;
 use crate::billing::bill::ProjectUsage;
 use crate::billing::event::Stamp;
 use crate::billing::id::{CustomerId, ProjectId, RecordId, Words};
-use crate::billing::license::draw;
-use crate::billing::period::{Grain, Period, Source};
+use crate::billing::license::{Draw, Source, draw};
+use crate::billing::period::{self, Grain, Period};
 use crate::billing::record::{MAX_AHEAD_S, NewRecord, Record, Void};
 use crate::store::project::{self, Registered};
 use crate::store::{ReadTx, Result, WriteTx, column, license, rollup};
-use rusqlite::{OptionalExtension, named_params};
-use std::collections::BTreeMap;
+use rusqlite::{OptionalExtension, ToSql, named_params};
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 pub use crate::store::rollup::UsageSum;
@@ -46,7 +46,7 @@ pub enum RecordRefusal {
     /// It is dated too far ahead of the clock.
     Ahead,
     /// Its id stands with other content.
-    OtherContent(Record),
+    OtherContent(Box<Record>),
     /// Its project belongs to another customer.
     OtherCustomer(CustomerId),
 }
@@ -56,68 +56,227 @@ pub enum RecordRefusal {
 /// # Errors
 /// When SQLite fails; a [`RecordRefusal`] inside when the record may not be written.
 pub fn record(tx: &WriteTx<'_>, new: &NewRecord, stamp: &Stamp) -> Result<Result<Recorded, RecordRefusal>> {
-    if !new.amount.is_positive() {
-        return Ok(Err(RecordRefusal::NotPositive));
+    let mut slice = Slice::new(tx, stamp);
+    let recorded = slice.record(new)?;
+    slice.finish()?;
+    Ok(recorded)
+}
+
+/// Takes a record back by a reversing entry dated as the record is, so that every window that held it
+/// loses it, and gives back to licenses what it drew; `None` where there is no such record.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn void(tx: &WriteTx<'_>, id: &RecordId, reason: &Words, stamp: &Stamp) -> Result<Option<Voided>> {
+    let mut slice = Slice::new(tx, stamp);
+    let voided = slice.void(id, reason)?;
+    slice.finish()?;
+    Ok(voided)
+}
+
+/// Records that are written, and taken back, in one transaction. What they have in common is read once, and the sums
+/// are written once, when all of them are.
+pub struct Slice<'t, 'c> {
+    tx: &'t WriteTx<'c>,
+    stamp: &'t Stamp,
+    /// The projects that records were written for so far.
+    projects: HashMap<ProjectId, OpenProject>,
+    /// What is left to draw from, of the customers of those projects.
+    sources: HashMap<CustomerId, Vec<Source>>,
+}
+
+/// A project that is in the books, and what is to be added to its sums.
+#[derive(Default)]
+struct OpenProject {
+    owner: Option<CustomerId>,
+    sums: BTreeMap<(Grain, i64), UsageSum>,
+}
+
+impl OpenProject {
+    fn add(&mut self, at_s: i64, in_crowd: bool, entry: &UsageSum) {
+        for grain in Grain::WHOLE.into_iter().chain(in_crowd.then_some(Grain::Second)) {
+            self.sums.entry((grain, grain.floor(at_s))).or_default().add(entry);
+        }
     }
-    if let Some(stands) = find(tx, &new.id)? {
-        return Ok(match stands.agrees_with(new) {
+}
+
+impl<'t, 'c> Slice<'t, 'c> {
+    /// Starts with nothing; `stamp` is that of all of them.
+    pub fn new(tx: &'t WriteTx<'c>, stamp: &'t Stamp) -> Self {
+        Self { tx, stamp, projects: HashMap::new(), sources: HashMap::new() }
+    }
+
+    /// Writes a usage record unless it is there already.
+    ///
+    /// # Errors
+    /// When SQLite fails; a [`RecordRefusal`] inside when the record may not be written.
+    pub fn record(&mut self, new: &NewRecord) -> Result<Result<Recorded, RecordRefusal>> {
+        if !new.amount.is_positive() {
+            return Ok(Err(RecordRefusal::NotPositive));
+        }
+        let now_s = self.stamp.at_s;
+        let at_s = new.at_s.unwrap_or(now_s);
+        let is_ahead = at_s > now_s + MAX_AHEAD_S;
+        let stands_or_refused = |stands: Record| match stands.agrees_with(new) {
             true => Ok(Recorded::Already(stands)),
-            false => Err(RecordRefusal::OtherContent(stands)),
+            false => Err(RecordRefusal::OtherContent(Box::new(stands))),
+        };
+        let is_open = self.projects.get(&new.project_id).is_some_and(|open| match &new.customer_id {
+            Some(told) => open.owner.as_ref() == Some(told),
+            None => true,
         });
+        let mut registered = Registered::default();
+        if is_ahead || !is_open {
+            // Before anything is registered for it.
+            if let Some(stands) = find(self.tx, &new.id)? {
+                return Ok(stands_or_refused(stands));
+            }
+            if is_ahead {
+                return Ok(Err(RecordRefusal::Ahead));
+            }
+            match project::register(self.tx, &new.project_id, new.customer_id.as_ref(), self.stamp)? {
+                Err(owner) => return Ok(Err(RecordRefusal::OtherCustomer(owner))),
+                Ok((news, owner)) => {
+                    registered = news;
+                    self.projects.entry(new.project_id.clone()).or_default().owner = owner;
+                }
+            }
+        }
+        let open = self.projects.get_mut(&new.project_id).expect("it has just been made sure of");
+        let draws = match &open.owner {
+            None => Vec::new(),
+            Some(owner) => {
+                if !self.sources.contains_key(owner) {
+                    self.sources.insert(owner.clone(), license::sources(self.tx, owner, now_s)?);
+                }
+                draw(&self.sources[owner], at_s, now_s, &new.amount)
+            }
+        };
+        let covered: Amount = draws.iter().map(|draw| &draw.amount).sum();
+        let Some((seq, in_crowd)) = insert(self.tx, new, at_s, &covered, now_s)? else {
+            return Ok(stands_or_refused(find(self.tx, &new.id)?.expect("its id is taken")));
+        };
+        license::write_draws(self.tx, &draws, seq, now_s)?;
+        if let Some(sources) = open.owner.as_ref().and_then(|owner| self.sources.get_mut(owner)) {
+            take(sources, &draws);
+        }
+        open.add(at_s, in_crowd, &UsageSum { amount: new.amount.clone(), covered: covered.clone(), records: 1 });
+        let record = Record {
+            id: new.id.clone(),
+            project_id: new.project_id.clone(),
+            amount: new.amount.clone(),
+            covered,
+            at_s,
+            customer_id: open.owner.clone(),
+            void: None,
+        };
+        Ok(Ok(Recorded::Written { record, registered }))
     }
-    let now_s = stamp.at_s;
-    let at_s = new.at_s.unwrap_or(now_s);
-    if at_s > now_s + MAX_AHEAD_S {
-        return Ok(Err(RecordRefusal::Ahead));
+
+    /// Takes a record back; `None` where there is no such record.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn void(&mut self, id: &RecordId, reason: &Words) -> Result<Option<Voided>> {
+        let Some(record) = find(self.tx, id)? else {
+            return Ok(None);
+        };
+        if record.void.is_some() {
+            return Ok(Some(Voided::Already(record)));
+        }
+        let now_s = self.stamp.at_s;
+        // Never the first of its second: the record is there.
+        let reversal = UsageSum { amount: -&record.amount, covered: -&record.covered, records: -1 };
+        const INSERT: &str = "
+            insert into usage_ledger (project_id, at_s, amount, covered, recorded_at_s, reverses_seq, in_crowd, note)
+            select project_id, at_s, :amount, :covered, :recorded_at_s, seq, 1, :reason
+            from usage_ledger
+            where record_id = :record_id";
+        self.tx.sql().prepare_cached(INSERT)?.execute(named_params! {
+            ":amount": reversal.amount,
+            ":covered": reversal.covered,
+            ":recorded_at_s": now_s,
+            ":reason": reason,
+            ":record_id": id,
+        })?;
+        license::give_back(self.tx, id, self.tx.sql().last_insert_rowid(), now_s)?;
+        // What can be drawn from has changed.
+        self.sources.clear();
+        let open = match self.projects.get_mut(&record.project_id) {
+            Some(open) => open,
+            None => {
+                let owner = record.customer_id.clone();
+                self.projects.entry(record.project_id.clone()).or_insert(OpenProject { owner, sums: BTreeMap::new() })
+            }
+        };
+        open.add(record.at_s, true, &reversal);
+        let void = Some(Void { at_s: now_s, reason: reason.clone() });
+        Ok(Some(Voided::Done(Record { void, ..record })))
     }
-    let (registered, customer_id) = match project::register(tx, &new.project_id, new.customer_id.as_ref(), stamp)? {
-        Ok(registered) => registered,
-        Err(owner) => return Ok(Err(RecordRefusal::OtherCustomer(owner))),
-    };
-    let sources = match &customer_id {
-        Some(customer_id) => license::sources(tx, customer_id, now_s)?,
-        None => Vec::new(),
-    };
-    let draws = draw(&sources, at_s, now_s, &new.amount);
-    let covered: Amount = draws.iter().map(|draw| &draw.amount).sum();
-    let in_crowd = is_taken(tx, &new.project_id, at_s)?;
-    const INSERT: &str = "
+
+    /// Writes the sums. Without it, the transaction must not be committed.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn finish(self) -> Result<()> {
+        let mut sums: Vec<(Grain, i64, &ProjectId, &UsageSum)> = Vec::new();
+        for (project_id, open) in &self.projects {
+            sums.extend(open.sums.iter().map(|((grain, start_s), sum)| (*grain, *start_s, project_id, sum)));
+        }
+        // In the order in which they are kept, so that neighbours are written together.
+        sums.sort_unstable_by_key(|(grain, start_s, project_id, _)| (grain.as_str(), *start_s, *project_id));
+        for (grain, start_s, project_id, sum) in sums {
+            rollup::add(self.tx, grain, start_s, project_id, sum)?;
+        }
+        Ok(())
+    }
+}
+
+/// Takes what was drawn off what is left to draw from.
+fn take(sources: &mut [Source], draws: &[Draw]) {
+    for draw in draws {
+        let source = sources.iter_mut().find(|source| source.seq == draw.license_seq);
+        if let Some(balance) = source.and_then(|source| source.balance.as_mut()) {
+            *balance -= &draw.amount;
+        }
+    }
+}
+
+/// Puts a record into the ledger; tells its place and whether its project has an entry in that second already, or `None`
+/// where its id is taken.
+fn insert(tx: &WriteTx<'_>, new: &NewRecord, at_s: i64, covered: &Amount, now_s: i64) -> Result<Option<(i64, bool)>> {
+    // The first of its second unless there is one; asked of the index that has to be written anyway.
+    const FIRST: &str = "
         insert into usage_ledger (record_id, project_id, at_s, amount, covered, recorded_at_s, in_crowd, note)
-        values (:record_id, :project_id, :at_s, :amount, :covered, :recorded_at_s, :in_crowd, :note)";
-    tx.sql().prepare_cached(INSERT)?.execute(named_params! {
+        values (:record_id, :project_id, :at_s, :amount, :covered, :recorded_at_s, 0, :note)
+        on conflict (at_s, project_id) where in_crowd = 0 do nothing";
+    const FURTHER: &str = "
+        insert into usage_ledger (record_id, project_id, at_s, amount, covered, recorded_at_s, in_crowd, note)
+        values (:record_id, :project_id, :at_s, :amount, :covered, :recorded_at_s, 1, :note)";
+    let params: &[(&str, &dyn ToSql)] = named_params! {
         ":record_id": new.id,
         ":project_id": new.project_id,
         ":at_s": at_s,
         ":amount": new.amount,
         ":covered": covered,
         ":recorded_at_s": now_s,
-        ":in_crowd": in_crowd,
         ":note": new.note,
-    })?;
-    license::write_draws(tx, &draws, tx.sql().last_insert_rowid(), now_s)?;
-    let sum = UsageSum { amount: new.amount.clone(), covered: covered.clone(), records: 1 };
-    rollup::add(tx, &new.project_id, at_s, in_crowd, &sum)?;
-    let record = Record {
-        id: new.id.clone(),
-        project_id: new.project_id.clone(),
-        amount: new.amount.clone(),
-        covered,
-        at_s,
-        customer_id,
-        void: None,
     };
-    Ok(Ok(Recorded::Written { record, registered }))
+    for (insert, in_crowd) in [(FIRST, false), (FURTHER, true)] {
+        match tx.sql().prepare_cached(insert)?.execute(params) {
+            Ok(0) => {}
+            Ok(_) => return Ok(Some((tx.sql().last_insert_rowid(), in_crowd))),
+            Err(error) if is_taken(&error) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    unreachable!("without a conflict clause an insert inserts or fails")
 }
 
-/// Tells whether the project has an entry in that second.
-fn is_taken(tx: &ReadTx<'_>, project_id: &ProjectId, at_s: i64) -> Result<bool> {
-    const SELECT: &str = "
-        select 1
-        from usage_ledger
-        where at_s = :at_s
-          and project_id = :project_id
-          and in_crowd = 0";
-    Ok(tx.sql().prepare_cached(SELECT)?.exists(named_params! { ":at_s": at_s, ":project_id": project_id })?)
+/// Tells whether an insert failed because the record's id is there.
+fn is_taken(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    code == Some(rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE)
 }
 
 /// What came of taking a record back.
@@ -127,38 +286,6 @@ pub enum Voided {
     Done(Record),
     /// It had been taken back before; nothing was changed.
     Already(Record),
-}
-
-/// Takes a record back by a reversing entry dated as the record is, so that every window that held it
-/// loses it, and gives back to licenses what it drew; `None` where there is no such record.
-///
-/// # Errors
-/// When SQLite fails.
-pub fn void(tx: &WriteTx<'_>, id: &RecordId, reason: &Words, now_s: i64) -> Result<Option<Voided>> {
-    let Some(record) = find(tx, id)? else {
-        return Ok(None);
-    };
-    if record.void.is_some() {
-        return Ok(Some(Voided::Already(record)));
-    }
-    // Never the first of its second: the record is there.
-    let reversal = UsageSum { amount: -&record.amount, covered: -&record.covered, records: -1 };
-    const INSERT: &str = "
-        insert into usage_ledger (project_id, at_s, amount, covered, recorded_at_s, reverses_seq, in_crowd, note)
-        select project_id, at_s, :amount, :covered, :recorded_at_s, seq, 1, :reason
-        from usage_ledger
-        where record_id = :record_id";
-    tx.sql().prepare_cached(INSERT)?.execute(named_params! {
-        ":amount": reversal.amount,
-        ":covered": reversal.covered,
-        ":recorded_at_s": now_s,
-        ":reason": reason,
-        ":record_id": id,
-    })?;
-    license::give_back(tx, id, tx.sql().last_insert_rowid(), now_s)?;
-    rollup::add(tx, &record.project_id, record.at_s, true, &reversal)?;
-    let void = Some(Void { at_s: now_s, reason: reason.clone() });
-    Ok(Some(Voided::Done(Record { void, ..record })))
 }
 
 /// Finds a record by its id.
@@ -215,8 +342,8 @@ pub fn by_project(
             Ok(())
         };
         match piece.source {
-            Source::Rollup(grain) => rollup::each(tx, grain, &piece.seconds, project_id, join)?,
-            Source::Ledger => {
+            period::Source::Rollup(grain) => rollup::each(tx, grain, &piece.seconds, project_id, join)?,
+            period::Source::Ledger => {
                 each_first(tx, &piece.seconds, project_id, &mut join)?;
                 rollup::each(tx, Grain::Second, &piece.seconds, project_id, join)?;
             }

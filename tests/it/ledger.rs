@@ -75,7 +75,13 @@ fn books(events: &[Event]) -> (tempfile::TempDir, Store) {
                 };
                 usage::record(tx, &new, &Stamp { at_s: NOW, actor: Actor::Agora })?.expect("a good record");
                 if event.voided {
-                    usage::void(tx, &id, &"mistake".parse().expect("words"), NOW)?.expect("a record");
+                    usage::void(
+                        tx,
+                        &id,
+                        &"mistake".parse().expect("words"),
+                        &Stamp { at_s: NOW, actor: Actor::Agora },
+                    )?
+                    .expect("a record");
                 }
             }
             Ok::<_, store::Error>(())

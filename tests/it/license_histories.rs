@@ -391,7 +391,7 @@ impl Books<'_, '_> {
                 }
             }
             Step::Void { record } => {
-                let voided = usage::void(tx, &record_id(record), &reason(), model.now_s)?;
+                let voided = usage::void(tx, &record_id(record), &reason(), &stamp)?;
                 Ok(matches!(voided, Some(usage::Voided::Done(_))))
             }
             Step::Repeat => match self.done.last() {
