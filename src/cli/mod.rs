@@ -5,7 +5,9 @@ mod bill;
 mod check;
 mod customer;
 mod database;
+mod export;
 mod failure;
+mod import;
 mod init;
 mod key;
 mod license;
@@ -15,6 +17,7 @@ mod moment;
 mod plan;
 mod project;
 mod record;
+mod rows;
 mod serve;
 mod setting;
 mod shell;
@@ -59,6 +62,8 @@ enum Verb {
     Key(key::Args),
     Record(record::RecordArgs),
     Void(record::VoidArgs),
+    Import(import::Args),
+    Export(export::Args),
     Totals(totals::Args),
     #[command(subcommand)]
     License(license::Args),
@@ -101,6 +106,8 @@ fn act(verb: Verb, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         Verb::Key(args) => key::run(&args, shell),
         Verb::Record(args) => record::record(&args, shell),
         Verb::Void(args) => record::void(&args, shell),
+        Verb::Import(args) => import::run(&args, shell),
+        Verb::Export(args) => export::run(&args, shell),
         Verb::Totals(args) => totals::run(&args, shell),
         Verb::License(args) => license::run(&args, shell),
         Verb::Plan(args) => plan::run(&args, shell),

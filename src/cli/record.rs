@@ -161,7 +161,7 @@ pub(super) fn record(args: &RecordArgs, shell: &mut Shell<'_>) -> Result<Exit, F
 }
 
 /// Says why a record was not written.
-fn refused(refusal: &RecordRefusal, new: &NewRecord) -> Failure {
+pub(super) fn refused(refusal: &RecordRefusal, new: &NewRecord) -> Failure {
     match refusal {
         RecordRefusal::NotPositive => {
             Failure::words(format!("the amount is {}: an amount above zero is wanted", new.amount))

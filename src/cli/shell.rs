@@ -60,6 +60,11 @@ impl<'a> Shell<'a> {
         Ok(heard_or_not(printed)?)
     }
 
+    /// Where data goes, for what is more than a document.
+    pub(super) fn out(&mut self) -> &mut dyn Write {
+        self.out
+    }
+
     /// Prints a line of data at once.
     pub(super) fn say(&mut self, line: &str) -> std::io::Result<()> {
         writeln!(self.out, "{line}")?;

@@ -9,7 +9,7 @@ use crate::billing::period::{self, Grain, Period};
 use crate::billing::record::{MAX_AHEAD_S, NewRecord, Record, Void};
 use crate::store::project::{self, Registered};
 use crate::store::{ReadTx, Result, WriteTx, column, license, rollup};
-use rusqlite::{OptionalExtension, ToSql, named_params};
+use rusqlite::{OptionalExtension, Row, ToSql, named_params};
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
@@ -299,24 +299,62 @@ pub fn find(tx: &ReadTx<'_>, id: &RecordId) -> Result<Option<Record>> {
         join project p on p.project_id = r.project_id
         left join usage_ledger v on v.reverses_seq = r.seq
         where r.record_id = :record_id";
-    let record = |row: &rusqlite::Row<'_>| {
-        let voided_at_s: Option<i64> = row.get(5)?;
-        let void = match voided_at_s {
-            Some(at_s) => Some(Void { at_s, reason: row.get(6)? }),
-            None => None,
-        };
-        Ok(Record {
-            id: row.get(0)?,
-            project_id: row.get(1)?,
-            amount: row.get(2)?,
-            covered: row.get(7)?,
-            at_s: row.get(3)?,
-            customer_id: row.get(4)?,
-            void,
-        })
-    };
     let mut select = tx.sql().prepare_cached(SELECT)?;
-    Ok(select.query_row(named_params! { ":record_id": id }, record).optional()?)
+    Ok(select.query_row(named_params! { ":record_id": id }, read_record).optional()?)
+}
+
+fn read_record(row: &Row<'_>) -> rusqlite::Result<Record> {
+    let voided_at_s: Option<i64> = row.get(5)?;
+    let void = match voided_at_s {
+        Some(at_s) => Some(Void { at_s, reason: row.get(6)? }),
+        None => None,
+    };
+    Ok(Record {
+        id: row.get(0)?,
+        project_id: row.get(1)?,
+        amount: row.get(2)?,
+        covered: row.get(7)?,
+        at_s: row.get(3)?,
+        customer_id: row.get(4)?,
+        void,
+    })
+}
+
+/// A record as it is written out: with its note.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exported {
+    /// The record.
+    pub record: Record,
+    /// The operator's words.
+    pub note: Option<Words>,
+}
+
+/// Calls `each` with every record dated within a window, in the order in which they were written.
+///
+/// # Errors
+/// When SQLite fails; whatever `each` fails with.
+pub fn export<E: From<crate::store::Error>>(
+    tx: &ReadTx<'_>,
+    period: Period,
+    mut each: impl FnMut(&Exported) -> Result<(), E>,
+) -> Result<(), E> {
+    const SELECT: &str = "
+        select r.record_id, r.project_id, r.amount, r.at_s, p.customer_id, v.recorded_at_s, v.note, r.covered, r.note
+        from usage_ledger r
+        join project p on p.project_id = r.project_id
+        left join usage_ledger v on v.reverses_seq = r.seq
+        where r.record_id is not null
+          and r.at_s between :first_s and :last_s
+        order by r.seq";
+    let failed = |error: rusqlite::Error| E::from(error.into());
+    let mut select = tx.sql().prepare_cached(SELECT).map_err(failed)?;
+    let params = named_params! { ":first_s": period.first_s(), ":last_s": period.last_s() };
+    let mut rows = select.query(params).map_err(failed)?;
+    while let Some(row) = rows.next().map_err(failed)? {
+        let exported = Exported { record: read_record(row).map_err(failed)?, note: row.get(8).map_err(failed)? };
+        each(&exported)?;
+    }
+    Ok(())
 }
 
 /// What each project used in a window, of those that used anything; of one project alone where told.

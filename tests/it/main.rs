@@ -5,6 +5,7 @@
 mod architecture;
 mod books;
 mod concurrency;
+mod imports;
 mod keys;
 mod ledger;
 mod license_histories;

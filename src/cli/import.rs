@@ -1,0 +1,609 @@
+//! `import`: usage records by the million, out of a file or a pipe.
+//!
+//! One thread reads rows, the other writes them: in slices that commit within some 50 ms and let others have the lock
+//! in between. What a slice holds is on disk when it has committed, and an import that was cut short is run again.
+
+use crate::billing::id::{CustomerId, ProjectId};
+use crate::billing::period::Period;
+use crate::cli::failure::{Exit, Failure};
+use crate::cli::record;
+use crate::cli::rows::{BadRow, Broken, Format, Original, Row, Rows, csv_io};
+use crate::cli::shell::Shell;
+use crate::store::project;
+use crate::store::usage::{Recorded, Slice};
+use crate::store::{self, Store, WriteTx};
+use indicatif::{ProgressBar, ProgressStyle};
+use ring::digest;
+use serde::Serialize;
+use std::collections::{HashMap, VecDeque};
+use std::fs::File;
+use std::io::{self, IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long a slice takes rows; its sums and its way to the disk come on top.
+const SLICE: Duration = Duration::from_millis(35);
+/// How long others have the lock to themselves between two slices: those who wait for it ask every few milliseconds.
+const PAUSE: Duration = Duration::from_millis(4);
+/// Rows that are passed on at a time, and how many such batches may wait.
+const BATCH: usize = 256;
+const BATCHES: usize = 16;
+/// How often a line is said where nobody sees a bar.
+const REPORT_EVERY: Duration = Duration::from_secs(5);
+/// How many names a note lists.
+const NAMED: usize = 5;
+
+/// Record usage by the million, out of a CSV or JSON-lines file
+///
+/// The fields are id, projectId, amount and at, and where known customerId and note: columns in any order, or
+/// members of an object a line. Files compressed by gzip or zstd are read as they are. Each row is recorded
+/// as `record` would, once for its id: an import that was interrupted is simply run again.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples: agora-vendor import usage.csv.gz\n          ssh vps agora-vendor import - --format jsonl < usage.jsonl"
+)]
+pub(super) struct Args {
+    /// The file; - is standard input
+    #[arg(value_name = "FILE", default_value = "-")]
+    file: PathBuf,
+
+    /// How its rows are written; guessed from its name where that tells
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+
+    /// Put bad rows into this file, with the reason, and go on; without it the first one stops the import
+    #[arg(long, value_name = "FILE")]
+    rejects: Option<PathBuf>,
+
+    /// Give each row an id made of the file's SHA-256 and the row's line, for files without ids
+    ///
+    /// The same file again is the same records. A file that has grown is another file: all of its rows would count
+    /// again.
+    #[arg(long)]
+    ids_from_file: bool,
+
+    /// Check every row against the books, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Say nothing of the progress
+    #[arg(long)]
+    quiet: bool,
+}
+
+/// What came of the rows so far.
+#[derive(Default, Serialize)]
+struct Tally {
+    read: u64,
+    recorded: u64,
+    duplicates: u64,
+    rejected: u64,
+    #[serde(skip)]
+    voided: u64,
+    #[serde(skip)]
+    new_projects: Names<ProjectId>,
+    #[serde(skip)]
+    new_customers: Names<CustomerId>,
+    #[serde(skip)]
+    disabled: Names<ProjectId>,
+}
+
+/// Some names, the first few in full.
+struct Names<T> {
+    first: Vec<T>,
+    count: usize,
+}
+
+impl<T> Default for Names<T> {
+    fn default() -> Self {
+        Self { first: Vec::new(), count: 0 }
+    }
+}
+
+impl<T: Clone + PartialEq + std::fmt::Display> Names<T> {
+    fn add(&mut self, name: &T) {
+        self.count += 1;
+        if self.first.len() < NAMED && !self.first.contains(name) {
+            self.first.push(name.clone());
+        }
+    }
+
+    fn words(&self) -> String {
+        let named: Vec<String> = self.first.iter().map(ToString::to_string).collect();
+        let more = if self.count > self.first.len() { ", …" } else { "" };
+        format!("{}{more}", named.join(", "))
+    }
+}
+
+/// What the reading thread passes on.
+type Batch = Vec<Result<Row, BadRow>>;
+
+pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
+    let is_stdin = args.file.as_os_str() == "-";
+    if args.file.is_dir() {
+        return Err(unreadable(args, &io::Error::from(io::ErrorKind::IsADirectory)));
+    }
+    let format = args.format.or_else(|| Format::guess(&args.file)).ok_or_else(|| {
+        Failure::words(format!("{} does not tell its format: --format csv or --format jsonl is wanted", name(args)))
+    })?;
+    if is_stdin && args.ids_from_file {
+        return Err(Failure::words("standard input cannot be read twice: --ids-from-file needs a file"));
+    }
+    // Before anything is read: a wrong path to the books must not cost a pipe its content.
+    let store = shell.open()?;
+    let id_prefix =
+        if args.ids_from_file { Some(hash(&args.file).map_err(|error| unreadable(args, &error))?) } else { None };
+    let read_bytes = Arc::new(AtomicU64::new(0));
+    let (file, size): (Box<dyn Read + Send>, Option<u64>) = match is_stdin {
+        true => (Box::new(io::stdin()), None),
+        false => {
+            let (file, size) = open(&args.file).map_err(|error| unreadable(args, &error))?;
+            (Box::new(file), size)
+        }
+    };
+    let file = Counted { inner: file, bytes: Arc::clone(&read_bytes) };
+    let progress = Progress::new(args.quiet, size, read_bytes);
+    let (sender, batches) = sync_channel(BATCHES);
+    let (headers, header) = sync_channel(1);
+    thread::scope(|scope| {
+        let reading = scope.spawn(move || read(file, format, id_prefix, &headers, &sender));
+        let mut import = Import {
+            store,
+            shell,
+            rejects: None,
+            dry_run: args.dry_run,
+            progress,
+            tally: Tally::default(),
+            disabled_in: HashMap::new(),
+        };
+        let imported = import.take_all(args, &header, &batches);
+        // The reader ends when nobody listens any more.
+        drop(batches);
+        let read = reading.join().map_err(|_| Failure::failed("reading the rows panicked"))?;
+        import.end(args, imported, read)
+    })
+}
+
+fn name(args: &Args) -> String {
+    match args.file.as_os_str() == "-" {
+        true => "standard input".to_owned(),
+        false => args.file.display().to_string(),
+    }
+}
+
+fn unreadable(args: &Args, error: &io::Error) -> Failure {
+    Failure::failed(format!("{} cannot be read: {error}", name(args)))
+}
+
+fn open(path: &Path) -> io::Result<(File, Option<u64>)> {
+    let metadata = path.metadata()?;
+    let size = metadata.is_file().then_some(metadata.len());
+    Ok((File::open(path)?, size))
+}
+
+/// The first 16 hexadecimal digits of a file's SHA-256.
+fn hash(path: &Path) -> io::Result<String> {
+    let (mut file, _) = open(path)?;
+    let mut context = digest::Context::new(&digest::SHA256);
+    let mut buffer = vec![0; 128 << 10];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => break,
+            count => context.update(&buffer[..count]),
+        }
+    }
+    Ok(context.finish().as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Reads rows and passes them on, until the end or until nobody wants more.
+fn read(
+    file: impl Read,
+    format: Format,
+    id_prefix: Option<String>,
+    headers: &SyncSender<(Vec<String>, Option<csv::ByteRecord>)>,
+    batches: &SyncSender<Batch>,
+) -> Result<(), Broken> {
+    let mut rows = Rows::read(file, format, id_prefix)?;
+    // Whoever does not listen any more wants no rows either.
+    let _told = headers.send((rows.other_columns().to_vec(), rows.header()));
+    let mut batch = Vec::with_capacity(BATCH);
+    loop {
+        let next = rows.next();
+        let (more, ended) = match next {
+            Ok(Some(row)) => (Some(row), None),
+            Ok(None) => (None, Some(Ok(()))),
+            Err(broken) => (None, Some(Err(broken))),
+        };
+        batch.extend(more);
+        if (batch.len() == BATCH || ended.is_some()) && batches.send(std::mem::take(&mut batch)).is_err() {
+            return Ok(());
+        }
+        if let Some(ended) = ended {
+            return ended;
+        }
+    }
+}
+
+/// An import under way.
+struct Import<'s, 'a> {
+    store: Store,
+    shell: &'s mut Shell<'a>,
+    rejects: Option<Rejects>,
+    dry_run: bool,
+    progress: Progress,
+    tally: Tally,
+    /// When projects were disabled, of those that rows were recorded for.
+    disabled_in: HashMap<ProjectId, Vec<Period>>,
+}
+
+/// How a slice ended.
+enum SliceEnd {
+    /// It was time to commit, or there were no more rows at hand.
+    Due,
+    /// A row was bad, and there is nowhere to put it.
+    Stopped(String),
+}
+
+/// What a slice took.
+struct Taken {
+    end: SliceEnd,
+    bad: Vec<BadRow>,
+    news: Tally,
+}
+
+/// Why a slice is taken back.
+enum Undone {
+    Failed(store::Error),
+    /// Nothing is to be changed.
+    DryRun(Box<Taken>),
+}
+
+impl From<store::Error> for Undone {
+    fn from(error: store::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl Import<'_, '_> {
+    /// Takes rows until there are no more, or one stops it; tells why it was stopped.
+    fn take_all(
+        &mut self,
+        args: &Args,
+        header: &Receiver<(Vec<String>, Option<csv::ByteRecord>)>,
+        batches: &Receiver<Batch>,
+    ) -> Result<Option<String>, Failure> {
+        // Without a header the reader has failed, and says why when it is joined.
+        if let Ok((others, columns)) = header.recv() {
+            if !others.is_empty() {
+                self.shell.note(&format!("columns that say nothing here are passed over: {}", others.join(", ")));
+            }
+            self.rejects = args.rejects.as_deref().map(|path| Rejects::create(path, args, columns)).transpose()?;
+        }
+        let mut queue = VecDeque::new();
+        loop {
+            // Waited for without the lock: a pipe may be slow.
+            while queue.is_empty() {
+                match batches.recv() {
+                    Ok(batch) => queue.extend(batch),
+                    Err(_) => return Ok(None),
+                }
+            }
+            if let SliceEnd::Stopped(reason) = self.take_slice(&mut queue, batches)? {
+                return Ok(Some(reason));
+            }
+            self.progress.tell(&self.tally, self.shell);
+            thread::sleep(PAUSE);
+        }
+    }
+
+    /// Takes as many rows as fit a slice, and commits them.
+    fn take_slice(
+        &mut self,
+        queue: &mut VecDeque<Result<Row, BadRow>>,
+        batches: &Receiver<Batch>,
+    ) -> Result<SliceEnd, Failure> {
+        let Self { store, shell, rejects, dry_run, tally, disabled_in, .. } = self;
+        let goes_on = rejects.is_some();
+        let taken = store.write(|tx| {
+            let stamp = shell.stamp();
+            let mut slice = Slice::new(tx, &stamp);
+            let mut taken = Taken { end: SliceEnd::Due, bad: Vec::new(), news: Tally::default() };
+            let until = Instant::now() + SLICE;
+            while Instant::now() < until {
+                let Some(row) = next(queue, batches) else {
+                    break;
+                };
+                taken.news.read += 1;
+                let row = match row {
+                    Ok(row) => take_row(tx, &mut slice, row, &mut taken.news, disabled_in)?,
+                    Err(bad) => Some(bad),
+                };
+                let Some(row) = row else {
+                    continue;
+                };
+                taken.news.rejected += 1;
+                if !goes_on {
+                    taken.end = SliceEnd::Stopped(format!("line {}: {}", row.line, row.reason));
+                    break;
+                }
+                taken.bad.push(row);
+            }
+            slice.finish()?;
+            match dry_run {
+                true => Err(Undone::DryRun(Box::new(taken))),
+                false => Ok(taken),
+            }
+        });
+        let Taken { end, bad, news } = match taken {
+            Ok(taken) => taken,
+            Err(Undone::DryRun(taken)) => *taken,
+            Err(Undone::Failed(error)) => return Err(error.into()),
+        };
+        tally.join(news);
+        if let Some(rejects) = rejects {
+            bad.iter().try_for_each(|row| rejects.add(row))?;
+            rejects.flush()?;
+        }
+        Ok(end)
+    }
+
+    /// Says what came of it.
+    fn end(
+        self,
+        args: &Args,
+        imported: Result<Option<String>, Failure>,
+        read: Result<(), Broken>,
+    ) -> Result<Exit, Failure> {
+        let Self { shell, tally, progress, dry_run, .. } = self;
+        progress.finish();
+        let stopped = imported?;
+        for (names, what) in [
+            (&tally.new_projects, "were not known and are registered"),
+            (
+                &tally.disabled,
+                "are disabled since before some of their usage; it is reported and billed like any other",
+            ),
+        ] {
+            if names.count > 0 {
+                shell.note(&format!("projects that {what}: {} ({})", names.count, names.words()));
+            }
+        }
+        if tally.new_customers.count > 0 {
+            let names = &tally.new_customers;
+            shell.note(&format!(
+                "customers that were not known and are registered: {} ({})",
+                names.count,
+                names.words()
+            ));
+        }
+        let voided = if tally.voided > 0 { format!(", taken back {}", tally.voided) } else { String::new() };
+        shell.print(&tally, |out| {
+            let recorded = if dry_run { "to record" } else { "recorded" };
+            writeln!(
+                out,
+                "rows {}: {recorded} {}, there already {}, rejected {}{voided}",
+                tally.read, tally.recorded, tally.duplicates, tally.rejected
+            )
+        })?;
+        let before = if dry_run { "nothing was changed" } else { "everything before it is recorded" };
+        if let Some(reason) = stopped {
+            return Err(Failure::failed(format!(
+                "{}, {reason}; {before}: mend it and run the import again, or let it go on with --rejects FILE",
+                name(args)
+            )));
+        }
+        if let Err(broken) = read {
+            return Err(Failure::failed(format!(
+                "{} cannot be read any further: {broken}; {before}, and the import can be run again",
+                name(args)
+            )));
+        }
+        Ok(if tally.rejected == 0 { Exit::Done } else { Exit::Failed })
+    }
+}
+
+/// The next row that is at hand, without waiting for one.
+fn next(queue: &mut VecDeque<Result<Row, BadRow>>, batches: &Receiver<Batch>) -> Option<Result<Row, BadRow>> {
+    if queue.is_empty() {
+        queue.extend(batches.try_recv().ok()?);
+    }
+    queue.pop_front()
+}
+
+/// Records a row; gives it back with the reason where it cannot be.
+fn take_row(
+    tx: &WriteTx<'_>,
+    slice: &mut Slice<'_, '_>,
+    row: Row,
+    news: &mut Tally,
+    disabled_in: &mut HashMap<ProjectId, Vec<Period>>,
+) -> store::Result<Option<BadRow>> {
+    let Row { line, record: new, void, original } = row;
+    match slice.record(&new)? {
+        Err(refusal) => {
+            let reason = record::refused(&refusal, &new).to_string();
+            return Ok(Some(BadRow { line, reason, original }));
+        }
+        Ok(Recorded::Already(_)) => news.duplicates += 1,
+        Ok(Recorded::Written { record, registered }) => {
+            news.recorded += 1;
+            if registered.project {
+                news.new_projects.add(&record.project_id);
+            }
+            if let (true, Some(customer_id)) = (registered.customer, &record.customer_id) {
+                news.new_customers.add(customer_id);
+            }
+            if !disabled_in.contains_key(&record.project_id) {
+                disabled_in.insert(record.project_id.clone(), project::disabled_in(tx, &record.project_id)?);
+            }
+            let windows = &disabled_in[&record.project_id];
+            if windows.iter().any(|window| (window.first_s()..=window.last_s()).contains(&record.at_s)) {
+                news.disabled.add(&record.project_id);
+            }
+        }
+    }
+    if let Some(reason) = &void {
+        let voided = slice.void(&new.id, reason)?;
+        news.voided += u64::from(matches!(voided, Some(store::usage::Voided::Done(_))));
+    }
+    Ok(None)
+}
+
+impl Tally {
+    fn join(&mut self, other: Self) {
+        self.read += other.read;
+        self.recorded += other.recorded;
+        self.duplicates += other.duplicates;
+        self.rejected += other.rejected;
+        self.voided += other.voided;
+        self.new_projects.join(other.new_projects);
+        self.new_customers.join(other.new_customers);
+        self.disabled.join(other.disabled);
+    }
+}
+
+impl<T: Clone + PartialEq + std::fmt::Display> Names<T> {
+    fn join(&mut self, other: Self) {
+        let named = other.first.len();
+        other.first.iter().for_each(|name| self.add(name));
+        self.count += other.count - named;
+    }
+}
+
+/// The file that bad rows go to: CSV as they were with line and reason behind, or an object a line.
+struct Rejects {
+    out: RejectsOut,
+    path: PathBuf,
+}
+
+enum RejectsOut {
+    Csv(Box<csv::Writer<File>>),
+    Jsonl(io::BufWriter<File>),
+}
+
+impl Rejects {
+    fn create(path: &Path, args: &Args, columns: Option<csv::ByteRecord>) -> Result<Self, Failure> {
+        let same = |one: &Path, other: &Path| {
+            one.canonicalize().ok().is_some_and(|one| other.canonicalize().ok() == Some(one))
+        };
+        if same(path, &args.file) {
+            return Err(Failure::words("--rejects names the file that is imported: another one is wanted"));
+        }
+        let problem = |error| Failure::failed(format!("the file {} cannot be written: {error}", path.display()));
+        let file = File::create(path).map_err(problem)?;
+        let out = match columns {
+            None => RejectsOut::Jsonl(io::BufWriter::new(file)),
+            Some(mut columns) => {
+                let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(file);
+                columns.push_field(b"line");
+                columns.push_field(b"reason");
+                writer.write_byte_record(&columns).map_err(|error| problem(csv_io(error)))?;
+                RejectsOut::Csv(Box::new(writer))
+            }
+        };
+        Ok(Self { out, path: path.to_owned() })
+    }
+
+    fn add(&mut self, row: &BadRow) -> Result<(), Failure> {
+        #[derive(Serialize)]
+        struct Rejected<'a> {
+            line: u64,
+            reason: &'a str,
+            row: &'a str,
+        }
+
+        let added = match (&mut self.out, &row.original) {
+            (RejectsOut::Csv(writer), Original::Columns(columns)) => {
+                let mut columns = columns.clone();
+                columns.push_field(row.line.to_string().as_bytes());
+                columns.push_field(row.reason.as_bytes());
+                writer.write_byte_record(&columns).map_err(csv_io)
+            }
+            (RejectsOut::Jsonl(out), Original::Line(text)) => {
+                let rejected = Rejected { line: row.line, reason: &row.reason, row: text };
+                serde_json::to_writer(&mut *out, &rejected).map_err(io::Error::from).and_then(|()| writeln!(out))
+            }
+            (RejectsOut::Csv(_), Original::Line(_)) | (RejectsOut::Jsonl(_), Original::Columns(_)) => Ok(()),
+        };
+        added.map_err(|error| self.problem(&error))
+    }
+
+    fn flush(&mut self) -> Result<(), Failure> {
+        let flushed = match &mut self.out {
+            RejectsOut::Csv(writer) => writer.flush(),
+            RejectsOut::Jsonl(out) => out.flush(),
+        };
+        flushed.map_err(|error| self.problem(&error))
+    }
+
+    fn problem(&self, error: &io::Error) -> Failure {
+        Failure::failed(format!(
+            "the file {} cannot be written: {error}; what was recorded stands, and the import can be run again",
+            self.path.display()
+        ))
+    }
+}
+
+/// A file of which is counted what has been read.
+struct Counted<R> {
+    inner: R,
+    bytes: Arc<AtomicU64>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.bytes.fetch_add(u64::try_from(read).unwrap_or(u64::MAX), Ordering::Relaxed);
+        Ok(read)
+    }
+}
+
+/// How far an import is, as it is told: by a bar on a terminal, by a line every few seconds elsewhere.
+struct Progress {
+    bar: Option<ProgressBar>,
+    /// How much has been read of the file, as it lies there.
+    bytes: Arc<AtomicU64>,
+    began: Instant,
+    told: Instant,
+    is_quiet: bool,
+}
+
+impl Progress {
+    fn new(is_quiet: bool, size: Option<u64>, bytes: Arc<AtomicU64>) -> Self {
+        let bar = || {
+            let (bar, form) = match size {
+                Some(size) => (ProgressBar::new(size), "{wide_bar} {percent}%  {msg}  {eta} left"),
+                None => (ProgressBar::new_spinner(), "{spinner} {msg}"),
+            };
+            let style = ProgressStyle::with_template(form).expect("a template of the names that there are");
+            bar.with_style(style)
+        };
+        let bar = (!is_quiet && io::stderr().is_terminal()).then(bar);
+        let now = Instant::now();
+        Self { bar, bytes, began: now, told: now, is_quiet }
+    }
+
+    fn tell(&mut self, tally: &Tally, shell: &mut Shell<'_>) {
+        let words = || {
+            let tenths = u64::try_from(self.began.elapsed().as_millis() / 100).unwrap_or(u64::MAX).max(1);
+            format!("{} records, {}/s", tally.read, tally.read.saturating_mul(10) / tenths)
+        };
+        if let Some(bar) = &self.bar {
+            bar.set_message(words());
+            bar.set_position(self.bytes.load(Ordering::Relaxed));
+        } else if !self.is_quiet && self.told.elapsed() >= REPORT_EVERY {
+            shell.note(&words());
+            self.told = Instant::now();
+        }
+    }
+
+    fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

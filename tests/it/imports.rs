@@ -1,0 +1,349 @@
+//! Import and export: exactly once, whatever the file and however often it is cut short.
+
+use crate::vendor::{Ended, Vendor, days_from_now, long};
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+use serde_json::{Value, json};
+use std::fs;
+use std::io::Write;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+/// So many rows of JSON, by their number: some projects, over two months, with amounts that floats would round.
+fn row(n: u64) -> String {
+    let (project, tenths, at) = (n % 7, 1 + n % 9, 1_790_812_800 + n * 2_579 % 4_000_000);
+    format!(r#"{{"id":"r{n}","projectId":"p{project}","amount":{}.{tenths},"at":{at}}}"#, n % 50)
+}
+
+fn rows(numbers: impl Iterator<Item = u64>) -> String {
+    numbers.map(|n| row(n) + "\n").collect()
+}
+
+fn totals(vendor: &Vendor) -> Value {
+    vendor.json(["totals", "--from", "2001-09-09", "--to", "2100-01-01"])
+}
+
+fn import(vendor: &Vendor, arguments: &[&str], input: &[u8]) -> Ended {
+    let mut command = vendor.command([&["import"], arguments].concat());
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+    // It may stop before it has read everything.
+    let _written = child.stdin.take().expect("piped").write_all(input);
+    child.wait_with_output().expect("an end").into()
+}
+
+#[test]
+fn a_file_is_the_same_records_in_every_form() {
+    let vendor = Vendor::new();
+    let jsonl = "\u{feff}{\"id\":\"a\",\"projectId\":\"p\",\"amount\":0.1,\"at\":\"2026-10-10T10:00:00Z\",\"customerId\":\"c\"}\r\n\
+        \r\n\
+        {\"at\":1791626400,\"amount\":\"0.20\",\"note\":\"a \\\"note\\\"\",\"projectId\":7,\"id\":\"b\",\"more\":{\"x\":[1]}}\n\
+        {\"id\":\"c\",\"projectId\":\"p\",\"amount\":12345678901234567890.123456789,\"at\":\"2026-10-11\",\"note\":null}";
+    let csv = "\u{feff}at,note,id,amount,projectId,customerId,more\r\n\
+        2026-10-10T10:00:00Z,,a,0.1,p,c,x\r\n\
+        1791626400,\"a \"\"note\"\"\",b,0.20,7,,\r\n\
+        2026-10-11,,c,12345678901234567890.123456789,p,,\"x\ny\"\r\n";
+    fs::write(vendor.path("u.jsonl"), jsonl).expect("a file");
+    fs::write(vendor.path("u.CSV"), csv).expect("a file");
+    let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gz.write_all(jsonl.as_bytes()).expect("compressed");
+    fs::write(vendor.path("u.ndjson.gz"), gz.finish().expect("compressed")).expect("a file");
+    fs::write(vendor.path("u.csv.zst"), zstd::encode_all(csv.as_bytes(), 1).expect("compressed")).expect("a file");
+    let first = vendor.json(["import", "u.jsonl"]);
+    assert_eq!(first, json!({"read": 3, "recorded": 3, "duplicates": 0, "rejected": 0}));
+    let before = totals(&vendor);
+    assert_eq!(before["total"], "12345678901234567890.423456789");
+    for file in ["u.jsonl", "u.CSV", "u.ndjson.gz", "u.csv.zst"] {
+        let again = vendor.json(["import", file]);
+        assert_eq!(again, json!({"read": 3, "recorded": 0, "duplicates": 3, "rejected": 0}), "{file}");
+    }
+    assert_eq!(import(&vendor, &["-", "--format", "csv"], csv.as_bytes()).code, 0);
+    assert_eq!(totals(&vendor), before);
+    assert_eq!(vendor.json(["project", "show", "p"])["customerId"], "c");
+    let exported = vendor.ok(["export"]).out;
+    assert!(
+        exported.contains(r#""projectId":"7","amount":"0.2","at":"2026-10-10T10:00:00Z","note":"a \"note\""}"#),
+        "{exported}"
+    );
+    vendor.ok(["check"]);
+}
+
+#[test]
+fn a_bad_row_stops_the_import_after_what_is_before_it() {
+    let vendor = Vendor::new();
+    let file = "id,projectId,amount,at\na,p,1,2026-10-10\nb,p,1e3,2026-10-10\nc,p,2,2026-10-10\n";
+    fs::write(vendor.path("u.csv"), file).expect("a file");
+    let said = vendor.fails(1, ["import", "u.csv"]);
+    assert!(said.contains("u.csv, line 3: amount is \"1e3\"") && said.contains("before it is recorded"), "{said}");
+    assert_eq!(vendor.total(), "1");
+    let ended = vendor.run(["import", "u.csv", "--rejects", "bad.csv", "--json"]);
+    assert_eq!((ended.code, ended.out.trim()), (1, r#"{"read":3,"recorded":1,"duplicates":1,"rejected":1}"#));
+    assert_eq!(vendor.total(), "3");
+    let bad = fs::read_to_string(vendor.path("bad.csv")).expect("a file");
+    assert!(bad.starts_with("id,projectId,amount,at,line,reason\nb,p,1e3,2026-10-10,3,\"amount is"), "{bad}");
+    // Mended, it is a file to import.
+    fs::write(vendor.path("bad.csv"), bad.replace(",1e3,", ",1000,")).expect("a file");
+    vendor.ok(["import", "bad.csv"]);
+    assert_eq!(vendor.total(), "1003");
+    assert_eq!(vendor.run(["import", "u.csv", "--rejects", "u.csv"]).code, 2);
+    assert_eq!(fs::read_to_string(vendor.path("u.csv")).expect("a file"), file);
+}
+
+#[test]
+fn what_is_wrong_with_a_row_is_told_by_its_field() {
+    let vendor = Vendor::new();
+    vendor.ok(["record", "p", "1", "--id", "there", "--at", "2026-10-10", "--customer", "c"]);
+    let whole = totals(&vendor);
+    let far = days_from_now(3);
+    for (row, word) in [
+        (r#"{"projectId":"p","amount":1,"at":"2026-10-10"}"#, "id is missing"),
+        (r#"{"id":"","projectId":"p","amount":1,"at":"2026-10-10"}"#, "id is missing"),
+        (r#"{"id":"x","projectId":null,"amount":1,"at":"2026-10-10"}"#, "projectId is missing"),
+        (r#"{"id":"x y","projectId":"p","amount":1,"at":"2026-10-10"}"#, r#"id is "x y""#),
+        (r#"{"id":"x","projectId":"p","amount":0,"at":"2026-10-10"}"#, "amount above zero is wanted"),
+        (r#"{"id":"x","projectId":"p","amount":-1,"at":"2026-10-10"}"#, "must not be negative"),
+        (r#"{"id":"x","projectId":"p","amount":1E2,"at":"2026-10-10"}"#, r#"amount is "1E2""#),
+        (r#"{"id":"x","projectId":"p","amount":true,"at":"2026-10-10"}"#, "amount is true: a text or a number"),
+        (r#"{"id":"x","projectId":"p","amount":[1],"at":"2026-10-10"}"#, "amount is [1]: a text or a number"),
+        (r#"{"id":"x","projectId":"p","amount":1,"at":"soon"}"#, r#"at is "soon""#),
+        (r#"{"id":"x","projectId":"p","amount":1,"at":1791626400.5}"#, "at is"),
+        (&format!(r#"{{"id":"x","projectId":"p","amount":1,"at":"{far}"}}"#), "ahead of this machine's clock"),
+        (r#"{"id":"x","id":"y","projectId":"p","amount":1,"at":"2026-10-10"}"#, "duplicate field `id`"),
+        (r#"{"id":"there","projectId":"p","amount":2,"at":"2026-10-10"}"#, "stands for another record"),
+        (r#"{"id":"x","projectId":"p","amount":1,"at":"2026-10-10","customerId":"d"}"#, "is customer c's, not d"),
+        (r#"[1]"#, "not a JSON object"),
+        (r#"{"id":"x""#, "not a JSON object that can be read"),
+        (
+            "{\"id\":\"x\u{0}\",\"projectId\":\"p\",\"amount\":1,\"at\":\"2026-10-10\"}",
+            "not a JSON object that can be read",
+        ),
+    ] {
+        let ended = import(&vendor, &["-", "--format", "jsonl"], row.as_bytes());
+        assert_eq!(ended.code, 1, "{row}");
+        assert!(ended.err.contains("standard input, line 1: ") && ended.err.contains(word), "{row}: {}", ended.err);
+    }
+    assert_eq!(totals(&vendor), whole);
+    assert_eq!(vendor.json(["customer", "list"]).as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn a_malformed_file_gets_a_sentence_and_loses_nothing() {
+    let vendor = Vendor::new();
+    let good = row(1);
+    let header = "id,projectId,amount,at";
+    let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gz.write_all(rows(1..20_000).as_bytes()).expect("compressed");
+    let gz = gz.finish().expect("compressed");
+    let long_line = format!("{good}\n{}\n{}\n", "x".repeat(10 << 20), row(2));
+    let quote = format!("{header}\na,p,1,2026-10-10\n\"b,p,1,2026-10-10\n{}", "c,p,1,2026-10-10\n".repeat(100_000));
+    fs::create_dir(vendor.path("folder.csv")).expect("a folder");
+    let files: [(&str, Vec<u8>, &str); 13] = [
+        ("empty.csv", Vec::new(), "does not name the columns id, projectId, amount, at"),
+        ("short.csv", b"id,amount,at\na,1,2026-10-10\n".to_vec(), "does not name the columns projectId"),
+        ("twice.csv", b"id,id,projectId,amount,at\n".to_vec(), "names the column id twice"),
+        ("columns.csv", format!("{header}\na,p,1,2026-10-10\nb,p,1\n").into_bytes(), "line 3: the row has 3 columns"),
+        (
+            "latin.csv",
+            [header.as_bytes(), b"\na,p,1,2026-10-10\nb\xe9,p,1,2026-10-10\n"].concat(),
+            "line 3: id is not UTF-8",
+        ),
+        ("utf16.csv", header.encode_utf16().flat_map(u16::to_le_bytes).collect(), "does not name the columns"),
+        ("quote.csv", quote.into_bytes(), "is a quote not closed?"),
+        ("nul.csv", format!("{header}\na,p,1,2026-10-10\nb\0,p,1,2026-10-10\n").into_bytes(), "line 3: id is"),
+        ("latin.jsonl", [good.as_bytes(), b"\n{\"id\":\"\xe9\"}\n"].concat(), "line 2: the row is not UTF-8"),
+        ("long.jsonl", long_line.into_bytes(), "line 2: the row is longer than 1 MiB"),
+        ("cut.jsonl.gz", gz[..gz.len() / 2].to_vec(), "breaks off in the middle of its compressed data"),
+        ("bad.jsonl.gz", [&gz[..gz.len() / 2], b"nonsense", &gz[gz.len() / 2..]].concat(), "before it is recorded"),
+        ("bad.csv.zst", b"\x28\xb5\x2f\xfdnonsense".to_vec(), "cannot be read any further"),
+    ];
+    for (name, content, word) in files {
+        fs::write(vendor.path(name), content).expect("a file");
+        let said = vendor.fails(1, ["import", name]);
+        assert!(said.contains(word) && said.contains(name), "{name}: {said}");
+        vendor.ok(["check"]);
+    }
+    for (arguments, code, word) in [
+        (&["import", "nothing.csv"][..], 1, "nothing.csv cannot be read"),
+        (&["import", "folder.csv"], 1, "folder.csv cannot be read: is a directory"),
+        (&["import", "u.txt"], 2, "does not tell its format"),
+        (&["import"], 2, "does not tell its format"),
+        (&["import", "-", "--format", "jsonl", "--ids-from-file"], 2, "cannot be read twice"),
+    ] {
+        let said = vendor.fails(code, arguments);
+        assert!(said.contains(word), "{said}");
+    }
+    // What was whole before the end is in, and what is bad is passed over where it may be.
+    let (first, second) = (vendor.path("long.jsonl"), vendor.path("bad.jsonl"));
+    let ended = vendor.run(["import", &first.to_string_lossy(), "--rejects", &second.to_string_lossy(), "--json"]);
+    let tally: Value = serde_json::from_str(&ended.out).expect("JSON");
+    assert_eq!((ended.code, &tally["read"], &tally["rejected"]), (1, &json!(3), &json!(1)));
+    assert!(fs::metadata(second).expect("a file").len() < 4_000);
+    assert!(vendor.json(["totals", "--month", "2026-10"])["rows"].as_array().is_some_and(|rows| rows.len() > 5));
+}
+
+#[test]
+fn rows_without_ids_get_them_of_the_file_and_the_line() {
+    let vendor = Vendor::new();
+    fs::write(vendor.path("u.csv"), "projectId,amount,at\np,1,2026-10-10\np,1,2026-10-10\n").expect("a file");
+    vendor.fails(1, ["import", "u.csv"]);
+    for recorded in [2, 0] {
+        let tally = vendor.json(["import", "u.csv", "--ids-from-file"]);
+        assert_eq!((&tally["recorded"], &tally["read"]), (&json!(recorded), &json!(2)));
+    }
+    assert_eq!(vendor.total(), "2");
+    // printf 'projectId,amount,at\np,1,2026-10-10\np,1,2026-10-10\n' | sha256sum
+    let exported = vendor.ok(["export"]).out;
+    let ids: Vec<String> = exported
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("JSON")["id"].as_str().expect("a text").to_owned())
+        .collect();
+    let prefix = ids[0].split(':').next().expect("a prefix").to_owned();
+    assert_eq!((prefix.len(), ids), (16, vec![format!("{prefix}:2"), format!("{prefix}:3")]));
+}
+
+#[test]
+fn a_dry_run_checks_every_row_and_changes_nothing() {
+    let vendor = Vendor::new();
+    vendor.ok(["record", "p", "1", "--id", "r1", "--at", "2026-10-10"]);
+    let whole = fs::read(vendor.db()).expect("a file");
+    fs::write(vendor.path("u.jsonl"), rows(1..3_000)).expect("a file");
+    let ended = vendor.run(["import", "u.jsonl", "--dry-run", "--rejects", "bad.jsonl", "--json"]);
+    assert_eq!((ended.code, ended.out.trim()), (1, r#"{"read":2999,"recorded":2998,"duplicates":0,"rejected":1}"#));
+    let bad = fs::read_to_string(vendor.path("bad.jsonl")).expect("a file");
+    assert!(bad.starts_with(r#"{"line":1,"reason":"the id r1 stands for another record"#), "{bad}");
+    assert_eq!(fs::read(vendor.db()).expect("a file"), whole);
+    assert_eq!(vendor.json(["project", "list"]).as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn what_is_exported_and_imported_into_new_books_adds_up_alike() {
+    let vendor = Vendor::new();
+    fs::write(vendor.path("u.jsonl"), rows(0..2_000)).expect("a file");
+    vendor.ok(["import", "u.jsonl"]);
+    vendor.ok(["record", "mine", "2.5", "--customer", "c", "--note", "a \"note\", with a comma", "--at", "2026-10-10"]);
+    for id in ["r3", "r700", "r1999"] {
+        vendor.ok(["void", id, "--reason", "it was, \"so\""]);
+    }
+    for format in ["jsonl", "csv"] {
+        let other = Vendor::new();
+        let file = format!("e.{format}");
+        fs::write(other.path(&file), vendor.ok(["export", "--format", format]).out).expect("a file");
+        for _ in 0..2 {
+            let tally = other.json(["import", &file]);
+            assert_eq!((&tally["read"], &tally["rejected"]), (&json!(2_001), &json!(0)));
+        }
+        for by in ["project", "customer", "day", "month"] {
+            let all = ["totals", "--from", "2001-09-09", "--to", "2100-01-01", "--by", by];
+            assert_eq!(other.json(all), vendor.json(all), "{format} {by}");
+        }
+        assert_eq!(other.ok(["export", "--format", format]).out, vendor.ok(["export", "--format", format]).out);
+        assert!(other.run(["void", "r700", "--reason", "x"]).out.starts_with("already voided"));
+        other.ok(["check"]);
+    }
+    let october = vendor.ok(["export", "--from", "2026-10-01", "--to", "2026-10-31"]).out.lines().count();
+    let november = vendor.ok(["export", "--from", "2026-11-01"]).out.lines().count();
+    assert!(october > 100 && november > 100 && october + november == 2_001, "{october} {november}");
+    vendor.fails(2, ["export", "--from", "2026-11-01", "--to", "2026-10-31"]);
+}
+
+#[test]
+fn any_split_into_parts_in_any_order_with_repetitions_adds_up_alike() {
+    const ROWS: usize = 400;
+    let whole = Vendor::new();
+    fs::write(whole.path("u.jsonl"), rows(0..400)).expect("a file");
+    whole.ok(["import", "u.jsonl"]);
+    let wanted = totals(&whole);
+    // Which part each row is in, and in which order the parts are taken, some of them again.
+    let parts = (prop::collection::vec(0_u8..5, ROWS), prop::collection::vec(0_u8..5, 0..6));
+    let mut runner = TestRunner::new(ProptestConfig {
+        cases: if long() { 200 } else { 8 },
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    });
+    let held = runner.run(&parts, |(part_of, again)| {
+        let vendor = Vendor::new();
+        for part in again.iter().copied().chain(0..5).chain(again.iter().copied()) {
+            let numbers = (0..).zip(&part_of).filter(|(_, of)| **of == part).map(|(n, _)| n);
+            let ended = import(&vendor, &["-", "--format", "jsonl"], rows(numbers).as_bytes());
+            prop_assert_eq!(ended.code, 0);
+        }
+        prop_assert_eq!(totals(&vendor), wanted.clone());
+        prop_assert_eq!(vendor.run(["check"]).code, 0);
+        Ok(())
+    });
+    if let Err(failed) = held {
+        panic!("{failed}");
+    }
+}
+
+#[test]
+fn an_import_killed_at_any_moment_and_run_again_counts_every_row_once() {
+    let (kills, count) = if long() { (300, 200_000) } else { (12, 30_000) };
+    let vendor = Vendor::new();
+    fs::write(vendor.path("u.jsonl"), rows(0..count)).expect("a file");
+    // A license, so that what is drawn is cut short with the rest.
+    vendor.ok(["license", "issue", "c", "--expires", &days_from_now(9), "--starts", "2026-01-01", "--count", "100000"]);
+    for project in 0..7 {
+        vendor.ok(["project", "add", &format!("p{project}"), "--customer", "c"]);
+    }
+    let mut interrupted = 0;
+    for kill in 0..kills {
+        let _server = (kill % 2 == 0).then(|| vendor.serve());
+        let mut child = vendor
+            .command(["import", "u.jsonl", "--quiet"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it runs");
+        std::thread::sleep(Duration::from_micros(8_000 + kill * 7_919 % 90_000));
+        interrupted += u64::from(child.try_wait().expect("a state").is_none());
+        child.kill().expect("killed");
+        child.wait().expect("an end");
+        if kill % 10 == 0 {
+            vendor.ok(["check"]);
+        }
+    }
+    let last = vendor.json(["import", "u.jsonl"]);
+    assert_eq!(last["read"], json!(count));
+    assert_eq!(vendor.json(["import", "u.jsonl"])["duplicates"], json!(count));
+    assert!(interrupted > kills / 2, "{interrupted}");
+    let once = Vendor::new();
+    once.ok(["import", &vendor.path("u.jsonl").to_string_lossy()]);
+    assert_eq!(totals(&vendor), totals(&once));
+    let drawn: Vec<String> = vendor
+        .json(["license", "list"])
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|license| license["residue"].to_string())
+        .collect();
+    assert_eq!(drawn.len(), 1);
+    vendor.ok(["check"]);
+}
+
+#[test]
+fn others_have_their_turn_while_an_import_runs() {
+    let vendor = Vendor::new();
+    let server = vendor.serve();
+    fs::write(vendor.path("u.jsonl"), rows(0..150_000)).expect("a file");
+    let mut child =
+        vendor.command(["import", "u.jsonl"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it runs");
+    let (mut recorded, mut created, mut slowest) = (0, 0, Duration::ZERO);
+    while child.try_wait().expect("a state").is_none() {
+        let began = Instant::now();
+        vendor.ok(["record", "mine", "1", "--id", &format!("mine-{recorded}"), "--at", "2026-10-10"]);
+        recorded += 1;
+        slowest = slowest.max(began.elapsed());
+        let fields = format!(r#""planId":"p","customerId":"c{created}""#);
+        created += usize::from(server.call("POST", "/customers/new", &fields).status == 200);
+        assert_eq!(server.usage(1_790_812_800, 1_790_899_199).status, 200);
+    }
+    assert!(child.wait().expect("an end").success());
+    assert!(recorded > 3 && created == recorded, "{recorded} {created}");
+    assert!(slowest < Duration::from_secs(10), "{slowest:?}");
+    assert_eq!(
+        vendor.json(["totals", "--day", "2026-10-10", "--project", "mine"])["total"],
+        json!(recorded.to_string())
+    );
+    vendor.ok(["check"]);
+}
