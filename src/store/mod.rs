@@ -198,7 +198,7 @@ impl Store {
     /// When there is no file, or it is not ours, of a later version, or cannot be used safely.
     pub fn open(path: &Path) -> Result<Self> {
         check_sqlite()?;
-        let connection = open_file(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        let connection = open_file(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         connection.busy_handler(Some(wait_for_the_lock))?;
         // Before anything is asked of the file that only one of ours need answer.
         schema::verify(&connection, path).and_then(|()| prepare_writer(&connection)).map_err(|e| explain(e, path))?;
