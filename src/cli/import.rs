@@ -149,23 +149,24 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let progress = Progress::new(args.quiet, size, read_bytes);
     let (sender, batches) = sync_channel(BATCHES);
     let (headers, header) = sync_channel(1);
-    thread::scope(|scope| {
-        let reading = scope.spawn(move || read(file, format, id_prefix, &headers, &sender));
-        let mut import = Import {
-            store,
-            shell,
-            rejects: None,
-            dry_run: args.dry_run,
-            progress,
-            tally: Tally::default(),
-            disabled_in: HashMap::new(),
-        };
-        let imported = import.take_all(args, &header, &batches);
-        // The reader ends when nobody listens any more.
-        drop(batches);
-        let read = reading.join().map_err(|_| Failure::failed("reading the rows panicked"))?;
-        import.end(args, imported, read)
-    })
+    let reading = thread::spawn(move || read(file, format, id_prefix, &headers, &sender));
+    let mut import = Import {
+        store,
+        shell,
+        rejects: None,
+        dry_run: args.dry_run,
+        progress,
+        tally: Tally::default(),
+        disabled_in: HashMap::new(),
+    };
+    let imported = import.take_all(args, &header, &batches);
+    // Only the reader knows whether the rows ended or broke off. Where the import was stopped it is not waited for: a
+    // pipe may be silent for long.
+    let read = match imported {
+        Ok(None) => reading.join().map_err(|_| Failure::failed("reading the rows panicked"))?,
+        Ok(Some(_)) | Err(_) => Ok(()),
+    };
+    import.end(args, imported, read)
 }
 
 fn name(args: &Args) -> String {

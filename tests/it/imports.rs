@@ -90,6 +90,30 @@ fn a_bad_row_stops_the_import_after_what_is_before_it() {
 }
 
 #[test]
+fn a_pipe_that_says_no_more_is_not_waited_for_where_a_row_is_bad() {
+    let vendor = Vendor::new();
+    let mut command = vendor.command(["import", "-", "--format", "jsonl"]);
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+    let mut pipe = child.stdin.take().expect("piped");
+    // As many rows as are passed on at a time, a bad one first.
+    pipe.write_all(format!("nonsense\n{}", rows(0..300)).as_bytes()).expect("written");
+    assert_eq!(child.wait().expect("an end").code(), Some(1));
+    drop(pipe);
+}
+
+#[test]
+fn an_id_twice_in_a_file_is_one_record_or_a_bad_row() {
+    let vendor = Vendor::new();
+    let twice = [row(1), row(2), row(1), row(1).replace("r1", "r2")].join("\n");
+    let ended = import(&vendor, &["-", "--format", "jsonl"], twice.as_bytes());
+    assert_eq!(ended.code, 1);
+    assert!(ended.err.contains("line 4: the id r2 stands for another record"), "{}", ended.err);
+    assert!(ended.out.starts_with("rows 4: recorded 2, there already 1, rejected 1"), "{}", ended.out);
+    vendor.ok(["check"]);
+}
+
+#[test]
 fn what_is_wrong_with_a_row_is_told_by_its_field() {
     let vendor = Vendor::new();
     vendor.ok(["record", "p", "1", "--id", "there", "--at", "2026-10-10", "--customer", "c"]);
