@@ -63,6 +63,11 @@ impl Failure {
         Self::new(Exit::Conflict, sentence)
     }
 
+    /// The same failure with more to say.
+    pub(super) fn with(self, more: &str) -> Self {
+        Self { sentence: format!("{}; {more}", self.sentence), ..self }
+    }
+
     /// The same failure as one that may pass.
     pub(super) fn into_passing(self) -> Self {
         Self { exit: Exit::Busy, ..self }

@@ -15,7 +15,7 @@ use crate::store::{self, Store, WriteTx};
 use indicatif::{ProgressBar, ProgressStyle};
 use ring::digest;
 use serde::Serialize;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
@@ -29,8 +29,9 @@ use std::time::{Duration, Instant};
 const SLICE: Duration = Duration::from_millis(35);
 /// How long others have the lock to themselves between two slices: those who wait for it ask every few milliseconds.
 const PAUSE: Duration = Duration::from_millis(4);
-/// Rows that are passed on at a time, and how many such batches may wait.
+/// Rows that are passed on at a time, fewer where they are long, and how many such batches may wait.
 const BATCH: usize = 256;
+const BATCH_BYTES: usize = 64 << 10;
 const BATCHES: usize = 16;
 /// How often a line is said where nobody sees a bar.
 const REPORT_EVERY: Duration = Duration::from_secs(5);
@@ -41,7 +42,8 @@ const NAMED: usize = 5;
 ///
 /// The fields are id, projectId, amount and at, and where known customerId and note: columns in any order, or
 /// members of an object a line. Files compressed by gzip or zstd are read as they are. Each row is recorded
-/// as `record` would, once for its id: an import that was interrupted is simply run again.
+/// as `record` would, once for its id: an import that was interrupted is simply run again. A row with a
+/// voidReason, as `export` writes it, is a record that is taken back.
 #[derive(clap::Args)]
 #[command(
     after_help = "Examples: agora-vendor import usage.csv.gz\n          ssh vps agora-vendor import - --format jsonl < usage.jsonl"
@@ -82,7 +84,8 @@ struct Tally {
     recorded: u64,
     duplicates: u64,
     rejected: u64,
-    #[serde(skip)]
+    /// Records that were taken back, where any were.
+    #[serde(skip_serializing_if = "is_zero")]
     voided: u64,
     #[serde(skip)]
     new_projects: Names<ProjectId>,
@@ -92,30 +95,35 @@ struct Tally {
     disabled: Names<ProjectId>,
 }
 
-/// Some names, the first few in full.
-struct Names<T> {
-    first: Vec<T>,
-    count: usize,
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
+
+/// Names of which a note lists the first few.
+struct Names<T>(BTreeSet<T>);
 
 impl<T> Default for Names<T> {
     fn default() -> Self {
-        Self { first: Vec::new(), count: 0 }
+        Self(BTreeSet::new())
     }
 }
 
-impl<T: Clone + PartialEq + std::fmt::Display> Names<T> {
+impl<T: Clone + Ord + std::fmt::Display> Names<T> {
     fn add(&mut self, name: &T) {
-        self.count += 1;
-        if self.first.len() < NAMED && !self.first.contains(name) {
-            self.first.push(name.clone());
+        if !self.0.contains(name) {
+            self.0.insert(name.clone());
         }
     }
 
-    fn words(&self) -> String {
-        let named: Vec<String> = self.first.iter().map(ToString::to_string).collect();
-        let more = if self.count > self.first.len() { ", …" } else { "" };
-        format!("{}{more}", named.join(", "))
+    fn join(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
+    /// How many there are, and the first few; `None` where there are none.
+    fn words(&self) -> Option<String> {
+        let named: Vec<String> = self.0.iter().take(NAMED).map(ToString::to_string).collect();
+        let more = if self.0.len() > NAMED { ", …" } else { "" };
+        (!named.is_empty()).then(|| format!("{} ({}{more})", self.0.len(), named.join(", ")))
     }
 }
 
@@ -135,9 +143,6 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     }
     // Before anything is read: a wrong path to the books must not cost a pipe its content.
     let store = shell.open()?;
-    let id_prefix =
-        if args.ids_from_file { Some(hash(&args.file).map_err(|error| unreadable(args, &error))?) } else { None };
-    let read_bytes = Arc::new(AtomicU64::new(0));
     let (file, size): (Box<dyn Read + Send>, Option<u64>) = match is_stdin {
         true => (Box::new(io::stdin()), None),
         false => {
@@ -145,6 +150,21 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
             (Box::new(file), size)
         }
     };
+    let (file, id_prefix): (Box<dyn Read + Send>, _) = match (args.ids_from_file, size) {
+        (false, _) => (file, None),
+        (true, None) => {
+            return Err(Failure::words(format!("{} cannot be read twice: --ids-from-file needs a file", name(args))));
+        }
+        (true, Some(_)) => {
+            let (prefix, hashed) = hash(&args.file).map_err(|error| unreadable(args, &error))?;
+            if args.rejects.is_none() {
+                check_rows(args, format, &prefix, hashed)?;
+            }
+            // What is added to the file meanwhile is none of the one whose hash it is.
+            (Box::new(file.take(hashed)), Some(prefix))
+        }
+    };
+    let read_bytes = Arc::new(AtomicU64::new(0));
     let file = Counted { inner: file, bytes: Arc::clone(&read_bytes) };
     let progress = Progress::new(args.quiet, size, read_bytes);
     let (sender, batches) = sync_channel(BATCHES);
@@ -186,18 +206,39 @@ fn open(path: &Path) -> io::Result<(File, Option<u64>)> {
     Ok((File::open(path)?, size))
 }
 
-/// The first 16 hexadecimal digits of a file's SHA-256.
-fn hash(path: &Path) -> io::Result<String> {
+/// The first 16 hexadecimal digits of a file's SHA-256, and how many bytes of it that is.
+fn hash(path: &Path) -> io::Result<(String, u64)> {
     let (mut file, _) = open(path)?;
     let mut context = digest::Context::new(&digest::SHA256);
     let mut buffer = vec![0; 128 << 10];
+    let mut hashed = 0;
     loop {
         match file.read(&mut buffer)? {
             0 => break,
-            count => context.update(&buffer[..count]),
+            count => {
+                context.update(&buffer[..count]);
+                hashed += u64::try_from(count).unwrap_or(u64::MAX);
+            }
         }
     }
-    Ok(context.finish().as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect())
+    Ok((context.finish().as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect(), hashed))
+}
+
+/// Reads all rows before any is recorded: a file whose rows are known by its hash cannot be mended halfway, since
+/// then it is another file.
+fn check_rows(args: &Args, format: Format, prefix: &str, bytes: u64) -> Result<(), Failure> {
+    let broken = |broken: Broken| {
+        Failure::failed(format!("{} cannot be read to its end: {broken}; nothing was recorded", name(args)))
+    };
+    let (file, _) = open(&args.file).map_err(|error| unreadable(args, &error))?;
+    let mut rows = Rows::read(file.take(bytes), format, Some(prefix.to_owned())).map_err(broken)?;
+    while let Some(row) = rows.next().map_err(broken)? {
+        if let Err(BadRow { line, reason, .. }) = row {
+            let mend = "nothing was recorded: mend it, or let the import go on with --rejects FILE";
+            return Err(Failure::failed(format!("{}, line {line}: {reason}; {mend}", name(args))));
+        }
+    }
+    Ok(())
 }
 
 /// Reads rows and passes them on, until the end or until nobody wants more.
@@ -212,6 +253,7 @@ fn read(
     // Whoever does not listen any more wants no rows either.
     let _told = headers.send((rows.other_columns().to_vec(), rows.header()));
     let mut batch = Vec::with_capacity(BATCH);
+    let mut bytes = 0;
     loop {
         let next = rows.next();
         let (more, ended) = match next {
@@ -219,13 +261,27 @@ fn read(
             Ok(None) => (None, Some(Ok(()))),
             Err(broken) => (None, Some(Err(broken))),
         };
+        bytes += more.as_ref().map_or(0, size);
         batch.extend(more);
-        if (batch.len() == BATCH || ended.is_some()) && batches.send(std::mem::take(&mut batch)).is_err() {
-            return Ok(());
+        if batch.len() == BATCH || bytes > BATCH_BYTES || ended.is_some() {
+            if batches.send(std::mem::take(&mut batch)).is_err() {
+                return Ok(());
+            }
+            bytes = 0;
         }
         if let Some(ended) = ended {
             return ended;
         }
+    }
+}
+
+/// How many bytes a row had in the file.
+fn size(row: &Result<Row, BadRow>) -> usize {
+    match row {
+        Ok(Row { original, .. }) | Err(BadRow { original, .. }) => match original {
+            Original::Line(text) => text.len(),
+            Original::Columns(columns) => columns.as_slice().len(),
+        },
     }
 }
 
@@ -282,7 +338,7 @@ impl Import<'_, '_> {
             if !others.is_empty() {
                 self.shell.note(&format!("columns that say nothing here are passed over: {}", others.join(", ")));
             }
-            self.rejects = args.rejects.as_deref().map(|path| Rejects::create(path, args, columns)).transpose()?;
+            self.rejects = args.rejects.as_deref().map(|path| Rejects::create(path, columns)).transpose()?;
         }
         let mut queue = VecDeque::new();
         loop {
@@ -361,25 +417,15 @@ impl Import<'_, '_> {
     ) -> Result<Exit, Failure> {
         let Self { shell, tally, progress, dry_run, .. } = self;
         progress.finish();
-        let stopped = imported?;
+        let disabled = "are disabled since before some of their usage; it is reported and billed like any other";
         for (names, what) in [
-            (&tally.new_projects, "were not known and are registered"),
-            (
-                &tally.disabled,
-                "are disabled since before some of their usage; it is reported and billed like any other",
-            ),
+            (tally.new_projects.words(), "projects that were not known and are registered"),
+            (tally.new_customers.words(), "customers that were not known and are registered"),
+            (tally.disabled.words(), &format!("projects that {disabled}")),
         ] {
-            if names.count > 0 {
-                shell.note(&format!("projects that {what}: {} ({})", names.count, names.words()));
+            if let Some(names) = names.filter(|_| !dry_run) {
+                shell.note(&format!("{what}: {names}"));
             }
-        }
-        if tally.new_customers.count > 0 {
-            let names = &tally.new_customers;
-            shell.note(&format!(
-                "customers that were not known and are registered: {} ({})",
-                names.count,
-                names.words()
-            ));
         }
         let voided = if tally.voided > 0 { format!(", taken back {}", tally.voided) } else { String::new() };
         shell.print(&tally, |out| {
@@ -391,19 +437,21 @@ impl Import<'_, '_> {
             )
         })?;
         let before = if dry_run { "nothing was changed" } else { "everything before it is recorded" };
-        if let Some(reason) = stopped {
-            return Err(Failure::failed(format!(
-                "{}, {reason}; {before}: mend it and run the import again, or let it go on with --rejects FILE",
-                name(args)
-            )));
-        }
-        if let Err(broken) = read {
-            return Err(Failure::failed(format!(
+        let again = match args.ids_from_file {
+            true => "a mended file is another file, whose rows would all count again: let it go on with --rejects FILE",
+            false => "mend it and run the import again, or let it go on with --rejects FILE",
+        };
+        match (imported, read) {
+            (Err(failure), _) if !dry_run && tally.read > 0 => Err(failure
+                .with(&format!("the {} rows before that are taken, and the import can be run again", tally.read))),
+            (Err(failure), _) => Err(failure),
+            (Ok(Some(reason)), _) => Err(Failure::failed(format!("{}, {reason}; {before}: {again}", name(args)))),
+            (Ok(None), Err(broken)) => Err(Failure::failed(format!(
                 "{} cannot be read any further: {broken}; {before}, and the import can be run again",
                 name(args)
-            )));
+            ))),
+            (Ok(None), Ok(())) => Ok(if tally.rejected == 0 { Exit::Done } else { Exit::Failed }),
         }
-        Ok(if tally.rejected == 0 { Exit::Done } else { Exit::Failed })
     }
 }
 
@@ -467,15 +515,12 @@ impl Tally {
     }
 }
 
-impl<T: Clone + PartialEq + std::fmt::Display> Names<T> {
-    fn join(&mut self, other: Self) {
-        let named = other.first.len();
-        other.first.iter().for_each(|name| self.add(name));
-        self.count += other.count - named;
-    }
+/// A row's columns behind two others.
+fn behind(first: [&[u8]; 2], columns: &csv::ByteRecord) -> csv::ByteRecord {
+    first.into_iter().chain(columns).collect()
 }
 
-/// The file that bad rows go to: CSV as they were with line and reason behind, or an object a line.
+/// The file that bad rows go to: CSV as they were, behind line and reason; or an object a line, with the row as a text.
 struct Rejects {
     out: RejectsOut,
     path: PathBuf,
@@ -487,22 +532,20 @@ enum RejectsOut {
 }
 
 impl Rejects {
-    fn create(path: &Path, args: &Args, columns: Option<csv::ByteRecord>) -> Result<Self, Failure> {
-        let same = |one: &Path, other: &Path| {
-            one.canonicalize().ok().is_some_and(|one| other.canonicalize().ok() == Some(one))
-        };
-        if same(path, &args.file) {
-            return Err(Failure::words("--rejects names the file that is imported: another one is wanted"));
-        }
+    fn create(path: &Path, columns: Option<csv::ByteRecord>) -> Result<Self, Failure> {
+        // Never what is there already: it may be the file that is imported, or the books.
+        let file = File::create_new(path).map_err(|error| {
+            let wanted = if error.kind() == io::ErrorKind::AlreadyExists { ": a new file is wanted" } else { "" };
+            Failure::failed(format!("the file {} cannot be created for rejects: {error}{wanted}", path.display()))
+        })?;
         let problem = |error| Failure::failed(format!("the file {} cannot be written: {error}", path.display()));
-        let file = File::create(path).map_err(problem)?;
         let out = match columns {
             None => RejectsOut::Jsonl(io::BufWriter::new(file)),
-            Some(mut columns) => {
+            Some(columns) => {
                 let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(file);
-                columns.push_field(b"line");
-                columns.push_field(b"reason");
-                writer.write_byte_record(&columns).map_err(|error| problem(csv_io(error)))?;
+                writer
+                    .write_byte_record(&behind([b"line", b"reason"], &columns))
+                    .map_err(|error| problem(csv_io(error)))?;
                 RejectsOut::Csv(Box::new(writer))
             }
         };
@@ -519,9 +562,8 @@ impl Rejects {
 
         let added = match (&mut self.out, &row.original) {
             (RejectsOut::Csv(writer), Original::Columns(columns)) => {
-                let mut columns = columns.clone();
-                columns.push_field(row.line.to_string().as_bytes());
-                columns.push_field(row.reason.as_bytes());
+                let line = row.line.to_string();
+                let columns = behind([line.as_bytes(), row.reason.as_bytes()], columns);
                 writer.write_byte_record(&columns).map_err(csv_io)
             }
             (RejectsOut::Jsonl(out), Original::Line(text)) => {

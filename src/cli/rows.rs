@@ -108,7 +108,7 @@ pub(super) struct Rows<'f> {
 }
 
 enum Kind<'f> {
-    Csv { reader: Box<csv::Reader<Fuse<'f>>>, columns: Columns, fuse: Rc<Cell<usize>> },
+    Csv { reader: Box<csv::Reader<Fuse<'f>>>, columns: Columns, fuse: Rc<Cell<usize>>, line: u64 },
     Jsonl { reader: Box<dyn BufRead + 'f>, line: u64 },
 }
 
@@ -158,7 +158,12 @@ impl<'f> Rows<'f> {
                 let fused = Fuse { inner: reader, left: Rc::clone(&fuse) };
                 let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(fused);
                 let header = reader.byte_headers().map_err(csv_problem)?.clone();
-                Kind::Csv { reader: Box::new(reader), columns: Columns::new(header, id_prefix.is_some())?, fuse }
+                Kind::Csv {
+                    reader: Box::new(reader),
+                    columns: Columns::new(header, id_prefix.is_some())?,
+                    fuse,
+                    line: 0,
+                }
             }
         };
         Ok(Self { rows, id_prefix })
@@ -186,14 +191,22 @@ impl<'f> Rows<'f> {
     /// When the file cannot be read any further.
     pub(super) fn next(&mut self) -> Result<Option<Result<Row, BadRow>>, Broken> {
         match &mut self.rows {
-            Kind::Csv { reader, columns, fuse } => {
+            Kind::Csv { reader, columns, fuse, line: before } => {
                 let mut record = csv::ByteRecord::new();
                 fuse.set(MAX_ROW_BYTES);
                 if !reader.read_byte_record(&mut record).map_err(csv_problem)? {
                     return Ok(None);
                 }
                 let line = record.position().map_or(0, csv::Position::line);
-                let read = columns.read(&record, line, self.id_prefix.as_deref());
+                // Two rows of one line, as where lines end in a bare CR, would get one id.
+                let read = match self.id_prefix.is_some() && line <= *before {
+                    true => {
+                        Err("the row is on the line of the one before it: lines that end in LF or CRLF are wanted"
+                            .into())
+                    }
+                    false => columns.read(&record, line, self.id_prefix.as_deref()),
+                };
+                *before = line;
                 Ok(Some(finish(read, line, Original::Columns(record))))
             }
             Kind::Jsonl { reader, line } => loop {

@@ -80,13 +80,20 @@ fn a_bad_row_stops_the_import_after_what_is_before_it() {
     assert_eq!((ended.code, ended.out.trim()), (1, r#"{"read":3,"recorded":1,"duplicates":1,"rejected":1}"#));
     assert_eq!(vendor.total(), "3");
     let bad = fs::read_to_string(vendor.path("bad.csv")).expect("a file");
-    assert!(bad.starts_with("id,projectId,amount,at,line,reason\nb,p,1e3,2026-10-10,3,\"amount is"), "{bad}");
+    assert!(
+        bad.starts_with("line,reason,id,projectId,amount,at\n3,\"amount is") && bad.ends_with(",b,p,1e3,2026-10-10\n"),
+        "{bad}"
+    );
     // Mended, it is a file to import.
     fs::write(vendor.path("bad.csv"), bad.replace(",1e3,", ",1000,")).expect("a file");
     vendor.ok(["import", "bad.csv"]);
     assert_eq!(vendor.total(), "1003");
-    assert_eq!(vendor.run(["import", "u.csv", "--rejects", "u.csv"]).code, 2);
-    assert_eq!(fs::read_to_string(vendor.path("u.csv")).expect("a file"), file);
+    // What is there already is never written over: not the file itself, nor the books.
+    for there in ["u.csv", "bad.csv", "agora-vendor.db"] {
+        let before = fs::read(vendor.path(there)).expect("a file");
+        assert!(vendor.fails(1, ["import", "u.csv", "--rejects", there]).contains("a new file is wanted"));
+        assert_eq!(fs::read(vendor.path(there)).expect("a file"), before);
+    }
 }
 
 #[test]
@@ -214,6 +221,15 @@ fn rows_without_ids_get_them_of_the_file_and_the_line() {
         let tally = vendor.json(["import", "u.csv", "--ids-from-file"]);
         assert_eq!((&tally["recorded"], &tally["read"]), (&json!(recorded), &json!(2)));
     }
+    assert_eq!(vendor.total(), "2");
+    // A bad row is told before anything is recorded: mended, it would be another file.
+    fs::write(vendor.path("bad.csv"), "projectId,amount,at\nq,1,2026-10-10\nq,x,2026-10-10\n").expect("a file");
+    let said = vendor.fails(1, ["import", "bad.csv", "--ids-from-file"]);
+    assert!(said.contains("line 3: amount is") && said.contains("nothing was recorded"), "{said}");
+    fs::write(vendor.path("cr.csv"), "projectId,amount,at\rq,1,2026-10-10\rq,2,2026-10-10\r").expect("a file");
+    assert!(vendor.fails(1, ["import", "cr.csv", "--ids-from-file"]).contains("LF or CRLF are wanted"));
+    let fifo = ["import", "/dev/stdin", "--format", "csv", "--ids-from-file"];
+    assert_eq!(import(&vendor, &fifo[1..], b"projectId,amount,at\nq,1,2026-10-10\n").code, 2);
     assert_eq!(vendor.total(), "2");
     // printf 'projectId,amount,at\np,1,2026-10-10\np,1,2026-10-10\n' | sha256sum
     let exported = vendor.ok(["export"]).out;
