@@ -25,8 +25,10 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a slice takes rows; its sums and its way to the disk come on top.
+/// How long a slice takes rows at most; its sums and its way to the disk come on top.
 const SLICE: Duration = Duration::from_millis(35);
+/// How long a slice may hold the lock in all: where it has been longer, the next one takes rows for less time.
+const HELD: Duration = Duration::from_millis(48);
 /// How long others have the lock to themselves between two slices: those who wait for it ask every few milliseconds.
 const PAUSE: Duration = Duration::from_millis(4);
 /// Rows that are passed on at a time, fewer where they are long, and how many such batches may wait.
@@ -69,6 +71,9 @@ pub(super) struct Args {
     ids_from_file: bool,
 
     /// Check every row against the books, and change nothing
+    ///
+    /// What rows say of each other is seen as far as they are near each other: that an id far behind has another
+    /// content, only the import itself finds.
     #[arg(long)]
     dry_run: bool,
 
@@ -175,6 +180,7 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         shell,
         rejects: None,
         dry_run: args.dry_run,
+        takes: SLICE,
         progress,
         tally: Tally::default(),
         disabled_in: HashMap::new(),
@@ -291,6 +297,8 @@ struct Import<'s, 'a> {
     shell: &'s mut Shell<'a>,
     rejects: Option<Rejects>,
     dry_run: bool,
+    /// How long the next slice takes rows.
+    takes: Duration,
     progress: Progress,
     tally: Tally,
     /// When projects were disabled, of those that rows were recorded for.
@@ -363,13 +371,16 @@ impl Import<'_, '_> {
         queue: &mut VecDeque<Result<Row, BadRow>>,
         batches: &Receiver<Batch>,
     ) -> Result<SliceEnd, Failure> {
-        let Self { store, shell, rejects, dry_run, tally, disabled_in, .. } = self;
+        let Self { store, shell, rejects, dry_run, takes, tally, disabled_in, .. } = self;
         let goes_on = rejects.is_some();
+        let mut began = Instant::now();
         let taken = store.write(|tx| {
+            // Only now is the lock had.
+            began = Instant::now();
             let stamp = shell.stamp();
             let mut slice = Slice::new(tx, &stamp);
             let mut taken = Taken { end: SliceEnd::Due, bad: Vec::new(), news: Tally::default() };
-            let until = Instant::now() + SLICE;
+            let until = began + *takes;
             while Instant::now() < until {
                 let Some(row) = next(queue, batches) else {
                     break;
@@ -399,6 +410,11 @@ impl Import<'_, '_> {
             Ok(taken) => taken,
             Err(Undone::DryRun(taken)) => *taken,
             Err(Undone::Failed(error)) => return Err(error.into()),
+        };
+        // Many different sums take longer to write than their rows to take.
+        *takes = match began.elapsed() > HELD {
+            true => (*takes / 2).max(Duration::from_millis(2)),
+            false => (*takes * 9 / 8).min(SLICE),
         };
         tally.join(news);
         if let Some(rejects) = rejects {
