@@ -3,6 +3,10 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark tells what it measured")]
 #![expect(clippy::float_arithmetic, reason = "times and ratios are measured, not accounted")]
 
+#[path = "../serving/machine.rs"]
+mod machine;
+
+use machine::machine;
 use rusqlite::{Connection, TransactionBehavior};
 use std::error::Error;
 use std::fmt::Write as _;
@@ -163,14 +167,4 @@ fn import(path: &Path, file: &Path) -> Outcome<(Duration, u64)> {
         true => Ok((took, peak_kib)),
         false => Err("the import failed".into()),
     }
-}
-
-/// A name that tells a machine's size and nothing else of it.
-fn machine() -> Outcome<String> {
-    let cores = std::thread::available_parallelism()?;
-    let said = fs::read_to_string("/proc/meminfo")?;
-    let total = said.lines().find_map(|line| line.strip_prefix("MemTotal:"));
-    let kib: Option<u64> = total.and_then(|total| total.trim().strip_suffix("kB")?.trim().parse().ok());
-    let gib = kib.ok_or("/proc tells no MemTotal")?.div_ceil(1 << 20);
-    Ok(format!("{cores}-cores-{gib}-gib"))
 }

@@ -12,6 +12,7 @@ mod client;
 mod growth;
 mod half_day;
 mod length;
+mod machine;
 mod process;
 mod provisioning;
 mod report;

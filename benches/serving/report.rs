@@ -2,6 +2,7 @@
 
 use crate::Outcome;
 use crate::length::Length;
+use crate::machine::machine;
 use crate::process::EXECUTABLE;
 use std::fs;
 use std::path::Path;
@@ -98,17 +99,6 @@ fn processor() -> Outcome<String> {
     let said = fs::read_to_string("/proc/cpuinfo")?;
     let model = said.lines().find(|line| line.starts_with("model name")).and_then(|line| line.split_once(':'));
     Ok(model.map_or("unknown", |(_, model)| model.trim()).to_owned())
-}
-
-/// A name that tells a machine's size and nothing else of it.
-fn machine() -> Outcome<String> {
-    let cores = std::thread::available_parallelism()?;
-    let said = fs::read_to_string("/proc/meminfo")?;
-    let total = said.lines().find_map(|line| line.strip_prefix("MemTotal:"));
-    let kib: Option<u64> = total.and_then(|total| total.trim().strip_suffix("kB")?.trim().parse().ok());
-    // What the kernel keeps for itself is not in the total: rounded up to what was paid for.
-    let gib = kib.ok_or("/proc tells no MemTotal")?.div_ceil(1 << 20);
-    Ok(format!("{cores}-cores-{gib}-gib"))
 }
 
 fn executable_bytes() -> Outcome<u64> {

@@ -95,20 +95,20 @@ impl FromStr for Window {
 /// # Errors
 /// When it is no id.
 pub fn path_id<T: FromStr>(text: &str, name: &'static str) -> Result<T, Error> {
-    text.parse().map_err(|_| Error::Bad { name, value: text.to_owned(), wanted: AN_ID })
+    text.parse().map_err(|_| bad(name, text, AN_ID))
 }
 
 fn optional<T: FromStr>(body: &Body, name: &'static str, wanted: &'static str) -> Result<Option<T>, Error> {
     let value = body.optional(name, wanted)?.map(str::trim).filter(|value| !value.is_empty());
-    value.map(str::parse).transpose().map_err(|_| bad(name, value, wanted))
+    value.map(|value| value.parse().map_err(|_| bad(name, value, wanted))).transpose()
 }
 
 fn required<T: FromStr>(body: &Body, name: &'static str, wanted: &'static str) -> Result<T, Error> {
     optional(body, name, wanted)?.ok_or(Error::Missing { name, wanted })
 }
 
-fn bad(name: &'static str, value: Option<&str>, wanted: &'static str) -> Error {
-    Error::Bad { name, value: value.unwrap_or_default().to_owned(), wanted }
+fn bad(name: &'static str, value: &str, wanted: &'static str) -> Error {
+    Error::Bad { name, value: value.to_owned(), wanted }
 }
 
 /// A user must not be kept from activating the extension by what stands in a name: what would mislead where it is
@@ -119,14 +119,14 @@ fn contact(body: &Body, name: &'static str) -> Result<Option<Words>, Error> {
         return Ok(None);
     };
     if value.len() > MAX_CONTACT_BYTES {
-        return Err(bad(name, Some(value), wanted));
+        return Err(bad(name, value, wanted));
     }
     let shown = value.replace(id::misleads, " ");
     Some(shown.trim())
         .filter(|shown| !shown.is_empty())
         .map(str::parse)
         .transpose()
-        .map_err(|_| bad(name, Some(value), wanted))
+        .map_err(|_| bad(name, value, wanted))
 }
 
 #[cfg(test)]

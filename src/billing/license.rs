@@ -523,7 +523,7 @@ pub enum Refusal {
 
 /// A license as far as drawing from it goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Source {
+pub struct Drawable {
     /// The order of issue.
     pub seq: i64,
     /// The first second in which it is good.
@@ -545,20 +545,20 @@ pub struct Draw {
 
 /// Splits `wanted`, dated `at_s`, over those of a customer's licenses, none of them revoked, that are live at `now_s` and
 /// good at `at_s`: the earliest expiry first, then the oldest. What they do not cover is not drawn.
-pub fn draw(sources: &[Source], at_s: i64, now_s: i64, wanted: &Amount) -> Vec<Draw> {
-    let is_good = |source: &&Source| {
-        let good = source.starts_at_s..=source.expires_at_s;
+pub fn draw(drawable: &[Drawable], at_s: i64, now_s: i64, wanted: &Amount) -> Vec<Draw> {
+    let is_good = |license: &&Drawable| {
+        let good = license.starts_at_s..=license.expires_at_s;
         good.contains(&at_s) && good.contains(&now_s)
     };
-    let mut good: Vec<&Source> = sources.iter().filter(is_good).collect();
-    good.sort_by_key(|source| (source.expires_at_s, source.seq));
+    let mut good: Vec<&Drawable> = drawable.iter().filter(is_good).collect();
+    good.sort_by_key(|license| (license.expires_at_s, license.seq));
     let mut left = wanted.clone();
     let mut draws = Vec::new();
-    for source in good {
-        let amount = source.balance.as_ref().map_or(&left, |balance| balance.min(&left)).clone();
+    for license in good {
+        let amount = license.balance.as_ref().map_or(&left, |balance| balance.min(&left)).clone();
         if amount.is_positive() {
             left -= &amount;
-            draws.push(Draw { license_seq: source.seq, amount });
+            draws.push(Draw { license_seq: license.seq, amount });
         }
     }
     draws
@@ -643,27 +643,27 @@ mod tests {
         text.parse().expect("an amount")
     }
 
-    fn source(seq: i64, expires_at_s: i64, balance: Option<&str>) -> Source {
-        Source { seq, starts_at_s: 0, expires_at_s, balance: balance.map(amount) }
+    fn drawable(seq: i64, expires_at_s: i64, balance: Option<&str>) -> Drawable {
+        Drawable { seq, starts_at_s: 0, expires_at_s, balance: balance.map(amount) }
     }
 
-    fn drawn(sources: &[Source], at_s: i64, now_s: i64, wanted: &str) -> Vec<(i64, String)> {
-        let draws = draw(sources, at_s, now_s, &amount(wanted));
+    fn drawn(licenses: &[Drawable], at_s: i64, now_s: i64, wanted: &str) -> Vec<(i64, String)> {
+        let draws = draw(licenses, at_s, now_s, &amount(wanted));
         draws.iter().map(|draw| (draw.license_seq, draw.amount.to_string())).collect()
     }
 
     #[test]
     fn usage_draws_from_the_earliest_expiry_first_then_from_the_oldest() {
-        let sources = [source(1, 200, Some("5")), source(3, 100, Some("2")), source(2, 100, Some("1.5"))];
-        assert_eq!(drawn(&sources, 50, 50, "1"), [(2, "1".into())]);
-        assert_eq!(drawn(&sources, 50, 50, "4.25"), [(2, "1.5".into()), (3, "2".into()), (1, "0.75".into())]);
-        let all: Amount = draw(&sources, 50, 50, &amount("100")).iter().map(|draw| &draw.amount).sum();
+        let licenses = [drawable(1, 200, Some("5")), drawable(3, 100, Some("2")), drawable(2, 100, Some("1.5"))];
+        assert_eq!(drawn(&licenses, 50, 50, "1"), [(2, "1".into())]);
+        assert_eq!(drawn(&licenses, 50, 50, "4.25"), [(2, "1.5".into()), (3, "2".into()), (1, "0.75".into())]);
+        let all: Amount = draw(&licenses, 50, 50, &amount("100")).iter().map(|draw| &draw.amount).sum();
         assert_eq!(all, amount("8.5"));
     }
 
     #[test]
     fn a_license_covers_from_its_first_to_its_last_second_while_it_is_live() {
-        let sources = [Source { starts_at_s: 10, ..source(1, 100, Some("1")) }];
+        let licenses = [Drawable { starts_at_s: 10, ..drawable(1, 100, Some("1")) }];
         for (at_s, now_s, covered) in [
             (10, 10, true),
             (100, 100, true),
@@ -673,9 +673,9 @@ mod tests {
             (12, 9, false),
             (10, 100, true),
         ] {
-            assert_eq!(!drawn(&sources, at_s, now_s, "1").is_empty(), covered, "{at_s} {now_s}");
+            assert_eq!(!drawn(&licenses, at_s, now_s, "1").is_empty(), covered, "{at_s} {now_s}");
         }
-        assert_eq!(drawn(&[source(1, 100, None)], 50, 50, "7"), [(1, "7".into())]);
+        assert_eq!(drawn(&[drawable(1, 100, None)], 50, 50, "7"), [(1, "7".into())]);
     }
 
     #[test]

@@ -143,9 +143,6 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let format = args.format.or_else(|| Format::guess(&args.file)).ok_or_else(|| {
         Failure::words(format!("{} does not tell its format: --format csv or --format jsonl is wanted", name(args)))
     })?;
-    if is_stdin && args.ids_from_file {
-        return Err(Failure::words("standard input cannot be read twice: --ids-from-file needs a file"));
-    }
     // Before anything is read: a wrong path to the books must not cost a pipe its content.
     let store = shell.open()?;
     let (file, size): (Box<dyn Read + Send>, Option<u64>) = match is_stdin {

@@ -3,7 +3,7 @@
 use crate::billing::event::{Change, Event, Stamp};
 use crate::billing::id::{CustomerId, ProjectId};
 use crate::store::{ReadTx, Result, WriteTx};
-use rusqlite::{Row, named_params};
+use rusqlite::{Row, ToSql, named_params};
 
 /// Adds an event.
 pub(super) fn add(tx: &WriteTx<'_>, event: &Event) -> Result<()> {
@@ -63,13 +63,7 @@ pub(super) fn of_project(
 /// # Errors
 /// When SQLite fails.
 pub fn of_customer(tx: &ReadTx<'_>, customer_id: &CustomerId) -> Result<Vec<Event>> {
-    const SELECT: &str = "
-        select at_s, actor, customer_id, project_id, change, fields
-        from event
-        where customer_id = :customer_id
-        order by seq";
-    let mut select = tx.sql().prepare_cached(SELECT)?;
-    Ok(select.query_map(named_params! { ":customer_id": customer_id }, event)?.collect::<rusqlite::Result<_>>()?)
+    select(tx, "customer_id = :id", customer_id)
 }
 
 /// The events of a project, the oldest first.
@@ -77,13 +71,19 @@ pub fn of_customer(tx: &ReadTx<'_>, customer_id: &CustomerId) -> Result<Vec<Even
 /// # Errors
 /// When SQLite fails.
 pub fn of(tx: &ReadTx<'_>, project_id: &ProjectId) -> Result<Vec<Event>> {
-    const SELECT: &str = "
+    select(tx, "project_id = :id", project_id)
+}
+
+fn select(tx: &ReadTx<'_>, which: &str, id: &dyn ToSql) -> Result<Vec<Event>> {
+    let select = format!(
+        "
         select at_s, actor, customer_id, project_id, change, fields
         from event
-        where project_id = :project_id
-        order by seq";
-    let mut select = tx.sql().prepare_cached(SELECT)?;
-    Ok(select.query_map(named_params! { ":project_id": project_id }, event)?.collect::<rusqlite::Result<_>>()?)
+        where {which}
+        order by seq"
+    );
+    let mut select = tx.sql().prepare_cached(&select)?;
+    Ok(select.query_map(named_params! { ":id": id }, event)?.collect::<rusqlite::Result<_>>()?)
 }
 
 fn event(row: &Row<'_>) -> rusqlite::Result<Event> {

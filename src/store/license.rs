@@ -7,7 +7,8 @@ use crate::billing::amount::Amount;
 use crate::billing::event::{Actor, Stamp};
 use crate::billing::id::{CustomerId, LicenseId, LicenseType, OpId, RecordId};
 use crate::billing::license::{
-    Act, Changed, Draw, Entry, EntryKind, License, NewLicense, Operation, Refusal, Revocation, Source, TypeGrant, draw,
+    Act, Changed, Draw, Drawable, Entry, EntryKind, License, NewLicense, Operation, Refusal, Revocation, TypeGrant,
+    draw,
 };
 use crate::store::{ReadTx, Result, WriteTx, customer};
 use rusqlite::{OptionalExtension, Row, ToSql, named_params};
@@ -196,7 +197,7 @@ fn consume(
     if customer::find(tx, customer_id)?.is_none() {
         return Ok(Err(Refusal::NoCustomer));
     }
-    let draws = draw(&sources(tx, customer_id, stamp.at_s)?, stamp.at_s, stamp.at_s, amount);
+    let draws = draw(&drawable(tx, customer_id, stamp.at_s)?, stamp.at_s, stamp.at_s, amount);
     let left: Amount = draws.iter().map(|draw| &draw.amount).sum();
     if left != *amount {
         return Ok(Err(Refusal::BelowZero { left }));
@@ -210,7 +211,7 @@ fn consume(
 }
 
 /// The licenses that usage of a customer's projects may draw from at `now_s`, and those that are to come.
-pub(super) fn sources(tx: &ReadTx<'_>, customer_id: &CustomerId, now_s: i64) -> Result<Vec<Source>> {
+pub(super) fn drawable(tx: &ReadTx<'_>, customer_id: &CustomerId, now_s: i64) -> Result<Vec<Drawable>> {
     const SELECT: &str = "
         select seq, starts_at_s, expires_at_s, balance
         from license
@@ -219,12 +220,12 @@ pub(super) fn sources(tx: &ReadTx<'_>, customer_id: &CustomerId, now_s: i64) -> 
           and balance is not '0'
           and expires_at_s >= :now_s
         order by expires_at_s, seq";
-    let source = |row: &Row<'_>| {
-        Ok(Source { seq: row.get(0)?, starts_at_s: row.get(1)?, expires_at_s: row.get(2)?, balance: row.get(3)? })
+    let license = |row: &Row<'_>| {
+        Ok(Drawable { seq: row.get(0)?, starts_at_s: row.get(1)?, expires_at_s: row.get(2)?, balance: row.get(3)? })
     };
     let mut select = tx.sql().prepare_cached(SELECT)?;
     let params = named_params! { ":customer_id": customer_id, ":now_s": now_s };
-    Ok(select.query_map(params, source)?.collect::<rusqlite::Result<_>>()?)
+    Ok(select.query_map(params, license)?.collect::<rusqlite::Result<_>>()?)
 }
 
 /// Writes what the entry of the usage ledger at `usage_seq` drew.

@@ -31,8 +31,11 @@ use std::time::{Duration, Instant};
 pub const WRITER_WAITS: Duration = Duration::from_secs(30);
 /// How long a reader waits where SQLite locks readers out, which it does only for moments.
 const READER_WAITS: Duration = Duration::from_millis(100);
-/// How often the server's writer asks for the lock: more often than the shells' do, since Agora waits for it.
-const POLL: Duration = Duration::from_millis(2);
+/// How often the server's writer asks for the lock. Who asks most often has it next: Agora waits for the server, and
+/// nobody for the tenth of fifty shells.
+const POLL: Duration = Duration::from_micros(400);
+/// The shortest pause between two questions of a shell.
+const SHELL_POLL_MS: u64 = 3;
 /// The oldest SQLite without the WAL-reset bug, by which several processes that write and checkpoint one
 /// file could lose commits. Source: SQLite's release notes for 3.51.3.
 const OLDEST_SQLITE: i32 = 3_051_003;
@@ -277,8 +280,8 @@ impl Writer {
         Ok(Self(Mutex::new(connection)))
     }
 
-    /// Reads and writes in one transaction, as [`Store::write`] does; the lock is asked for every few
-    /// milliseconds until `deadline`. Once it is had, the deadline counts no more.
+    /// Reads and writes in one transaction, as [`Store::write`] does; the lock is asked for again and
+    /// again until `deadline`. Once it is had, the deadline counts no more.
     ///
     /// # Errors
     /// [`Error::Busy`] when the lock was not to be had in time; whatever `f` fails with.
@@ -486,7 +489,7 @@ fn wait_for_the_lock(asked_before: i32) -> bool {
     }
     // The clock's last digits keep waiting processes from asking in step.
     let jitter_us = Instant::now().duration_since(SINCE.get()).subsec_nanos() % 1_000;
-    let pause_ms = u64::from(asked_before.unsigned_abs()).clamp(1, 15);
+    let pause_ms = u64::from(asked_before.unsigned_abs()).clamp(SHELL_POLL_MS, 15);
     std::thread::sleep(Duration::from_millis(pause_ms) + Duration::from_micros(jitter_us.into()));
     SINCE.get().elapsed() < WRITER_WAITS
 }

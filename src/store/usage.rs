@@ -4,8 +4,8 @@ use crate::billing::amount::Amount;
 use crate::billing::bill::ProjectUsage;
 use crate::billing::event::Stamp;
 use crate::billing::id::{CustomerId, ProjectId, RecordId, Words};
-use crate::billing::license::{Draw, Source, draw};
-use crate::billing::period::{self, Grain, Period};
+use crate::billing::license::{Draw, Drawable, draw};
+use crate::billing::period::{Grain, Period, Source};
 use crate::billing::record::{MAX_AHEAD_S, NewRecord, Record, Void};
 use crate::store::project::{self, Registered};
 use crate::store::{ReadTx, Result, WriteTx, column, license, rollup};
@@ -82,7 +82,7 @@ pub struct Slice<'t, 'c> {
     /// The projects that records were written for so far.
     projects: HashMap<ProjectId, OpenProject>,
     /// What is left to draw from, of the customers of those projects.
-    sources: HashMap<CustomerId, Vec<Source>>,
+    drawable: HashMap<CustomerId, Vec<Drawable>>,
 }
 
 /// A project that is in the books, and what is to be added to its sums.
@@ -103,7 +103,7 @@ impl OpenProject {
 impl<'t, 'c> Slice<'t, 'c> {
     /// Starts with nothing; `stamp` is that of all of them.
     pub fn new(tx: &'t WriteTx<'c>, stamp: &'t Stamp) -> Self {
-        Self { tx, stamp, projects: HashMap::new(), sources: HashMap::new() }
+        Self { tx, stamp, projects: HashMap::new(), drawable: HashMap::new() }
     }
 
     /// Writes a usage record unless it is there already.
@@ -146,10 +146,10 @@ impl<'t, 'c> Slice<'t, 'c> {
         let draws = match &open.owner {
             None => Vec::new(),
             Some(owner) => {
-                if !self.sources.contains_key(owner) {
-                    self.sources.insert(owner.clone(), license::sources(self.tx, owner, now_s)?);
+                if !self.drawable.contains_key(owner) {
+                    self.drawable.insert(owner.clone(), license::drawable(self.tx, owner, now_s)?);
                 }
-                draw(&self.sources[owner], at_s, now_s, &new.amount)
+                draw(&self.drawable[owner], at_s, now_s, &new.amount)
             }
         };
         let covered: Amount = draws.iter().map(|draw| &draw.amount).sum();
@@ -157,8 +157,8 @@ impl<'t, 'c> Slice<'t, 'c> {
             return Ok(stands_or_refused(find(self.tx, &new.id)?.expect("its id is taken")));
         };
         license::write_draws(self.tx, &draws, seq, now_s)?;
-        if let Some(sources) = open.owner.as_ref().and_then(|owner| self.sources.get_mut(owner)) {
-            take(sources, &draws);
+        if let Some(licenses) = open.owner.as_ref().and_then(|owner| self.drawable.get_mut(owner)) {
+            take(licenses, &draws);
         }
         open.add(at_s, in_crowd, &UsageSum { amount: new.amount.clone(), covered: covered.clone(), records: 1 });
         let record = Record {
@@ -201,7 +201,7 @@ impl<'t, 'c> Slice<'t, 'c> {
         })?;
         license::give_back(self.tx, id, self.tx.sql().last_insert_rowid(), now_s)?;
         // What can be drawn from has changed.
-        self.sources.clear();
+        self.drawable.clear();
         let open = match self.projects.get_mut(&record.project_id) {
             Some(open) => open,
             None => {
@@ -233,10 +233,10 @@ impl<'t, 'c> Slice<'t, 'c> {
 }
 
 /// Takes what was drawn off what is left to draw from.
-fn take(sources: &mut [Source], draws: &[Draw]) {
+fn take(licenses: &mut [Drawable], draws: &[Draw]) {
     for draw in draws {
-        let source = sources.iter_mut().find(|source| source.seq == draw.license_seq);
-        if let Some(balance) = source.and_then(|source| source.balance.as_mut()) {
+        let license = licenses.iter_mut().find(|license| license.seq == draw.license_seq);
+        if let Some(balance) = license.and_then(|license| license.balance.as_mut()) {
             *balance -= &draw.amount;
         }
     }
@@ -380,8 +380,8 @@ pub fn by_project(
             Ok(())
         };
         match piece.source {
-            period::Source::Rollup(grain) => rollup::each(tx, grain, &piece.seconds, project_id, join)?,
-            period::Source::Ledger => {
+            Source::Rollup(grain) => rollup::each(tx, grain, &piece.seconds, project_id, join)?,
+            Source::Ledger => {
                 each_first(tx, &piece.seconds, project_id, &mut join)?;
                 rollup::each(tx, Grain::Second, &piece.seconds, project_id, join)?;
             }
