@@ -1,4 +1,4 @@
--- agora-vendor's books, version 2. One file holds one extension of one vendor.
+-- agora-vendor's books, version 3. One file holds one extension of one vendor.
 --
 -- Times are Unix seconds, UTC. Amounts are exact decimals as text, in canonical form: no exponent, no
 -- leading zeros, no zeros at the end of the fraction, zero as '0'; SQLite's own numbers would round them.
@@ -41,18 +41,19 @@ create table customer (
 
 -- Agora's projects. A project that nobody announced is made by its first record, so that no usage is refused.
 create table project (
-  project_id      text    not null primary key,            -- Agora's id
+  project_no      integer primary key,                     -- its number in these books, from 1: stands for its id in the ledger and its sums, where a million ids would take the most room
+  project_id      text    not null unique,                 -- Agora's id
   customer_id     text    references customer,             -- whose project it is; null where nobody has said
   first_seen_at_s integer not null,                        -- seconds; when this row was made
   app_key         text,                                    -- with the secret, what the vendor's backend knows the project's calls by; null until Agora creates the project
   app_secret      text,                                    -- never changed once made: a resent call must be answered alike
   check ((app_key is null) = (app_secret is null))
-) strict, without rowid;
+) strict;
 create index project_by_customer on project (customer_id);
 
 -- When the extension was enabled for a project; `totalSize` counts the projects enabled within a window.
 create table project_enablement (
-  project_id text    not null references project,                             -- the project
+  project_id text    not null references project (project_id),                -- the project
   from_s     integer not null,                                                -- seconds; the first second it was enabled
   until_s    integer check (until_s >= from_s),                               -- seconds; the last second it was enabled; null: still is
   primary key (project_id, from_s)
@@ -67,7 +68,7 @@ create table event (
   at_s        integer not null,                               -- seconds; when
   actor       text    not null,                               -- 'agora'; 'test', a request signed with a test pair; or 'shell:' and the user's name
   customer_id text    references customer,                    -- whose account or project it is; null where nobody has said
-  project_id  text    references project,                     -- the project; null where it is about the account
+  project_id  text    references project (project_id),        -- the project; null where it is about the account
   change      text    not null check (change in ('registered', 'announced', 'changed', 'deactivated', 'reactivated', 'forgotten', 'enabled', 'disabled', 'bound', 'moved', 'left', 'keyed')),
   fields      text    not null,                               -- names of the fields that got another value, joined by commas; may be empty
   check (customer_id is not null or project_id is not null)
@@ -88,10 +89,10 @@ end;
 create table usage_ledger (
   seq           integer primary key,                                      -- order of writing, from 1, never reused (nothing is ever deleted)
   record_id     text unique check (length(record_id) between 1 and 128),  -- idempotency key, 1 to 128 bytes; null on a reversing entry
-  project_id    text    not null references project,                      -- whose usage it is
+  project_no    integer not null references project,                      -- whose usage it is
   at_s          integer not null,                                         -- seconds; when it was used: decides which window it falls in
   amount        text    not null,                                         -- decimal, in the plan's unit; above zero, and below it on a reversing entry
-  covered       text    not null,                                         -- decimal; the part of the amount that licenses covered as it was written, of the same sign; what is left is billed
+  covered       text    check (covered <> '0'),                           -- decimal; the part of the amount that licenses covered as it was written, of the same sign; what is left is billed; null where they covered nothing
   recorded_at_s integer not null,                                         -- seconds; when it was written here: what was known at a moment can be told later
   reverses_seq  integer references usage_ledger,                          -- the entry that this one takes back; null on a record
   in_crowd      integer not null check (in_crowd in (0, 1)),              -- 0: the first entry of its project in its second; 1: a further one, whose sums are in the rollup by second
@@ -101,7 +102,7 @@ create table usage_ledger (
 ) strict;
 -- The ragged ends of a window; whole hours, days and months come from the rollup. One entry a project and
 -- second, so that an end costs no more where a million records are dated alike (a day's noon, say).
-create unique index usage_ledger_by_time on usage_ledger (at_s, project_id) where in_crowd = 0;
+create unique index usage_ledger_by_time on usage_ledger (at_s, project_no) where in_crowd = 0;
 -- A record is taken back once.
 create unique index usage_ledger_reversal on usage_ledger (reverses_seq) where reverses_seq is not null;
 
@@ -119,13 +120,13 @@ end;
 -- Keyed so that a whole hour, day or month is one ordered range read: a window's cost grows with
 -- projects, never with records.
 create table usage_rollup (
-  grain      text    not null check (grain in ('second', 'hour', 'day', 'month')),  -- length of the stretch, UTC calendar
-  start_s    integer not null,                                            -- seconds; its first second
-  project_id text    not null references project,                         -- whose usage it is
-  amount     text    not null,                                            -- decimal; sum of the entries' amounts in the stretch, reversals included
-  covered    text    not null,                                            -- decimal; sum of the entries' covered parts
-  records    integer not null,                                            -- records less reversals
-  primary key (grain, start_s, project_id)
+  grain      integer not null check (grain between 0 and 3),  -- length of the stretch, UTC calendar: 0 hour, 1 day, 2 month, 3 second; 0 and 1 take no room in a row, and most rows are of hours
+  start_s    integer not null,                                -- seconds; its first second
+  project_no integer not null references project,             -- whose usage it is
+  amount     text    not null,                                -- decimal; sum of the entries' amounts in the stretch, reversals included
+  covered    text    check (covered <> '0'),                  -- decimal; sum of the entries' covered parts; null where it is zero
+  records    integer not null,                                -- records less reversals
+  primary key (grain, start_s, project_no)
 ) strict, without rowid;
 
 -- Licenses sold to customers. What changes of one is kept from its ledger, and recomputed by `check`.

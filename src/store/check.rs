@@ -4,6 +4,7 @@ use crate::billing::amount::Amount;
 use crate::billing::id::{LicenseId, ProjectId};
 use crate::billing::license::EntryKind;
 use crate::billing::period::{Grain, LAST_SECOND};
+use crate::store::column::Covered;
 use crate::store::rollup::{self, UsageSum};
 use crate::store::{ReadTx, Result, column, schema, setting};
 use rusqlite::named_params;
@@ -165,9 +166,10 @@ fn check_values(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
         from usage_ledger
         where at_s not between 0 and :last_second
         union all
-        select 'the start of a sum of project ' || project_id
-        from usage_rollup
-        where start_s not between 0 and :last_second
+        select 'the start of a sum of project ' || p.project_id
+        from usage_rollup r
+        join project p on p.project_no = r.project_no
+        where r.start_s not between 0 and :last_second
         union all
         select 'the mark of ledger entry ' || seq || ' as one of a crowd'
         from usage_ledger c
@@ -176,17 +178,19 @@ fn check_values(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
             select 1
             from usage_ledger f
             where f.at_s = c.at_s
-              and f.project_id = c.project_id
+              and f.project_no = c.project_no
               and f.in_crowd = 0
           )
         union all
         select 'the amount of ledger entry ' || seq
         from usage_ledger
-        where not is_amount(amount) or not is_amount(covered)
+        where not is_amount(amount) or not is_amount(coalesce(covered, '0'))
         union all
-        select 'the amount of the ' || grain || ' from ' || datetime(start_s, 'unixepoch') || ' of project ' || project_id
-        from usage_rollup
-        where not is_amount(amount) or not is_amount(covered)
+        select 'the amount of the ' || case r.grain when 0 then 'hour' when 1 then 'day' when 2 then 'month' else 'second' end
+          || ' from ' || datetime(r.start_s, 'unixepoch') || ' of project ' || p.project_id
+        from usage_rollup r
+        join project p on p.project_no = r.project_no
+        where not is_amount(r.amount) or not is_amount(coalesce(r.covered, '0'))
         union all
         select 'the price of plan ' || plan_id
         from plan
@@ -233,10 +237,10 @@ fn check_entries(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
         left join usage_ledger r on r.seq = v.reverses_seq
         where v.reverses_seq is not null
           and (r.record_id is null
-            or r.project_id <> v.project_id
+            or r.project_no <> v.project_no
             or r.at_s <> v.at_s
             or v.amount <> '-' || r.amount
-            or v.covered <> iif(r.covered = '0', '0', '-' || r.covered))";
+            or v.covered is not '-' || r.covered)";
     const RECORDS: &str = "
         select seq
         from usage_ledger
@@ -258,9 +262,10 @@ fn check_entries(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
 /// the month is. What is kept for stretches without an entry is compared along the way.
 fn check_rollups(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
     const SELECT: &str = "
-        select at_s, project_id, amount, covered, iif(reverses_seq is null, 1, -1), in_crowd
-        from usage_ledger
-        order by at_s";
+        select l.at_s, p.project_id, l.amount, l.covered, iif(l.reverses_seq is null, 1, -1), l.in_crowd
+        from usage_ledger l
+        cross join project p on p.project_no = l.project_no
+        order by l.at_s";
     let mut select = tx.sql().prepare(SELECT)?;
     let mut entries = select.query([])?;
     let mut days = Days { tx, report, by: Default::default(), day: i64::MIN..0, month: i64::MIN..0 };
@@ -268,7 +273,8 @@ fn check_rollups(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
         let at_s: i64 = entry.get(0)?;
         let in_crowd: bool = entry.get(5)?;
         days.reach(at_s)?;
-        let sum = UsageSum { amount: entry.get(2)?, covered: entry.get(3)?, records: entry.get(4)? };
+        let Covered(covered) = entry.get(3)?;
+        let sum = UsageSum { amount: entry.get(2)?, covered, records: entry.get(4)? };
         for grain in Grain::WHOLE.into_iter().chain(in_crowd.then_some(Grain::Second)) {
             let sums = days.by.entry(grain).or_default();
             sums.entry((grain.floor(at_s), entry.get(1)?)).or_default().add(&sum);
@@ -441,7 +447,7 @@ fn check_covered(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
         select u.seq, u.amount, u.covered, e.amount, (e.kind = 'given back') = (u.reverses_seq is not null)
         from usage_ledger u
         left join license_ledger e on e.usage_seq = u.seq
-        where u.covered <> '0' or e.seq is not null
+        where u.covered is not null or e.seq is not null
         order by u.seq";
     let mut select = tx.sql().prepare(SELECT)?;
     let mut rows = select.query([])?;
@@ -456,7 +462,7 @@ fn check_covered(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
         let seq: i64 = row.get(0)?;
         if left.as_ref().is_none_or(|(at, ..)| *at != seq) {
             end(left.take());
-            let (amount, covered): (Amount, Amount) = (row.get(1)?, row.get(2)?);
+            let (amount, Covered(covered)): (Amount, _) = (row.get(1)?, row.get(2)?);
             let uncovered = &amount - &covered;
             let fits = match amount.is_negative() {
                 true => !covered.is_positive() && !uncovered.is_positive(),

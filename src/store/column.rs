@@ -71,10 +71,31 @@ impl ToSql for Amount {
     }
 }
 
+/// As `schema.sql` numbers them.
 impl ToSql for Grain {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(self.as_str().into())
+        let number: i64 = match self {
+            Self::Hour => 0,
+            Self::Day => 1,
+            Self::Month => 2,
+            Self::Second => 3,
+        };
+        Ok(number.into())
     }
+}
+
+/// The part of an amount that licenses covered: null stands for zero, which most of them are.
+pub(super) struct Covered(pub Amount);
+
+impl FromSql for Covered {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        Ok(Self(Option::<Amount>::column_result(value)?.unwrap_or_default()))
+    }
+}
+
+/// An amount of which zero is told by null.
+pub(super) fn covered(amount: &Amount) -> Option<&Amount> {
+    Some(amount).filter(|amount| !amount.is_zero())
 }
 
 /// Reads an id of a column's text.

@@ -421,11 +421,12 @@ fn license(row: &Row<'_>) -> rusqlite::Result<License> {
 /// When SQLite fails.
 pub fn history(tx: &ReadTx<'_>, license: &License, last: Option<u32>) -> Result<Vec<Entry>> {
     const SELECT: &str = "
-        select e.kind, e.at_s, e.actor, e.amount, e.expires_at_s, coalesce(u.record_id, r.record_id), u.project_id,
+        select e.kind, e.at_s, e.actor, e.amount, e.expires_at_s, coalesce(u.record_id, r.record_id), p.project_id,
           e.reason, e.op_id
         from license_ledger e
         left join usage_ledger u on u.seq = e.usage_seq
         left join usage_ledger r on r.seq = u.reverses_seq
+        left join project p on p.project_no = u.project_no
         where e.license_seq = :license_seq
         order by e.seq desc
         limit coalesce(:last, -1)";

@@ -19,16 +19,20 @@ const FROM_1: &str = "
     from old_customer;
     insert into project (project_id, customer_id, first_seen_at_s)
     select project_id, customer_id, first_seen_at_s
-    from old_project;
+    from old_project
+    order by first_seen_at_s, project_id;
     insert into project_enablement select project_id, from_s, until_s from old_project_enablement;
-    insert into usage_ledger
-      (seq, record_id, project_id, at_s, amount, covered, recorded_at_s, reverses_seq, in_crowd, note)
-    select seq, record_id, project_id, at_s, amount, '0', recorded_at_s, reverses_seq, in_crowd, note
-    from old_usage_ledger
-    order by seq;
-    insert into usage_rollup (grain, start_s, project_id, amount, covered, records)
-    select grain, start_s, project_id, amount, '0', records
-    from old_usage_rollup;
+    insert into usage_ledger (seq, record_id, project_no, at_s, amount, recorded_at_s, reverses_seq, in_crowd, note)
+    select u.seq, u.record_id, p.project_no, u.at_s, u.amount, u.recorded_at_s, u.reverses_seq, u.in_crowd, u.note
+    from old_usage_ledger u
+    cross join project p on p.project_id = u.project_id
+    order by u.seq;
+    insert into usage_rollup (grain, start_s, project_no, amount, records)
+    select case r.grain when 'hour' then 0 when 'day' then 1 when 'month' then 2 else 3 end,
+      r.start_s, p.project_no, r.amount, r.records
+    from old_usage_rollup r
+    join project p on p.project_id = r.project_id
+    order by 1, 2, 3;
     insert into license
       (license_id, customer_id, issued_at_s, asked, starts_at_s, expires_at_s, granted, balance, revoked_at_s)
     select license_id, customer_id, issued_at_s,
@@ -47,6 +51,44 @@ const FROM_1: &str = "
     join license l on l.license_id = o.license_id
     where o.revoked_at_s is not null
     order by l.seq;";
+
+/// Fills the tables out of those of version 2, which stand as `old_…`. There the ledger and its sums told projects by
+/// their ids, grains by words, and what licenses did not cover as zero.
+const FROM_2: &str = "
+    insert into setting select name, value from old_setting;
+    insert into api_key select api_key, api_secret, purpose, created_at_s, revoked_at_s from old_api_key;
+    insert into plan select plan_id, name, unit, price from old_plan;
+    insert into customer
+    select customer_id, plan_id, name, email, phone, first_seen_at_s, announced_at_s, deactivated_at_s
+    from old_customer;
+    insert into project (project_id, customer_id, first_seen_at_s, app_key, app_secret)
+    select project_id, customer_id, first_seen_at_s, app_key, app_secret
+    from old_project
+    order by first_seen_at_s, project_id;
+    insert into project_enablement select project_id, from_s, until_s from old_project_enablement;
+    insert into event select seq, at_s, actor, customer_id, project_id, change, fields from old_event;
+    insert into usage_ledger
+      (seq, record_id, project_no, at_s, amount, covered, recorded_at_s, reverses_seq, in_crowd, note)
+    select u.seq, u.record_id, p.project_no, u.at_s, u.amount, nullif(u.covered, '0'), u.recorded_at_s, u.reverses_seq,
+      u.in_crowd, u.note
+    from old_usage_ledger u
+    cross join project p on p.project_id = u.project_id
+    order by u.seq;
+    insert into usage_rollup (grain, start_s, project_no, amount, covered, records)
+    select case r.grain when 'hour' then 0 when 'day' then 1 when 'month' then 2 else 3 end,
+      r.start_s, p.project_no, r.amount, nullif(r.covered, '0'), r.records
+    from old_usage_rollup r
+    join project p on p.project_id = r.project_id
+    order by 1, 2, 3;
+    insert into license
+    select seq, license_id, customer_id, type, platforms, issued_at_s, asked, starts_at_s, expires_at_s, granted, balance,
+      revoked_at_s
+    from old_license;
+    insert into license_ledger
+    select seq, license_seq, at_s, kind, amount, expires_at_s, usage_seq, actor, reason, op_id
+    from old_license_ledger;
+    insert into license_operation select op_id, at_s, asked from old_license_operation;
+    insert into license_type select type, name, granted from old_license_type;";
 
 /// What a migration did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +124,7 @@ fn migrate_older(path: &Path) -> Result<Option<Migrated>> {
     let fill = match from {
         schema::VERSION => return Ok(None),
         1 => FROM_1,
+        2 => FROM_2,
         _ => return Err(Error::NotOurs(path.to_owned())),
     };
     // With the lock had, what is copied is what is migrated.

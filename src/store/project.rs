@@ -45,6 +45,16 @@ pub struct Owner {
     pub plan_id: Option<PlanId>,
 }
 
+/// A project that was looked up to be written for.
+pub(super) struct Found {
+    /// Its number in the books.
+    pub no: i64,
+    /// Whose project it is, where anybody has said.
+    pub owner: Option<CustomerId>,
+    /// What had to be registered.
+    pub registered: Registered,
+}
+
 /// Makes sure that the project is in the books and, where a customer is told, that it is that customer's; tells
 /// what was new, and whose it is. Inside, the customer who has it where that is another.
 pub(super) fn register(
@@ -52,16 +62,16 @@ pub(super) fn register(
     id: &ProjectId,
     customer_id: Option<&CustomerId>,
     stamp: &Stamp,
-) -> Result<Result<(Registered, Option<CustomerId>), CustomerId>> {
+) -> Result<Result<Found, CustomerId>> {
     const SELECT: &str = "
-        select customer_id
+        select project_no, customer_id
         from project
         where project_id = :project_id";
     let mut select = tx.sql().prepare_cached(SELECT)?;
-    let before: Option<Option<CustomerId>> =
-        select.query_row(named_params! { ":project_id": id }, |row| row.get(0)).optional()?;
+    let before: Option<(i64, Option<CustomerId>)> =
+        select.query_row(named_params! { ":project_id": id }, |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     let mut registered = Registered { project: before.is_none(), ..Registered::default() };
-    let owner = before.flatten();
+    let (known_no, owner) = before.map_or((None, None), |(no, owner)| (Some(no), owner));
     match (&owner, customer_id) {
         (Some(owner), Some(told)) if owner != told => return Ok(Err(owner.clone())),
         (Some(_), _) => {}
@@ -76,7 +86,21 @@ pub(super) fn register(
             event::of_project(tx, id, told, change, stamp)?;
         }
     }
-    Ok(Ok((registered, owner.or_else(|| customer_id.cloned()))))
+    let no = match known_no {
+        Some(no) => no,
+        None => number(tx, id)?.expect("it was just written"),
+    };
+    Ok(Ok(Found { no, owner: owner.or_else(|| customer_id.cloned()), registered }))
+}
+
+/// A project's number in the books; `None` where it is not in them.
+pub(super) fn number(tx: &ReadTx<'_>, id: &ProjectId) -> Result<Option<i64>> {
+    const SELECT: &str = "
+        select project_no
+        from project
+        where project_id = :project_id";
+    let mut select = tx.sql().prepare_cached(SELECT)?;
+    Ok(select.query_row(named_params! { ":project_id": id }, |row| row.get(0)).optional()?)
 }
 
 fn assign(tx: &WriteTx<'_>, id: &ProjectId, customer_id: Option<&CustomerId>, stamp: &Stamp) -> Result<()> {

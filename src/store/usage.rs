@@ -7,8 +7,9 @@ use crate::billing::id::{CustomerId, ProjectId, RecordId, Words};
 use crate::billing::license::{Draw, Drawable, draw};
 use crate::billing::period::{Grain, Period, Source};
 use crate::billing::record::{MAX_AHEAD_S, NewRecord, Record, Void};
-use crate::store::project::{self, Registered};
-use crate::store::{ReadTx, Result, WriteTx, column, license, rollup};
+use crate::store::column::{self, Covered, covered};
+use crate::store::project::{self, Found, Registered};
+use crate::store::{ReadTx, Result, WriteTx, license, rollup};
 use rusqlite::{OptionalExtension, Row, ToSql, named_params};
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
@@ -86,8 +87,8 @@ pub struct Slice<'t, 'c> {
 }
 
 /// A project that is in the books, and what is to be added to its sums.
-#[derive(Default)]
 struct OpenProject {
+    no: i64,
     owner: Option<CustomerId>,
     sums: BTreeMap<(Grain, i64), UsageSum>,
 }
@@ -136,9 +137,10 @@ impl<'t, 'c> Slice<'t, 'c> {
             }
             match project::register(self.tx, &new.project_id, new.customer_id.as_ref(), self.stamp)? {
                 Err(owner) => return Ok(Err(RecordRefusal::OtherCustomer(owner))),
-                Ok((news, owner)) => {
+                Ok(Found { no, owner, registered: news }) => {
                     registered = news;
-                    self.projects.entry(new.project_id.clone()).or_default().owner = owner;
+                    let fresh = || OpenProject { no, owner: None, sums: BTreeMap::new() };
+                    self.projects.entry(new.project_id.clone()).or_insert_with(fresh).owner = owner;
                 }
             }
         }
@@ -152,20 +154,20 @@ impl<'t, 'c> Slice<'t, 'c> {
                 draw(&self.drawable[owner], at_s, now_s, &new.amount)
             }
         };
-        let covered: Amount = draws.iter().map(|draw| &draw.amount).sum();
-        let Some((seq, in_crowd)) = insert(self.tx, new, at_s, &covered, now_s)? else {
+        let by_licenses: Amount = draws.iter().map(|draw| &draw.amount).sum();
+        let Some((seq, in_crowd)) = insert(self.tx, new, open.no, at_s, &by_licenses, now_s)? else {
             return Ok(stands_or_refused(find(self.tx, &new.id)?.expect("its id is taken")));
         };
         license::write_draws(self.tx, &draws, seq, now_s)?;
         if let Some(licenses) = open.owner.as_ref().and_then(|owner| self.drawable.get_mut(owner)) {
             take(licenses, &draws);
         }
-        open.add(at_s, in_crowd, &UsageSum { amount: new.amount.clone(), covered: covered.clone(), records: 1 });
+        open.add(at_s, in_crowd, &UsageSum { amount: new.amount.clone(), covered: by_licenses.clone(), records: 1 });
         let record = Record {
             id: new.id.clone(),
             project_id: new.project_id.clone(),
             amount: new.amount.clone(),
-            covered,
+            covered: by_licenses,
             at_s,
             customer_id: open.owner.clone(),
             void: None,
@@ -188,25 +190,32 @@ impl<'t, 'c> Slice<'t, 'c> {
         // Never the first of its second: the record is there.
         let reversal = UsageSum { amount: -&record.amount, covered: -&record.covered, records: -1 };
         const INSERT: &str = "
-            insert into usage_ledger (project_id, at_s, amount, covered, recorded_at_s, reverses_seq, in_crowd, note)
-            select project_id, at_s, :amount, :covered, :recorded_at_s, seq, 1, :reason
+            insert into usage_ledger (project_no, at_s, amount, covered, recorded_at_s, reverses_seq, in_crowd, note)
+            select project_no, at_s, :amount, :covered, :recorded_at_s, seq, 1, :reason
             from usage_ledger
-            where record_id = :record_id";
-        self.tx.sql().prepare_cached(INSERT)?.execute(named_params! {
+            where record_id = :record_id
+            returning seq, project_no";
+        let params = named_params! {
             ":amount": reversal.amount,
-            ":covered": reversal.covered,
+            ":covered": covered(&reversal.covered),
             ":recorded_at_s": now_s,
             ":reason": reason,
             ":record_id": id,
-        })?;
-        license::give_back(self.tx, id, self.tx.sql().last_insert_rowid(), now_s)?;
+        };
+        let ids = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+        let (seq, no) = self.tx.sql().prepare_cached(INSERT)?.query_row(params, ids)?;
+        license::give_back(self.tx, id, seq, now_s)?;
         // What can be drawn from has changed.
         self.drawable.clear();
         let open = match self.projects.get_mut(&record.project_id) {
             Some(open) => open,
             None => {
                 let owner = record.customer_id.clone();
-                self.projects.entry(record.project_id.clone()).or_insert(OpenProject { owner, sums: BTreeMap::new() })
+                self.projects.entry(record.project_id.clone()).or_insert(OpenProject {
+                    no,
+                    owner,
+                    sums: BTreeMap::new(),
+                })
             }
         };
         open.add(record.at_s, true, &reversal);
@@ -219,14 +228,14 @@ impl<'t, 'c> Slice<'t, 'c> {
     /// # Errors
     /// When SQLite fails.
     pub fn finish(self) -> Result<()> {
-        let mut sums: Vec<(Grain, i64, &ProjectId, &UsageSum)> = Vec::new();
-        for (project_id, open) in &self.projects {
-            sums.extend(open.sums.iter().map(|((grain, start_s), sum)| (*grain, *start_s, project_id, sum)));
+        let mut sums: Vec<(Grain, i64, i64, &UsageSum)> = Vec::new();
+        for open in self.projects.values() {
+            sums.extend(open.sums.iter().map(|((grain, start_s), sum)| (*grain, *start_s, open.no, sum)));
         }
-        // In the order in which they are kept, so that neighbours are written together.
-        sums.sort_unstable_by_key(|(grain, start_s, project_id, _)| (grain.as_str(), *start_s, *project_id));
-        for (grain, start_s, project_id, sum) in sums {
-            rollup::add(self.tx, grain, start_s, project_id, sum)?;
+        // Grain by grain in the order in which they are kept, so that neighbours are written together.
+        sums.sort_unstable_by_key(|(grain, start_s, project_no, _)| (*grain, *start_s, *project_no));
+        for (grain, start_s, project_no, sum) in sums {
+            rollup::add(self.tx, grain, start_s, project_no, sum)?;
         }
         Ok(())
     }
@@ -244,21 +253,28 @@ fn take(licenses: &mut [Drawable], draws: &[Draw]) {
 
 /// Puts a record into the ledger; tells its place and whether its project has an entry in that second already, or `None`
 /// where its id is taken.
-fn insert(tx: &WriteTx<'_>, new: &NewRecord, at_s: i64, covered: &Amount, now_s: i64) -> Result<Option<(i64, bool)>> {
+fn insert(
+    tx: &WriteTx<'_>,
+    new: &NewRecord,
+    project_no: i64,
+    at_s: i64,
+    by_licenses: &Amount,
+    now_s: i64,
+) -> Result<Option<(i64, bool)>> {
     // The first of its second unless there is one; asked of the index that has to be written anyway.
     const FIRST: &str = "
-        insert into usage_ledger (record_id, project_id, at_s, amount, covered, recorded_at_s, in_crowd, note)
-        values (:record_id, :project_id, :at_s, :amount, :covered, :recorded_at_s, 0, :note)
-        on conflict (at_s, project_id) where in_crowd = 0 do nothing";
+        insert into usage_ledger (record_id, project_no, at_s, amount, covered, recorded_at_s, in_crowd, note)
+        values (:record_id, :project_no, :at_s, :amount, :covered, :recorded_at_s, 0, :note)
+        on conflict (at_s, project_no) where in_crowd = 0 do nothing";
     const FURTHER: &str = "
-        insert into usage_ledger (record_id, project_id, at_s, amount, covered, recorded_at_s, in_crowd, note)
-        values (:record_id, :project_id, :at_s, :amount, :covered, :recorded_at_s, 1, :note)";
+        insert into usage_ledger (record_id, project_no, at_s, amount, covered, recorded_at_s, in_crowd, note)
+        values (:record_id, :project_no, :at_s, :amount, :covered, :recorded_at_s, 1, :note)";
     let params: &[(&str, &dyn ToSql)] = named_params! {
         ":record_id": new.id,
-        ":project_id": new.project_id,
+        ":project_no": project_no,
         ":at_s": at_s,
         ":amount": new.amount,
-        ":covered": covered,
+        ":covered": covered(by_licenses),
         ":recorded_at_s": now_s,
         ":note": new.note,
     };
@@ -294,9 +310,9 @@ pub enum Voided {
 /// When SQLite fails.
 pub fn find(tx: &ReadTx<'_>, id: &RecordId) -> Result<Option<Record>> {
     const SELECT: &str = "
-        select r.record_id, r.project_id, r.amount, r.at_s, p.customer_id, v.recorded_at_s, v.note, r.covered
+        select r.record_id, p.project_id, r.amount, r.at_s, p.customer_id, v.recorded_at_s, v.note, r.covered
         from usage_ledger r
-        join project p on p.project_id = r.project_id
+        join project p on p.project_no = r.project_no
         left join usage_ledger v on v.reverses_seq = r.seq
         where r.record_id = :record_id";
     let mut select = tx.sql().prepare_cached(SELECT)?;
@@ -309,11 +325,12 @@ fn read_record(row: &Row<'_>) -> rusqlite::Result<Record> {
         Some(at_s) => Some(Void { at_s, reason: row.get(6)? }),
         None => None,
     };
+    let Covered(covered) = row.get(7)?;
     Ok(Record {
         id: row.get(0)?,
         project_id: row.get(1)?,
         amount: row.get(2)?,
-        covered: row.get(7)?,
+        covered,
         at_s: row.get(3)?,
         customer_id: row.get(4)?,
         void,
@@ -339,9 +356,9 @@ pub fn export<E: From<crate::store::Error>>(
     mut each: impl FnMut(&Exported) -> Result<(), E>,
 ) -> Result<(), E> {
     const SELECT: &str = "
-        select r.record_id, r.project_id, r.amount, r.at_s, p.customer_id, v.recorded_at_s, v.note, r.covered, r.note
+        select r.record_id, p.project_id, r.amount, r.at_s, p.customer_id, v.recorded_at_s, v.note, r.covered, r.note
         from usage_ledger r
-        join project p on p.project_id = r.project_id
+        join project p on p.project_no = r.project_no
         left join usage_ledger v on v.reverses_seq = r.seq
         where r.record_id is not null
           and r.at_s between :first_s and :last_s
@@ -368,6 +385,9 @@ pub fn by_project(
     project_id: Option<&ProjectId>,
 ) -> Result<BTreeMap<ProjectId, UsageSum>> {
     let mut sums: BTreeMap<ProjectId, UsageSum> = BTreeMap::new();
+    let Some(only) = Only::find(tx, project_id)? else {
+        return Ok(sums);
+    };
     for piece in period.cover() {
         let mut join = |_, project_id: &str, sum: UsageSum| {
             if let Some(joined) = sums.get_mut(project_id) {
@@ -380,10 +400,10 @@ pub fn by_project(
             Ok(())
         };
         match piece.source {
-            Source::Rollup(grain) => rollup::each(tx, grain, &piece.seconds, project_id, join)?,
+            Source::Rollup(grain) => rollup::each(tx, grain, &piece.seconds, only.0, join)?,
             Source::Ledger => {
-                each_first(tx, &piece.seconds, project_id, &mut join)?;
-                rollup::each(tx, Grain::Second, &piece.seconds, project_id, join)?;
+                each_first(tx, &piece.seconds, only.0, &mut join)?;
+                rollup::each(tx, Grain::Second, &piece.seconds, only.0, join)?;
             }
         }
     }
@@ -403,6 +423,9 @@ pub fn by_stretch(
     project_id: Option<&ProjectId>,
 ) -> Result<BTreeMap<(i64, ProjectId), UsageSum>> {
     let mut sums = BTreeMap::new();
+    let Some(only) = Only::find(tx, project_id)? else {
+        return Ok(sums);
+    };
     let (start, whole, end) = period.cut(grain);
     for part in [start, end].into_iter().flatten() {
         let part_sums = by_project(tx, part, project_id)?;
@@ -410,7 +433,7 @@ pub fn by_stretch(
     }
     if let Some(whole) = whole {
         let starts = whole.first_s()..whole.last_s() + 1;
-        rollup::each(tx, grain, &starts, project_id, |start_s, project, sum| {
+        rollup::each(tx, grain, &starts, only.0, |start_s, project, sum| {
             if sum.records != 0 {
                 sums.insert((start_s, column::parse(project)?), sum);
             }
@@ -440,28 +463,43 @@ pub fn to_price(tx: &ReadTx<'_>, period: Period, project_id: Option<&ProjectId>)
     Ok(priced.collect())
 }
 
+/// The number of the one project that is asked about; none where all are.
+struct Only(Option<i64>);
+
+impl Only {
+    /// `None` where one is told and is not in the books.
+    fn find(tx: &ReadTx<'_>, project_id: Option<&ProjectId>) -> Result<Option<Self>> {
+        match project_id {
+            None => Ok(Some(Self(None))),
+            Some(id) => Ok(project::number(tx, id)?.map(|no| Self(Some(no)))),
+        }
+    }
+}
+
 /// Calls `each` with every entry of the ledger dated within `seconds` that is the first of its project and
 /// second; of one project alone where told.
 fn each_first(
     tx: &ReadTx<'_>,
     seconds: &Range<i64>,
-    project_id: Option<&ProjectId>,
+    project_no: Option<i64>,
     mut each: impl FnMut(i64, &str, UsageSum) -> Result<()>,
 ) -> Result<()> {
     const SELECT: &str = "
-        select at_s, project_id, amount, covered
-        from usage_ledger
-        where at_s >= :from
-          and at_s < :to
-          and in_crowd = 0
-          and (:project_id is null or project_id = :project_id)";
+        select l.at_s, p.project_id, l.amount, l.covered
+        from usage_ledger l
+        cross join project p on p.project_no = l.project_no
+        where l.at_s >= :from
+          and l.at_s < :to
+          and l.in_crowd = 0
+          and (:project_no is null or l.project_no = :project_no)";
     let mut select = tx.sql().prepare_cached(SELECT)?;
     let mut rows =
-        select.query(named_params! { ":from": seconds.start, ":to": seconds.end, ":project_id": project_id })?;
+        select.query(named_params! { ":from": seconds.start, ":to": seconds.end, ":project_no": project_no })?;
     while let Some(row) = rows.next()? {
         let project_id = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
+        let Covered(covered) = row.get(3)?;
         // A reversal is never the first.
-        each(row.get(0)?, project_id, UsageSum { amount: row.get(2)?, covered: row.get(3)?, records: 1 })?;
+        each(row.get(0)?, project_id, UsageSum { amount: row.get(2)?, covered, records: 1 })?;
     }
     Ok(())
 }

@@ -163,22 +163,19 @@ fn check_finds_what_was_tampered_with() {
     let whole = fs::read(vendor.db()).expect("the books");
     for (tampering, told) in [
         (
-            "update usage_rollup set amount = '1.6' where grain = 'day' and project_id = 'p'",
+            "update usage_rollup set amount = '1.6' where grain = 1 and project_no = 1",
             "day from 2026-10-10T00:00:00Z: kept 1.6 in 1 records; the ledger says 1.5 in 1",
         ),
-        ("update usage_rollup set records = 2 where grain = 'month' and project_id = 'p'", "month from 2026-10-01"),
+        ("update usage_rollup set records = 2 where grain = 2 and project_no = 1", "month from 2026-10-01"),
+        ("delete from usage_rollup where grain = 0 and project_no = 1", "hour from 2026-10-10T12:00:00Z: kept 0 in 0"),
+        ("insert into usage_rollup values (1, 1760054400, 1, '1', null, 1)", "the ledger says 0 in 0"),
+        ("insert into usage_rollup values (2, 1700000000, 1, '1', null, 1)", "the ledger says 0 in 0"),
         (
-            "delete from usage_rollup where grain = 'hour' and project_id = 'p'",
-            "hour from 2026-10-10T12:00:00Z: kept 0 in 0",
-        ),
-        ("insert into usage_rollup values ('day', 1760054400, 'p', '1', '0', 1)", "the ledger says 0 in 0"),
-        ("insert into usage_rollup values ('month', 1700000000, 'p', '1', '0', 1)", "the ledger says 0 in 0"),
-        (
-            "insert into usage_rollup values ('second', 1791633600, 'p', '1', '0', 1)",
+            "insert into usage_rollup values (3, 1791633600, 1, '1', null, 1)",
             "second from 2026-10-10T12:00:00Z: kept 1",
         ),
-        ("insert into usage_rollup values ('day', 1900000000, 'p', '1', '0', 1)", "the ledger says 0 in 0"),
-        ("insert into usage_rollup values ('hour', -3600, 'p', '1', '0', 1)", "the start of a sum of project p is not"),
+        ("insert into usage_rollup values (1, 1900000000, 1, '1', null, 1)", "the ledger says 0 in 0"),
+        ("insert into usage_rollup values (0, -3600, 1, '1', null, 1)", "the start of a sum of project p is not"),
         (
             "drop trigger usage_ledger_is_not_changed; update usage_ledger set amount = '-3' where seq = 3",
             "ledger entry 3 does not take back",
@@ -188,15 +185,12 @@ fn check_finds_what_was_tampered_with() {
             "ledger entry 1 is a record whose amount is not above zero",
         ),
         (
-            "update usage_rollup set amount = 'x' where grain = 'day' and project_id = 'p'",
+            "update usage_rollup set amount = 'x' where grain = 1 and project_no = 1",
             "the amount of the day from 2026-10-10 00:00:00 of project p is not",
         ),
+        ("update usage_rollup set amount = '1.50' where grain = 1 and project_no = 1", "the amount of the day from"),
         (
-            "update usage_rollup set amount = '1.50' where grain = 'day' and project_id = 'p'",
-            "the amount of the day from",
-        ),
-        (
-            "insert into usage_rollup values ('day', 9223372036854775807, 'p', '1', '0', 1)",
+            "insert into usage_rollup values (1, 9223372036854775807, 1, '1', null, 1)",
             "the start of a sum of project p is not",
         ),
         ("insert into project (project_id, first_seen_at_s) values ('a b', 1)", "the project id a b is not"),

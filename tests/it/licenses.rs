@@ -502,7 +502,7 @@ fn check_finds_a_license_that_does_not_follow_from_its_ledger() {
             "drop trigger usage_ledger_is_not_changed; update usage_ledger set covered = '1' where seq = 1".to_owned(),
             "what licenses covered of it is not",
         ),
-        ("update usage_rollup set covered = '1' where grain = 'day'".to_owned(), "(1 covered)"),
+        ("update usage_rollup set covered = '1' where grain = 1".to_owned(), "(1 covered)"),
     ] {
         vendor.sql().execute_batch(&tampering).expect("tampered");
         let ended = vendor.run(["check"]);

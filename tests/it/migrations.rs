@@ -39,6 +39,46 @@ fn of_version_1() -> Vendor {
     vendor
 }
 
+/// Books as version 2 wrote them: the same, and usage that a license covered in part.
+fn of_version_2() -> Vendor {
+    let vendor = Vendor::without_books();
+    let sql = Connection::open(vendor.db()).expect("a file");
+    sql.execute_batch(&format!(
+        "pragma journal_mode = wal;
+        {}
+        pragma application_id = 1097291374;
+        pragma user_version = 2;
+        insert into setting values ('unit', 'Call');
+        insert into api_key values ('key', 'secret', 'live', 1760000000, null), ('test', 'secret', 'test', 1760000000, null);
+        insert into plan values ('default', 'Standard', 'Minute', '0.01');
+        insert into customer values ('c', 'default', 'Ann', null, null, 1760000000, 1760000000, null);
+        insert into project values
+          ('q', null, 1760000000, null, null),
+          ('p', 'c', 1760000000, 'an-app-key', 'an-app-secret');
+        insert into project_enablement values ('p', 1760000000, null);
+        insert into event values (1, 1760000000, 'agora', 'c', 'p', 'enabled', '');
+        insert into usage_ledger values
+          (1, 'r1', 'p', 1760054400, '1.5', '1', 1760054500, null, 0, 'a note'),
+          (2, 'r2', 'p', 1760054400, '2', '0', 1760054500, null, 1, null),
+          (3, null, 'p', 1760054400, '-2', '0', 1760054600, 2, 1, 'a reason');
+        insert into usage_rollup values
+          ('second', 1760054400, 'p', '0', '0', 0),
+          ('hour', 1760054400, 'p', '1.5', '1', 1),
+          ('day', 1760054400, 'p', '1.5', '1', 1),
+          ('month', 1759276800, 'p', '1.5', '1', 1);
+        insert into license values
+          (1, 'order-1', 'c', 'video', 'ios', 1760054400, 'issue c', 1760054400, 4102444799, '1', '0', null);
+        insert into license_ledger values
+          (1, 1, 1760054400, 'issued', '1', 4102444799, null, 'shell:ann', null, 'op-1'),
+          (2, 1, 1760054500, 'drawn', '-1', null, 1, null, null, null);
+        insert into license_operation values ('op-1', 1760054400, 'issue c');
+        insert into license_type values ('video', 'Video', '10');",
+        include_str!("schema-2.sql")
+    ))
+    .expect("books of version 2");
+    vendor
+}
+
 fn schema(vendor: &Vendor) -> BTreeSet<(String, String)> {
     let sql = vendor.sql();
     let mut select = sql.prepare("select name, coalesce(sql, '') from sqlite_schema").expect("a statement");
@@ -61,7 +101,7 @@ fn a_verb_does_not_touch_books_of_an_earlier_version_and_says_what_does() {
 fn migrated_books_have_the_schema_of_fresh_ones_and_what_the_old_ones_held() {
     let vendor = of_version_1();
     let told = vendor.json(["migrate"]);
-    assert_eq!((&told["from"], &told["to"]), (&json!(1), &json!(2)));
+    assert_eq!((&told["from"], &told["to"]), (&json!(1), &json!(3)));
     assert_eq!(schema(&vendor), schema(&Vendor::new()));
     vendor.ok(["check"]);
     assert_eq!(vendor.json(["migrate"]), json!(null));
@@ -88,10 +128,31 @@ fn migrated_books_have_the_schema_of_fresh_ones_and_what_the_old_ones_held() {
 }
 
 #[test]
+fn books_of_version_2_keep_what_they_held() {
+    let vendor = of_version_2();
+    let told = vendor.json(["migrate"]);
+    assert_eq!((&told["from"], &told["to"]), (&json!(2), &json!(3)));
+    assert_eq!(schema(&vendor), schema(&Vendor::new()));
+    vendor.ok(["check"]);
+    assert_eq!(vendor.total(), "1.5");
+    let bill = vendor.json(["bill", "--month", "2025-10"]);
+    assert_eq!((&bill["total"], &bill["rows"][0]["covered"]), (&json!("0.005"), &json!("1")));
+    let project = vendor.json(["project", "show", "p"]);
+    assert_eq!((&project["customerId"], &project["appKey"]), (&json!("c"), &json!("an-app-key")));
+    assert_eq!(project["events"][0]["change"], "enabled");
+    assert_eq!(vendor.json(["setting", "list"])[0]["value"], "Call");
+    let history = vendor.json(["license", "history", "order-1"]);
+    assert!(history.to_string().contains("\"recordId\":\"r1\""), "{history}");
+    vendor.ok(["void", "r1", "--reason", "again"]);
+    assert_eq!(vendor.json(["license", "show", "order-1"])["residue"], "1");
+    vendor.ok(["check"]);
+}
+
+#[test]
 fn the_server_migrates_when_it_starts() {
     let vendor = of_version_1();
     let server = vendor.serve();
-    assert!(server.log().contains("from schema version 1 to 2"), "{}", server.log());
+    assert!(server.log().contains("from schema version 1 to 3"), "{}", server.log());
     assert_eq!(server.get("/healthz").status, 200);
     vendor.ok(["license", "issue", "c", "--expires", &days_from_now(3)]);
     vendor.ok(["check"]);

@@ -241,8 +241,8 @@ fn overfull(records: u32) -> Vendor {
          with recursive n (n) as (select 0 union all select n + 1 from n where n < {records} / 1800)
          insert into project (project_id, first_seen_at_s) select 'p' || n, 1 from n;
          with recursive n (n) as (select 0 union all select n + 1 from n where n + 1 < {records})
-         insert into usage_ledger (record_id, project_id, at_s, amount, covered, recorded_at_s, in_crowd)
-         select 'r' || n, 'p' || (n / 1800), 1760000400 + n % 1800, '1', '0', 1, 0 from n;
+         insert into usage_ledger (record_id, project_no, at_s, amount, recorded_at_s, in_crowd)
+         select 'r' || n, 1 + n / 1800, 1760000400 + n % 1800, '1', 1, 0 from n;
          commit;"
         ))
         .expect("records");

@@ -1,0 +1,210 @@
+-- agora-vendor's books, version 2. One file holds one extension of one vendor.
+--
+-- Times are Unix seconds, UTC. Amounts are exact decimals as text, in canonical form: no exponent, no
+-- leading zeros, no zeros at the end of the fraction, zero as '0'; SQLite's own numbers would round them.
+-- Ids are 1 to 64 bytes of printable ASCII without space unless said otherwise, compared bytewise.
+
+-- Settings that change an answer or a figure. A setting without a row has its default (`setting list`).
+create table setting (
+  name  text not null primary key,  -- one of the names that `setting list` prints
+  value text not null               -- as given to `setting set`, checked there
+) strict, without rowid;
+
+-- The key pairs whose signatures are accepted.
+create table api_key (
+  api_key      text    not null primary key,                             -- public half, 1 to 128 bytes, sent in every request
+  api_secret   text    not null,                                         -- private half, never sent; HMAC needs it in the clear, so the file is mode 0600
+  purpose      text    not null check (purpose in ('live', 'test')),     -- live: Agora's requests; test: the operator's own, kept apart from Agora's
+  created_at_s integer not null,                                         -- seconds; of two live pairs the newer one signs
+  revoked_at_s integer                                                   -- seconds; null while requests signed with it are accepted
+) strict, without rowid;
+
+-- Price plans, by Agora's planId.
+create table plan (
+  plan_id text not null primary key check (length(plan_id) between 1 and 16),  -- 1 to 16 characters; 'default' prices those who name no plan
+  name    text not null,                                                       -- as it stands in descriptions, e.g. Standard
+  unit    text not null,                                                       -- one unit of usage, in words, e.g. Minute
+  price   text not null                                                        -- decimal, per unit, in the currency agreed with Agora; zero is free
+) strict, without rowid;
+
+-- Agora's users who activated the extension.
+create table customer (
+  customer_id     text    not null primary key,  -- Agora's id
+  plan_id         text,                          -- the plan named for the customer; null: the plan 'default'. Not a reference: a plan may be named before it is set up
+  name            text,                          -- contact, as announced; null where never told
+  email           text,                          -- contact
+  phone           text,                          -- contact
+  first_seen_at_s integer not null,              -- seconds; when this row was made
+  announced_at_s  integer,                       -- seconds; when the account was first announced; null where only a record or a license has named it
+  deactivated_at_s integer                       -- seconds; when the account was deactivated; null while it is active
+) strict, without rowid;
+
+-- Agora's projects. A project that nobody announced is made by its first record, so that no usage is refused.
+create table project (
+  project_id      text    not null primary key,            -- Agora's id
+  customer_id     text    references customer,             -- whose project it is; null where nobody has said
+  first_seen_at_s integer not null,                        -- seconds; when this row was made
+  app_key         text,                                    -- with the secret, what the vendor's backend knows the project's calls by; null until Agora creates the project
+  app_secret      text,                                    -- never changed once made: a resent call must be answered alike
+  check ((app_key is null) = (app_secret is null))
+) strict, without rowid;
+create index project_by_customer on project (customer_id);
+
+-- When the extension was enabled for a project; `totalSize` counts the projects enabled within a window.
+create table project_enablement (
+  project_id text    not null references project,                             -- the project
+  from_s     integer not null,                                                -- seconds; the first second it was enabled
+  until_s    integer check (until_s >= from_s),                               -- seconds; the last second it was enabled; null: still is
+  primary key (project_id, from_s)
+) strict, without rowid;
+-- At most one open stretch for a project.
+create unique index project_enabled_now on project_enablement (project_id) where until_s is null;
+
+-- What was changed of customers and projects: append-only. Holds the names of fields and never their values,
+-- since accounts are deleted and events are not.
+create table event (
+  seq         integer primary key,                            -- order of writing, from 1
+  at_s        integer not null,                               -- seconds; when
+  actor       text    not null,                               -- 'agora'; 'test', a request signed with a test pair; or 'shell:' and the user's name
+  customer_id text    references customer,                    -- whose account or project it is; null where nobody has said
+  project_id  text    references project,                     -- the project; null where it is about the account
+  change      text    not null check (change in ('registered', 'announced', 'changed', 'deactivated', 'reactivated', 'forgotten', 'enabled', 'disabled', 'bound', 'moved', 'left', 'keyed')),
+  fields      text    not null,                               -- names of the fields that got another value, joined by commas; may be empty
+  check (customer_id is not null or project_id is not null)
+) strict;
+create index event_by_customer on event (customer_id);
+create index event_by_project on event (project_id) where project_id is not null;
+
+create trigger event_is_not_changed before update on event
+begin
+  select raise(abort, 'events are only added: one is not changed');
+end;
+create trigger event_is_not_deleted before delete on event
+begin
+  select raise(abort, 'events are only added: one is not deleted');
+end;
+
+-- The usage ledger: append-only, the one source of every sum.
+create table usage_ledger (
+  seq           integer primary key,                                      -- order of writing, from 1, never reused (nothing is ever deleted)
+  record_id     text unique check (length(record_id) between 1 and 128),  -- idempotency key, 1 to 128 bytes; null on a reversing entry
+  project_id    text    not null references project,                      -- whose usage it is
+  at_s          integer not null,                                         -- seconds; when it was used: decides which window it falls in
+  amount        text    not null,                                         -- decimal, in the plan's unit; above zero, and below it on a reversing entry
+  covered       text    not null,                                         -- decimal; the part of the amount that licenses covered as it was written, of the same sign; what is left is billed
+  recorded_at_s integer not null,                                         -- seconds; when it was written here: what was known at a moment can be told later
+  reverses_seq  integer references usage_ledger,                          -- the entry that this one takes back; null on a record
+  in_crowd      integer not null check (in_crowd in (0, 1)),              -- 0: the first entry of its project in its second; 1: a further one, whose sums are in the rollup by second
+  note          text,                                                     -- the operator's words; on a reversing entry the reason
+  check ((record_id is null) = (reverses_seq is not null)),               -- an entry is either a record or a reversal
+  check (reverses_seq is null or in_crowd = 1)                            -- a reversal is never the first: its record is there
+) strict;
+-- The ragged ends of a window; whole hours, days and months come from the rollup. One entry a project and
+-- second, so that an end costs no more where a million records are dated alike (a day's noon, say).
+create unique index usage_ledger_by_time on usage_ledger (at_s, project_id) where in_crowd = 0;
+-- A record is taken back once.
+create unique index usage_ledger_reversal on usage_ledger (reverses_seq) where reverses_seq is not null;
+
+create trigger usage_ledger_is_not_changed before update on usage_ledger
+begin
+  select raise(abort, 'the usage ledger only grows: an entry is not changed');
+end;
+create trigger usage_ledger_is_not_deleted before delete on usage_ledger
+begin
+  select raise(abort, 'the usage ledger only grows: an entry is not deleted');
+end;
+
+-- Sums of the ledger, written in the transaction that writes the entry; derived, and recomputed by `check`.
+-- By hour, day and month of all entries; by second of those in a crowd alone, since most seconds have none.
+-- Keyed so that a whole hour, day or month is one ordered range read: a window's cost grows with
+-- projects, never with records.
+create table usage_rollup (
+  grain      text    not null check (grain in ('second', 'hour', 'day', 'month')),  -- length of the stretch, UTC calendar
+  start_s    integer not null,                                            -- seconds; its first second
+  project_id text    not null references project,                         -- whose usage it is
+  amount     text    not null,                                            -- decimal; sum of the entries' amounts in the stretch, reversals included
+  covered    text    not null,                                            -- decimal; sum of the entries' covered parts
+  records    integer not null,                                            -- records less reversals
+  primary key (grain, start_s, project_id)
+) strict, without rowid;
+
+-- Licenses sold to customers. What changes of one is kept from its ledger, and recomputed by `check`.
+create table license (
+  seq           integer primary key,                   -- order of issue, from 1
+  license_id    text    not null unique,               -- the operator's id, or one made as it was issued
+  customer_id   text    not null references customer,  -- whose license it is
+  type          text,                                  -- which of the vendor's licenses; null where not told. Not a reference: one may be sold before it is set up
+  platforms     text,                                  -- what it is good for, as Agora joins them: android|ios; null where not told
+  issued_at_s   integer not null,                      -- seconds
+  asked         text    not null,                      -- what was asked for as it was issued, in the words of the command line: issuing it again must ask for the same
+  starts_at_s   integer not null,                      -- seconds; the first second in which it is good
+  expires_at_s  integer not null,                      -- seconds; the last second in which it is good; kept
+  granted       text,                                  -- decimal, units of usage it grants, adjustments included; null: unlimited; kept
+  balance       text,                                  -- decimal, what is left of them, zero or above; null: unlimited; kept
+  revoked_at_s  integer,                               -- seconds; null unless revoked; kept
+  check ((granted is null) = (balance is null))
+) strict;
+create index license_by_customer on license (customer_id);
+-- What usage may draw from, in the order in which it does; a license that is used up costs a record nothing.
+create index license_to_draw on license (customer_id, expires_at_s) where revoked_at_s is null and balance is not '0';
+
+create trigger license_stays_what_it_is
+before update of seq, license_id, customer_id, type, platforms, issued_at_s, asked, starts_at_s on license
+begin
+  select raise(abort, 'a license stays what it was issued as: only what its ledger changes is changed');
+end;
+create trigger license_is_not_deleted before delete on license
+begin
+  select raise(abort, 'a license is not deleted: it is revoked');
+end;
+
+-- The license ledger: append-only, the source of every license's expiry, grant and balance.
+create table license_ledger (
+  seq          integer primary key,                    -- order of writing, from 1
+  license_seq  integer not null references license,    -- whose entry it is
+  at_s         integer not null,                       -- seconds; when it was written
+  kind         text    not null check (kind in ('issued', 'extended', 'adjusted', 'consumed', 'drawn', 'given back', 'revoked', 'reinstated')),
+  amount       text,                                   -- decimal; what it adds to the balance: below zero on consumed and drawn; null where it adds nothing, or an unlimited license was issued
+  expires_at_s integer,                                -- seconds; the expiry from now on; null unless issued or extended
+  usage_seq    integer references usage_ledger,        -- the usage that drew it, or the reversal that gave it back; null on others
+  actor        text,                                   -- by whom, as in event; null on what usage does by itself
+  reason       text,                                   -- the operator's words, if any
+  op_id        text,                                   -- the operation it belongs to, if that was named
+  check ((usage_seq is not null) = (kind in ('drawn', 'given back'))),
+  check ((actor is null) = (kind in ('drawn', 'given back'))),
+  check ((expires_at_s is not null) = (kind in ('issued', 'extended'))),
+  check (case kind
+    when 'issued' then amount is null or amount > '0'
+    when 'adjusted' then coalesce(amount, '0') <> '0'
+    when 'consumed' then coalesce(amount, '0') like '-%'
+    when 'drawn' then coalesce(amount, '0') like '-%'
+    when 'given back' then coalesce(amount, '0') > '0'
+    else amount is null
+  end)
+) strict;
+create index license_ledger_by_license on license_ledger (license_seq);
+create index license_ledger_by_usage on license_ledger (usage_seq) where usage_seq is not null;
+create index license_ledger_by_operation on license_ledger (op_id) where op_id is not null;
+
+create trigger license_ledger_is_not_changed before update on license_ledger
+begin
+  select raise(abort, 'the license ledger only grows: an entry is not changed');
+end;
+create trigger license_ledger_is_not_deleted before delete on license_ledger
+begin
+  select raise(abort, 'the license ledger only grows: an entry is not deleted');
+end;
+
+-- The operations on licenses that were named by whoever asked for them, so that none is done twice.
+create table license_operation (
+  op_id text    not null primary key,  -- the operation's idempotency key, 1 to 128 bytes
+  at_s  integer not null,              -- seconds; when it was done
+  asked text    not null               -- what was asked for, in the words of the command line
+) strict, without rowid;
+
+-- What the vendor's types of licenses grant when one is activated or issued.
+create table license_type (
+  type    text not null primary key,  -- Agora's name of it, 1 to 32 characters
+  name    text,                       -- the operator's words for it
+  granted text                        -- decimal, units of usage; null: unlimited
+) strict, without rowid;
