@@ -5,9 +5,9 @@ use crate::billing::id::{CustomerId, ProjectId, RecordId, Words};
 use crate::billing::record::{MAX_AHEAD_S, NewRecord, Record};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::moment::{Moment, rfc3339};
-use crate::cli::shell::{Shell, exact, made_id};
-use crate::store::project;
+use crate::cli::shell::{Shell, exact};
 use crate::store::usage::{self, RecordRefusal, Recorded, Voided};
+use crate::store::{made_id, project};
 use serde::Serialize;
 
 /// Record usage of a project

@@ -1,7 +1,7 @@
 //! What every verb has at hand: the database it was told, the clock, and where to print.
 
 use crate::billing::amount::Amount;
-use crate::billing::event::{Actor, Event, Stamp};
+use crate::billing::event::{Actor, Event, Stamp, User as ShellUser};
 use crate::billing::id::Label;
 use crate::cli::database::Database;
 use crate::cli::failure::Failure;
@@ -13,7 +13,7 @@ use serde::Serialize;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
+use std::sync::OnceLock;
 
 /// The surroundings of one command.
 pub(super) struct Shell<'a> {
@@ -37,7 +37,7 @@ impl<'a> Shell<'a> {
     /// When and by whom what this command writes is written: by the user of this process, at the clock as this is
     /// called, which is once the lock is had, since waiting for it may take half a minute.
     pub(super) fn stamp(&self) -> Stamp {
-        Stamp { at_s: now_s(), actor: Actor::Shell(user()) }
+        Stamp { at_s: now_s(), actor: Actor::Shell(ShellUser::LookedUp(user)) }
     }
 
     /// Tells whether one JSON document is wanted.
@@ -90,6 +90,11 @@ fn now_s() -> i64 {
 
 /// The user of this process; under sudo, with the one who called it, as sudo says.
 fn user() -> Label {
+    static USER: OnceLock<Label> = OnceLock::new();
+    USER.get_or_init(look_up_user).clone()
+}
+
+fn look_up_user() -> Label {
     let uid = Uid::current();
     let name = User::from_uid(uid).ok().flatten().map_or_else(|| format!("uid {uid}"), |user| user.name);
     let is_sudo = std::env::var("SUDO_UID").is_ok_and(|caller| caller != uid.to_string());
@@ -104,11 +109,6 @@ fn heard_or_not(printed: std::io::Result<()>) -> std::io::Result<()> {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         printed => printed,
     }
-}
-
-/// A new id that no other has, made so that later ones sort later.
-pub(super) fn made_id<T: FromStr<Err: std::fmt::Debug>>() -> T {
-    uuid::Uuid::now_v7().simple().to_string().parse().expect("hexadecimal digits are an id")
 }
 
 /// Reads a text from a file, or from standard input where the file is `-`.

@@ -15,6 +15,7 @@ use crate::agora::request::{Body, ListingRequest, Query, field, quoted};
 use crate::agora::signature::{self, API_KEY, Fields};
 use crate::billing::event::{Actor, Stamp};
 use crate::billing::key::{KeyPair, Purpose};
+use crate::billing::setting::Settings;
 use crate::store::{self, ReadTx, Readers, Version, WriteTx, Writer};
 use listing::Listings;
 use provisioning::Asked;
@@ -63,6 +64,7 @@ pub struct Service {
 struct Known {
     version: Version,
     keys: Vec<KeyPair>,
+    settings: Settings,
     listings: Listings,
 }
 
@@ -179,8 +181,8 @@ impl Service {
                 let known = self.known(patience)?;
                 self.check_query(&known.keys, request, &query)?;
                 let customer_id = path_id(&customer_id, "customerId").map_err(Refusal::from)?;
-                let held = self.read(patience, |tx| license::read(tx, &customer_id))?;
-                license::answer(&held, clock(), envelope)
+                let licenses = self.read_a_little(patience, |tx| store::license::of(tx, &customer_id))?;
+                Ok(license::answer(&licenses, &known.settings, clock(), envelope)?)
             }
             Call::Provisioning(call) => {
                 let body = Body::parse(request.body).map_err(Refusal::from)?;
@@ -221,6 +223,21 @@ impl Service {
         }
     }
 
+    /// Reads a few rows: at once, or else if there is patience for that.
+    fn read_a_little<T>(
+        &self,
+        patience: Patience,
+        f: impl FnOnce(&ReadTx<'_>) -> store::Result<T>,
+    ) -> Result<T, Failure> {
+        match patience {
+            Patience::Reading(_) | Patience::Writing { .. } => self.read(patience, f),
+            Patience::None => match self.readers.read_at_once(f) {
+                Err(error) if error.is_passing() => Err(Failure::Impatient),
+                read => Ok(read?),
+            },
+        }
+    }
+
     /// Changes the books, if there is patience for that.
     fn write<T>(&self, patience: Patience, f: impl FnOnce(&WriteTx<'_>) -> Result<T, Failure>) -> Result<T, Failure> {
         match patience {
@@ -248,8 +265,9 @@ impl Service {
         if let Some(known) = held.filter(|known| known.version == version) {
             return Ok(known);
         }
-        let keys = self.read(patience, store::key::accepted)?;
-        let known = Arc::new(Known { version, keys, listings: Listings::default() });
+        let (keys, settings) =
+            self.read(patience, |tx| Ok::<_, store::Error>((store::key::accepted(tx)?, store::setting::read(tx)?)))?;
+        let known = Arc::new(Known { version, keys, settings, listings: Listings::default() });
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&known));
         Ok(known)
     }
@@ -318,7 +336,7 @@ fn refusal_for(error: &store::Error, path: &str) -> Refusal {
 
 /// Logs a fault of ours under a new reference, which is all that the caller is told.
 fn fault(path: &str, cause: &dyn std::fmt::Display) -> Refusal {
-    let reference = uuid::Uuid::now_v7().simple().to_string();
+    let reference: String = store::made_id();
     log::error!("{reference}: {path} failed: {cause}");
     Refusal::Fault { reference }
 }

@@ -1,6 +1,6 @@
 //! Files that come to stand whole or not at all: a copy of the books, and new books.
 
-use crate::store::{Error, Result, Store, schema};
+use crate::store::{Error, Result, Store, made_id, schema};
 use rusqlite::{Connection, OpenFlags, named_params};
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -60,7 +60,7 @@ fn draft_beside(path: &Path) -> PathBuf {
 
 /// A name of a file beside `path` that no other has: it holds the moment.
 pub(super) fn beside(path: &Path, what: &str) -> PathBuf {
-    let moment = uuid::Uuid::now_v7().simple();
+    let moment: String = made_id();
     with_suffix(path, &format!(".{moment}.{what}"))
 }
 

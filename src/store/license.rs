@@ -10,7 +10,7 @@ use crate::billing::license::{
     Act, Changed, Draw, Drawable, Entry, EntryKind, License, NewLicense, Operation, Refusal, Revocation, TypeGrant,
     draw,
 };
-use crate::store::{ReadTx, Result, WriteTx, customer};
+use crate::store::{ReadTx, Result, WriteTx, customer, made_id};
 use rusqlite::{OptionalExtension, Row, ToSql, named_params};
 
 /// What came of an operation.
@@ -179,11 +179,6 @@ fn issue(tx: &WriteTx<'_>, new: &NewLicense, op_id: Option<&OpId>, stamp: &Stamp
     write(tx, seq, &issued, op_id, stamp)?;
     let unknown = Unknown { customer: customer_is_new, grant: grant_is_unknown };
     Ok(Ok(Done { news: News::Changed, licenses: vec![(by_seq(tx, seq)?, None)], unknown }))
-}
-
-/// An id that no other license has, made so that later ones sort later.
-fn made_id() -> LicenseId {
-    uuid::Uuid::now_v7().simple().to_string().parse().expect("hexadecimal digits are an id")
 }
 
 fn consume(

@@ -19,11 +19,14 @@ pub mod setting;
 pub mod usage;
 
 use r2d2_sqlite::SqliteConnectionManager;
+use ring::rand::{SecureRandom, SystemRandom};
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 use std::cell::Cell;
+use std::fmt::Debug;
 use std::ops::Deref;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -36,6 +39,8 @@ const READER_WAITS: Duration = Duration::from_millis(100);
 const POLL: Duration = Duration::from_micros(400);
 /// The shortest pause between two questions of a shell.
 const SHELL_POLL_MS: u64 = 3;
+/// How often a read is asked whether it may go on: every so many steps of SQLite's machine, well under a millisecond.
+const STEPS: std::ffi::c_int = 4_000;
 /// The oldest SQLite without the WAL-reset bug, by which several processes that write and checkpoint one
 /// file could lose commits. Source: SQLite's release notes for 3.51.3.
 const OLDEST_SQLITE: i32 = 3_051_003;
@@ -384,11 +389,24 @@ impl Readers {
             return Err(Error::Deadline.into());
         }
         let mut connection = self.pool.get_timeout(left).map_err(|_| Error::Deadline)?;
-        // Every so many steps of SQLite's machine, well under a millisecond.
-        const STEPS: std::ffi::c_int = 4_000;
+        connection.busy_timeout(READER_WAITS).map_err(Error::from)?;
         connection.progress_handler(STEPS, Some(move || Instant::now() >= deadline)).map_err(Error::from)?;
         let done = read(&mut connection, f);
         connection.progress_handler(0, None::<fn() -> bool>).map_err(Error::from)?;
+        done
+    }
+
+    /// Reads one state of the books where that takes a few rows: without waiting for anything, and for so many steps
+    /// of SQLite's machine that it takes some hundred microseconds at most.
+    ///
+    /// # Errors
+    /// One that is passing ([`Error::is_passing`]) where it cannot be done at once; whatever `f` fails with.
+    pub fn read_at_once<T>(&self, f: impl FnOnce(&ReadTx<'_>) -> Result<T>) -> Result<T> {
+        let mut connection = self.pool.try_get().ok_or(Error::Busy)?;
+        connection.busy_timeout(Duration::ZERO)?;
+        connection.progress_handler(STEPS, Some(|| true))?;
+        let done = read(&mut connection, f);
+        connection.progress_handler(0, None::<fn() -> bool>)?;
         done
     }
 }
@@ -396,6 +414,15 @@ impl Readers {
 fn read<T, E: From<Error>>(connection: &mut Connection, f: impl FnOnce(&ReadTx<'_>) -> Result<T, E>) -> Result<T, E> {
     let tx = connection.transaction_with_behavior(TransactionBehavior::Deferred).map_err(Error::from)?;
     f(&ReadTx(tx))
+}
+
+/// A new id that no other has, made so that later ones sort later: a UUID of version 7 without its dashes.
+pub fn made_id<T: FromStr<Err: Debug>>() -> T {
+    let mut random = [0; 10];
+    SystemRandom::new().fill(&mut random).expect("the system has randomness to give");
+    let now_ms = u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or_default();
+    let id = uuid::Builder::from_unix_timestamp_millis(now_ms, &random).into_uuid();
+    id.simple().to_string().parse().expect("hexadecimal digits are an id")
 }
 
 /// The version of SQLite that is built in.

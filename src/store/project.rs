@@ -45,38 +45,40 @@ pub struct Owner {
     pub plan_id: Option<PlanId>,
 }
 
-/// A project that was looked up to be written for.
+/// A project that is in the books, as far as writing for it depends on it.
 pub(super) struct Found {
     /// Its number in the books.
     pub no: i64,
     /// Whose project it is, where anybody has said.
     pub owner: Option<CustomerId>,
-    /// What had to be registered.
-    pub registered: Registered,
 }
 
-/// Makes sure that the project is in the books and, where a customer is told, that it is that customer's; tells
-/// what was new, and whose it is. Inside, the customer who has it where that is another.
-pub(super) fn register(
-    tx: &WriteTx<'_>,
-    id: &ProjectId,
-    customer_id: Option<&CustomerId>,
-    stamp: &Stamp,
-) -> Result<Result<Found, CustomerId>> {
+/// Looks a project up to write for it; `None` where it is not in the books.
+pub(super) fn look_up(tx: &ReadTx<'_>, id: &ProjectId) -> Result<Option<Found>> {
     const SELECT: &str = "
         select project_no, customer_id
         from project
         where project_id = :project_id";
     let mut select = tx.sql().prepare_cached(SELECT)?;
-    let before: Option<(i64, Option<CustomerId>)> =
-        select.query_row(named_params! { ":project_id": id }, |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-    let mut registered = Registered { project: before.is_none(), ..Registered::default() };
-    let (known_no, owner) = before.map_or((None, None), |(no, owner)| (Some(no), owner));
-    match (&owner, customer_id) {
-        (Some(owner), Some(told)) if owner != told => return Ok(Err(owner.clone())),
-        (Some(_), _) => {}
-        (None, None) if !registered.project => {}
-        (None, told) => {
+    let found = |row: &Row<'_>| Ok(Found { no: row.get(0)?, owner: row.get(1)? });
+    Ok(select.query_row(named_params! { ":project_id": id }, found).optional()?)
+}
+
+/// Makes sure that the project is in the books and, where a customer is told, that it is that customer's; tells
+/// what was new, and whose it is. Inside, the customer who has it where that is another. `found` is what
+/// [`look_up`] gave.
+pub(super) fn register(
+    tx: &WriteTx<'_>,
+    id: &ProjectId,
+    found: Option<Found>,
+    customer_id: Option<&CustomerId>,
+    stamp: &Stamp,
+) -> Result<Result<(Registered, Found), CustomerId>> {
+    let mut registered = Registered { project: found.is_none(), ..Registered::default() };
+    match (found, customer_id) {
+        (Some(Found { owner: Some(owner), .. }), Some(told)) if owner != *told => return Ok(Err(owner)),
+        (Some(found @ Found { owner: Some(_), .. }), _) | (Some(found), None) => return Ok(Ok((registered, found))),
+        (_, told) => {
             if let Some(told) = told {
                 registered.customer = customer::register(tx, told, stamp)?;
                 registered.bound = !registered.project;
@@ -86,21 +88,7 @@ pub(super) fn register(
             event::of_project(tx, id, told, change, stamp)?;
         }
     }
-    let no = match known_no {
-        Some(no) => no,
-        None => number(tx, id)?.expect("it was just written"),
-    };
-    Ok(Ok(Found { no, owner: owner.or_else(|| customer_id.cloned()), registered }))
-}
-
-/// A project's number in the books; `None` where it is not in them.
-pub(super) fn number(tx: &ReadTx<'_>, id: &ProjectId) -> Result<Option<i64>> {
-    const SELECT: &str = "
-        select project_no
-        from project
-        where project_id = :project_id";
-    let mut select = tx.sql().prepare_cached(SELECT)?;
-    Ok(select.query_row(named_params! { ":project_id": id }, |row| row.get(0)).optional()?)
+    Ok(Ok((registered, look_up(tx, id)?.expect("it was just written"))))
 }
 
 fn assign(tx: &WriteTx<'_>, id: &ProjectId, customer_id: Option<&CustomerId>, stamp: &Stamp) -> Result<()> {
@@ -233,22 +221,29 @@ pub fn disabled_before(tx: &ReadTx<'_>, id: &ProjectId, at_s: i64) -> Result<Opt
 /// # Errors
 /// When SQLite fails.
 pub fn disabled_in(tx: &ReadTx<'_>, id: &ProjectId) -> Result<Vec<Period>> {
-    const SELECT: &str = "
-        select until_s + 1, coalesce(lead(from_s) over (order by from_s) - 1, :last_second)
+    const ENABLED: &str = "
+        select from_s, until_s
         from project_enablement
         where project_id = :project_id
-        union all
-        select c.deactivated_at_s + 1, :last_second
+        order by from_s";
+    const DEACTIVATED: &str = "
+        select c.deactivated_at_s
         from project p
         join customer c on c.customer_id = p.customer_id
-        where p.project_id = :project_id
-          and not exists (select 1 from project_enablement where project_id = :project_id)
-        order by 1";
-    let mut select = tx.sql().prepare_cached(SELECT)?;
-    let params = named_params! { ":project_id": id, ":last_second": LAST_SECOND };
-    let ends = select.query_map(params, |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let ends: Vec<(Option<i64>, i64)> = ends.collect::<rusqlite::Result<_>>()?;
-    Ok(ends.into_iter().filter_map(|(first_s, last_s)| Period::new(first_s?, last_s)).collect())
+        where p.project_id = :project_id";
+    let mut select = tx.sql().prepare_cached(ENABLED)?;
+    let enabled = select.query_map(named_params! { ":project_id": id }, |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let enabled: Vec<(i64, Option<i64>)> = enabled.collect::<rusqlite::Result<_>>()?;
+    if enabled.is_empty() {
+        let mut select = tx.sql().prepare_cached(DEACTIVATED)?;
+        let at_s: Option<Option<i64>> =
+            select.query_row(named_params! { ":project_id": id }, |row| row.get(0)).optional()?;
+        return Ok(at_s.flatten().and_then(|at_s| Period::new(at_s + 1, LAST_SECOND)).into_iter().collect());
+    }
+    // Each ends where the next time begins.
+    let starts = enabled.iter().skip(1).map(|(from_s, _)| from_s - 1).chain([LAST_SECOND]);
+    let between = enabled.iter().zip(starts);
+    Ok(between.filter_map(|((_, until_s), last_s)| Period::new((*until_s)? + 1, last_s)).collect())
 }
 
 /// Finds a project.

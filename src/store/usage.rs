@@ -122,22 +122,23 @@ impl<'t, 'c> Slice<'t, 'c> {
             true => Ok(Recorded::Already(stands)),
             false => Err(RecordRefusal::OtherContent(Box::new(stands))),
         };
-        let is_open = self.projects.get(&new.project_id).is_some_and(|open| match &new.customer_id {
-            Some(told) => open.owner.as_ref() == Some(told),
-            None => true,
-        });
+        let is_open = self.projects.get(&new.project_id).is_some_and(|open| is_owned(&open.owner, new));
         let mut registered = Registered::default();
         if is_ahead || !is_open {
+            let found = project::look_up(self.tx, &new.project_id)?;
+            let is_as_told = found.as_ref().is_some_and(|found| is_owned(&found.owner, new));
             // Before anything is registered for it.
-            if let Some(stands) = find(self.tx, &new.id)? {
+            if (is_ahead || !is_as_told)
+                && let Some(stands) = find(self.tx, &new.id)?
+            {
                 return Ok(stands_or_refused(stands));
             }
             if is_ahead {
                 return Ok(Err(RecordRefusal::Ahead));
             }
-            match project::register(self.tx, &new.project_id, new.customer_id.as_ref(), self.stamp)? {
+            match project::register(self.tx, &new.project_id, found, new.customer_id.as_ref(), self.stamp)? {
                 Err(owner) => return Ok(Err(RecordRefusal::OtherCustomer(owner))),
-                Ok(Found { no, owner, registered: news }) => {
+                Ok((news, Found { no, owner })) => {
                     registered = news;
                     let fresh = || OpenProject { no, owner: None, sums: BTreeMap::new() };
                     self.projects.entry(new.project_id.clone()).or_insert_with(fresh).owner = owner;
@@ -239,6 +240,11 @@ impl<'t, 'c> Slice<'t, 'c> {
         }
         Ok(())
     }
+}
+
+/// Tells whether a project of this owner is as a record says: whose it is, where that is told.
+fn is_owned(owner: &Option<CustomerId>, new: &NewRecord) -> bool {
+    new.customer_id.is_none() || *owner == new.customer_id
 }
 
 /// Takes what was drawn off what is left to draw from.
@@ -471,7 +477,7 @@ impl Only {
     fn find(tx: &ReadTx<'_>, project_id: Option<&ProjectId>) -> Result<Option<Self>> {
         match project_id {
             None => Ok(Some(Self(None))),
-            Some(id) => Ok(project::number(tx, id)?.map(|no| Self(Some(no)))),
+            Some(id) => Ok(project::look_up(tx, id)?.map(|found| Self(Some(found.no)))),
         }
     }
 }
