@@ -1,35 +1,48 @@
 //! How fast an import is, as it is installed: the real executable on a file of JSON lines, beside a bare loop that
-//! inserts the same rows, in the same run and in turn. See `benches/README.md`.
+//! inserts the same rows, in the same run and in turn; and what a record takes on disk. See `benches/README.md`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark tells what it measured")]
 #![expect(clippy::float_arithmetic, reason = "times and ratios are measured, not accounted")]
 
-#[path = "../serving/machine.rs"]
+#[path = "../common/machine.rs"]
 mod machine;
+#[path = "../common/plain.rs"]
+mod plain;
+#[expect(dead_code, reason = "no times of requests here")]
+#[path = "../common/report.rs"]
+mod report;
+#[expect(dead_code, reason = "the import reads a file here, not a pipe")]
+#[path = "../common/row.rs"]
+mod row;
+#[path = "../common/variable.rs"]
+mod variable;
 
-use machine::machine;
-use rusqlite::{Connection, TransactionBehavior};
+use report::{Bar, EXECUTABLE, Report, median};
 use std::error::Error;
-use std::fmt::Write as _;
-use std::fs;
+use std::fs::{self, File};
+use std::io::{BufWriter, Write as _};
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 /// A result with whatever went wrong.
-type Outcome<T = ()> = Result<T, Box<dyn Error>>;
+type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
 
-/// The executable that is measured.
-const EXECUTABLE: &str = env!("CARGO_BIN_EXE_agora-vendor");
-/// Rows of the file, unless `BENCH_ROWS` says another number.
-const ROWS: usize = 1_000_000;
-const ROUNDS: usize = 3;
-/// Rows in one transaction of the bare loop.
-const BARE_SLICE: usize = 10_000;
+/// How much is imported, and how often.
+#[derive(Debug, PartialEq, Eq)]
+struct Length {
+    rows: usize,
+    rounds: usize,
+}
+
+/// What is kept is measured at this length.
+const FULL: Length = Length { rows: 1_000_000, rounds: 3 };
 /// The import's rows a second, at least, in the bare loop's.
-const BAR: f64 = 0.7;
+const SPEED_BAR: Bar = Bar::AtLeast(0.7);
+/// Bytes on disk for a record, at most.
+const SIZE_BAR: Bar = Bar::AtMost(100.0);
 /// 2026-10-01T00:00:00Z.
-const OCTOBER_S: usize = 1_790_812_800;
-const MONTH_S: usize = 31 * 86_400;
+const OCTOBER_S: i64 = 1_790_812_800;
+const MONTH_S: i64 = 31 * 86_400;
 
 fn main() -> ExitCode {
     if !std::env::args().any(|argument| argument == "--bench") {
@@ -47,99 +60,58 @@ fn main() -> ExitCode {
     }
 }
 
-/// A row as the bare loop inserts it.
-struct Row {
-    id: String,
-    project: String,
-    amount: String,
-    at_s: i64,
-}
-
-/// Rows as a log has them: in the order of time over a month, of 1,000 projects in turn.
-fn rows(count: usize) -> Outcome<Vec<Row>> {
-    let row = |n: usize| {
-        Ok(Row {
-            id: format!("{n:08}"),
-            project: (430_000 + n * 7_919 % 1_000).to_string(),
-            amount: format!("{}.{:03}", 1 + n * 7_919 % 60, 1 + n * 104_729 % 999),
-            at_s: i64::try_from(OCTOBER_S + n * MONTH_S / count)?,
-        })
-    };
-    (0..count).map(row).collect()
-}
-
 fn measure() -> Outcome<bool> {
-    let count = std::env::var("BENCH_ROWS").ok().map_or(Ok(ROWS), |rows| rows.parse())?;
+    let length = Length {
+        rows: variable::variable("BENCH_ROWS", FULL.rows)?,
+        rounds: variable::variable("BENCH_ROUNDS", FULL.rounds)?,
+    };
     let folder = tempfile::tempdir()?;
     let path = |name: &str| folder.path().join(name);
-    let rows = rows(count)?;
-    let mut file = String::new();
-    for Row { id, project, amount, at_s } in &rows {
-        writeln!(file, r#"{{"id":"{id}","projectId":"{project}","amount":"{amount}","at":{at_s}}}"#)?;
+    // As a log has them: in the order of time over a month, of 1,000 projects in turn.
+    let rows = || row::spread(0..length.rows, OCTOBER_S, MONTH_S);
+    let mut file = BufWriter::new(File::create(path("rows.jsonl"))?);
+    for row in rows() {
+        writeln!(file, "{row}")?;
     }
-    fs::write(path("rows.jsonl"), file)?;
+    file.flush()?;
+    // On the disk before the clock runs, so that no commit waits for it.
+    file.get_ref().sync_all()?;
 
-    let mut kept = format!(
-        "command:    cargo bench --bench import\ndate:       {:.0}\nmachine:    {}\nrows:       {count}, in the order of time, 8-byte ids, 1,000 projects over a month\n\n",
-        jiff::Timestamp::now(),
-        machine()?
-    );
-    let mut ratios = Vec::new();
-    for round in 1..=ROUNDS {
+    let mut report = Report::start("import", &length)?;
+    report.say("rows:       in the order of time, 8-byte ids, 1,000 projects over a month\n");
+    let (mut ratios, mut sizes) = (Vec::new(), Vec::new());
+    for round in 1..=length.rounds {
         let (bare_db, our_db) = (path(&format!("bare-{round}.db")), path(&format!("ours-{round}.db")));
-        let bare = bare(&bare_db, &rows)?;
+        let bare = plain::insert(&bare_db, rows())?;
         let (ours, peak_kib) = import(&our_db, &path("rows.jsonl"))?;
+        let size =
+            |path: &Path| Ok::<_, Box<dyn Error + Send + Sync>>(settled_bytes(path)? as f64 / length.rows as f64);
+        let (bare_size, our_size) = (size(&bare_db)?, size(&our_db)?);
         let ratio = bare.as_secs_f64() / ours.as_secs_f64();
-        let bytes = |path: &Path| Ok::<_, std::io::Error>(path.metadata()?.len() as f64 / count as f64);
-        let line = format!(
-            "round {round}: bare {:.2} s and {:.0} bytes a row, import {:.2} s and {:.0} bytes a row, {peak_kib} KiB resident at most, ratio {ratio:.3}\n",
+        report.say(&format!(
+            "round {round}: bare {:.2} s and {bare_size:.1} bytes a row, import {:.2} s and {our_size:.1} bytes a row, {peak_kib} KiB resident at most, ratio {ratio:.3}",
             bare.as_secs_f64(),
-            bytes(&bare_db)?,
             ours.as_secs_f64(),
-            bytes(&our_db)?
-        );
-        print!("{line}");
-        kept.push_str(&line);
+        ));
         ratios.push(ratio);
+        sizes.push(our_size);
     }
-    ratios.sort_by(f64::total_cmp);
-    let median = ratios[ratios.len() / 2];
-    let word = if median >= BAR { "pass" } else { "FAIL" };
-    let verdict =
-        format!("\n{word}  {median:.3}  (at least {BAR})  rows a second, import / bare loop, median of the rounds\n");
-    print!("{verdict}");
-    kept.push_str(&verdict);
-    if count == ROWS {
-        let run = format!("benches/runs/{:.10}-{}", jiff::Timestamp::now().to_string(), machine()?);
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(&run);
-        fs::create_dir_all(&folder)?;
-        fs::write(folder.join("import.txt"), kept)?;
-        println!("kept in {run}/import.txt");
-    }
-    Ok(median >= BAR)
+    report.judge("rows a second, import / bare loop, median of the rounds", median(&ratios), "", SPEED_BAR);
+    report.judge(
+        "bytes on disk a record, sums and indexes included, median of the rounds",
+        median(&sizes),
+        "",
+        SIZE_BAR,
+    );
+    report.finish(length == FULL)
 }
 
-/// A loop that does nothing but insert, as durably.
-fn bare(path: &Path, rows: &[Row]) -> Outcome<Duration> {
-    let mut connection = Connection::open(path)?;
-    connection.execute_batch(
-        "pragma journal_mode = wal;
-         pragma synchronous = full;
-         create table record (seq integer primary key, id text not null unique, project text not null, amount text not null, at_s integer not null) strict;
-         create index record_by_project on record (project, at_s);",
-    )?;
-    let start = Instant::now();
-    for slice in rows.chunks(BARE_SLICE) {
-        let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        {
-            let mut insert = tx.prepare_cached("insert into record (id, project, amount, at_s) values (?, ?, ?, ?)")?;
-            for Row { id, project, amount, at_s } in slice {
-                insert.execute((id, project, amount, at_s))?;
-            }
-        }
-        tx.commit()?;
+/// The size of a database whose write-ahead log has gone into it: whoever closes it last sees to that.
+fn settled_bytes(path: &Path) -> Outcome<u64> {
+    match path.with_extension("db-wal").exists() {
+        false => Ok(path.metadata()?.len()),
+        true => Err(format!("{} has a write-ahead log left", path.display()).into()),
     }
-    Ok(start.elapsed())
 }
 
 /// The import as a whole process, from its start to its end, and the most memory that it had.

@@ -1,11 +1,13 @@
-//! Third: half a day of a project whose records are all on that day.
+//! Fifth: half a day of a project whose records are all on that day.
 
 use crate::Outcome;
 use crate::books;
-use crate::client::{Connection, histogram, nanoseconds, usage_target};
+use crate::client::{Connection, histogram, nanoseconds};
 use crate::length::Length;
 use crate::process::Server;
 use crate::report::{Bar, Report, microseconds};
+use crate::seeding::{self, ASKED_DAY_S};
+use crate::target;
 use agora_vendor::billing::key::KeyPair;
 use agora_vendor::store::Store;
 use std::path::Path;
@@ -22,7 +24,7 @@ pub async fn measure(database: &Path, pair: &KeyPair, length: &Length, report: &
     let mut store = Store::open(database)?;
     let mut commits = 0..;
     report.say(&format!(
-        "\n3. half a day of one project with {} records on that day, {} times, a commit before each request",
+        "\n5. half a day of one project with {} records on that day, {} times, a commit before each request",
         length.records, length.half_days
     ));
     // The second window's ends are as far from whole hours as can be: an hour of ledger is read. The third
@@ -30,14 +32,15 @@ pub async fn measure(database: &Path, pair: &KeyPair, length: &Length, report: &
     for (title, from_s) in
         [("00:00:00 to 11:59:59", 0), ("00:30:00 to 12:29:59", HALF_HOUR_S), ("00:00:01 to 12:00:00", 1)]
     {
-        let target = usage_target(pair, books::window(from_s, from_s + HALF_DAY_S - 1));
-        let mut connection = Connection::open(server.address, &target).await?;
+        let window = books::window(ASKED_DAY_S + from_s, HALF_DAY_S);
+        let request = target::get(&target::page(pair, "/usage", window, 1, 100));
+        let mut connection = Connection::open(server.address).await?;
         let mut latencies = histogram();
         let mut each = Vec::new();
         for commit in commits.by_ref().take(length.half_days) {
-            books::commit_elsewhere(&mut store, commit)?;
+            seeding::commit_elsewhere(&mut store, commit)?;
             let asked = Instant::now();
-            connection.ask().await?;
+            connection.ask(&request).await?;
             let took = nanoseconds(asked.elapsed());
             latencies.record(took)?;
             each.push(format!("{:.2}", microseconds(took) / 1e3));

@@ -1,40 +1,59 @@
-//! How fast the server answers, as it is installed: the real executable, a real socket, a full month's books.
+//! How fast the server answers, as it is installed: the real executable, a real socket, full books.
 //!
-//! Four measurements, each against a bar: requests per second beside a bare hyper server that answers the
-//! same bytes; the same page with 10,000 and with 1,000,000 records behind it; half a day of a project with
-//! 1,000,000 records on that day; and provisioning calls while 50 processes record. See `benches/README.md`.
+//! Requests per second beside a bare hyper server that answers the same bytes; the same page with few records behind
+//! it and with many; half a day of a project whose records are all on that day; provisioning calls while 50 processes
+//! record; and the server's memory, size and start. See `benches/README.md`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark tells what it measured")]
 #![expect(clippy::float_arithmetic, reason = "times and ratios are measured, not accounted")]
 
 mod bare;
-mod books;
-mod client;
 mod growth;
 mod half_day;
 mod length;
-mod machine;
-mod process;
+mod load;
 mod provisioning;
-mod report;
+mod seeding;
+mod start;
 mod throughput;
 
-use books::Keys;
+#[path = "../common/books.rs"]
+mod books;
+#[path = "../common/client.rs"]
+mod client;
+#[path = "../common/machine.rs"]
+mod machine;
+#[path = "../common/process.rs"]
+mod process;
+#[path = "../common/report.rs"]
+mod report;
+#[expect(dead_code, reason = "no bare loop here")]
+#[path = "../common/row.rs"]
+mod row;
+#[path = "../common/target.rs"]
+mod target;
+#[path = "../common/variable.rs"]
+mod variable;
+
+use books::{Keys, NOVEMBER_S, SEPTEMBER_S};
 use length::Length;
 use process::Server;
-use report::Report;
+use report::{Bar, Report};
+use row::PROJECTS;
+use seeding::Books;
 use std::error::Error;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::thread;
-use std::time::{Duration, Instant};
-use tempfile::TempDir;
+use throughput::Case;
 
 /// A result with whatever went wrong.
 type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
 
+/// MiB of memory under load, and of the executable, at most.
+const MEMORY_BAR: Bar = Bar::AtMost(20.0);
+const EXECUTABLE_BAR: Bar = Bar::AtMost(8.0);
+
 fn main() -> ExitCode {
     let done = match bare::asked_for() {
-        Some(body) => bare::serve(&body).map(|()| true),
+        Some(answers) => bare::serve(&answers).map(|()| true),
         None if std::env::args().any(|argument| argument == "--bench") => measure(),
         None => {
             // `cargo test --all-targets` comes by here, unoptimised.
@@ -59,52 +78,45 @@ fn measure() -> Outcome<bool> {
     let books = Books::seed(&keys, &length)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
 
-    let mut report = Report::start(&length)?;
+    let mut report = Report::start("serving", &length)?;
     report.say(&format!("books:      {}", books.description()?));
-    let target = client::usage_target(&keys.live, books::day());
     let large = Server::agora_vendor(&books.large)?;
-    runtime.block_on(throughput::measure(&large, &target, books.directory.path(), &length, &mut report))?;
-    report.say(&format!("memory after the load: {} KiB resident", large.resident_kib()?));
-    runtime.block_on(growth::measure([&books.small, &books.large], &target, &length, &mut report))?;
-    runtime.block_on(half_day::measure(&books.crowded, &keys.live, &length, &mut report))?;
+    for case in cases(&keys, &length) {
+        runtime.block_on(throughput::measure(&large, &case, books.directory.path(), &length, &mut report))?;
+    }
+    judge_size(&large, &mut report)?;
     drop(large);
+    start::measure(&books.many, &length, &mut report)?;
+    let windows = [("a day", seeding::day()), ("the month", seeding::month())];
+    runtime.block_on(growth::measure([&books.few, &books.many], &keys.test, windows, &length, &mut report))?;
+    runtime.block_on(half_day::measure(&books.crowded, &keys.test, &length, &mut report))?;
     runtime.block_on(provisioning::measure(&books.large, &keys.live, &length, &mut report))?;
-    report.finish(&length)
+    report.finish(length.is_full())
 }
 
-/// The databases, in a folder that goes when they do.
-struct Books {
-    directory: TempDir,
-    small: PathBuf,
-    large: PathBuf,
-    crowded: PathBuf,
-    seeded_in: Duration,
+/// What is asked under load.
+fn cases(keys: &Keys, length: &Length) -> [Case; 3] {
+    let day = target::page(&keys.test, "/usage", seeding::day(), 1, 100);
+    let days = books::days(SEPTEMBER_S..NOVEMBER_S);
+    let mut customers: Vec<usize> = (0..length.customers).collect();
+    target::shuffle(&mut customers);
+    let licenses = customers.into_iter().map(|n| target::license(&keys.test, &books::licensed(n)));
+    [
+        Case { title: "1. one day's usage at limit 100".to_owned(), targets: vec![day], bar: 0.5 },
+        Case {
+            title: "2. another day, page and limit each time".to_owned(),
+            targets: target::pages(&keys.test, &days, PROJECTS, length.pages),
+            bar: 0.25,
+        },
+        Case { title: "3. a random customer's license".to_owned(), targets: licenses.collect(), bar: 0.4 },
+    ]
 }
 
-impl Books {
-    fn seed(keys: &Keys, length: &Length) -> Outcome<Self> {
-        let directory = tempfile::tempdir()?;
-        let path = |name: &str| directory.path().join(name);
-        let (small, large, crowded) = (path("small.db"), path("large.db"), path("crowded.db"));
-        println!("seeding two databases with {} records each, and a small one", length.records);
-        let start = Instant::now();
-        thread::scope(|scope| -> Outcome {
-            let crowding = scope.spawn(|| books::crowded(&crowded, keys, length.records));
-            seed_month(&small, &large, keys, length)?;
-            crowding.join().map_err(|_| "seeding panicked")?
-        })?;
-        Ok(Self { directory, small, large, crowded, seeded_in: start.elapsed() })
-    }
-
-    fn description(&self) -> Outcome<String> {
-        let mebibytes = |path: &Path| Ok::<_, std::io::Error>(path.metadata()?.len() >> 20);
-        let (large, crowded) = (mebibytes(&self.large)?, mebibytes(&self.crowded)?);
-        let seeded_in_s = self.seeded_in.as_secs();
-        Ok(format!("{large} MiB of a month, {crowded} MiB of a day, seeded side by side in {seeded_in_s} s"))
-    }
-}
-
-fn seed_month(small: &Path, large: &Path, keys: &Keys, length: &Length) -> Outcome {
-    books::large(large, keys, length.records)?;
-    books::small(small, keys, large)
+/// Holds against their bars what the server takes: its memory is the most that it had since its start.
+fn judge_size(server: &Server, report: &mut Report) -> Outcome {
+    let mebibytes = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+    let (_, most_kib) = server.memory_kib()?;
+    report.judge("memory of the server under load, the most it had", mebibytes(most_kib << 10), " MiB", MEMORY_BAR);
+    report.judge("the executable, stripped", mebibytes(report::executable_bytes()?), " MiB", EXECUTABLE_BAR);
+    Ok(())
 }

@@ -1,10 +1,11 @@
-//! Fourth: provisioning calls at a constant rate while many processes record.
+//! Sixth: provisioning calls at a constant rate while many processes record.
 
 use crate::Outcome;
-use crate::client::{Connection, histogram, nanoseconds, signed_post};
+use crate::client::{Connection, histogram, nanoseconds};
 use crate::length::Length;
-use crate::process::{EXECUTABLE, Server};
-use crate::report::{Bar, Report, microseconds};
+use crate::process::Server;
+use crate::report::{Bar, EXECUTABLE, Report, microseconds};
+use agora_vendor::agora::signature::{self, API_KEY, Encoding, SIGNATURE};
 use agora_vendor::billing::key::KeyPair;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -28,7 +29,7 @@ const NONE: Bar = Bar::AtMost(0.0);
 pub async fn measure(database: &Path, pair: &KeyPair, length: &Length, report: &mut Report) -> Outcome {
     let server = Server::agora_vendor(database)?;
     report.say(&format!(
-        "\n4. accounts and projects created, {} calls at {RATE} a second, while {RECORDERS} processes record",
+        "\n6. accounts and projects created, {} calls at {RATE} a second, while {RECORDERS} processes record",
         length.calls
     ));
     let recorders = Recorders::start(database);
@@ -124,13 +125,26 @@ async fn call(server: &Server, pair: &KeyPair, calls: usize) -> Outcome<Vec<Resu
                 (path, vec![("projectId", format!("new-{customer}"))])
             }
         };
-        let request = signed_post(pair, address, &path, &fields);
+        let request = signed_post(pair, &path, &fields);
         let due = start + interval * u32::try_from(n)?;
         calling.spawn(async move {
             sleep_until(due).await;
-            let answered = async { Connection::open_with(address, request).await?.ask().await.map(|_| ()) };
+            let answered = async { Connection::open(address).await?.ask(&request).await.map(|_| ()) };
             answered.await.map(|()| due.elapsed()).map_err(|error| error.to_string())
         });
     }
     Ok(calling.join_all().await)
+}
+
+/// A signed POST of a JSON object with these fields.
+fn signed_post(pair: &KeyPair, path: &str, fields: &[(&str, String)]) -> Vec<u8> {
+    let mut fields: Vec<(String, String)> =
+        fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    fields.push((API_KEY.to_owned(), pair.api_key.to_string()));
+    let source = signature::source_string("POST", path, &fields, Encoding::Form);
+    fields.push((SIGNATURE.to_owned(), signature::sign(&pair.api_secret, &source)));
+    let body = serde_json::Value::Object(fields.into_iter().map(|(name, value)| (name, value.into())).collect());
+    let body = body.to_string();
+    let length = body.len();
+    format!("POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {length}\r\n\r\n{body}").into_bytes()
 }

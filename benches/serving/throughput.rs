@@ -1,52 +1,88 @@
-//! First: requests per second beside a bare server, both under the same load in turn.
+//! First to third: requests per second beside a bare server, both under the same load in turn.
 
 use crate::Outcome;
-use crate::client::{Connection, Load};
+use crate::bare::{self, AnswersFile};
+use crate::client::Connection;
 use crate::length::Length;
+use crate::load::Load;
 use crate::process::Server;
 use crate::report::{Bar, Report, median, microseconds};
-use std::fs;
+use crate::target;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Keep-alive connections of the load.
 const CONNECTIONS: usize = 64;
 /// Each server is under load for this long before anything counts.
 const WARM_UP: Duration = Duration::from_secs(1);
-/// Of the bare server's requests per second, at least.
-const BAR: Bar = Bar::AtLeast(0.15);
 
-/// Measures `ours`; the bare server's body goes through a file in `directory`.
-pub async fn measure(ours: &Server, target: &str, directory: &Path, length: &Length, report: &mut Report) -> Outcome {
-    let body = answer(ours, target).await?;
-    let body_file = directory.join("body.json");
-    fs::write(&body_file, &body)?;
-    let bare = Server::bare(&body_file)?;
-    assert_eq!(answer(&bare, target).await?, body, "both servers answer the same bytes");
+/// What is asked, and how fast it must be.
+pub struct Case {
+    /// In words.
+    pub title: String,
+    /// The targets, signed.
+    pub targets: Vec<String>,
+    /// Of the bare server's requests per second, at least.
+    pub bar: f64,
+}
+
+/// Measures `ours`; the bare server's answers go through a file in `directory`.
+pub async fn measure(ours: &Server, case: &Case, directory: &Path, length: &Length, report: &mut Report) -> Outcome {
+    let file = directory.join("answers.txt");
+    let bytes = keep_answers(ours, &case.targets, &file).await?;
+    let bare = bare::start(&file)?;
+    let requests: Arc<[Vec<u8>]> = case.targets.iter().map(|target| target::get(target)).collect();
+    let (first, last) = (&requests[0], &requests[requests.len() - 1]);
+    for request in [first, last] {
+        assert_eq!(answer(&bare, request).await?, answer(ours, request).await?, "both answer the same bytes");
+    }
 
     report.say(&format!(
-        "\n1. {CONNECTIONS} connections asking for one day at limit 100, {} records in the month, {} bytes an answer",
-        length.records,
-        body.len()
+        "\n{}: {CONNECTIONS} connections, {} different requests, {} bytes an answer",
+        case.title,
+        requests.len(),
+        bytes / requests.len()
     ));
     for server in [&bare, ours] {
-        Load::put(server.address, target, CONNECTIONS, WARM_UP.min(length.round)).await?;
+        Load::put(server.address, &requests, CONNECTIONS, WARM_UP.min(length.round())).await?;
     }
     report.say("   round  server  requests/s    p50 us    p99 us  processor us/request");
-    let (mut requests, mut processor) = (Vec::new(), Vec::new());
+    let (mut speeds, mut processor) = (Vec::new(), Vec::new());
     for round in 1..=length.rounds {
-        let bare = load(&bare, "bare", target, round, length, report).await?;
-        let ours = load(ours, "ours", target, round, length, report).await?;
-        requests.push(ours.per_second / bare.per_second);
+        let bare = load(&bare, "bare", &requests, round, length, report).await?;
+        let ours = load(ours, "ours", &requests, round, length, report).await?;
+        speeds.push(ours.per_second / bare.per_second);
         processor.push(bare.processor_us / ours.processor_us);
     }
     report.say(&format!("   processor time a request, bare / ours, median of the rounds: {:.3}", median(&processor)));
-    report.judge("requests per second, ours / bare, median of the rounds", median(&requests), "", BAR);
+    let (now, most) = ours.memory_kib()?;
+    report.say(&format!("   memory at the end: {now} KiB resident, {most} KiB at most so far"));
+    report.judge(
+        &format!("requests per second, ours / bare: {}", case.title),
+        median(&speeds),
+        "",
+        Bar::AtLeast(case.bar),
+    );
     Ok(())
 }
 
-async fn answer(server: &Server, target: &str) -> Outcome<Vec<u8>> {
-    Ok(Connection::open(server.address, target).await?.ask().await?.to_vec())
+/// Asks for each target once and keeps the answers for the bare server; the bytes of all bodies.
+async fn keep_answers(ours: &Server, targets: &[String], file: &Path) -> Outcome<usize> {
+    let mut connection = Connection::open(ours.address).await?;
+    let mut answers = AnswersFile::create(file)?;
+    let mut bytes = 0;
+    for target in targets {
+        let body = connection.ask(&target::get(target)).await?;
+        bytes += body.len();
+        answers.add(target, body)?;
+    }
+    answers.finish()?;
+    Ok(bytes)
+}
+
+async fn answer(server: &Server, request: &[u8]) -> Outcome<Vec<u8>> {
+    Ok(Connection::open(server.address).await?.ask(request).await?.to_vec())
 }
 
 /// What a round of load came to.
@@ -61,13 +97,13 @@ struct Round {
 async fn load(
     server: &Server,
     name: &str,
-    target: &str,
+    requests: &Arc<[Vec<u8>]>,
     round: usize,
     length: &Length,
     report: &mut Report,
 ) -> Outcome<Round> {
     let taken = server.processor_time()?;
-    let load = Load::put(server.address, target, CONNECTIONS, length.round).await?;
+    let load = Load::put(server.address, requests, CONNECTIONS, length.round()).await?;
     let taken = server.processor_time()? - taken;
     let processor_us = taken.as_secs_f64() * 1e6 / load.latencies.len() as f64;
     report.say(&format!(

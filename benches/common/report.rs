@@ -1,12 +1,14 @@
 //! What is told on the terminal, and what of it is kept under `benches/runs`.
 
 use crate::Outcome;
-use crate::length::Length;
 use crate::machine::machine;
-use crate::process::EXECUTABLE;
+use std::fmt::Debug;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+
+/// The executable that is measured.
+pub const EXECUTABLE: &str = env!("CARGO_BIN_EXE_agora-vendor");
 
 /// What a figure is held against.
 #[derive(Clone, Copy)]
@@ -31,6 +33,7 @@ pub fn median(values: &[f64]) -> f64 {
 
 /// The lines of a run.
 pub struct Report {
+    bench: &'static str,
     kept: String,
     verdicts: Vec<String>,
     all_met: bool,
@@ -38,13 +41,14 @@ pub struct Report {
 
 impl Report {
     /// Starts with where and when it is measured, and what.
-    pub fn start(length: &Length) -> Outcome<Self> {
-        let mut report = Self { kept: String::new(), verdicts: Vec::new(), all_met: true };
-        report.say("command:    cargo bench --bench serving");
+    pub fn start(bench: &'static str, length: &impl Debug) -> Outcome<Self> {
+        let mut report = Self { bench, kept: String::new(), verdicts: Vec::new(), all_met: true };
+        report.say(&format!("command:    cargo bench --bench {bench}"));
         report.say(&format!("date:       {:.0}", jiff::Timestamp::now()));
         report.say(&format!("compiler:   {}", compiler()?));
         report.say(&format!("processor:  {}", processor()?));
         report.say(&format!("machine:    {}", machine()?));
+        report.say(&format!("files on:   {}", file_system()?));
         report.say(&format!("executable: agora-vendor {}, {} bytes", env!("CARGO_PKG_VERSION"), executable_bytes()?));
         report.say(&format!("length:     {length:?}"));
         Ok(report)
@@ -69,22 +73,23 @@ impl Report {
             Bar::AtMost(bar) => (figure <= bar, format!("at most {bar}")),
         };
         let word = if met { "pass" } else { "FAIL" };
-        self.verdicts.push(format!("{word}  {figure:8.3}{unit:3}  ({wanted}{unit})  {what}"));
+        self.verdicts.push(format!("{word}  {figure:9.3}{unit:4}  ({wanted}{unit})  {what}"));
         self.all_met &= met;
     }
 
     /// Ends with the verdicts, and keeps the run if it was one at full length; tells whether every bar was met.
-    pub fn finish(mut self, length: &Length) -> Outcome<bool> {
+    pub fn finish(mut self, is_full: bool) -> Outcome<bool> {
         self.say("");
         for verdict in std::mem::take(&mut self.verdicts) {
             self.say(&verdict);
         }
-        if length.is_full() {
+        if is_full {
             let run = format!("benches/runs/{:.10}-{}", jiff::Timestamp::now().to_string(), machine()?);
             let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(&run);
             fs::create_dir_all(&folder)?;
-            fs::write(folder.join("serving.txt"), &self.kept)?;
-            println!("kept in {run}/serving.txt");
+            let file = format!("{}.txt", self.bench);
+            fs::write(folder.join(&file), &self.kept)?;
+            println!("kept in {run}/{file}");
         }
         Ok(self.all_met)
     }
@@ -101,6 +106,13 @@ fn processor() -> Outcome<String> {
     Ok(model.map_or("unknown", |(_, model)| model.trim()).to_owned())
 }
 
-fn executable_bytes() -> Outcome<u64> {
+/// The kind of file system under the folder for temporary files: in memory, nothing is durable.
+fn file_system() -> Outcome<String> {
+    let said = Command::new("stat").args(["--file-system", "--format=%T"]).arg(std::env::temp_dir()).output()?;
+    Ok(String::from_utf8(said.stdout)?.trim().to_owned())
+}
+
+/// The size of the executable, which is built stripped.
+pub fn executable_bytes() -> Outcome<u64> {
     Ok(fs::metadata(EXECUTABLE)?.len())
 }

@@ -1,6 +1,7 @@
 //! A server as a process of its own, and what the system says of it.
 
-use crate::{Outcome, bare};
+use crate::Outcome;
+use crate::report::EXECUTABLE;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -8,8 +9,6 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-/// The executable that is measured.
-pub const EXECUTABLE: &str = env!("CARGO_BIN_EXE_agora-vendor");
 /// The unit of times in `/proc`; the same on every Linux that Rust runs on (`getconf CLK_TCK`).
 const TICK: Duration = Duration::from_millis(10);
 
@@ -28,12 +27,8 @@ impl Server {
         Self::start(command)
     }
 
-    /// Starts the one beside it.
-    pub fn bare(body: &Path) -> Outcome<Self> {
-        Self::start(bare::command(body)?)
-    }
-
-    fn start(mut command: Command) -> Outcome<Self> {
+    /// Starts one that says on its standard output where it listens.
+    pub fn start(mut command: Command) -> Outcome<Self> {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let mut line = String::new();
         if let Some(stdout) = child.stdout.take() {
@@ -48,12 +43,15 @@ impl Server {
         Ok(Self { child, address })
     }
 
-    /// The memory that it has in use, in KiB.
-    pub fn resident_kib(&self) -> Outcome<u64> {
+    /// Its memory: in use now, and the most that it had; in KiB.
+    pub fn memory_kib(&self) -> Outcome<(u64, u64)> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse().ok());
-        Ok(kib.ok_or("/proc tells no VmRSS")?)
+        let value = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse().ok());
+            kib.ok_or_else(|| format!("/proc tells no {name}"))
+        };
+        Ok((value("VmRSS:")?, value("VmHWM:")?))
     }
 
     /// The processors' time that it has taken so far, its own and the system's for it.
