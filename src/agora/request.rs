@@ -119,9 +119,10 @@ impl Query {
     /// # Errors
     /// A pair without name or `=`, a broken escape, bytes that are no UTF-8, a name given twice.
     pub fn parse(query: &str) -> Result<Self, Error> {
-        let mut plain = Fields::new();
         let mut spaced = Fields::new();
         let mut names = HashSet::new();
+        // A second reading from the first value on that can be read in two ways.
+        let mut plain: Option<Fields> = None;
         for pair in query.split('&').filter(|_| !query.is_empty()) {
             let (raw_name, raw_value) = match pair.split_once('=') {
                 Some(("", _)) => return Err(Error::NotAPair(pair.to_owned())),
@@ -135,14 +136,17 @@ impl Query {
             }
             let kept = decode(raw_value, &name)?;
             // A signature is Base64: there a bare + can only be itself.
-            let read = match name != SIGNATURE && raw_value.contains('+') {
-                true => decode(&raw_value.replace('+', "%20"), &name)?,
-                false => kept.clone(),
-            };
-            spaced.push((name.clone(), read));
-            plain.push((name, kept));
+            if name != SIGNATURE && raw_value.contains('+') {
+                let read = decode(&raw_value.replace('+', "%20"), &name)?;
+                plain.get_or_insert_with(|| spaced.clone()).push((name.clone(), kept));
+                spaced.push((name, read));
+                continue;
+            }
+            if let Some(plain) = &mut plain {
+                plain.push((name.clone(), kept.clone()));
+            }
+            spaced.push((name, kept));
         }
-        let plain = (plain != spaced).then_some(plain);
         Ok(Self { spaced, plain })
     }
 

@@ -1,7 +1,7 @@
 //! `sign`: plays Agora's part with a request, or explains one.
 
 use crate::agora::request::{Body, Query, Url, field};
-use crate::agora::signature::{self, API_KEY, Encoding, Fields, SIGNATURE, source_string};
+use crate::agora::signature::{self, API_KEY, Encoding, Fields, Key, SIGNATURE, source_string};
 use crate::billing::key::{KeyPair, Purpose};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::shell::{Shell, or_dash, print_properties, read_text};
@@ -154,10 +154,10 @@ fn explain(request: &Request<'_>, pairs: &[KeyPair], shell: &mut Shell<'_>) -> R
     let api_key = first.and_then(|fields| field(fields, API_KEY));
     let signature = first.and_then(|fields| field(fields, SIGNATURE));
     let pair_of = |fields: &Fields| pairs.iter().find(|pair| field(fields, API_KEY) == Some(pair.api_key.as_str()));
-    let signer = |signature: &str| {
+    let signer = |given: &str| {
         let verifies = |fields: &&Fields| {
             let pair = pair_of(fields);
-            pair.is_some_and(|pair| signature::verify(&pair.api_secret, method, path, fields, signature))
+            pair.is_some_and(|pair| signature::verify(&Key::from(&pair.api_secret), method, path, fields, given))
         };
         request.readings.iter().find(verifies).and_then(pair_of)
     };

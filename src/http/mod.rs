@@ -14,6 +14,7 @@ use crate::agora::reply::{self, Envelope, Form, ListingKind, Refusal, Reply};
 use crate::agora::request::{Body, ListingRequest, Query, field, quoted};
 use crate::agora::signature::{self, API_KEY, Fields};
 use crate::billing::event::{Actor, Stamp};
+use crate::billing::id::ApiKey;
 use crate::billing::key::{KeyPair, Purpose};
 use crate::billing::setting::Settings;
 use crate::store::{self, ReadTx, Readers, Version, WriteTx, Writer};
@@ -56,16 +57,29 @@ pub struct Service {
     writer: Writer,
     options: Options,
     /// Signs nothing: stands in for the secret of an unknown key, so that refusing it takes the same time.
-    decoy: KeyPair,
+    decoy: signature::Key,
     known: Mutex<Option<Arc<Known>>>,
 }
 
 /// What was read of the books since their last change.
 struct Known {
     version: Version,
-    keys: Vec<KeyPair>,
+    keys: Vec<AcceptedKey>,
     settings: Settings,
     listings: Listings,
+}
+
+/// A key pair whose signatures are accepted.
+struct AcceptedKey {
+    api_key: ApiKey,
+    purpose: Purpose,
+    secret: signature::Key,
+}
+
+impl From<KeyPair> for AcceptedKey {
+    fn from(pair: KeyPair) -> Self {
+        Self { secret: (&pair.api_secret).into(), api_key: pair.api_key, purpose: pair.purpose }
+    }
 }
 
 /// What an answer may take.
@@ -102,7 +116,7 @@ impl From<store::Error> for Failure {
 impl Service {
     /// A service that answers out of `readers` and changes the books by `writer`.
     pub fn new(readers: Readers, writer: Writer, options: Options) -> Self {
-        let decoy = store::key::make(Purpose::Test, 0);
+        let decoy = (&store::key::make(Purpose::Test, 0).api_secret).into();
         Self { readers, writer, options, decoy, known: Mutex::new(None) }
     }
 
@@ -267,6 +281,7 @@ impl Service {
         }
         let (keys, settings) =
             self.read(patience, |tx| Ok::<_, store::Error>((store::key::accepted(tx)?, store::setting::read(tx)?)))?;
+        let keys = keys.into_iter().map(AcceptedKey::from).collect();
         let known = Arc::new(Known { version, keys, settings, listings: Listings::default() });
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&known));
         Ok(known)
@@ -275,7 +290,7 @@ impl Service {
     /// Finds the reading of a query's parameters that was signed with one of the keys.
     fn check_query<'q>(
         &self,
-        keys: &[KeyPair],
+        keys: &[AcceptedKey],
         request: &Request<'_>,
         query: &'q Query,
     ) -> Result<(&'q Fields, Purpose), Refusal> {
@@ -283,7 +298,7 @@ impl Service {
     }
 
     /// Checks that a body was signed with one of the keys, and tells whose that is.
-    fn check_body(&self, keys: &[KeyPair], request: &Request<'_>, body: &Body) -> Result<Purpose, Refusal> {
+    fn check_body(&self, keys: &[AcceptedKey], request: &Request<'_>, body: &Body) -> Result<Purpose, Refusal> {
         let signature = body.signature();
         let readings = std::iter::once(body.fields());
         self.check_signature(keys, request, readings, signature.as_deref()).map(|(_, purpose)| purpose)
@@ -291,7 +306,7 @@ impl Service {
 
     fn check_signature<'q>(
         &self,
-        keys: &[KeyPair],
+        keys: &[AcceptedKey],
         request: &Request<'_>,
         readings: impl Iterator<Item = &'q Fields>,
         signature: Option<&str>,
@@ -303,7 +318,7 @@ impl Service {
         for fields in readings {
             let api_key = field(fields, API_KEY);
             let pair = keys.iter().find(|pair| Some(pair.api_key.as_str()) == api_key);
-            let secret = &pair.unwrap_or(&self.decoy).api_secret;
+            let secret = pair.map_or(&self.decoy, |pair| &pair.secret);
             if signature::verify(secret, request.method, request.path, fields, given)
                 && let Some(pair) = pair
             {

@@ -488,9 +488,11 @@ fn prepare_writer(connection: &Connection) -> Result<()> {
     Ok(())
 }
 
+/// A reader's page cache is small: the system caches the file's pages for all of them together, and a page's sums are
+/// read once in a row.
 fn prepare_reader(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(READER_WAITS)?;
-    connection.execute_batch("pragma query_only = on;")?;
+    connection.execute_batch("pragma query_only = on; pragma cache_size = -512;")?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(())
 }
