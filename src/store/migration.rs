@@ -165,6 +165,7 @@ fn set_aside(connection: &Connection) -> Result<Vec<String>> {
         from sqlite_schema
         where sql is not null
           and name not like 'sqlite\\_%' escape '\\'
+          and name not like '\\_litestream\\_%' escape '\\'
         order by type = 'table'";
     let parts = connection.prepare(SELECT)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect();
     let parts: rusqlite::Result<Vec<(String, String)>> = parts;

@@ -472,10 +472,17 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
 }
 
 /// Sets what every writing connection relies on, and reads it back. What is blanked or deleted is overwritten in the
-/// file, so that a contact that was forgotten is.
+/// file, so that a contact that was forgotten is. The log is checkpointed passively at
+/// SQLite's usual thousand pages: that stops short of what a reader still needs, so that Litestream, which keeps a read
+/// open, misses no page.
 fn prepare_writer(connection: &Connection) -> Result<()> {
     connection.busy_handler(Some(wait_for_the_lock))?;
-    connection.execute_batch("pragma synchronous = full; pragma foreign_keys = on; pragma secure_delete = on;")?;
+    connection.execute_batch(
+        "pragma synchronous = full;
+         pragma foreign_keys = on;
+         pragma secure_delete = on;
+         pragma wal_autocheckpoint = 1000;",
+    )?;
     column::register_functions(connection)?;
     let journal: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
     let synchronous: i64 = connection.pragma_query_value(None, "synchronous", |row| row.get(0))?;

@@ -46,12 +46,14 @@ pub(super) fn version(connection: &Connection, path: &Path) -> Result<i64> {
     }
 }
 
-/// The names of what is not in the file as `schema.sql` has it: changed, missing, or more than there should be.
+/// The names of what is not in the file as `schema.sql` has it: changed, missing, or more than there should be. Litestream
+/// keeps tables of its own in a file that it replicates.
 pub(super) fn changed(connection: &Connection) -> Result<Vec<String>> {
     const SELECT: &str = "
         select name, coalesce(sql, '')
         from sqlite_schema
         where name not like 'sqlite\\_%' escape '\\'
+          and name not like '\\_litestream\\_%' escape '\\'
         order by name";
     let parts = |connection: &Connection| -> rusqlite::Result<BTreeSet<(String, String)>> {
         connection.prepare(SELECT)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()

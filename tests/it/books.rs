@@ -290,3 +290,13 @@ fn plans_are_set_and_shown() {
     vendor.fails(3, ["plan", "show", "gold"]);
     vendor.fails(2, ["plan", "set", "seventeen letters", "--name", "S", "--unit", "U", "--price", "1"]);
 }
+
+#[test]
+fn tables_that_litestream_keeps_in_the_file_are_left_alone() {
+    let vendor = Vendor::new();
+    vendor
+        .sql()
+        .execute_batch("create table _litestream_seq (id integer primary key, seq integer); insert into _litestream_seq values (1, 7)")
+        .expect("a table");
+    vendor.ok(["check"]);
+}

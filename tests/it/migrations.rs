@@ -149,6 +149,16 @@ fn books_of_version_2_keep_what_they_held() {
 }
 
 #[test]
+fn a_migration_leaves_the_tables_of_litestream_where_they_are() {
+    let vendor = of_version_2();
+    vendor.sql().execute_batch("create table _litestream_lock (id integer)").expect("a table");
+    vendor.ok(["migrate"]);
+    let count = "select count(*) from _litestream_lock";
+    assert_eq!(vendor.sql().query_row(count, [], |row| row.get(0)), Ok(0));
+    vendor.ok(["check"]);
+}
+
+#[test]
 fn the_server_migrates_when_it_starts() {
     let vendor = of_version_1();
     let server = vendor.serve();
