@@ -19,18 +19,33 @@ create table api_key (
   revoked_at_s integer                                                   -- seconds; null while requests signed with it are accepted
 ) strict, without rowid;
 
--- Price plans, by Agora's planId.
-create table plan (
-  plan_id text not null primary key check (length(plan_id) between 1 and 16),  -- 1 to 16 characters; 'default' prices those who name no plan
-  name    text not null,                                                       -- as it stands in descriptions, e.g. Standard
-  unit    text not null,                                                       -- one unit of usage, in words, e.g. Minute
-  price   text not null                                                        -- decimal, per unit, in the currency agreed with Agora; zero is free
-) strict, without rowid;
+-- Price plans, by Agora's planId and date: append-only. A plan's first version holds for all time before, too. In force in a
+-- month is the version with the greatest from_s not after its first second, of equal ones the latest.
+create table plan_version (
+  seq     integer primary key,                                               -- order of writing, from 1
+  plan_id text    not null check (length(plan_id) between 1 and 16),         -- 1 to 16 characters; 'default' prices those who name no plan
+  from_s  integer not null,                                                  -- seconds; the first second of the month from which it holds; 0 for the first one of its plan
+  name    text    not null,                                                  -- as it stands in descriptions, e.g. Standard
+  unit    text    not null,                                                  -- one unit of usage, in words, e.g. Minute
+  price   text    not null,                                                  -- what a month costs, in the currency agreed with Agora: parts, allowance and minimum, as in 'flat 10 + graduated 1000:0.01,rest:0.005 free 100 minimum 20'; one text, since it is only read whole
+  at_s    integer not null,                                                  -- seconds; when it was set; 0 where books of an earlier version did not tell
+  actor   text    not null                                                   -- by whom, as in event
+) strict;
+create index plan_version_by_plan on plan_version (plan_id);
+
+create trigger plan_version_is_not_changed before update on plan_version
+begin
+  select raise(abort, 'prices are only added: one is not changed');
+end;
+create trigger plan_version_is_not_deleted before delete on plan_version
+begin
+  select raise(abort, 'prices are only added: one is not deleted');
+end;
 
 -- Agora's users who activated the extension.
 create table customer (
   customer_id     text    not null primary key,  -- Agora's id
-  plan_id         text,                          -- the plan named for the customer; null: the plan 'default'. Not a reference: a plan may be named before it is set up
+  plan_id         text,                          -- the plan that was named last for the customer; null: the plan 'default'. Bills go by customer_plan. Not a reference: a plan may be named before it is set up
   name            text,                          -- contact, as announced; null where never told
   email           text,                          -- contact
   phone           text,                          -- contact
@@ -43,13 +58,54 @@ create table customer (
 create table project (
   project_no      integer primary key,                     -- its number in these books, from 1: stands for its id in the ledger and its sums, where a million ids would take the most room
   project_id      text    not null unique,                 -- Agora's id
-  customer_id     text    references customer,             -- whose project it is; null where nobody has said
+  customer_id     text    references customer,             -- whose project it is, as was said last: licenses go by it, bills by project_customer; null where nobody has said
   first_seen_at_s integer not null,                        -- seconds; when this row was made
   app_key         text,                                    -- with the secret, what the vendor's backend knows the project's calls by; null until Agora creates the project
   app_secret      text,                                    -- never changed once made: a resent call must be answered alike
   check ((app_key is null) = (app_secret is null))
 ) strict;
 create index project_by_customer on project (customer_id);
+
+-- The plans named for customers, by date: append-only. As for plan_version, the first one of a customer holds for all
+-- time before, and in force in a month is the latest one of the greatest from_s not after its first second.
+create table customer_plan (
+  seq         integer primary key,                    -- order of writing, from 1
+  customer_id text    not null references customer,   -- the customer
+  plan_id     text    not null,                       -- the plan; not a reference, as in customer
+  from_s      integer not null,                       -- seconds; the first second of the month from which it holds; 0 for the first one of its customer
+  at_s        integer not null,                       -- seconds; when it was said; of books of an earlier version, when the customer was first heard of
+  actor       text    not null                        -- by whom, as in event
+) strict;
+create index customer_plan_by_customer on customer_plan (customer_id);
+
+create trigger customer_plan_is_not_changed before update on customer_plan
+begin
+  select raise(abort, 'plans of customers are only added: one is not changed');
+end;
+create trigger customer_plan_is_not_deleted before delete on customer_plan
+begin
+  select raise(abort, 'plans of customers are only added: one is not deleted');
+end;
+
+-- The customers of projects, by date: append-only, and in force as in customer_plan.
+create table project_customer (
+  seq         integer primary key,                                -- order of writing, from 1
+  project_id  text    not null references project (project_id),   -- the project
+  customer_id text    not null references customer,               -- the customer
+  from_s      integer not null,                                   -- seconds; the first second of the month from which it holds; 0 for the first one of its project
+  at_s        integer not null,                                   -- seconds; when it was said; of books of an earlier version, when the project was first heard of
+  actor       text    not null                                    -- by whom, as in event
+) strict;
+create index project_customer_by_project on project_customer (project_id);
+
+create trigger project_customer_is_not_changed before update on project_customer
+begin
+  select raise(abort, 'customers of projects are only added: one is not changed');
+end;
+create trigger project_customer_is_not_deleted before delete on project_customer
+begin
+  select raise(abort, 'customers of projects are only added: one is not deleted');
+end;
 
 -- When the extension was enabled for a project; `totalSize` counts the projects enabled within a window.
 create table project_enablement (

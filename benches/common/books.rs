@@ -47,7 +47,7 @@ pub fn create(path: &Path, keys: &Keys) -> Outcome {
         key::add(tx, &keys.test)?;
         for n in 0..PROJECTS {
             let customer_id = (120_000 + n / PROJECTS_PER_CUSTOMER).to_string().parse()?;
-            project::announce(tx, &project_id(n).parse()?, &customer_id, &stamp())?;
+            project::announce(tx, &project_id(n).parse()?, &customer_id, None, &stamp())?;
         }
         Ok(())
     })?;

@@ -99,6 +99,25 @@ impl Amount {
         *self == Self::default()
     }
 
+    /// How many blocks of `size` it starts: the least whole number of them that holds it. Both are zero or above, and
+    /// `size` is not zero.
+    pub fn blocks_of(&self, size: &Self) -> Self {
+        if let Some((a, b, _)) = self.aligned(size) {
+            return Self(Value::Short { units: a / b + i128::from(a % b != 0), places: 0 });
+        }
+        let ((a, a_places), (b, b_places)) =
+            (self.to_long().into_bigint_and_exponent(), size.to_long().into_bigint_and_exponent());
+        let places = a_places.max(b_places);
+        let widen = |digits: BigInt, from: i64| {
+            let more = u32::try_from(places - from).expect("amounts have far fewer places");
+            digits * BigInt::from(10).pow(more)
+        };
+        let (a, b) = (widen(a, a_places), widen(b, b_places));
+        let whole = &a / &b;
+        let started = BigInt::from(u8::from(&whole * &b != a));
+        Self::from_long(BigDecimal::from(whole + started))
+    }
+
     fn to_long(&self) -> BigDecimal {
         match &self.0 {
             Value::Short { units, places } => BigDecimal::new(BigInt::from(*units), i64::from(*places)),
@@ -273,7 +292,22 @@ impl Mul for &Amount {
     type Output = Amount;
 
     fn mul(self, other: &Amount) -> Amount {
-        Amount::from_long(self.to_long() * other.to_long())
+        let short = || {
+            let (Value::Short { units: a, places: a_places }, Value::Short { units: b, places: b_places }) =
+                (&self.0, &other.0)
+            else {
+                return None;
+            };
+            let places = a_places + b_places;
+            (places <= SHORT_PLACES).then_some(Amount(Value::Short { units: a.checked_mul(*b)?, places }))
+        };
+        short().unwrap_or_else(|| Amount::from_long(self.to_long() * other.to_long()))
+    }
+}
+
+impl From<u32> for Amount {
+    fn from(whole: u32) -> Self {
+        Self(Value::Short { units: whole.into(), places: 0 })
     }
 }
 
@@ -357,6 +391,20 @@ mod tests {
                 prop_assert_eq!(&sum, &amount(b));
                 prop_assert_eq!((&amount(a) * &amount(b)).to_long(), exact(a) * exact(b));
                 prop_assert_eq!((-&amount(a)).to_long(), -exact(a));
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_blocks_an_amount_starts_are_the_fewest_that_hold_it(text in any_length(), size in any_length(), c in written()) {
+            let positive = |text: &str| Amount::from_canonical(text.trim_start_matches('-')).expect("a decimal");
+            for (held, size) in [(positive(&text), positive(&size)), (amount(&c), positive(&size)), (positive(&text), amount(&c))] {
+                prop_assume!(!size.is_zero());
+                let blocks = held.blocks_of(&size);
+                prop_assert!(!blocks.to_string().contains('.'));
+                prop_assert!(&blocks * &size >= held);
+                prop_assert!(held.is_zero() || &(&blocks - &Amount::from(1)) * &size < held);
             }
         }
     }

@@ -122,9 +122,12 @@ text_type! {
 }
 
 impl PlanId {
+    /// The id of [`PlanId::fallback`].
+    pub const FALLBACK: &str = "default";
+
     /// The plan that prices customers for whom no plan is named, and projects without a customer.
     pub fn fallback() -> Self {
-        Self("default".to_owned())
+        Self(Self::FALLBACK.to_owned())
     }
 }
 

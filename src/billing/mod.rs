@@ -6,6 +6,7 @@
 pub mod amount;
 pub mod bill;
 pub mod event;
+pub mod history;
 pub mod id;
 pub mod key;
 pub mod license;

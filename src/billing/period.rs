@@ -78,6 +78,19 @@ impl Period {
         self.last_s
     }
 
+    /// The first seconds of the months that it touches, ascending.
+    pub fn months(self) -> Vec<i64> {
+        let first_s = Grain::Month.floor(self.first_s);
+        std::iter::successors(Some(first_s), |month_s| Some(Grain::Month.after(*month_s)))
+            .take_while(|month_s| *month_s <= self.last_s)
+            .collect()
+    }
+
+    /// What it has in common with another; `None` where they do not touch.
+    pub fn within(self, other: Self) -> Option<Self> {
+        Self::new(self.first_s.max(other.first_s), self.last_s.min(other.last_s))
+    }
+
     /// The pieces whose sums, added and subtracted, are the window's. There are at most seven, whatever its
     /// length, and at most half an hour of ledger at each ragged end: past that, a whole hour less the
     /// rest is nearer; likewise for hours in a day and days in a month.
@@ -286,6 +299,17 @@ mod tests {
         ] {
             assert_eq!(Period::around(Grain::Month, second(within)), period(first, last));
         }
+    }
+
+    #[test]
+    fn a_window_touches_the_months_of_its_seconds() {
+        let months = |first: &str, last: &str| {
+            let months = period(first, last).months().into_iter();
+            months.map(|month_s| date(month_s).to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(months("2026-10-31T23:59:59Z", "2026-12-01T00:00:00Z"), ["2026-10-01", "2026-11-01", "2026-12-01"]);
+        assert_eq!(months("2026-10-01T00:00:00Z", "2026-10-31T23:59:59Z"), ["2026-10-01"]);
+        assert_eq!(Period::new(LAST_SECOND, LAST_SECOND).expect("a second").months().len(), 1);
     }
 
     #[test]

@@ -7,13 +7,13 @@ use crate::cli::failure::{Exit, Failure};
 use crate::cli::moment::Month;
 use crate::cli::project;
 use crate::cli::shell::{Columns, Shell, exact, or_dash};
-use crate::store::{plan, usage};
+use crate::store;
 use serde::Serialize;
 
 /// Show the bill that Agora will be told of a month
 ///
-/// Charges what no license covered. Projects that have usage and no price are left out of what Agora is told; they are listed apart, and
-/// the command ends with 1.
+/// Charges what no license covered, by the prices, plans and customers that are in force in the month. Projects that need a price
+/// and have none are left out of what Agora is told; they are listed apart, and the command ends with 1.
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// The month, e.g. 2026-11
@@ -70,6 +70,7 @@ struct Line<'a> {
     price: &'a Amount,
     #[serde(serialize_with = "exact")]
     amount: &'a Amount,
+    description: String,
 }
 
 #[derive(Serialize)]
@@ -99,7 +100,12 @@ impl<'a> Shown<'a> {
             lines: entry
                 .lines
                 .iter()
-                .map(|line| Line { quantity: &line.quantity, price: &line.price, amount: &line.amount })
+                .map(|line| Line {
+                    quantity: &line.charge.quantity,
+                    price: &line.charge.price,
+                    amount: &line.charge.amount,
+                    description: line.words(),
+                })
                 .collect(),
         };
         let uncharged = |usage: &'a ProjectUsage| Uncharged {
@@ -127,14 +133,14 @@ impl<'a> Shown<'a> {
 }
 
 pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
-    let (usage, plans) = shell.open()?.read(|tx| {
+    let basis = shell.open()?.read(|tx| {
         if let Some(project_id) = &args.project {
             project::find(tx, project_id)?;
         }
-        Ok::<_, Failure>((usage::to_price(tx, args.month.period(), args.project.as_ref())?, plan::book(tx)?))
+        Ok::<_, Failure>(store::bill::basis(tx, args.month.period(), args.project.as_ref())?)
     })?;
 
-    let bill = bill::bill(usage, &plans);
+    let bill = bill::bill(basis);
 
     let shown = Shown::new(args.month, &bill);
     shell.print(&shown, |out| {
@@ -145,8 +151,18 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
                 row.usage.to_string(),
                 row.covered.to_string(),
                 row.amount.to_string(),
-                row.description.to_owned(),
+                if row.lines.len() > 1 { String::new() } else { row.description.to_owned() },
             ]);
+            // What Agora is told joins these, as far as there is room.
+            for line in row.lines.iter().filter(|_| row.lines.len() > 1) {
+                columns.row([
+                    String::new(),
+                    String::new(),
+                    String::new(),
+                    line.amount.to_string(),
+                    line.description.clone(),
+                ]);
+            }
         }
         // Set apart, since a project may have this name.
         columns.row([String::new()]);
@@ -175,7 +191,7 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     match shown.unpriced.len() {
         0 => Ok(Exit::Done),
         count => {
-            shell.note(&format!("projects with usage and no price: {count}; `agora-vendor plan set` sets a plan up"));
+            shell.note(&format!("projects without a price: {count}; `agora-vendor plan set` sets a plan up"));
             Ok(Exit::Failed)
         }
     }

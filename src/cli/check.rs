@@ -54,6 +54,7 @@ fn document(difference: &Difference) -> Value {
         Difference::Draw { seq } => json!({ "kind": "draw", "seq": seq }),
         Difference::GivenBack { seq } => json!({ "kind": "givenBack", "seq": seq }),
         Difference::Covered { seq } => json!({ "kind": "covered", "seq": seq }),
+        Difference::History { place } => json!({ "kind": "history", "place": place }),
         Difference::Value { place } => json!({ "kind": "value", "place": place }),
         Difference::Schema { name } => json!({ "kind": "schema", "name": name }),
         Difference::File { problem } => json!({ "kind": "file", "problem": problem }),
@@ -86,6 +87,9 @@ fn words(difference: &Difference) -> String {
         Difference::Covered { seq } => {
             format!("ledger entry {seq}: what licenses covered of it is not what was drawn from them, or not within it")
         }
+        Difference::History { place } => format!(
+            "{place} by date do not add up: the first holds for all time, others from a month's first second, and what was said last is what stands"
+        ),
         Difference::Value { place } => format!("{place} is not one that this program writes"),
         Difference::Schema { name } => format!("{name} in the file's schema is not as it was made"),
         Difference::File { problem } => format!("the file: {problem}"),

@@ -1,9 +1,11 @@
 //! `customer`: Agora's users who activated the extension.
 
+use crate::billing::history::History;
 use crate::billing::id::{CustomerId, PlanId, Words};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::moment::rfc3339;
 use crate::cli::shell::{Columns, Shell, ShownEvent, or_dash, print_events, print_properties};
+use crate::cli::start::{ShownSaid, Start, timeline};
 use crate::store::customer::{self, Announcement, Customer};
 use crate::store::{ReadTx, event, plan, project};
 use serde::Serialize;
@@ -41,9 +43,12 @@ pub(super) struct AddArgs {
     /// The customer, by Agora's id
     customer: CustomerId,
 
-    /// The plan that prices its usage; the plan `default` where none is named
+    /// The plan that prices its usage; the plan `default` where none is named. The first holds for all time
     #[arg(long, value_name = "P")]
     plan: Option<PlanId>,
+
+    #[command(flatten)]
+    start: Start,
 
     /// Its name
     #[arg(long)]
@@ -70,9 +75,20 @@ struct Shown {
     announced_at: Option<String>,
     deactivated_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    plans: Option<Vec<ShownSaid<ShownPlan>>>,
+    #[serde(skip)]
+    plan_timeline: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     projects: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     events: Option<Vec<ShownEvent>>,
+}
+
+/// A plan that was named for the customer.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ShownPlan {
+    plan_id: String,
 }
 
 impl Shown {
@@ -87,6 +103,8 @@ impl Shown {
             first_seen_at: rfc3339(customer.first_seen_at_s),
             announced_at: customer.announced_at_s.map(rfc3339),
             deactivated_at: customer.deactivated_at_s.map(rfc3339),
+            plans: None,
+            plan_timeline: None,
             projects: None,
             events: None,
         }
@@ -96,7 +114,7 @@ impl Shown {
         shell.print(self, |out| {
             let mut properties = vec![
                 ("customer", self.customer_id.clone()),
-                ("plan", or_dash(self.plan_id.as_ref())),
+                ("plan", or_dash(self.plan_timeline.as_ref().or(self.plan_id.as_ref()))),
                 ("name", or_dash(self.name.as_ref())),
                 ("email", or_dash(self.email.as_ref())),
                 ("phone", or_dash(self.phone.as_ref())),
@@ -157,12 +175,23 @@ fn list(shell: &mut Shell<'_>) -> Result<Exit, Failure> {
 
 fn show(args: &ShowArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let id = &args.customer;
-    let (customer, projects, events) = shell
-        .open()?
-        .read(|tx| Ok::<_, Failure>((find(tx, id)?, project::of(tx, id)?, event::of_customer(tx, id)?)))?;
-    let projects = projects.iter().map(|project| project.id.to_string()).collect();
-    let events = events.iter().map(ShownEvent::new).collect();
-    Shown { projects: Some(projects), events: Some(events), ..Shown::new(&customer) }.print(shell)
+    let (customer, plans, projects, events) = shell.open()?.read(|tx| {
+        Ok::<_, Failure>((
+            find(tx, id)?,
+            customer::plans_of(tx, id)?,
+            project::of(tx, id)?,
+            event::of_customer(tx, id)?,
+        ))
+    })?;
+    let shown_plan = |plan_id: &PlanId| ShownPlan { plan_id: plan_id.to_string() };
+    Shown {
+        plans: Some(plans.iter().map(|said| ShownSaid::new(said, shown_plan)).collect()),
+        plan_timeline: (!plans.is_empty()).then(|| timeline(&plans.into_iter().collect())),
+        projects: Some(projects.iter().map(|project| project.id.to_string()).collect()),
+        events: Some(events.iter().map(ShownEvent::new).collect()),
+        ..Shown::new(&customer)
+    }
+    .print(shell)
 }
 
 fn forget(args: &ForgetArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
@@ -181,16 +210,32 @@ fn forget(args: &ForgetArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
 }
 
 fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
-    let said = Announcement {
-        plan_id: args.plan.clone(),
-        name: args.name.clone(),
-        email: args.email.clone(),
-        phone: args.phone.clone(),
-    };
-    let (customer, plans) = shell.open()?.write(|tx| {
-        Ok::<_, Failure>((customer::announce(tx, &args.customer, &said, &shell.stamp())?, plan::book(tx)?))
+    if args.start.is_told() && args.plan.is_none() {
+        return Err(Failure::words("--from is given without --plan: tell what holds from then on"));
+    }
+    let (before, customer, plans) = shell.open()?.write(|tx| {
+        let stamp = shell.stamp();
+        let before: History<PlanId> = customer::plans_of(tx, &args.customer)?.into_iter().collect();
+        let month_s = args.start.month_s(stamp.at_s);
+        if args.plan.is_some() && before.at(month_s) != args.plan.as_ref() {
+            args.start.of(&before, stamp.at_s)?;
+        }
+        let said = Announcement {
+            plan_id: args.plan.clone(),
+            plan_from_s: args.plan.is_some().then_some(month_s),
+            name: args.name.clone(),
+            email: args.email.clone(),
+            phone: args.phone.clone(),
+        };
+        let customer = customer::announce(tx, &args.customer, &said, &stamp)?;
+        let plans: History<PlanId> = customer::plans_of(tx, &args.customer)?.into_iter().collect();
+        Ok::<_, Failure>((before, customer, (plans, plan::book(tx)?)))
     })?;
-    if let Err(missing) = plans.applicable(customer.plan_id.as_ref()) {
+    let (after, plans) = plans;
+    if !before.is_empty() && after != before {
+        shell.note(&format!("customer {} is priced by these plans: {}", args.customer, timeline(&after)));
+    }
+    if let Err(missing) = plans.applicable(customer.plan_id.as_ref(), shell.now_s) {
         shell.note(&format!(
             "the plan {missing} is not set up: until `agora-vendor plan set` does, this customer's usage has no price"
         ));

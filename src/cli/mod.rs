@@ -15,6 +15,7 @@ mod license_type;
 mod migrate;
 mod moment;
 mod plan;
+mod plan_file;
 mod project;
 mod record;
 mod rows;
@@ -22,6 +23,7 @@ mod serve;
 mod setting;
 mod shell;
 mod sign;
+mod start;
 mod totals;
 
 use clap::Parser;

@@ -1,13 +1,19 @@
-//! `plan`: what usage costs.
+//! `plan`: what usage costs, and from when.
 
 use crate::billing::amount::Amount;
+use crate::billing::history::{History, Said};
 use crate::billing::id::{Label, PlanId};
-use crate::billing::plan::Plan;
-use crate::billing::price::Price;
+use crate::billing::period::Grain;
+use crate::billing::plan::{Plan, describe_line};
+use crate::billing::price::{Package, Part, Price, Tiers, charge, total};
 use crate::cli::failure::{Exit, Failure};
-use crate::cli::shell::{Columns, Shell, exact, print_properties};
+use crate::cli::moment::{Month, month};
+use crate::cli::plan_file::{EXAMPLE, PlanFile, Terms};
+use crate::cli::shell::{Columns, Shell, exact, or_dash, print_properties, read_text};
+use crate::cli::start::{ShownSaid, Start, from_month};
 use crate::store::plan;
 use serde::Serialize;
+use std::path::PathBuf;
 
 /// Price plans: set one up, list them, show one
 ///
@@ -15,68 +21,190 @@ use serde::Serialize;
 /// has no plan named, and those without a customer.
 #[derive(clap::Subcommand)]
 pub(super) enum Args {
-    /// Set a plan up, or change it; it is valid for all time
-    Set(SetArgs),
-    /// List all plans
+    /// Set a plan up, or change it from a month on
+    ///
+    /// A plan is a sum of parts: a flat fee a month, a price per unit, tiers that are each at their own price
+    /// (graduated), tiers of which the one that is reached prices all (volume), started packages. A tier goes up to
+    /// its end, which is inside; the last has no end. An allowance comes off first, and the other parts count
+    /// what remains. All counts per project and calendar month (UTC), for usage that no license covers.
+    ///
+    /// The first version of a plan holds for all time. A later one holds from the next month on, or from --from;
+    /// where that is this month or a past one, --rewrite says that their bills may change. What holds
+    /// already is not set again.
+    Set(Box<SetArgs>),
+    /// List all plans as they are this month
     List,
-    /// Show a plan
+    /// Show a plan in words, its versions, and what usage would cost
     Show(ShowArgs),
 }
 
 #[derive(clap::Args)]
-#[command(after_help = "Example: agora-vendor plan set default --name Standard --unit Minute --price 0.01")]
+#[command(after_help = help())]
+#[command(group = clap::ArgGroup::new("priced").required(true).multiple(true)
+    .args(["file", "price", "flat", "graduated", "volume", "package"]))]
 pub(super) struct SetArgs {
     /// Agora's planId, at most 16 characters, or `default`
     id: PlanId,
 
-    /// The plan's name in descriptions, e.g. Standard
+    /// The plan's name in descriptions, e.g. Standard; may stand in the file, and need not be told again
     #[arg(long, value_name = "TEXT")]
-    name: Label,
+    name: Option<Label>,
 
-    /// One unit of usage in words, e.g. Minute
+    /// One unit of usage in words, e.g. Minute; may stand in the file, and need not be told again
     #[arg(long, value_name = "TEXT")]
-    unit: Label,
+    unit: Option<Label>,
+
+    /// Read the price from this JSON document; - is standard input
+    #[arg(long, value_name = "F", conflicts_with_all = ["price", "flat", "graduated", "volume", "package", "free", "minimum"])]
+    file: Option<PathBuf>,
 
     /// What one unit costs, in the currency agreed with Agora; 0 is free
     #[arg(long, value_name = "AMOUNT", allow_hyphen_values = true)]
-    price: Amount,
+    price: Option<Amount>,
+
+    /// What a month costs, whatever is used
+    #[arg(long, value_name = "AMOUNT", allow_hyphen_values = true)]
+    flat: Option<Amount>,
+
+    /// Tiers, each at its own price, e.g. 1000:0.01,10000:0.008,rest:0.005
+    #[arg(long, value_name = "TIERS", allow_hyphen_values = true)]
+    graduated: Option<Tiers>,
+
+    /// Tiers, all at the price of the one that is reached
+    #[arg(long, value_name = "TIERS", allow_hyphen_values = true)]
+    volume: Option<Tiers>,
+
+    /// What a started package of so many units costs, e.g. 1000:5
+    #[arg(long, value_name = "SIZE:PRICE", allow_hyphen_values = true)]
+    package: Option<Package>,
+
+    /// Units of a month that cost nothing
+    #[arg(long, value_name = "AMOUNT", allow_hyphen_values = true)]
+    free: Option<Amount>,
+
+    /// What a month costs at least
+    #[arg(long, value_name = "AMOUNT", allow_hyphen_values = true)]
+    minimum: Option<Amount>,
+
+    #[command(flatten)]
+    start: Start,
+}
+
+fn help() -> String {
+    format!(
+        "Example: agora-vendor plan set default --name Standard --unit Minute --price 0.01\n\n\
+        A file for --file holds one JSON object. Its parts are flat, perUnit, graduated, volume and package\n\
+        ({{\"package\": {{\"size\": \"1000\", \"price\": \"5\"}}}}), as many as are wanted; amounts are texts or numbers:\n\n{EXAMPLE}"
+    )
 }
 
 #[derive(clap::Args)]
+#[command(after_help = "Example: agora-vendor plan show default --for 12500")]
 pub(super) struct ShowArgs {
     /// The plan's id
     id: PlanId,
+
+    /// Show what so much usage of a project in a month costs, line by line
+    #[arg(long = "for", value_name = "AMOUNT", allow_hyphen_values = true)]
+    usage: Option<Amount>,
+
+    /// Show the plan as it is in this month; by default the present one
+    #[arg(long)]
+    month: Option<Month>,
+}
+
+/// A version of a plan.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Version {
+    plan_id: String,
+    name: String,
+    unit: String,
+    /// The price of a unit, where that is all there is to it.
+    price: Option<String>,
+    #[serde(flatten)]
+    terms: Terms,
+    words: Vec<String>,
+}
+
+impl Version {
+    fn new(plan: &Plan) -> Self {
+        Self {
+            plan_id: plan.id.to_string(),
+            name: plan.name.to_string(),
+            unit: plan.unit.to_string(),
+            price: plan.price.per_unit_alone().map(ToString::to_string),
+            terms: Terms::new(&plan.price),
+            words: plan.terms(),
+        }
+    }
+
+    fn properties(&self, from: Option<&String>) -> Vec<(&'static str, String)> {
+        let mut properties =
+            vec![("plan", self.plan_id.clone()), ("name", self.name.clone()), ("unit", self.unit.clone())];
+        properties.extend(from.map(|month| ("from", month.clone())));
+        let labels = std::iter::once("price").chain(std::iter::repeat(""));
+        properties.extend(labels.zip(self.words.iter().cloned()));
+        properties
+    }
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Shown<'a> {
-    plan_id: &'a str,
-    name: &'a str,
-    unit: &'a str,
-    #[serde(serialize_with = "exact")]
-    price: &'a Amount,
+struct Shown {
+    #[serde(flatten)]
+    version: Version,
+    /// Null: for all time.
+    from: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    versions: Option<Vec<ShownSaid<ShownVersion>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    example: Option<Example>,
 }
 
-impl<'a> Shown<'a> {
-    fn new(plan: &'a Plan) -> Self {
-        let Price::PerUnit(price) = &plan.price;
-        Self { plan_id: plan.id.as_str(), name: plan.name.as_str(), unit: plan.unit.as_str(), price }
-    }
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ShownVersion {
+    #[serde(flatten)]
+    version: Version,
+    /// Whether another version was set for the same month later.
+    replaced: bool,
+    #[serde(skip)]
+    text: String,
+}
 
-    fn print(&self, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
-        shell.print(self, |out| {
-            print_properties(
-                out,
-                &[
-                    ("plan", self.plan_id.to_owned()),
-                    ("name", self.name.to_owned()),
-                    ("unit", self.unit.to_owned()),
-                    ("price", format!("{} per {}", self.price, self.unit)),
-                ],
-            )
-        })?;
-        Ok(Exit::Done)
+/// What some usage of a month costs.
+#[derive(Serialize)]
+struct Example {
+    #[serde(serialize_with = "exact")]
+    usage: Amount,
+    lines: Vec<ExampleLine>,
+    #[serde(serialize_with = "exact")]
+    total: Amount,
+}
+
+#[derive(Serialize)]
+struct ExampleLine {
+    #[serde(serialize_with = "exact")]
+    quantity: Amount,
+    #[serde(serialize_with = "exact")]
+    price: Amount,
+    #[serde(serialize_with = "exact")]
+    amount: Amount,
+    description: String,
+}
+
+impl Example {
+    fn new(plan: &Plan, usage: &Amount) -> Self {
+        let lines = charge(&plan.price, usage);
+        let total = total(&lines);
+        let line = |line: &crate::billing::price::Line| ExampleLine {
+            quantity: line.quantity.clone(),
+            price: line.price.clone(),
+            amount: line.amount.clone(),
+            description: describe_line(plan, line),
+        };
+        Self { usage: usage.clone(), lines: lines.iter().map(line).collect(), total }
     }
 }
 
@@ -88,32 +216,126 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     }
 }
 
-fn set(args: &SetArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
-    let new = Plan {
-        id: args.id.clone(),
-        name: args.name.clone(),
-        unit: args.unit.clone(),
-        price: Price::PerUnit(args.price.clone()),
+/// What `plan set` is told, but for what stands already.
+struct Told {
+    name: Option<Label>,
+    unit: Option<Label>,
+    price: Price,
+}
+
+fn told(args: &SetArgs) -> Result<Told, Failure> {
+    let Some(file) = &args.file else {
+        let parts = [
+            args.flat.clone().map(Part::Flat),
+            args.price.clone().map(Part::PerUnit),
+            args.graduated.clone().map(Part::Graduated),
+            args.volume.clone().map(Part::Volume),
+            args.package.clone().map(|Package { size, price }| Part::Package { size, price }),
+        ];
+        let amount = |told: &Option<Amount>| told.clone().unwrap_or_default();
+        let price = Price::new(parts.into_iter().flatten().collect(), amount(&args.free), amount(&args.minimum));
+        let price = price.map_err(|error| Failure::words(format!("the price cannot be so: {error}")))?;
+        return Ok(Told { name: args.name.clone(), unit: args.unit.clone(), price });
     };
-    let before = shell.open()?.write(|tx| {
-        let before = plan::book(tx)?;
-        plan::set(tx, &new)?;
-        Ok::<_, Failure>(before)
+    let document = PlanFile::read(&read_text(file, "the plan")?).map_err(|error| {
+        let file = file.display();
+        Failure::words(format!("{file} is not a plan: {error}; `agora-vendor plan set --help` shows one"))
     })?;
-    if let Some(before) = before.plans().find(|plan| plan.id == new.id && **plan != new) {
-        let Price::PerUnit(each) = &before.price;
-        shell.note(&format!("before it was {} at {each} per {}", before.name, before.unit));
+    let once = |what: &str, flag: &Option<Label>, file: Option<Label>| match (flag, file) {
+        (Some(_), Some(_)) => {
+            Err(Failure::words(format!("{what} is given by --{what} and in the file: once is wanted")))
+        }
+        (Some(flag), None) => Ok(Some(flag.clone())),
+        (None, file) => Ok(file),
+    };
+    Ok(Told {
+        name: once("name", &args.name, document.name)?,
+        unit: once("unit", &args.unit, document.unit)?,
+        price: document.price,
+    })
+}
+
+/// What came of setting a plan.
+struct Done {
+    plan: Plan,
+    history: History<Plan>,
+    from_s: i64,
+    is_news: bool,
+}
+
+fn set(args: &SetArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
+    let Told { name, unit, price } = told(args)?;
+    let Done { plan, history, from_s, is_news } = shell.open()?.write(|tx| {
+        let stamp = shell.stamp();
+        let history: History<Plan> = plan::versions(tx, &args.id)?.into_iter().collect();
+        let month_s = args.start.month_s(stamp.at_s);
+        let stands = history.at(month_s);
+        let missing = |what: &str| {
+            Failure::words(format!("plan {} has no {what} yet: tell it by --{what}, or in the file", args.id))
+        };
+        let plan = Plan {
+            id: args.id.clone(),
+            name: name.or_else(|| stands.map(|plan| plan.name.clone())).ok_or_else(|| missing("name"))?,
+            unit: unit.or_else(|| stands.map(|plan| plan.unit.clone())).ok_or_else(|| missing("unit"))?,
+            price,
+        };
+        if stands == Some(&plan) {
+            return Ok(Done { plan, history, from_s: month_s, is_news: false });
+        }
+        let from_s = args.start.of(&history, stamp.at_s)?;
+        let is_news = plan::set(tx, &plan, from_s, &stamp)?;
+        Ok::<_, Failure>(Done { plan, history, from_s, is_news })
+    })?;
+
+    let id = &args.id;
+    if !is_news {
+        shell.note(&format!("plan {id} is so from {} on already; nothing was changed", month(from_s)));
+    } else if let Some(before) = history.at(from_s) {
+        shell.note(&format!(
+            "plan {id} changes from {} on; before it is {}: {}",
+            month(from_s),
+            before.name,
+            before.terms().join("; ")
+        ));
+    } else if args.start.is_told() {
+        shell.note(&format!("this is the first version of plan {id}: it holds for all time, not from --from alone"));
     }
-    Shown::new(&new).print(shell)
+    if let Some(until_s) = history.until(from_s) {
+        shell.note(&format!("from {} on another version of plan {id} holds, which was set before", month(until_s)));
+    }
+    for warning in plan.warnings() {
+        shell.note(&format!("warning: {warning}"));
+    }
+    let shown = Shown { version: Version::new(&plan), from: from_month(from_s), versions: None, example: None };
+    shell.print(&shown, |out| print_properties(out, &shown.version.properties(shown.from.as_ref())))?;
+    Ok(Exit::Done)
 }
 
 fn list(shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let book = shell.open()?.read(plan::book)?;
-    let plans: Vec<Shown<'_>> = book.plans().map(Shown::new).collect();
-    shell.print(&plans, |out| {
-        let mut columns = Columns::new(&["plan", "name", "unit", "price#"]);
-        for plan in &plans {
-            columns.row([plan.plan_id.to_owned(), plan.name.to_owned(), plan.unit.to_owned(), plan.price.to_string()]);
+    let month_s = Grain::Month.floor(shell.now_s);
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Row {
+        #[serde(flatten)]
+        version: Version,
+        /// The next month in which it changes.
+        changes: Option<String>,
+        #[serde(skip)]
+        text: String,
+    }
+    let row = |history: &History<_>| {
+        let plan: &std::sync::Arc<Plan> = history.at(month_s)?;
+        let changes = history.until(month_s).map(month);
+        Some(Row { version: Version::new(plan), changes, text: plan.price.to_string() })
+    };
+    let rows: Vec<Row> = book.plans().filter_map(row).collect();
+    shell.print(&rows, |out| {
+        let mut columns = Columns::new(&["plan", "name", "unit", "price", "changes"]);
+        for row in &rows {
+            let Version { plan_id, name, unit, .. } = &row.version;
+            let changes = or_dash(row.changes.as_ref());
+            columns.row([plan_id.clone(), name.clone(), unit.clone(), row.text.clone(), changes]);
         }
         columns.print(out)
     })?;
@@ -121,10 +343,64 @@ fn list(shell: &mut Shell<'_>) -> Result<Exit, Failure> {
 }
 
 fn show(args: &ShowArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
-    let book = shell.open()?.read(plan::book)?;
-    let plan = book.plans().find(|plan| plan.id == args.id);
-    let plan = plan.ok_or_else(|| {
+    let said = shell.open()?.read(|tx| plan::versions(tx, &args.id))?;
+    let month_s = args.month.unwrap_or_else(|| Month::around(shell.now_s)).period().first_s();
+    let history: History<&Said<Plan>> = said.iter().map(|said| (said.from_s, said)).collect();
+    let in_force = *history.at(month_s).ok_or_else(|| {
         Failure::not_found(format!("there is no plan {}: `agora-vendor plan list` shows them", args.id))
     })?;
-    Shown::new(plan).print(shell)
+    let mut versions: Vec<&Said<Plan>> = said.iter().collect();
+    versions.sort_by_key(|said| said.from_s);
+    let is_replaced = |said: &Said<Plan>| history.at(said.from_s) != Some(&said);
+    let shown = Shown {
+        version: Version::new(&in_force.value),
+        from: from_month(in_force.from_s),
+        versions: Some(
+            versions
+                .iter()
+                .map(|said| {
+                    ShownSaid::new(said, |plan| ShownVersion {
+                        version: Version::new(plan),
+                        replaced: is_replaced(said),
+                        text: plan.price.to_string(),
+                    })
+                })
+                .collect(),
+        ),
+        example: args.usage.as_ref().map(|usage| Example::new(&in_force.value, usage)),
+    };
+    shell.print(&shown, |out| {
+        print_properties(out, &shown.version.properties(shown.from.as_ref()))?;
+        if let Some(versions) = shown.versions.as_ref().filter(|versions| versions.len() > 1) {
+            writeln!(out)?;
+            let mut columns = Columns::new(&["from", "name", "unit", "price", "set", "by", ""]);
+            for said in versions {
+                let ShownVersion { version, replaced, text } = &said.value;
+                columns.row([
+                    said.from.clone().unwrap_or_else(|| "always".to_owned()),
+                    version.name.clone(),
+                    version.unit.clone(),
+                    text.clone(),
+                    said.at.clone(),
+                    said.by.clone(),
+                    if *replaced { "replaced".to_owned() } else { String::new() },
+                ]);
+            }
+            columns.print(out)?;
+        }
+        if let Some(example) = &shown.example {
+            writeln!(
+                out,
+                "\n{} {} of a project in a month cost {}:",
+                example.usage, shown.version.unit, example.total
+            )?;
+            let mut columns = Columns::new(&["amount#", "for"]);
+            for line in &example.lines {
+                columns.row([line.amount.to_string(), line.description.clone()]);
+            }
+            columns.print(out)?;
+        }
+        Ok(())
+    })?;
+    Ok(Exit::Done)
 }

@@ -2,10 +2,12 @@
 
 use crate::agora::signature;
 use crate::billing::amount::Amount;
+use crate::billing::history::History;
 use crate::billing::id::{CustomerId, ProjectId};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::moment::rfc3339;
 use crate::cli::shell::{Columns, Shell, ShownEvent, exact, or_dash, print_events, print_properties, read_text};
+use crate::cli::start::{ShownSaid, Start, timeline};
 use crate::store::project::{self, Project};
 use crate::store::usage::{self, UsageSum};
 use crate::store::{ReadTx, customer, event};
@@ -21,6 +23,8 @@ pub(super) enum Args {
     /// Show a project, and what was changed of it
     Show(ShowArgs),
     /// Add a project of a customer and enable it from now on; again with another customer moves it
+    ///
+    /// Licenses go by a move at once, bills from --from on.
     Add(AddArgs),
     /// Verify the appKey and appSecret that came with a call: ends with 0 if they are the project's, else with 1
     ///
@@ -64,6 +68,9 @@ pub(super) struct AddArgs {
     /// Whose project it is, by Agora's id
     #[arg(long, value_name = "C")]
     customer: CustomerId,
+
+    #[command(flatten)]
+    start: Start,
 }
 
 #[derive(Serialize)]
@@ -71,6 +78,10 @@ pub(super) struct AddArgs {
 struct Shown {
     project_id: String,
     customer_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    customers: Option<Vec<ShownSaid<ShownCustomer>>>,
+    #[serde(skip)]
+    customer_timeline: Option<String>,
     first_seen_at: String,
     enabled: bool,
     enabled_since: Option<String>,
@@ -82,6 +93,13 @@ struct Shown {
     used_while_disabled: Option<UsedWhileDisabled>,
     #[serde(skip_serializing_if = "Option::is_none")]
     events: Option<Vec<ShownEvent>>,
+}
+
+/// A customer whose project it was said to be.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ShownCustomer {
+    customer_id: String,
 }
 
 /// Usage dated when the project was disabled: reported and billed like any other.
@@ -98,6 +116,8 @@ impl Shown {
         Self {
             project_id: project.id.to_string(),
             customer_id: project.customer_id.as_ref().map(ToString::to_string),
+            customers: None,
+            customer_timeline: None,
             first_seen_at: rfc3339(project.first_seen_at_s),
             enabled: project.enabled_since_s.is_some(),
             enabled_since: project.enabled_since_s.map(rfc3339),
@@ -113,7 +133,7 @@ impl Shown {
         shell.print(self, |out| {
             let mut properties = vec![
                 ("project", self.project_id.clone()),
-                ("customer", or_dash(self.customer_id.as_ref())),
+                ("customer", or_dash(self.customer_timeline.as_ref().or(self.customer_id.as_ref()))),
                 ("first seen", self.first_seen_at.clone()),
                 ("enabled since", or_dash(self.enabled_since.as_ref())),
             ];
@@ -167,13 +187,13 @@ fn list(shell: &mut Shell<'_>) -> Result<Exit, Failure> {
 
 fn show(args: &ShowArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let id = &args.project;
-    let (project, used, events) = shell.open()?.read(|tx| {
+    let (project, used, customers, events) = shell.open()?.read(|tx| {
         let project = find(tx, id)?;
         let mut used = UsageSum::default();
         for window in project::disabled_in(tx, id)? {
             usage::by_project(tx, window, Some(id))?.values().for_each(|sum| used.add(sum));
         }
-        Ok::<_, Failure>((project, used, event::of(tx, id)?))
+        Ok::<_, Failure>((project, used, project::customers_of(tx, id)?, event::of(tx, id)?))
     })?;
     let secret = project.app_keys.as_ref().filter(|_| args.secret).map(|keys| keys.app_secret.reveal().to_owned());
     if args.secret && secret.is_none() {
@@ -183,6 +203,13 @@ fn show(args: &ShowArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         app_secret: secret,
         used_while_disabled: (used.records != 0)
             .then_some(UsedWhileDisabled { amount: used.amount, records: used.records }),
+        customers: Some(
+            customers
+                .iter()
+                .map(|said| ShownSaid::new(said, |id| ShownCustomer { customer_id: id.to_string() }))
+                .collect(),
+        ),
+        customer_timeline: (!customers.is_empty()).then(|| timeline(&customers.into_iter().collect())),
         events: Some(events.iter().map(ShownEvent::new).collect()),
         ..Shown::new(&project)
     }
@@ -216,15 +243,26 @@ fn verify(args: &VerifyArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
 
 fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let (id, customer_id) = (&args.project, &args.customer);
-    let (before, customer_before, project) = shell.open()?.write(|tx| {
+    let (before, customer_before, project, customers) = shell.open()?.write(|tx| {
+        let stamp = shell.stamp();
         let (before, customer_before) = (project::find(tx, id)?, customer::find(tx, customer_id)?);
-        Ok::<_, Failure>((before, customer_before, project::announce(tx, id, customer_id, &shell.stamp())?))
+        let customers: History<CustomerId> = project::customers_of(tx, id)?.into_iter().collect();
+        let month_s = args.start.month_s(stamp.at_s);
+        if customers.at(month_s) != Some(customer_id) {
+            args.start.of(&customers, stamp.at_s)?;
+        }
+        let project = project::announce(tx, id, customer_id, Some(month_s), &stamp)?;
+        let customers: History<CustomerId> = project::customers_of(tx, id)?.into_iter().collect();
+        Ok::<_, Failure>((before, customer_before, project, customers))
     })?;
     if customer_before.is_none() {
         shell.note(&format!("customer {customer_id} was not known and is registered"));
     }
     if let Some(owner) = before.and_then(|before| before.customer_id).filter(|owner| owner != customer_id) {
-        shell.note(&format!("project {id} was customer {owner}'s and is {customer_id}'s now, whose plan prices all its usage, past months too"));
+        shell.note(&format!(
+            "project {id} was customer {owner}'s and is {customer_id}'s now, and so for licenses; its usage is billed to these customers: {}",
+            timeline(&customers)
+        ));
     }
     Shown::new(&project).print(shell)
 }

@@ -162,7 +162,7 @@ fn rows(tx: &ReadTx<'_>, args: &Args, period: Period) -> Result<Vec<Row>, Failur
         customer::find(tx, customer_id)?;
     }
     let owners = store::project::owners(tx)?;
-    let owner = |project_id: &ProjectId| owners.get(project_id).map(|owner| &owner.customer_id);
+    let owner = |project_id: &ProjectId| owners.get(project_id);
     let mut sums: BTreeMap<Option<String>, UsageSum> = BTreeMap::new();
     let mut add = |project_id: &ProjectId, of: Option<String>, sum: &UsageSum| {
         if args.customer.is_none() || owner(project_id) == args.customer.as_ref() {

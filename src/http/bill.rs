@@ -3,16 +3,15 @@
 use crate::agora::reply::{Listing, ListingKind};
 use crate::billing::bill::bill;
 use crate::billing::period::Period;
-use crate::http::listing::{LeftOut, Listed, total_size};
-use crate::store::{self, ReadTx, plan};
+use crate::http::listing::{LeftOut, Listed};
+use crate::store::{self, ReadTx};
 
 /// Lists the window's charges.
 pub(super) fn list(tx: &ReadTx<'_>, period: Period) -> store::Result<Listed> {
-    let usage = store::usage::to_price(tx, period, None)?;
-    let plans = plan::book(tx)?;
-    let total_size = total_size(tx, period, usage.iter().map(|usage| &usage.project_id))?;
+    let basis = store::bill::basis(tx, period, None)?;
+    let total_size = basis.projects.len();
 
-    let bill = bill(usage, &plans);
+    let bill = bill(basis);
 
     let mut listing = Listing::new(ListingKind::Bill, total_size);
     for entry in &bill.entries {

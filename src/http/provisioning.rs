@@ -37,7 +37,10 @@ impl Asked {
         Ok(match call {
             Provisioning::CreateCustomer => {
                 let NewCustomer { customer_id, plan_id, name, email, phone } = NewCustomer::read(body)?;
-                Self::CustomerActive(customer_id, Announcement { plan_id: Some(plan_id), name, email, phone })
+                Self::CustomerActive(
+                    customer_id,
+                    Announcement { plan_id: Some(plan_id), plan_from_s: None, name, email, phone },
+                )
             }
             Provisioning::CreateProject => Self::ProjectEnabled(customer_id()?, provisioning::project_id(body)?),
             Provisioning::DeactivateCustomer => Self::CustomerInactive(customer_id()?),
@@ -106,7 +109,7 @@ impl Asked {
         match self {
             Self::CustomerActive(id, said) => {
                 let customer = customer::announce(tx, id, said, stamp)?;
-                if let Err(missing) = plan::book(tx)?.applicable(customer.plan_id.as_ref()) {
+                if let Err(missing) = plan::book(tx)?.applicable(customer.plan_id.as_ref(), stamp.at_s) {
                     log::warn!("customer {id} has the plan {missing}, which is not set up: its usage has no price");
                 }
             }

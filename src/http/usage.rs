@@ -1,22 +1,24 @@
 //! `GET /usage`: what every project used in a window.
 
 use crate::agora::reply::{Listing, ListingKind};
-use crate::billing::period::Period;
+use crate::billing::period::{Grain, Period};
 use crate::billing::plan::describe_usage;
 use crate::http::listing::{LeftOut, Listed, total_size};
-use crate::store::{self, ReadTx, plan, setting};
+use crate::store::{self, ReadTx, setting};
 
 /// Lists the window's usage.
 pub(super) fn list(tx: &ReadTx<'_>, period: Period) -> store::Result<Listed> {
-    let usage = store::usage::to_price(tx, period, None)?;
-    let plans = plan::book(tx)?;
+    let terms = store::bill::terms(tx)?;
+    let usage = store::usage::to_price(tx, period, None, &terms)?;
     let settings = setting::read(tx)?;
     let total_size = total_size(tx, period, usage.iter().map(|usage| &usage.project_id))?;
 
     let mut listing = Listing::new(ListingKind::Usage, total_size);
+    let month_s = Grain::Month.floor(period.last_s());
     for usage in &usage {
-        let plan = plans.applicable(usage.plan_id.as_ref()).ok();
-        listing.push(&usage.project_id, &usage.amount, &describe_usage(&usage.amount, plan, settings.unit()));
+        let plan = terms.plans.applicable(usage.plan_id.as_ref(), month_s).ok();
+        let description = describe_usage(&usage.amount, plan.map(AsRef::as_ref), settings.unit());
+        listing.push(&usage.project_id, &usage.amount, &description);
     }
     Ok(Listed { listing, unpriced: LeftOut::default() })
 }

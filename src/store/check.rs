@@ -66,6 +66,12 @@ pub enum Difference {
         /// The entry's place in the ledger.
         seq: i64,
     },
+    /// What holds by date is not as it must be: it has no start for all time, starts inside a month, or does not lead to what
+    /// was said last.
+    History {
+        /// Of what.
+        place: String,
+    },
     /// A value that is not of the kind that its column holds.
     Value {
         /// Where it stands.
@@ -125,6 +131,7 @@ pub fn check(tx: &ReadTx<'_>) -> Result<Report> {
     }
     check_values(tx, &mut report)?;
     check_entries(tx, &mut report)?;
+    check_histories(tx, &mut report)?;
     // Where a value cannot be read, nothing can be added up.
     if !report.differences.iter().any(|difference| matches!(difference, Difference::Value { .. })) {
         check_rollups(tx, &mut report)?;
@@ -193,8 +200,24 @@ fn check_values(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
         where not is_amount(r.amount) or not is_amount(coalesce(r.covered, '0'))
         union all
         select 'the price of plan ' || plan_id
-        from plan
-        where not is_amount(price) or price like '-%'
+        from plan_version
+        where not is_price(price)
+        union all
+        select 'the name of plan ' || plan_id
+        from plan_version
+        where not is_label(name)
+        union all
+        select 'the unit of plan ' || plan_id
+        from plan_version
+        where not is_label(unit)
+        union all
+        select 'the id of plan ' || plan_id
+        from plan_version
+        where not is_label(plan_id)
+        union all
+        select 'the plan of customer ' || customer_id
+        from customer_plan
+        where not is_label(plan_id) or length(plan_id) > 16
         union all
         select 'the count of license ' || license_id
         from license
@@ -254,6 +277,43 @@ fn check_entries(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
         for seq in select.query_map([], |row| row.get(0))? {
             report.differences.push(found(seq?));
         }
+    }
+    Ok(())
+}
+
+/// Follows prices, plans and customers by date: the first of each holds for all time, the others from a month's first second,
+/// and the last that was said is what the customer or the project has.
+fn check_histories(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
+    const HISTORIES: &str = "
+        with said (of, seq, from_s) as (
+          select 'the prices of plan ' || plan_id, seq, from_s from plan_version
+          union all
+          select 'the plans of customer ' || customer_id, seq, from_s from customer_plan
+          union all
+          select 'the customers of project ' || project_id, seq, from_s from project_customer
+        )
+        select of
+        from (select of, from_s, row_number() over (partition by of order by seq) as place from said)
+        where case place
+          when 1 then from_s <> 0
+          else from_s not between 0 and :last_second
+            or strftime('%d %H:%M:%S', from_s, 'unixepoch') <> '01 00:00:00'
+        end
+        union
+        select 'the plans of customer ' || c.customer_id
+        from customer c
+        where c.plan_id is not (
+          select plan_id from customer_plan where customer_id = c.customer_id order by seq desc limit 1
+        )
+        union
+        select 'the customers of project ' || p.project_id
+        from project p
+        where p.customer_id is not (
+          select customer_id from project_customer where project_id = p.project_id order by seq desc limit 1
+        )";
+    let mut select = tx.sql().prepare(HISTORIES)?;
+    for place in select.query_map(named_params! { ":last_second": LAST_SECOND }, |row| row.get(0))? {
+        report.differences.push(Difference::History { place: place? });
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use crate::billing::id::{ApiKey, CustomerId, Label, LicenseId, LicenseType, OpId
 use crate::billing::key::{ApiSecret, Purpose};
 use crate::billing::license::{EntryKind, Platforms};
 use crate::billing::period::Grain;
+use crate::billing::price::Price;
 use rusqlite::Connection;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
@@ -98,14 +99,26 @@ pub(super) fn covered(amount: &Amount) -> Option<&Amount> {
     Some(amount).filter(|amount| !amount.is_zero())
 }
 
+impl FromSql for Price {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        value.as_str()?.parse().map_err(FromSqlError::other)
+    }
+}
+
+impl ToSql for Price {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.to_string().into())
+    }
+}
+
 /// Reads an id of a column's text.
 pub(super) fn parse<T: FromSql>(text: &str) -> rusqlite::Result<T> {
     Ok(T::column_result(text.into())?)
 }
 
 /// Gives a connection `decimal_add(a, b)`, the exact sum of two amounts, since SQLite's own `+` would round;
-/// and for checks `is_amount(a)`, `is_id(i)` and `is_license_type(t)`, which tell whether a text is an amount in canonical
-/// form, an id of a project, customer or license, or a license's type.
+/// and for checks `is_amount(a)`, `is_price(p)`, `is_id(i)`, `is_label(l)` and `is_license_type(t)`, which tell whether a text
+/// is an amount or a price in canonical form, an id of a project, customer or license, a name, or a license's type.
 pub(super) fn register_functions(connection: &Connection) -> rusqlite::Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_DIRECTONLY;
     connection.create_scalar_function("decimal_add", 2, flags, |context| {
@@ -116,6 +129,13 @@ pub(super) fn register_functions(connection: &Connection) -> rusqlite::Result<()
     connection.create_scalar_function("is_amount", 1, flags, |context| {
         let text = context.get_raw(0).as_str().unwrap_or_default();
         Ok(Amount::from_canonical(text).is_ok_and(|amount| amount.to_string() == text))
+    })?;
+    connection.create_scalar_function("is_price", 1, flags, |context| {
+        let text = context.get_raw(0).as_str().unwrap_or_default();
+        Ok(text.parse::<Price>().is_ok_and(|price| price.to_string() == text))
+    })?;
+    connection.create_scalar_function("is_label", 1, flags, |context| {
+        Ok(context.get_raw(0).as_str().is_ok_and(|text| text.parse::<Label>().is_ok()))
     })?;
     connection.create_scalar_function("is_license_type", 1, flags, |context| {
         Ok(context.get_raw(0).as_str().is_ok_and(|text| text.parse::<LicenseType>().is_ok()))

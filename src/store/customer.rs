@@ -1,16 +1,18 @@
 //! Agora's users who activated the extension.
 
 use crate::billing::event::{Change, Stamp};
+use crate::billing::history::{History, Said, next_month};
 use crate::billing::id::{CustomerId, PlanId, Words};
-use crate::store::{ReadTx, Result, WriteTx, event};
+use crate::store::{ReadTx, Result, WriteTx, bill, event};
 use rusqlite::{OptionalExtension, Row, named_params};
+use std::collections::HashMap;
 
 /// A customer as the books hold it. Times are Unix seconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Customer {
     /// Agora's id.
     pub id: CustomerId,
-    /// The plan named for it; `None`: the plan `default`.
+    /// The plan that was named last for it; `None`: the plan `default`. What prices it in a month is in [`plans_of`].
     pub plan_id: Option<PlanId>,
     /// Contact, where told.
     pub name: Option<Words>,
@@ -31,6 +33,9 @@ pub struct Customer {
 pub struct Announcement {
     /// The plan named for it.
     pub plan_id: Option<PlanId>,
+    /// The first second of the month from which the plan holds, unless it is the customer's first; `None`: of the next
+    /// month, and only where another plan was named last.
+    pub plan_from_s: Option<i64>,
     /// Contact.
     pub name: Option<Words>,
     /// Contact.
@@ -85,7 +90,8 @@ fn insert(tx: &WriteTx<'_>, id: &CustomerId, stamp: &Stamp) -> Result<bool> {
 pub fn announce(tx: &WriteTx<'_>, id: &CustomerId, said: &Announcement, stamp: &Stamp) -> Result<Customer> {
     insert(tx, id, stamp)?;
     let before = find(tx, id)?.expect("it was just made, unless it was there");
-    if said.stands(&before) {
+    let is_planned = name_plan(tx, &before, said, stamp)?;
+    if said.stands(&before) && !is_planned {
         return Ok(before);
     }
     const UPDATE: &str = "
@@ -110,8 +116,74 @@ pub fn announce(tx: &WriteTx<'_>, id: &CustomerId, said: &Announcement, stamp: &
         (Some(_), Some(_)) => Change::Reactivated,
         (Some(_), None) => Change::Changed,
     };
-    event::of_account(tx, id, change, &said.news(&before), stamp)?;
+    let mut news = said.news(&before);
+    if is_planned && !news.contains(&"planId") {
+        // The same plan, from another month on.
+        news.insert(0, "planId");
+    }
+    event::of_account(tx, id, change, &news, stamp)?;
     Ok(find(tx, id)?.expect("it was just written"))
+}
+
+/// Writes down from when the plan that is named holds; tells whether that was news.
+fn name_plan(tx: &WriteTx<'_>, customer: &Customer, said: &Announcement, stamp: &Stamp) -> Result<bool> {
+    let Some(plan_id) = &said.plan_id else {
+        return Ok(false);
+    };
+    let is_other = customer.plan_id.as_ref() != Some(plan_id);
+    if !is_other && said.plan_from_s.is_none() {
+        return Ok(false);
+    }
+    let history: History<PlanId> = plans_of(tx, &customer.id)?.into_iter().collect();
+    let from_s = match history.is_empty() {
+        true => 0,
+        false => said.plan_from_s.unwrap_or_else(|| next_month(stamp.at_s)),
+    };
+    if !is_other && history.at(from_s) == Some(plan_id) {
+        return Ok(false);
+    }
+    const INSERT: &str = "
+        insert into customer_plan (customer_id, plan_id, from_s, at_s, actor)
+        values (:customer_id, :plan_id, :from_s, :at_s, :actor)";
+    tx.sql().prepare_cached(INSERT)?.execute(named_params! {
+        ":customer_id": customer.id,
+        ":plan_id": plan_id,
+        ":from_s": from_s,
+        ":at_s": stamp.at_s,
+        ":actor": stamp.actor,
+    })?;
+    Ok(true)
+}
+
+/// The plans that were named for a customer, the oldest first.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn plans_of(tx: &ReadTx<'_>, id: &CustomerId) -> Result<Vec<Said<PlanId>>> {
+    const SELECT: &str = "
+        select plan_id, from_s, at_s, actor
+        from customer_plan
+        where customer_id = :customer_id
+        order by seq";
+    let mut select = tx.sql().prepare_cached(SELECT)?;
+    let said = |row: &Row<'_>| {
+        let stamp = Stamp { at_s: row.get(2)?, actor: row.get(3)? };
+        Ok(Said { from_s: row.get(1)?, value: row.get(0)?, stamp })
+    };
+    Ok(select.query_map(named_params! { ":customer_id": id }, said)?.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The plans named for customers by date, of those for whom any was.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn plans(tx: &ReadTx<'_>) -> Result<HashMap<CustomerId, History<PlanId>>> {
+    const SELECT: &str = "
+        select customer_id, from_s, plan_id
+        from customer_plan
+        order by seq";
+    let mut select = tx.sql().prepare_cached(SELECT)?;
+    bill::histories(select.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?)
 }
 
 /// Deactivates an account; one that is not active stays as it is.

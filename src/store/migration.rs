@@ -13,7 +13,10 @@ use std::path::{Path, PathBuf};
 const FROM_1: &str = "
     insert into setting select name, value from old_setting;
     insert into api_key select api_key, api_secret, purpose, created_at_s, revoked_at_s from old_api_key;
-    insert into plan select plan_id, name, unit, price from old_plan;
+    insert into plan_version (plan_id, from_s, name, unit, price, at_s, actor)
+    select plan_id, 0, name, unit, 'per-unit ' || price, 0, 'shell:unknown'
+    from old_plan
+    order by plan_id;
     insert into customer (customer_id, plan_id, name, email, phone, first_seen_at_s, announced_at_s)
     select customer_id, plan_id, name, email, phone, first_seen_at_s, announced_at_s
     from old_customer;
@@ -21,6 +24,16 @@ const FROM_1: &str = "
     select project_id, customer_id, first_seen_at_s
     from old_project
     order by first_seen_at_s, project_id;
+    insert into customer_plan (customer_id, plan_id, from_s, at_s, actor)
+    select customer_id, plan_id, 0, first_seen_at_s, 'shell:unknown'
+    from old_customer
+    where plan_id is not null
+    order by customer_id;
+    insert into project_customer (project_id, customer_id, from_s, at_s, actor)
+    select project_id, customer_id, 0, first_seen_at_s, 'shell:unknown'
+    from old_project
+    where customer_id is not null
+    order by project_id;
     insert into project_enablement select project_id, from_s, until_s from old_project_enablement;
     insert into usage_ledger (seq, record_id, project_no, at_s, amount, recorded_at_s, reverses_seq, in_crowd, note)
     select u.seq, u.record_id, p.project_no, u.at_s, u.amount, u.recorded_at_s, u.reverses_seq, u.in_crowd, u.note
@@ -57,7 +70,10 @@ const FROM_1: &str = "
 const FROM_2: &str = "
     insert into setting select name, value from old_setting;
     insert into api_key select api_key, api_secret, purpose, created_at_s, revoked_at_s from old_api_key;
-    insert into plan select plan_id, name, unit, price from old_plan;
+    insert into plan_version (plan_id, from_s, name, unit, price, at_s, actor)
+    select plan_id, 0, name, unit, 'per-unit ' || price, 0, 'shell:unknown'
+    from old_plan
+    order by plan_id;
     insert into customer
     select customer_id, plan_id, name, email, phone, first_seen_at_s, announced_at_s, deactivated_at_s
     from old_customer;
@@ -65,6 +81,16 @@ const FROM_2: &str = "
     select project_id, customer_id, first_seen_at_s, app_key, app_secret
     from old_project
     order by first_seen_at_s, project_id;
+    insert into customer_plan (customer_id, plan_id, from_s, at_s, actor)
+    select customer_id, plan_id, 0, first_seen_at_s, 'shell:unknown'
+    from old_customer
+    where plan_id is not null
+    order by customer_id;
+    insert into project_customer (project_id, customer_id, from_s, at_s, actor)
+    select project_id, customer_id, 0, first_seen_at_s, 'shell:unknown'
+    from old_project
+    where customer_id is not null
+    order by project_id;
     insert into project_enablement select project_id, from_s, until_s from old_project_enablement;
     insert into event select seq, at_s, actor, customer_id, project_id, change, fields from old_event;
     insert into usage_ledger

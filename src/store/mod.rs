@@ -4,6 +4,7 @@
 //! sum kept beside it can be recomputed from it. A commit that returns is on disk.
 
 pub mod backup;
+pub mod bill;
 pub mod check;
 mod column;
 pub mod customer;

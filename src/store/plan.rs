@@ -1,30 +1,54 @@
-//! Price plans.
+//! Price plans, by date.
 
+use crate::billing::event::Stamp;
+use crate::billing::history::{History, Said};
+use crate::billing::id::PlanId;
 use crate::billing::plan::{Plan, PlanBook};
-use crate::billing::price::Price;
 use crate::store::{ReadTx, Result, WriteTx};
-use rusqlite::named_params;
+use rusqlite::{Row, named_params};
 
-/// Sets a plan up, or changes it; it is valid for all time.
+/// Sets a plan up, or changes it from `from_s` on, a month's first second; a plan's first version holds for all time. Tells
+/// whether anything was written: what is in force from then on already is not said again.
 ///
 /// # Errors
 /// When SQLite fails.
-pub fn set(tx: &WriteTx<'_>, plan: &Plan) -> Result<()> {
-    const UPSERT: &str = "
-        insert into plan (plan_id, name, unit, price)
-        values (:plan_id, :name, :unit, :price)
-        on conflict (plan_id) do update
-        set name = excluded.name,
-            unit = excluded.unit,
-            price = excluded.price";
-    let Price::PerUnit(price) = &plan.price;
-    tx.sql().prepare_cached(UPSERT)?.execute(named_params! {
+pub fn set(tx: &WriteTx<'_>, plan: &Plan, from_s: i64, stamp: &Stamp) -> Result<bool> {
+    let history: History<Plan> = versions(tx, &plan.id)?.into_iter().collect();
+    let from_s = if history.is_empty() { 0 } else { from_s };
+    if history.at(from_s) == Some(plan) {
+        return Ok(false);
+    }
+    const INSERT: &str = "
+        insert into plan_version (plan_id, from_s, name, unit, price, at_s, actor)
+        values (:plan_id, :from_s, :name, :unit, :price, :at_s, :actor)";
+    tx.sql().prepare_cached(INSERT)?.execute(named_params! {
         ":plan_id": plan.id,
+        ":from_s": from_s,
         ":name": plan.name,
         ":unit": plan.unit,
-        ":price": price,
+        ":price": plan.price,
+        ":at_s": stamp.at_s,
+        ":actor": stamp.actor,
     })?;
-    Ok(())
+    Ok(true)
+}
+
+/// All that was set of a plan, the oldest first.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn versions(tx: &ReadTx<'_>, id: &PlanId) -> Result<Vec<Said<Plan>>> {
+    const SELECT: &str = "
+        select plan_id, name, unit, price, from_s, at_s, actor
+        from plan_version
+        where plan_id = :plan_id
+        order by seq";
+    let mut select = tx.sql().prepare_cached(SELECT)?;
+    let said = |row: &Row<'_>| {
+        let stamp = Stamp { at_s: row.get(5)?, actor: row.get(6)? };
+        Ok(Said { from_s: row.get(4)?, value: plan(row)?, stamp })
+    };
+    Ok(select.query_map(named_params! { ":plan_id": id }, said)?.collect::<rusqlite::Result<_>>()?)
 }
 
 /// All plans.
@@ -33,11 +57,14 @@ pub fn set(tx: &WriteTx<'_>, plan: &Plan) -> Result<()> {
 /// When SQLite fails.
 pub fn book(tx: &ReadTx<'_>) -> Result<PlanBook> {
     const SELECT: &str = "
-        select plan_id, name, unit, price
-        from plan";
+        select plan_id, name, unit, price, from_s
+        from plan_version
+        order by seq";
     let mut select = tx.sql().prepare_cached(SELECT)?;
-    let plans = select.query_map([], |row| {
-        Ok(Plan { id: row.get(0)?, name: row.get(1)?, unit: row.get(2)?, price: Price::PerUnit(row.get(3)?) })
-    })?;
-    Ok(plans.collect::<rusqlite::Result<_>>()?)
+    let versions = select.query_map([], |row| Ok((row.get(4)?, plan(row)?)))?;
+    Ok(versions.collect::<rusqlite::Result<_>>()?)
+}
+
+fn plan(row: &Row<'_>) -> rusqlite::Result<Plan> {
+    Ok(Plan { id: row.get(0)?, name: row.get(1)?, unit: row.get(2)?, price: row.get(3)? })
 }

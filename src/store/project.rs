@@ -1,10 +1,11 @@
 //! Agora's projects: whose they are, and when the extension was enabled for them.
 
 use crate::billing::event::{Change, Stamp};
-use crate::billing::id::{CustomerId, PlanId, ProjectId};
+use crate::billing::history::{History, Said, next_month};
+use crate::billing::id::{CustomerId, ProjectId};
 use crate::billing::key::AppKeys;
 use crate::billing::period::{LAST_SECOND, Period};
-use crate::store::{ReadTx, Result, WriteTx, customer, event, key};
+use crate::store::{ReadTx, Result, WriteTx, bill, customer, event, key};
 use rusqlite::{OptionalExtension, Row, ToSql, named_params};
 use std::collections::{HashMap, HashSet};
 
@@ -13,7 +14,7 @@ use std::collections::{HashMap, HashSet};
 pub struct Project {
     /// Agora's id.
     pub id: ProjectId,
-    /// Whose project it is, where anybody has said.
+    /// Whose project it is, as was said last, where anybody has said. Who pays for a month is in [`customers_of`].
     pub customer_id: Option<CustomerId>,
     /// When the books first heard of it.
     pub first_seen_at_s: i64,
@@ -34,15 +35,6 @@ pub struct Registered {
     pub customer: bool,
     /// Whether the project had been there without a customer and is this customer's now.
     pub bound: bool,
-}
-
-/// Who answers for a project.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Owner {
-    /// The customer.
-    pub customer_id: CustomerId,
-    /// The plan named for the customer, if any.
-    pub plan_id: Option<PlanId>,
 }
 
 /// A project that is in the books, as far as writing for it depends on it.
@@ -84,6 +76,9 @@ pub(super) fn register(
                 registered.bound = !registered.project;
             }
             assign(tx, id, told, stamp)?;
+            if let Some(told) = told {
+                hand_over(tx, id, told, None, stamp)?;
+            }
             let change = if registered.project { Change::Registered } else { Change::Bound };
             event::of_project(tx, id, told, change, stamp)?;
         }
@@ -102,24 +97,100 @@ fn assign(tx: &WriteTx<'_>, id: &ProjectId, customer_id: Option<&CustomerId>, st
     Ok(())
 }
 
-/// Announces a project of a customer: it is that customer's from now on, whoever's it was, and enabled; the
-/// customer's account is active again if it was not.
+/// Writes down from when a project's usage is this customer's to pay: from `from_s` on, a month's first second, or else
+/// from the next month; a project's first customer pays for all of it. What holds already is not said again; tells
+/// whether it was news. Whose project it is otherwise is not touched.
+fn hand_over(
+    tx: &WriteTx<'_>,
+    id: &ProjectId,
+    customer_id: &CustomerId,
+    from_s: Option<i64>,
+    stamp: &Stamp,
+) -> Result<bool> {
+    let said = customers_of(tx, id)?;
+    let is_other = said.last().map(|said| &said.value) != Some(customer_id);
+    let history: History<CustomerId> = said.into_iter().collect();
+    let from_s = match history.is_empty() {
+        true => 0,
+        false => from_s.unwrap_or_else(|| next_month(stamp.at_s)),
+    };
+    if !is_other && history.at(from_s) == Some(customer_id) {
+        return Ok(false);
+    }
+    const INSERT: &str = "
+        insert into project_customer (project_id, customer_id, from_s, at_s, actor)
+        values (:project_id, :customer_id, :from_s, :at_s, :actor)";
+    tx.sql().prepare_cached(INSERT)?.execute(named_params! {
+        ":project_id": id,
+        ":customer_id": customer_id,
+        ":from_s": from_s,
+        ":at_s": stamp.at_s,
+        ":actor": stamp.actor,
+    })?;
+    Ok(true)
+}
+
+/// The customers that a project has had, and is to have, the oldest word first.
 ///
 /// # Errors
 /// When SQLite fails.
-pub fn announce(tx: &WriteTx<'_>, id: &ProjectId, customer_id: &CustomerId, stamp: &Stamp) -> Result<Project> {
+pub fn customers_of(tx: &ReadTx<'_>, id: &ProjectId) -> Result<Vec<Said<CustomerId>>> {
+    const SELECT: &str = "
+        select customer_id, from_s, at_s, actor
+        from project_customer
+        where project_id = :project_id
+        order by seq";
+    let mut select = tx.sql().prepare_cached(SELECT)?;
+    let said = |row: &Row<'_>| {
+        let stamp = Stamp { at_s: row.get(2)?, actor: row.get(3)? };
+        Ok(Said { from_s: row.get(1)?, value: row.get(0)?, stamp })
+    };
+    Ok(select.query_map(named_params! { ":project_id": id }, said)?.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The customers of projects by date, of those that have any; of one project alone where told.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn customers(tx: &ReadTx<'_>, id: Option<&ProjectId>) -> Result<HashMap<ProjectId, History<CustomerId>>> {
+    const SELECT: &str = "
+        select project_id, from_s, customer_id
+        from project_customer
+        where :project_id is null or project_id = :project_id
+        order by seq";
+    let mut select = tx.sql().prepare_cached(SELECT)?;
+    let params = named_params! { ":project_id": id };
+    bill::histories(select.query_map(params, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?)
+}
+
+/// Announces a project of a customer: it is that customer's from now on, whoever's it was, and enabled; the
+/// customer's account is active again if it was not. Its usage is the customer's to pay from `from_s` on, the first second
+/// of a month, unless the customer is its first; `None`: of the next month, and only where it was another's.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn announce(
+    tx: &WriteTx<'_>,
+    id: &ProjectId,
+    customer_id: &CustomerId,
+    from_s: Option<i64>,
+    stamp: &Stamp,
+) -> Result<Project> {
     customer::register(tx, customer_id, stamp)?;
     customer::reactivate(tx, customer_id, stamp)?;
     let before = find(tx, id)?;
     let owner = before.as_ref().and_then(|before| before.customer_id.as_ref());
     if owner != Some(customer_id) {
         assign(tx, id, Some(customer_id), stamp)?;
+    }
+    let is_news = (owner != Some(customer_id) || from_s.is_some()) && hand_over(tx, id, customer_id, from_s, stamp)?;
+    if is_news {
         let change = match (&before, owner) {
             (None, _) => None,
             (Some(_), None) => Some(Change::Bound),
             (Some(_), Some(_)) => Some(Change::Moved),
         };
-        if let Some(owner) = owner {
+        if let Some(owner) = owner.filter(|owner| *owner != customer_id) {
             event::of_project(tx, id, Some(owner), Change::Left, stamp)?;
         }
         if let Some(change) = change {
@@ -137,7 +208,7 @@ pub fn announce(tx: &WriteTx<'_>, id: &ProjectId, customer_id: &CustomerId, stam
 /// # Errors
 /// When SQLite fails.
 pub fn create(tx: &WriteTx<'_>, id: &ProjectId, customer_id: &CustomerId, stamp: &Stamp) -> Result<()> {
-    let project = announce(tx, id, customer_id, stamp)?;
+    let project = announce(tx, id, customer_id, None, stamp)?;
     if project.app_keys.is_none() {
         const UPDATE: &str = "
             update project
@@ -310,17 +381,17 @@ fn project(row: &Row<'_>) -> rusqlite::Result<Project> {
     })
 }
 
-/// Who answers for each project, of those that have a customer.
+/// Whose each project is, as was said last, of those that have a customer.
 ///
 /// # Errors
 /// When SQLite fails.
-pub fn owners(tx: &ReadTx<'_>) -> Result<HashMap<ProjectId, Owner>> {
+pub fn owners(tx: &ReadTx<'_>) -> Result<HashMap<ProjectId, CustomerId>> {
     const SELECT: &str = "
-        select p.project_id, c.customer_id, c.plan_id
-        from project p
-        join customer c on c.customer_id = p.customer_id";
+        select project_id, customer_id
+        from project
+        where customer_id is not null";
     let mut select = tx.sql().prepare_cached(SELECT)?;
-    let owner = |row: &Row<'_>| Ok((row.get(0)?, Owner { customer_id: row.get(1)?, plan_id: row.get(2)? }));
+    let owner = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
     Ok(select.query_map([], owner)?.collect::<rusqlite::Result<_>>()?)
 }
 
@@ -337,4 +408,28 @@ pub fn enabled_in(tx: &ReadTx<'_>, period: Period) -> Result<HashSet<ProjectId>>
     let mut select = tx.sql().prepare_cached(SELECT)?;
     let params = named_params! { ":first_s": period.first_s(), ":last_s": period.last_s() };
     Ok(select.query_map(params, |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
+}
+
+/// When projects were enabled within a window, stretch by stretch in the order of time; of one project alone where told.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn enabled_within(tx: &ReadTx<'_>, period: Period, id: Option<&ProjectId>) -> Result<Vec<(ProjectId, Period)>> {
+    const SELECT: &str = "
+        select project_id, max(from_s, :first_s), min(coalesce(until_s, :last_s), :last_s)
+        from project_enablement
+        where from_s <= :last_s
+          and (until_s is null or until_s >= :first_s)
+          and (:project_id is null or project_id = :project_id)
+        order by project_id, from_s";
+    let mut select = tx.sql().prepare_cached(SELECT)?;
+    let params = named_params! { ":first_s": period.first_s(), ":last_s": period.last_s(), ":project_id": id };
+    let mut rows = select.query(params)?;
+    let mut stretches = Vec::new();
+    while let Some(row) = rows.next()? {
+        if let Some(stretch) = Period::new(row.get(1)?, row.get(2)?) {
+            stretches.push((row.get(0)?, stretch));
+        }
+    }
+    Ok(stretches)
 }

@@ -1,7 +1,7 @@
 //! The usage ledger: writing records and taking them back, and what a window adds up to.
 
 use crate::billing::amount::Amount;
-use crate::billing::bill::ProjectUsage;
+use crate::billing::bill::{ProjectUsage, Terms};
 use crate::billing::event::Stamp;
 use crate::billing::id::{CustomerId, ProjectId, RecordId, Words};
 use crate::billing::license::{Draw, Drawable, draw};
@@ -449,18 +449,24 @@ pub fn by_stretch(
     Ok(sums)
 }
 
-/// What each project used in a window, with the customer and the plan that price it.
+/// What each project used in a window, with the customer and the plan that price it at the window's end, out of `terms`.
 ///
 /// # Errors
 /// When SQLite fails.
-pub fn to_price(tx: &ReadTx<'_>, period: Period, project_id: Option<&ProjectId>) -> Result<Vec<ProjectUsage>> {
-    let owners = project::owners(tx)?;
-    let sums = by_project(tx, period, project_id)?;
-    let priced = sums.into_iter().map(|(project_id, sum)| {
-        let owner = owners.get(&project_id);
+pub fn to_price(
+    tx: &ReadTx<'_>,
+    period: Period,
+    project_id: Option<&ProjectId>,
+    terms: &Terms,
+) -> Result<Vec<ProjectUsage>> {
+    let mut customers = project::customers(tx, project_id)?;
+    let month_s = Grain::Month.floor(period.last_s());
+    let priced = by_project(tx, period, project_id)?.into_iter().map(|(project_id, sum)| {
+        let customers = customers.remove(&project_id).unwrap_or_default();
+        let in_force = terms.in_force(&customers, month_s);
         ProjectUsage {
-            customer_id: owner.map(|owner| owner.customer_id.clone()),
-            plan_id: owner.and_then(|owner| owner.plan_id.clone()),
+            customer_id: in_force.customer_id.cloned(),
+            plan_id: in_force.plan_id.cloned(),
             amount: sum.amount,
             covered: sum.covered,
             project_id,

@@ -202,7 +202,37 @@ fn check_finds_what_was_tampered_with() {
             "drop trigger usage_ledger_is_not_changed; update usage_ledger set in_crowd = 1 where seq = 1",
             "the mark of ledger entry 1 as one of a crowd is not",
         ),
-        ("insert into plan values ('gold', 'Gold', 'Minute', '-1')", "the price of plan gold is not"),
+        (
+            "insert into plan_version values (9, 'gold', 0, 'Gold', 'Minute', 'per-unit 1.0', 1, 'test')",
+            "the price of plan gold is not",
+        ),
+        (
+            "insert into plan_version values (9, 'gold', 0, 'Gold', 'Minute', 'volume 5:1,5:2,rest:1', 1, 'test')",
+            "the price of plan gold is not",
+        ),
+        (
+            "insert into plan_version values (9, 'gold', 0, 'Gold ', 'Minute', 'flat 1', 1, 'test')",
+            "the name of plan gold is not",
+        ),
+        (
+            "insert into plan_version values (9, 'gold', 1790812800, 'Gold', 'Minute', 'flat 1', 1, 'test')",
+            "the prices of plan gold by date do not add up",
+        ),
+        (
+            "insert into customer values ('c', 'gold', null, null, null, 1, 1, null)",
+            "the plans of customer c by date do not add up",
+        ),
+        (
+            "insert into customer values ('c', 'gold', null, null, null, 1, 1, null);
+            insert into customer_plan values (1, 'c', 'gold', 0, 1, 'test'), (2, 'c', 'silver', 1790812800, 1, 'test')",
+            "the plans of customer c by date do not add up",
+        ),
+        (
+            "insert into customer values ('c', null, null, null, null, 1, 1, null);
+            update project set customer_id = 'c' where project_id = 'p';
+            insert into project_customer values (1, 'p', 'c', 0, 1, 'test'), (2, 'p', 'c', 1790812801, 1, 'test')",
+            "the customers of project p by date do not add up",
+        ),
         ("drop trigger usage_ledger_is_not_changed", "usage_ledger_is_not_changed in the file's schema"),
         ("drop trigger usage_ledger_is_not_deleted; delete from usage_ledger where seq = 1", "the ledger says 0 in 0"),
     ] {
@@ -279,14 +309,42 @@ fn plans_are_set_and_shown() {
         vendor.run(["plan", "set", "default", "--name", "Standard", "--unit", "Minute", "--price", price])
     };
     assert_eq!(set("0.010").code, 0);
-    let shown = json!({"planId": "default", "name": "Standard", "unit": "Minute", "price": "0.01"});
-    assert_eq!(vendor.json(["plan", "show", "default"]), shown);
-    assert_eq!(vendor.json(["plan", "list"]), json!([shown]));
-    assert!(set("0.02").err.contains("before it was Standard at 0.01 per Minute"));
+    let shown = json!({
+        "planId": "default",
+        "name": "Standard",
+        "unit": "Minute",
+        "price": "0.01",
+        "parts": [{"perUnit": "0.01"}],
+        "free": "0",
+        "minimum": "0",
+        "words": ["0.01 per Minute"],
+    });
+    let with = |shown: &serde_json::Value, more: &[(&str, serde_json::Value)]| {
+        let mut shown = shown.clone();
+        more.iter().for_each(|(name, value)| shown[name] = value.clone());
+        shown
+    };
+    let mut told = vendor.json(["plan", "show", "default"]);
+    let versions = told["versions"].take();
+    assert_eq!(told, with(&shown, &[("from", json!(null)), ("versions", json!(null))]));
+    let said = [
+        ("from", json!(null)),
+        ("replaced", json!(false)),
+        ("at", versions[0]["at"].clone()),
+        ("by", versions[0]["by"].clone()),
+    ];
+    assert_eq!(versions, json!([with(&shown, &said)]));
+    assert_eq!(vendor.json(["plan", "list"]), json!([with(&shown, &[("changes", json!(null))])]));
+    let set_again = set("0.02");
+    assert!(set_again.err.contains("before it is Standard: 0.01 per Minute"), "{}", set_again.err);
     for bad in ["-1", "1e3", "0.0000000000000000001"] {
         assert_eq!(set(bad).code, 2);
     }
-    assert_eq!(vendor.json(["plan", "show", "default"])["price"], "0.02");
+    // What is set later holds from the next month on.
+    assert_eq!(vendor.json(["plan", "show", "default"])["price"], "0.01");
+    let next = &crate::vendor::next_month();
+    assert_eq!(vendor.json(["plan", "list"])[0]["changes"], json!(next));
+    assert_eq!(vendor.json(["plan", "show", "default", "--month", next])["price"], "0.02");
     vendor.fails(3, ["plan", "show", "gold"]);
     vendor.fails(2, ["plan", "set", "seventeen letters", "--name", "S", "--unit", "U", "--price", "1"]);
 }

@@ -3,13 +3,12 @@
 
 use crate::vendor::long;
 use agora_vendor::billing::amount::Amount;
-use agora_vendor::billing::bill::bill;
+use agora_vendor::billing::bill::{Basis, Terms, bill};
 use agora_vendor::billing::event::{Actor, Stamp};
 use agora_vendor::billing::id::{CustomerId, LicenseId, OpId, ProjectId, RecordId, Words};
 use agora_vendor::billing::license::{Act, Extension, NewLicense, Operation, Residue, fold};
 use agora_vendor::billing::period::Period;
-use agora_vendor::billing::plan::{Plan, PlanBook};
-use agora_vendor::billing::price::Price;
+use agora_vendor::billing::plan::Plan;
 use agora_vendor::billing::record::NewRecord;
 use agora_vendor::store::license::News;
 use agora_vendor::store::{self, Store, WriteTx, check, license, usage};
@@ -452,21 +451,23 @@ fn compare(tx: &WriteTx<'_>, model: &Model) -> Result<(), TestCaseError> {
         id: "default".parse().expect("an id"),
         name: "Standard".parse().expect("a name"),
         unit: "Minute".parse().expect("a unit"),
-        price: Price::PerUnit("3".parse().expect("a price")),
+        price: "per-unit 3".parse().expect("a price"),
     };
-    let plans: PlanBook = [plan].into_iter().collect();
+    let terms = Terms { plans: [plan].into_iter().collect(), ..Terms::default() };
     // All of it, a part that starts and ends inside an hour, and whole days.
     for (from_s, to_s) in [(0, now_s), (now_s - 100_000, now_s - 1_000), (START_S - 2 * DAY_S, START_S + 3 * DAY_S - 1)]
     {
         let period = Period::new(from_s, to_s.max(from_s)).expect("a window");
-        let usage = usage::to_price(tx, period, None).expect("sums");
+        let usage = usage::to_price(tx, period, None, &terms).expect("sums");
         for used in &usage {
             let number = used.project_id.as_str()[1..].parse().expect("a number");
             let (all, uncovered) = model.used(number, from_s, to_s);
             prop_assert_eq!((&used.amount, used.uncovered()), (&amount(all), amount(uncovered)), "project {}", number);
         }
         let uncovered: i64 = (0..4).map(|number| model.used(number, from_s, to_s).1).sum();
-        prop_assert_eq!(bill(usage, &plans).total(), &amount(uncovered) * &amount(30));
+        let basis = store::bill::basis(tx, period, None).expect("sums");
+        let bill = bill(Basis { terms: terms.clone(), ..basis });
+        prop_assert_eq!(bill.total(), &amount(uncovered) * &amount(30));
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ mod licenses;
 mod listings;
 mod manners;
 mod migrations;
+mod prices;
 mod provisioning;
 mod recording;
 mod refusals;

@@ -159,6 +159,30 @@ fn a_migration_leaves_the_tables_of_litestream_where_they_are() {
 }
 
 #[test]
+fn prices_plans_and_customers_hold_for_all_time_in_migrated_books() {
+    for (vendor, total) in [(of_version_1(), "0.015"), (of_version_2(), "0.005")] {
+        vendor.ok(["migrate"]);
+        let plan = vendor.json(["plan", "show", "default"]);
+        assert_eq!((&plan["price"], &plan["from"]), (&json!("0.01"), &json!(null)));
+        assert_eq!(plan["versions"].as_array().map(Vec::len), Some(1));
+        let plans = vendor.json(["customer", "show", "c"])["plans"].clone();
+        let first = json!([{"from": null, "planId": "default", "at": "2025-10-09T08:53:20Z", "by": "shell:unknown"}]);
+        assert_eq!(plans, first);
+        let customers = vendor.json(["project", "show", "p"])["customers"].clone();
+        let first = json!([{"from": null, "customerId": "c", "at": "2025-10-09T08:53:20Z", "by": "shell:unknown"}]);
+        assert_eq!(customers, first);
+        assert_eq!(vendor.json(["project", "show", "q"])["customers"], json!([]));
+        assert_eq!(vendor.json(["bill", "--month", "2025-10"])["total"], total);
+        // What is said now is a later version, and the first of what nobody had said before.
+        vendor.ok(["plan", "set", "default", "--price", "5"]);
+        vendor.ok(["project", "add", "q", "--customer", "c"]);
+        assert_eq!(vendor.json(["project", "show", "q"])["customers"][0]["from"], json!(null));
+        assert_eq!(vendor.json(["bill", "--month", "2025-10"])["total"], total);
+        vendor.ok(["check"]);
+    }
+}
+
+#[test]
 fn the_server_migrates_when_it_starts() {
     let vendor = of_version_1();
     let server = vendor.serve();

@@ -241,7 +241,12 @@ fn a_project_without_a_price_is_left_out_of_the_bill_and_pointed_out() {
                 "description": "100 Minute × Standard (0.01 each)",
                 "usage": "100",
                 "covered": "0",
-                "lines": [{"quantity": "100", "price": "0.01", "amount": "1"}],
+                "lines": [{
+                    "quantity": "100",
+                    "price": "0.01",
+                    "amount": "1",
+                    "description": "100 Minute × Standard (0.01 each)",
+                }],
             }],
             "uncharged": [],
             "unpriced": [{

@@ -3,6 +3,7 @@
 use agora_vendor::agora::request::Body;
 use agora_vendor::agora::signature::{self, Encoding, source_string};
 use agora_vendor::billing::key::ApiSecret;
+use agora_vendor::billing::period::{Grain, Period};
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::fs::File;
@@ -332,4 +333,15 @@ pub fn day(text: &str) -> (i64, i64) {
 pub fn days_from_now(days: i64) -> String {
     let now = jiff::Timestamp::now().as_second();
     agora_vendor::billing::period::date(now + days * 86_400).to_string()
+}
+
+/// This month, in UTC.
+pub fn this_month() -> String {
+    days_from_now(0)[..7].to_owned()
+}
+
+/// The month after this one, in UTC.
+pub fn next_month() -> String {
+    let last_s = Period::around(Grain::Month, jiff::Timestamp::now().as_second()).last_s();
+    agora_vendor::billing::period::date(last_s + 1).strftime("%Y-%m").to_string()
 }

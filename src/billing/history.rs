@@ -1,0 +1,149 @@
+//! What holds from a month on: prices, plans and customers by date. Only ever added to.
+
+use crate::billing::event::Stamp;
+use crate::billing::period::Grain;
+
+/// What was said to hold, each from a second on until the next. What holds at a second is the one with the latest start
+/// not after it; of several with the same start, the one that was said last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct History<T>(Vec<(i64, T)>);
+
+/// Something that was said to hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said<T> {
+    /// The first second from which it holds; 0: for all time before, too.
+    pub from_s: i64,
+    /// What holds.
+    pub value: T,
+    /// When it was said, and by whom.
+    pub stamp: Stamp,
+}
+
+/// Something new would hold for this month or a past one, and nobody said that it is meant to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NeedsRewrite {
+    /// The month from which it would hold, by its first second.
+    pub from_s: i64,
+    /// This month, by its first second.
+    pub this_month_s: i64,
+}
+
+impl<T> History<T> {
+    /// Adds what is said next, from a second on.
+    pub fn add(&mut self, from_s: i64, value: T) {
+        let after = self.0.partition_point(|(start_s, _)| *start_s <= from_s);
+        match self.0[..after].last_mut() {
+            Some((start_s, stands)) if *start_s == from_s => *stands = value,
+            _ => self.0.insert(after, (from_s, value)),
+        }
+    }
+
+    /// What holds at a second; `None` before the first.
+    pub fn at(&self, second: i64) -> Option<&T> {
+        let after = self.0.partition_point(|(start_s, _)| *start_s <= second);
+        self.0[..after].last().map(|(_, value)| value)
+    }
+
+    /// The second from which something else holds than at `second`; `None` where that holds for ever.
+    pub fn until(&self, second: i64) -> Option<i64> {
+        let after = self.0.partition_point(|(start_s, _)| *start_s <= second);
+        self.0.get(after).map(|(start_s, _)| *start_s)
+    }
+
+    /// Everything that holds at some time, with its start, in the order of time.
+    pub fn iter(&self) -> impl Iterator<Item = (i64, &T)> {
+        self.0.iter().map(|(from_s, value)| (*from_s, value))
+    }
+
+    /// Tells whether nothing was said yet.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// From when something new holds that is to hold from `from_s` on: the first holds for all time before, too.
+    ///
+    /// # Errors
+    /// When it is not the first, and `from_s` is in this month or a past one, unless that may be rewritten.
+    pub fn start(&self, from_s: i64, rewrite: bool, now_s: i64) -> Result<i64, NeedsRewrite> {
+        if self.is_empty() {
+            return Ok(0);
+        }
+        let this_month_s = Grain::Month.floor(now_s);
+        match from_s > this_month_s || rewrite {
+            true => Ok(from_s),
+            false => Err(NeedsRewrite { from_s, this_month_s }),
+        }
+    }
+}
+
+/// The first second of the month after the one that holds `now_s`: when what is new holds unless told otherwise.
+pub fn next_month(now_s: i64) -> i64 {
+    Grain::Month.after(Grain::Month.floor(now_s))
+}
+
+impl<T> Default for History<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+/// In the order in which they were said.
+impl<T> FromIterator<(i64, T)> for History<T> {
+    fn from_iter<I: IntoIterator<Item = (i64, T)>>(said: I) -> Self {
+        let mut history = Self::default();
+        said.into_iter().for_each(|(from_s, value)| history.add(from_s, value));
+        history
+    }
+}
+
+/// In the order in which they were said.
+impl<T> FromIterator<Said<T>> for History<T> {
+    fn from_iter<I: IntoIterator<Item = Said<T>>>(said: I) -> Self {
+        said.into_iter().map(|said| (said.from_s, said.value)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_holds_is_the_latest_start_and_of_equal_ones_what_was_said_last() {
+        let history: History<&str> = [(0, "a"), (20, "c"), (10, "b"), (20, "d"), (10, "e")].into_iter().collect();
+        let held: Vec<_> = [0, 9, 10, 19, 20, 99].map(|second| history.at(second).copied()).into_iter().collect();
+        assert_eq!(held, ["a", "a", "e", "e", "d", "d"].map(Some));
+        assert_eq!([0, 10, 20].map(|second| history.until(second)), [Some(10), Some(20), None]);
+        assert_eq!(History::<&str>::default().at(5), None);
+    }
+
+    #[test]
+    fn the_first_holds_for_all_time_and_a_later_one_from_next_month_unless_rewriting_is_meant() {
+        let (october, november, december) = (1_790_812_800, 1_793_491_200, 1_796_083_200);
+        let now_s = november + 12_345;
+        assert_eq!(next_month(now_s), december);
+        let mut history = History::default();
+        assert_eq!(history.start(december, false, now_s), Ok(0));
+        history.add(0, "a");
+        assert_eq!(history.start(december, false, now_s), Ok(december));
+        for from_s in [october, november] {
+            let refused = NeedsRewrite { from_s, this_month_s: november };
+            assert_eq!(history.start(from_s, false, now_s), Err(refused));
+            assert_eq!(history.start(from_s, true, now_s), Ok(from_s));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_history_agrees_with_looking_through_all_that_was_said(said in prop::collection::vec((0_i64..12, 0_u8..4), 0..12)) {
+            let history: History<u8> = said.iter().copied().collect();
+            for second in 0..12 {
+                // Sorting is stable: of the same start, the last said is last.
+                let mut before: Vec<_> = said.iter().filter(|(from_s, _)| *from_s <= second).collect();
+                before.sort_by_key(|(from_s, _)| *from_s);
+                prop_assert_eq!(history.at(second), before.last().map(|(_, value)| value));
+                prop_assert_eq!(history.until(second), said.iter().map(|(from_s, _)| *from_s).filter(|from_s| *from_s > second).min());
+            }
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! `--from` and `--rewrite`: the month from which a price, a plan or a customer holds.
+
+use crate::billing::history::{History, NeedsRewrite, Said, next_month};
+use crate::cli::failure::Failure;
+use crate::cli::moment::{Month, month, rfc3339};
+use serde::Serialize;
+use std::fmt::Display;
+
+/// The month from which something new holds.
+#[derive(clap::Args)]
+pub(super) struct Start {
+    /// From this month on; by default from the next one. Whatever is the first of its kind holds for all time
+    #[arg(long, value_name = "MONTH")]
+    from: Option<Month>,
+
+    /// Let --from be this month or a past one: what their bills say is changed by it
+    #[arg(long, requires = "from")]
+    rewrite: bool,
+}
+
+impl Start {
+    /// The first second of the month that is meant.
+    pub(super) fn month_s(&self, now_s: i64) -> i64 {
+        self.from.map_or_else(|| next_month(now_s), |month| month.period().first_s())
+    }
+
+    /// Tells whether a month was told.
+    pub(super) fn is_told(&self) -> bool {
+        self.from.is_some()
+    }
+
+    /// The second from which something new holds, beside what was said of its kind so far.
+    pub(super) fn of<T>(&self, history: &History<T>, now_s: i64) -> Result<i64, Failure> {
+        history.start(self.month_s(now_s), self.rewrite, now_s).map_err(|NeedsRewrite { from_s, this_month_s }| {
+            let which = if from_s == this_month_s { "this month" } else { "a past month" };
+            Failure::words(format!(
+                "--from is {}, {which}, whose bill would change: add --rewrite where that is meant, or name {} or a later month",
+                month(from_s),
+                month(next_month(now_s))
+            ))
+        })
+    }
+}
+
+/// The month from which something holds; none where that is all time.
+pub(super) fn from_month(from_s: i64) -> Option<String> {
+    (from_s > 0).then(|| month(from_s))
+}
+
+/// What holds by date, in words: `silver; from 2026-12 gold`.
+pub(super) fn timeline<T: Display>(history: &History<T>) -> String {
+    let words = history.iter().map(|(from_s, value)| match from_month(from_s) {
+        None => value.to_string(),
+        Some(month) => format!("from {month} {value}"),
+    });
+    words.collect::<Vec<_>>().join("; ")
+}
+
+/// Something that was said to hold, as it stands in JSON documents.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ShownSaid<T> {
+    /// Null: for all time.
+    pub(super) from: Option<String>,
+    #[serde(flatten)]
+    pub(super) value: T,
+    pub(super) at: String,
+    pub(super) by: String,
+}
+
+impl<T> ShownSaid<T> {
+    pub(super) fn new<S>(said: &Said<S>, show: impl FnOnce(&S) -> T) -> Self {
+        Self {
+            from: from_month(said.from_s),
+            value: show(&said.value),
+            at: rfc3339(said.stamp.at_s),
+            by: said.stamp.actor.to_string(),
+        }
+    }
+}
