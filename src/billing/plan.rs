@@ -158,7 +158,9 @@ impl Plan {
                     tier_words(tiers, unit)
                 )
             }
-            Part::Package { size, price } => format!("{price} for every {size} {unit} of a month that are started"),
+            Part::Package { size, price } => {
+                format!("{price} for every package of {size} {unit} that is started in a month")
+            }
         }));
         if !self.price.minimum().is_zero() {
             terms.push(format!("{} a month at least", self.price.minimum()));
@@ -297,7 +299,7 @@ mod tests {
                 "0.5 per Minute",
                 "each Minute of a month at the price of its own tier: up to 1000 Minute at 0.01 (Tier 1), above 1000 up to 10000 at 0.008 (Tier 2), above 10000 at 0.005 (Tier 3)",
                 "every Minute of a month at the price of the tier that all of them reach: all at 1 (Tier 1)",
-                "2 for every 100 Minute of a month that are started",
+                "2 for every package of 100 Minute that is started in a month",
                 "20 a month at least",
             ]
         );

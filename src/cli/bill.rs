@@ -12,8 +12,8 @@ use serde::Serialize;
 
 /// Show the bill that Agora will be told of a month
 ///
-/// Charges what no license covered, by the prices, plans and customers that are in force in the month. Projects that need a price
-/// and have none are left out of what Agora is told; they are listed apart, and the command ends with 1.
+/// Charges what no license covered, by the prices, plans and customers that are in force in the month. Projects that
+/// need a price and have none are left out of what Agora is told; they are listed apart, and the command ends with 1.
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// The month, e.g. 2026-11

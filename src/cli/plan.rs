@@ -40,6 +40,8 @@ pub(super) enum Args {
 
 #[derive(clap::Args)]
 #[command(after_help = help())]
+#[command(override_usage = "agora-vendor plan set <ID> --name <TEXT> --unit <TEXT> <PRICE> [OPTIONS]\n       \
+    where <PRICE> is --file <F>, or any of --price, --flat, --graduated, --volume, --package")]
 #[command(group = clap::ArgGroup::new("priced").required(true).multiple(true)
     .args(["file", "price", "flat", "graduated", "volume", "package"]))]
 pub(super) struct SetArgs {

@@ -16,7 +16,11 @@ pub(super) const EXAMPLE: &str = r#"{
   "unit": "Minute",
   "parts": [
     {"flat": "10"},
-    {"graduated": [{"upTo": "1000", "price": "0.01"}, {"upTo": "10000", "price": "0.008"}, {"price": "0.005"}]}
+    {"graduated": [
+      {"upTo": "1000", "price": "0.01"},
+      {"upTo": "10000", "price": "0.008"},
+      {"price": "0.005"}
+    ]}
   ],
   "free": "100",
   "minimum": "20"
@@ -71,13 +75,47 @@ pub(super) struct Terms {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", try_from = "PartMembers")]
 enum PartTerms {
     Flat(Decimal),
     PerUnit(Decimal),
     Graduated(Vec<TierTerms>),
     Volume(Vec<TierTerms>),
     Package(PackageTerms),
+}
+
+/// A part as it is read: one of its members is told.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct PartMembers {
+    flat: Option<Decimal>,
+    per_unit: Option<Decimal>,
+    graduated: Option<Vec<TierTerms>>,
+    volume: Option<Vec<TierTerms>>,
+    package: Option<PackageTerms>,
+}
+
+impl TryFrom<PartMembers> for PartTerms {
+    type Error = String;
+
+    fn try_from(members: PartMembers) -> Result<Self, String> {
+        let PartMembers { flat, per_unit, graduated, volume, package } = members;
+        let told = [
+            flat.map(Self::Flat),
+            per_unit.map(Self::PerUnit),
+            graduated.map(Self::Graduated),
+            volume.map(Self::Volume),
+            package.map(Self::Package),
+        ];
+        let mut told = told.into_iter().flatten();
+        match (told.next(), told.next()) {
+            (Some(part), None) => Ok(part),
+            _ => {
+                Err("a part is one of flat, perUnit, graduated, volume and package: each in an object of its own"
+                    .into())
+            }
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -190,7 +228,7 @@ mod tests {
             ("1e3", "\"1e3\" is not an amount: it must be a plain decimal"),
             ("-1", "\"-1\" is not an amount: it must not be negative"),
             ("0.0000000000000000001", "more than 18 digits after the point"),
-            ("null", "\"null\" is not an amount"),
+            ("null", "a part is one of flat, perUnit"),
             ("\"\"", "\"\" is not an amount"),
             ("[1]", "\"[1]\" is not an amount"),
         ] {
@@ -208,7 +246,7 @@ mod tests {
             (r#"{"price":"1"}"#, "unknown field `price`"),
             (r#"{"parts":[{"flat":1}],"Free":1}"#, "unknown field `Free`"),
             (r#"{"parts":[{"flat":1}],"free":1,"free":2}"#, "duplicate field `free`"),
-            (r#"{"parts":[{"each":1}]}"#, "unknown variant `each`, expected one of `flat`, `perUnit`"),
+            (r#"{"parts":[{"each":1}]}"#, "unknown field `each`, expected one of `flat`, `perUnit`"),
             (
                 r#"{"parts":[{"flat":1},{"volume":[{"upTo":10,"price":1},{"upTo":5,"price":1},{"price":1}]}]}"#,
                 "part 2: tier 2 goes up to 5, which is not above 10",
@@ -218,7 +256,9 @@ mod tests {
             (r#"{"parts":[{"graduated":[]}]}"#, "part 1: it has no tiers"),
             (r#"{"parts":[{"graduated":[{"upto":10,"price":1},{"price":1}]}]}"#, "unknown field `upto`"),
             (r#"{"parts":[{"package":{"size":0,"price":1}}]}"#, "a package holds 0 units"),
-            (r#"{"parts":[{"flat":1,"perUnit":2}]}"#, "at line 1"),
+            (r#"{"parts":[{"flat":1,"perUnit":2}]}"#, "each in an object of its own at line 1"),
+            (r#"{"parts":[{}]}"#, "each in an object of its own"),
+            (r#"{"parts":[1]}"#, "invalid type: integer"),
             (r#"{"parts":[{"flat":1}]} x"#, "trailing characters"),
             (r#"{"name":"a\nb","parts":[{"flat":1}]}"#, "name is"),
         ] {

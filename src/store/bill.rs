@@ -7,8 +7,8 @@ use crate::billing::period::{Grain, Period};
 use crate::store::{ReadTx, Result, customer, plan, project, usage};
 use std::collections::BTreeMap;
 
-/// Reads what the bill of a window follows from; of one project alone where told. Its cost grows with projects and months,
-/// never with records.
+/// Reads what the bill of a window follows from; of one project alone where told. Its cost grows with projects and
+/// months, never with records.
 ///
 /// # Errors
 /// When SQLite fails.

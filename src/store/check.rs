@@ -66,8 +66,8 @@ pub enum Difference {
         /// The entry's place in the ledger.
         seq: i64,
     },
-    /// What holds by date is not as it must be: it has no start for all time, starts inside a month, or does not lead to what
-    /// was said last.
+    /// What holds by date is not as it must be: it has no start for all time, starts inside a month, or does not lead
+    /// to what was said last.
     History {
         /// Of what.
         place: String,
@@ -281,8 +281,8 @@ fn check_entries(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Follows prices, plans and customers by date: the first of each holds for all time, the others from a month's first second,
-/// and the last that was said is what the customer or the project has.
+/// Follows prices, plans and customers by date: the first of each holds for all time, the others from a month's first
+/// second, and the last that was said is what the customer or the project has.
 fn check_histories(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
     const HISTORIES: &str = "
         with said (of, seq, from_s) as (

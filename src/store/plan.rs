@@ -7,8 +7,8 @@ use crate::billing::plan::{Plan, PlanBook};
 use crate::store::{ReadTx, Result, WriteTx};
 use rusqlite::{Row, named_params};
 
-/// Sets a plan up, or changes it from `from_s` on, a month's first second; a plan's first version holds for all time. Tells
-/// whether anything was written: what is in force from then on already is not said again.
+/// Sets a plan up, or changes it from `from_s` on, a month's first second; a plan's first version holds for all time.
+/// Tells whether anything was written: what is in force from then on already is not said again.
 ///
 /// # Errors
 /// When SQLite fails.

@@ -164,8 +164,8 @@ pub fn customers(tx: &ReadTx<'_>, id: Option<&ProjectId>) -> Result<HashMap<Proj
 }
 
 /// Announces a project of a customer: it is that customer's from now on, whoever's it was, and enabled; the
-/// customer's account is active again if it was not. Its usage is the customer's to pay from `from_s` on, the first second
-/// of a month, unless the customer is its first; `None`: of the next month, and only where it was another's.
+/// customer's account is active again if it was not. Its usage is the customer's to pay from `from_s` on, the first
+/// second of a month, unless the customer is its first; `None`: of the next month, and only where it was another's.
 ///
 /// # Errors
 /// When SQLite fails.
