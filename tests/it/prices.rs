@@ -1,6 +1,10 @@
 //! Price plans at the shell and over the socket: every model, by date, month by month.
 
 use crate::vendor::{Server, Vendor, days_from_now, next_month, second, this_month};
+use agora_vendor::billing::event::{Actor, Stamp};
+use agora_vendor::billing::plan::Plan;
+use agora_vendor::store::customer::Announcement;
+use agora_vendor::store::{self, Store};
 use serde_json::{Value, json};
 
 /// The entries of a page of bills: project, amount as it stands in the text, description.
@@ -334,6 +338,8 @@ fn a_customers_later_plan_and_a_projects_later_customer_hold_from_a_month_on() {
         vendor.fails(2, ["project", "add", "p", "--customer", "d", "--from", &this_month()]).contains("this month")
     );
     vendor.ok(["project", "add", "p", "--customer", "d", "--from", "2026-09", "--rewrite"]);
+    vendor.ok(["project", "add", "p", "--customer", "d", "--from", "2026-10"]);
+    vendor.ok(["project", "add", "p", "--customer", "d"]);
     // From September on it is d's, for whom no plan is named.
     assert_eq!([total("2026-08"), total("2026-09"), total("2026-10")], ["20", "10", "10"]);
     let customers = vendor.json(["project", "show", "p"])["customers"].clone();
@@ -501,6 +507,32 @@ fn a_project_of_which_one_month_has_no_price_is_left_out_whole() {
     assert_eq!(ended.code, 1);
     let shown: Value = serde_json::from_str(&ended.out).expect("JSON");
     assert_eq!(shown["unpriced"][0]["reason"], "the plan lost is not set up");
+}
+
+#[test]
+fn the_first_of_each_holds_for_all_time_whoever_writes_it() {
+    let vendor = Vendor::new();
+    let mut store = Store::open(&vendor.db()).expect("the books");
+    let stamp = Stamp { at_s: second("2026-10-10T00:00:00Z"), actor: Actor::Agora };
+    let from_s = second("2026-12-01T00:00:00Z");
+    let plan = Plan {
+        id: "gold".parse().expect("an id"),
+        name: "Gold".parse().expect("a name"),
+        unit: "Call".parse().expect("a unit"),
+        price: "flat 1".parse().expect("a price"),
+    };
+    store
+        .write(|tx| {
+            let (customer_id, project_id) = ("c".parse().expect("an id"), "p".parse().expect("an id"));
+            let said =
+                Announcement { plan_id: Some(plan.id.clone()), plan_from_s: Some(from_s), ..Announcement::default() };
+            store::plan::set(tx, &plan, from_s, &stamp)?;
+            store::customer::announce(tx, &customer_id, &said, &stamp)?;
+            store::project::announce(tx, &project_id, &customer_id, Some(from_s), &stamp)
+        })
+        .expect("written");
+    vendor.ok(["check"]);
+    assert_eq!(vendor.json(["bill", "--month", "2026-10"])["total"], "1");
 }
 
 #[test]
