@@ -510,6 +510,29 @@ fn a_project_of_which_one_month_has_no_price_is_left_out_whole() {
 }
 
 #[test]
+fn usage_is_told_in_the_words_of_the_plan_at_the_windows_end() {
+    let vendor = Vendor::new();
+    set(&vendor, "gold", &["--price", "1"]);
+    vendor.ok(["plan", "set", "gold", "--name", "Gold", "--price", "1", "--from", "2026-10", "--rewrite"]);
+    set(&vendor, "silver", &["--price", "1"]);
+    vendor.ok(["plan", "set", "silver", "--name", "Silver", "--price", "1", "--from", "1970-01", "--rewrite"]);
+    vendor.ok(["customer", "add", "c", "--plan", "silver"]);
+    vendor.ok(["customer", "add", "c", "--plan", "gold", "--from", "2026-09", "--rewrite"]);
+    for month in ["2026-08", "2026-09", "2026-10"] {
+        vendor.ok(["record", "p", "1", "--at", &format!("{month}-10"), "--customer", "c"]);
+    }
+    let server = vendor.serve();
+    for (from, to, words) in [
+        ("2026-08-01T00:00:00Z", "2026-08-31T23:59:59Z", "1 Minute × Silver"),
+        ("2026-09-01T00:00:00Z", "2026-09-30T23:59:59Z", "1 Minute × Standard"),
+        ("2026-08-01T00:00:00Z", "2026-10-31T23:59:59Z", "3 Minute × Gold"),
+    ] {
+        let page = server.usage(second(from), second(to));
+        assert_eq!(page.json()["data"]["data"][0]["description"], words);
+    }
+}
+
+#[test]
 fn the_first_of_each_holds_for_all_time_whoever_writes_it() {
     let vendor = Vendor::new();
     let mut store = Store::open(&vendor.db()).expect("the books");
