@@ -213,9 +213,11 @@ fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     if args.start.is_told() && args.plan.is_none() {
         return Err(Failure::words("--from is given without --plan: tell what holds from then on"));
     }
-    let (before, customer, plans) = shell.open()?.write(|tx| {
+    let (was_known, before, after, customer, plans) = shell.open()?.write(|tx| {
         let stamp = shell.stamp();
-        let before: History<PlanId> = customer::plans_of(tx, &args.customer)?.into_iter().collect();
+        let was_known = customer::find(tx, &args.customer)?.is_some();
+        let history = || Ok::<History<PlanId>, Failure>(customer::plans_of(tx, &args.customer)?.into_iter().collect());
+        let before = history()?;
         let month_s = args.start.month_s(stamp.at_s);
         if args.plan.is_some() && before.at(month_s) != args.plan.as_ref() {
             args.start.of(&before, stamp.at_s)?;
@@ -228,12 +230,16 @@ fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
             phone: args.phone.clone(),
         };
         let customer = customer::announce(tx, &args.customer, &said, &stamp)?;
-        let plans: History<PlanId> = customer::plans_of(tx, &args.customer)?.into_iter().collect();
-        Ok::<_, Failure>((before, customer, (plans, plan::book(tx)?)))
+        Ok::<_, Failure>((was_known, before, history()?, customer, plan::book(tx)?))
     })?;
-    let (after, plans) = plans;
     if !before.is_empty() && after != before {
         shell.note(&format!("customer {} is priced by these plans: {}", args.customer, timeline(&after)));
+    } else if was_known && after != before {
+        shell.note(&format!(
+            "customer {} had no plan so far: {} prices all its months, past ones too",
+            args.customer,
+            timeline(&after)
+        ));
     }
     if let Err(missing) = plans.applicable(customer.plan_id.as_ref(), shell.now_s) {
         shell.note(&format!(

@@ -299,6 +299,12 @@ fn set(args: &SetArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
             before.name,
             before.terms().join("; ")
         ));
+        if !args.start.is_told() {
+            shell.note(&format!(
+                "to change this month too: --from {} --rewrite",
+                month(Grain::Month.floor(shell.now_s))
+            ));
+        }
     } else if args.start.is_told() {
         shell.note(&format!("this is the first version of plan {id}: it holds for all time, not from --from alone"));
     }

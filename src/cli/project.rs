@@ -258,11 +258,15 @@ fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     if customer_before.is_none() {
         shell.note(&format!("customer {customer_id} was not known and is registered"));
     }
-    if let Some(owner) = before.and_then(|before| before.customer_id).filter(|owner| owner != customer_id) {
-        shell.note(&format!(
+    match before.map(|before| before.customer_id) {
+        Some(Some(owner)) if owner != *customer_id => shell.note(&format!(
             "project {id} was customer {owner}'s and is {customer_id}'s now, and so for licenses; its usage is billed to these customers: {}",
             timeline(&customers)
-        ));
+        )),
+        Some(None) => {
+            shell.note(&format!("project {id} had no customer so far: all its months are billed to {customer_id}, past ones too"));
+        }
+        Some(Some(_)) | None => {}
     }
     Shown::new(&project).print(shell)
 }

@@ -310,7 +310,8 @@ fn a_customers_later_plan_and_a_projects_later_customer_hold_from_a_month_on() {
     }
     assert_eq!(total("2026-08"), "10");
     // The first plan holds for all time before.
-    vendor.ok(["customer", "add", "c", "--plan", "gold"]);
+    let said = vendor.ok(["customer", "add", "c", "--plan", "gold"]).err;
+    assert!(said.contains("had no plan so far: gold prices all its months, past ones too"), "{said}");
     assert_eq!([total("2026-08"), total("2026-10")], ["20", "20"]);
     // A later one from next month on, or as told.
     let said = vendor.ok(["customer", "add", "c", "--plan", "silver"]).err;
@@ -331,6 +332,10 @@ fn a_customers_later_plan_and_a_projects_later_customer_hold_from_a_month_on() {
     assert!(shown.contains(&format!("gold; from 2026-10 silver; from {} silver", next_month())), "{shown}");
 
     // A project's first customer holds for all time; its next from next month on, or as told.
+    vendor.ok(["record", "unbound", "1", "--at", "2026-07-10"]);
+    let bound = vendor.ok(["project", "add", "unbound", "--customer", "c"]).err;
+    assert!(bound.contains("had no customer so far: all its months are billed to c, past ones too"), "{bound}");
+    assert_eq!(total("2026-07"), "2");
     let moved = vendor.ok(["project", "add", "p", "--customer", "d"]).err;
     assert!(moved.contains(&format!("billed to these customers: c; from {} d", next_month())), "{moved}");
     assert_eq!(total("2026-10"), "30");
