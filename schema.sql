@@ -265,3 +265,69 @@ create table license_type (
   name    text,                       -- the operator's words for it
   granted text                        -- decimal, units of usage; null: unlimited
 ) strict, without rowid;
+
+-- What Agora was told: each usage or bill answer whose last page went out to a live key. The same answer again is
+-- counted. Append-only but for that.
+create table statement (
+  seq              integer primary key,                                         -- order of keeping, from 1
+  kind             text    not null check (kind in ('usage', 'bill')),          -- which listing it was
+  first_s          integer not null check (first_s >= 0),                       -- seconds; the window's first
+  last_s           integer not null check (last_s >= first_s),                  -- seconds; the window's last, which it holds
+  first_asked_at_s integer not null,                                            -- seconds; when page 1 was first asked for
+  last_asked_at_s  integer not null check (last_asked_at_s >= first_asked_at_s),  -- seconds; when its last page last went out
+  asked            integer not null check (asked >= 1),                         -- how often its last page went out
+  knew_seq         integer not null check (knew_seq >= 0),                      -- the last entry of the usage ledger that it was made from; 0: there was none
+  last_knew_seq    integer not null check (last_knew_seq >= knew_seq),          -- the last entry with which it still was the answer: what is dated in its window and written later is late
+  provisional      integer not null check (provisional in (0, 1)),              -- 1: the window was not over when it was asked for, so that nothing is late for it
+  total            text    not null,                                            -- decimal; the sum of what was told: usage in the plans' units, or money
+  total_size       integer not null,                                            -- totalSize as told
+  digest           blob    not null check (length(digest) = 32),                -- SHA-256 of the answer: tells whether the next one is the same
+  check (provisional = (first_asked_at_s <= last_s))
+) strict;
+create index statement_by_window on statement (kind, last_s, first_s);
+
+create trigger statement_stays_what_was_told
+before update of seq, kind, first_s, last_s, first_asked_at_s, knew_seq, provisional, total, total_size, digest on statement
+begin
+  select raise(abort, 'a statement stays what was told: it is only counted how often');
+end;
+create trigger statement_is_counted_upwards
+before update on statement
+when new.asked < old.asked or new.last_asked_at_s < old.last_asked_at_s or new.last_knew_seq < old.last_knew_seq
+begin
+  select raise(abort, 'a statement is counted upwards');
+end;
+create trigger statement_is_not_deleted before delete on statement
+begin
+  select raise(abort, 'what was told is not deleted');
+end;
+
+-- What a statement said of each project, and what a bill was made from. Told with Agora's ids, as it was sent.
+create table statement_entry (
+  statement_seq integer not null references statement,         -- the statement
+  place         integer not null,                              -- from 0, in the order of project ids
+  project_id    text    not null,                              -- the project
+  amount        text,                                          -- decimal, as told: usage, or money; null on a project that a bill left out
+  description   text,                                          -- as told
+  usage         text,                                          -- decimal; of a bill: the project's usage in the window; null of usage, and where there was none
+  covered       text,                                          -- decimal; of a bill: the part of the usage that licenses covered
+  unpriced      integer not null check (unpriced in (0, 1)),   -- 1: a bill left it out for want of a price
+  primary key (statement_seq, place),
+  check ((amount is null) = (description is null)),
+  check ((usage is null) = (covered is null)),
+  check (amount is not null or usage is not null)
+) strict, without rowid;
+
+create trigger statement_entry_is_not_changed before update on statement_entry
+begin
+  select raise(abort, 'what was told is not changed');
+end;
+create trigger statement_entry_is_not_deleted before delete on statement_entry
+begin
+  select raise(abort, 'what was told is not deleted');
+end;
+create trigger statement_entry_is_added_with_its_statement before insert on statement_entry
+when new.statement_seq < (select max(seq) from statement)
+begin
+  select raise(abort, 'what was told is not added to');
+end;

@@ -6,8 +6,10 @@ use crate::agora::request::{
 use crate::billing::amount::Amount;
 use crate::billing::id::ProjectId;
 use crate::billing::key::AppKeys;
-use serde::Serialize;
+use crate::billing::statement::{ListingKind, Told};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 
 /// Which of Agora's two printed forms a usage, bill or license answer has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -218,21 +220,11 @@ pub fn project(keys: &AppKeys) -> Reply {
     }))
 }
 
-/// Which of the two listings Agora asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ListingKind {
-    /// `GET /usage`.
-    Usage,
-    /// `GET /bill`.
-    Bill,
-}
-
-impl ListingKind {
-    fn success_reason(self) -> &'static str {
-        match self {
-            Self::Usage => "Success getting usage data",
-            Self::Bill => "Success getting billing data",
-        }
+/// What `statusReason` says of a listing that could be had.
+fn success_reason(kind: ListingKind) -> &'static str {
+    match kind {
+        ListingKind::Usage => "Success getting usage data",
+        ListingKind::Bill => "Success getting billing data",
     }
 }
 
@@ -255,6 +247,18 @@ struct Entry<'a> {
     description: &'a str,
 }
 
+/// An entry read back.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Sent<'a> {
+    #[serde(borrow)]
+    project_id: Cow<'a, str>,
+    #[serde(borrow)]
+    amount: &'a RawValue,
+    #[serde(borrow)]
+    description: Cow<'a, str>,
+}
+
 impl Listing {
     /// A listing without entries; `total_size` is the number of projects in which the extension is added.
     pub fn new(kind: ListingKind, total_size: usize) -> Self {
@@ -270,6 +274,34 @@ impl Listing {
         serde_json::to_writer(&mut self.json, &entry).expect("writing into memory does not fail");
         self.commas.push(self.json.len());
         self.json.push(b',');
+    }
+
+    /// Which listing it is.
+    pub fn kind(&self) -> ListingKind {
+        self.kind
+    }
+
+    /// The number of projects in which the extension is added, as every page says it.
+    pub fn total_size(&self) -> usize {
+        self.total_size
+    }
+
+    /// What all pages say, read back out of what is sent.
+    pub fn told(&self) -> Vec<(ProjectId, Told)> {
+        let starts = std::iter::once(0).chain(self.commas.iter().map(|comma| comma + 1));
+        let told = starts.zip(&self.commas).map(|(start, comma)| {
+            let entry: Sent<'_> = serde_json::from_slice(&self.json[start..*comma]).expect("it was written here");
+            let project_id = entry.project_id.parse().expect("it was an id");
+            let amount = Amount::from_canonical(entry.amount.get()).expect("it was an amount");
+            (project_id, Told { amount, description: entry.description.into_owned() })
+        });
+        told.collect()
+    }
+
+    /// Tells whether a page is the one that ends the listing: the last that says anything.
+    pub fn ends_with(&self, page: Page) -> bool {
+        let places = page.places(self.len());
+        places.end == self.len() && (!places.is_empty() || page.page_num == 1)
     }
 
     /// The number of entries on all pages.
@@ -303,7 +335,7 @@ impl Listing {
                 &self.json[start..self.commas[places.end - 1]]
             }
         };
-        let head = format!(r#"{{"status":0,"statusReason":"{}","#, self.kind.success_reason());
+        let head = format!(r#"{{"status":0,"statusReason":"{}","#, success_reason(self.kind));
         let has_next = places.end < self.len();
         let fields =
             format!(r#""totalSize":{},"pageNum":{},"hasNext":{has_next},"data":["#, self.total_size, page.page_num);
@@ -391,6 +423,24 @@ mod tests {
             assert_eq!((told.as_str(), page["data"]["hasNext"].as_bool()), (amounts, Some(has_next)));
             assert_eq!(page["data"]["totalSize"], 7);
         }
+    }
+
+    #[test]
+    fn what_is_sent_can_be_read_back() {
+        let told = listing(&["1.5", "12345678901234567890.123456789"]).told();
+        let said: Vec<_> =
+            told.iter().map(|(id, told)| (id.as_str(), told.amount.to_string(), told.description.as_str())).collect();
+        let long = "12345678901234567890.123456789";
+        let words = format!("{long} Minute × \"S\"");
+        assert_eq!(said, [("p0", "1.5".to_owned(), "1.5 Minute × \"S\""), ("p1", long.to_owned(), words.as_str())]);
+    }
+
+    #[test]
+    fn the_page_that_says_the_last_entry_ends_a_listing_and_one_past_it_does_not() {
+        let ends = |amounts: &[&str], page_num, limit| listing(amounts).ends_with(Page { page_num, limit });
+        assert_eq!([1, 2, 3, 4].map(|page_num| ends(&["1", "2", "3"], page_num, 2)), [false, true, false, false]);
+        assert_eq!([1, 2].map(|page_num| ends(&["1", "2"], page_num, 2)), [true, false]);
+        assert_eq!([1, 2].map(|page_num| ends(&[], page_num, 2)), [true, false]);
     }
 
     #[test]

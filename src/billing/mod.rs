@@ -15,3 +15,4 @@ pub mod plan;
 pub mod price;
 pub mod record;
 pub mod setting;
+pub mod statement;

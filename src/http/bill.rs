@@ -1,8 +1,10 @@
 //! `GET /bill`: what every project's usage in a window costs.
 
-use crate::agora::reply::{Listing, ListingKind};
-use crate::billing::bill::bill;
+use crate::agora::reply::Listing;
+use crate::billing::bill::{Bill, ProjectUsage, bill};
+use crate::billing::id::ProjectId;
 use crate::billing::period::Period;
+use crate::billing::statement::{Basis, ListingKind};
 use crate::http::listing::{LeftOut, Listed};
 use crate::store::{self, ReadTx};
 
@@ -17,5 +19,17 @@ pub(super) fn list(tx: &ReadTx<'_>, period: Period) -> store::Result<Listed> {
     for entry in &bill.entries {
         listing.push(&entry.usage.project_id, &entry.amount, &entry.description);
     }
-    Ok(Listed { listing, unpriced: LeftOut::new(&bill.unpriced) })
+    Ok(Listed::new(listing, LeftOut::new(&bill.unpriced), made_from(&bill)))
+}
+
+/// What the charges were made from, and what was left out.
+fn made_from(bill: &Bill) -> Vec<(ProjectId, Basis)> {
+    let charged = bill.entries.iter().map(|entry| (&entry.usage, false));
+    let uncharged = bill.uncharged.iter().map(|usage| (usage, false));
+    let unpriced = bill.unpriced.iter().map(|unpriced| (&unpriced.usage, true));
+    let basis = |(usage, unpriced): (&ProjectUsage, bool)| {
+        let basis = Basis { usage: usage.amount.clone(), covered: usage.covered.clone(), unpriced };
+        (usage.project_id.clone(), basis)
+    };
+    charged.chain(uncharged).chain(unpriced).map(basis).collect()
 }

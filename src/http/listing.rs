@@ -1,24 +1,38 @@
-//! The listings made since the books last changed: a page is cut out of one instead of adding up again.
+//! Listings: what pages are cut from. Those made since the books last changed are kept, so that nothing is added up again;
+//! and the one that page 1 was cut from stays what all later pages of its sequence are cut from, whatever is recorded
+//! meanwhile.
 
-use crate::agora::reply::{Listing, ListingKind};
+use crate::agora::reply::Listing;
 use crate::billing::bill::Unpriced;
-use crate::billing::id::ProjectId;
+use crate::billing::id::{ApiKey, ProjectId};
 use crate::billing::period::Period;
-use crate::store::{self, ReadTx, project};
+use crate::billing::statement::{Basis, Entry, ListingKind, Statement, entries};
+use crate::http::statement::Tellings;
+use crate::http::{bill, usage};
+use crate::store::{self, ReadTx, project, statement};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
-/// How much memory the kept listings may take, but for the newest, which is kept whatever it takes.
+/// How much memory the kept listings may take, but for the newest, which is kept whatever it takes; and how much
+/// the begun sequences.
 const KEPT_BYTES: usize = 8 << 20;
-/// How many listings are kept.
+/// How many listings are kept, and how many sequences.
 const KEPT: usize = 128;
 /// How many projects without a price one line of the log names.
 const NAMED: usize = 20;
 
-/// A listing, and which projects are left out of it.
+/// A listing, and what has to be known of it once it has been told.
 pub(super) struct Listed {
     pub listing: Listing,
     pub unpriced: LeftOut,
+    /// What a bill was made from; nothing of usage.
+    pub basis: Vec<(ProjectId, Basis)>,
+    /// The last entry of the usage ledger that it was made from.
+    pub knew_seq: i64,
+    /// The last statement of its window that was kept as it was made.
+    pub last: Option<Statement>,
+    pub tellings: Tellings,
 }
 
 /// The projects that have usage and no price, in the words of the log: the first few, and how many more.
@@ -41,6 +55,44 @@ impl LeftOut {
 }
 
 impl Listed {
+    /// A listing of which nothing is known yet but how it was made.
+    pub(super) fn new(mut listing: Listing, unpriced: LeftOut, mut basis: Vec<(ProjectId, Basis)>) -> Self {
+        listing.shrink();
+        basis.shrink_to_fit();
+        Self { listing, unpriced, basis, knew_seq: 0, last: None, tellings: Tellings::default() }
+    }
+
+    /// Lists a window as the books are.
+    pub(super) fn list(tx: &ReadTx<'_>, kind: ListingKind, period: Period) -> store::Result<Self> {
+        let listed = match kind {
+            ListingKind::Usage => usage::list(tx, period)?,
+            ListingKind::Bill => bill::list(tx, period)?,
+        };
+        let (knew_seq, last) = (statement::last_known_seq(tx)?, statement::last(tx, kind, period)?);
+        Ok(Self { knew_seq, last, ..listed })
+    }
+
+    /// The listing that a statement was kept of.
+    pub(super) fn of_statement(tx: &ReadTx<'_>, statement: Statement) -> store::Result<Self> {
+        let total_size = usize::try_from(statement.total_size).unwrap_or_default();
+        let mut listing = Listing::new(statement.kind, total_size);
+        let mut basis = Vec::new();
+        for entry in statement::entries(tx, statement.seq)? {
+            if let Some(told) = &entry.told {
+                listing.push(&entry.project_id, &told.amount, &told.description);
+            }
+            basis.extend(entry.basis.map(|based| (entry.project_id, based)));
+        }
+        let listed = Self::new(listing, LeftOut::default(), basis);
+        listed.tellings.was_kept(&statement);
+        Ok(Self { knew_seq: statement.last_knew_seq, last: Some(statement), ..listed })
+    }
+
+    /// What it says of each project, and what it says it from.
+    pub(super) fn entries(&self) -> Vec<Entry> {
+        entries(self.listing.told(), &self.basis)
+    }
+
     /// Logs which projects are left out.
     pub(super) fn point_out(&self) {
         let others = match self.unpriced.others {
@@ -53,12 +105,15 @@ impl Listed {
     }
 
     /// About how many bytes of memory it takes.
-    fn size_bytes(&self) -> usize {
-        self.listing.size_bytes() + self.unpriced.named.iter().map(String::capacity).sum::<usize>()
+    pub(super) fn size_bytes(&self) -> usize {
+        let basis = |(project_id, _): &(ProjectId, Basis)| project_id.as_str().len() + size_of::<(ProjectId, Basis)>();
+        self.listing.size_bytes()
+            + self.unpriced.named.iter().map(String::capacity).sum::<usize>()
+            + self.basis.iter().map(basis).sum::<usize>()
     }
 }
 
-type Key = (ListingKind, Period);
+pub(super) type Key = (ListingKind, Period);
 
 /// Listings by what was asked, the newest last.
 #[derive(Default)]
@@ -71,9 +126,7 @@ impl Listings {
         if let Some((_, listed)) = kept().iter().find(|(k, _)| *k == key) {
             return Ok(Arc::clone(listed));
         }
-        let mut listed = list()?;
-        listed.listing.shrink();
-        let listed = Arc::new(listed);
+        let listed = Arc::new(list()?);
         let mut kept = kept();
         // Another request may have made the same one meanwhile; the newer one stays.
         kept.retain(|(k, _)| *k != key);
@@ -83,6 +136,65 @@ impl Listings {
             bytes -= kept.pop_front().map_or(0, |(_, listed)| listed.size_bytes());
         }
         Ok(listed)
+    }
+}
+
+/// What the pages of one window, one kind and one key are cut from.
+pub(super) struct Sequence {
+    kind: ListingKind,
+    pub period: Period,
+    api_key: ApiKey,
+    /// A moment at or before that of the state of the books that it says.
+    began: Instant,
+    /// When page 1 was asked for, in Unix seconds; of one that no page 1 began, when it was first asked for.
+    pub asked_at_s: i64,
+    pub listed: Arc<Listed>,
+}
+
+impl Sequence {
+    /// A sequence that begins with this listing.
+    pub(super) fn new(key: Key, api_key: &ApiKey, began: Instant, asked_at_s: i64, listed: Arc<Listed>) -> Self {
+        let (kind, period) = key;
+        Self { kind, period, api_key: api_key.clone(), began, asked_at_s, listed }
+    }
+
+    fn is(&self, (kind, period): Key, api_key: &ApiKey) -> bool {
+        self.kind == kind && self.period == period && self.api_key == *api_key
+    }
+
+    /// Tells whether it says the books as they were at a moment, or later.
+    pub(super) fn is_fresh(&self, moment: Instant) -> bool {
+        self.began >= moment
+    }
+}
+
+/// The sequences that pages were asked of, the one that was begun last at the end. Beyond [`KEPT`] of them, or
+/// [`KEPT_BYTES`], the oldest are forgotten.
+#[derive(Default)]
+pub(super) struct Sequences(Mutex<VecDeque<Arc<Sequence>>>);
+
+impl Sequences {
+    /// The sequence of a window, a kind and a key, where one has begun.
+    pub(super) fn find(&self, key: Key, api_key: &ApiKey) -> Option<Arc<Sequence>> {
+        let begun = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        begun.iter().rev().find(|sequence| sequence.is(key, api_key)).map(Arc::clone)
+    }
+
+    /// Begins a sequence, in the place of an older one.
+    pub(super) fn begin(&self, sequence: Sequence) -> Arc<Sequence> {
+        let mut begun = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (sequence.kind, sequence.period);
+        let place = begun.iter().rposition(|held| held.is(key, &sequence.api_key));
+        let held = place.and_then(|place| begun.remove(place));
+        let sequence = Arc::new(sequence);
+        // Another request may have read a newer state meanwhile.
+        let newer = held.filter(|held| held.began > sequence.began).unwrap_or_else(|| Arc::clone(&sequence));
+        begun.push_back(newer);
+        let mut bytes: usize = begun.iter().map(|sequence| sequence.listed.size_bytes()).sum();
+        while begun.len() > KEPT || (bytes > KEPT_BYTES && begun.len() > 1) {
+            bytes -= begun.pop_front().map_or(0, |sequence| sequence.listed.size_bytes());
+        }
+        sequence
     }
 }
 

@@ -7,24 +7,30 @@ mod listing;
 mod provisioning;
 mod route;
 pub mod server;
+mod statement;
 mod usage;
 
 use crate::agora::provisioning::path_id;
-use crate::agora::reply::{self, Envelope, Form, ListingKind, Refusal, Reply};
+use crate::agora::reply::{self, Envelope, Form, Refusal, Reply};
 use crate::agora::request::{Body, ListingRequest, Query, field, quoted};
 use crate::agora::signature::{self, API_KEY, Fields};
 use crate::billing::event::{Actor, Stamp};
 use crate::billing::id::ApiKey;
 use crate::billing::key::{KeyPair, Purpose};
 use crate::billing::setting::Settings;
+use crate::billing::statement::ListingKind;
 use crate::store::{self, ReadTx, Readers, Version, WriteTx, Writer};
-use listing::Listings;
+use listing::{Listed, Listings, Sequence, Sequences};
 use provisioning::Asked;
 use route::{Call, Route};
+use statement::{BillToKeep, Due, Keeper};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub use route::BasePath;
+
+/// How long a bill's last page waits for the lock, under which it is kept before it goes out.
+const KEEP_WITHIN: Duration = Duration::from_millis(150);
 
 /// What is only about this process's answers, never about figures.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +52,8 @@ pub struct Request<'a> {
     pub query: &'a str,
     /// The body; empty where there is none, or the call has none.
     pub body: &'a [u8],
+    /// When all of it had arrived: the answer says the books as they were then, or later.
+    pub arrived: Instant,
 }
 
 /// Tells the time, in Unix seconds: asked when it matters, which for a change is once the lock is had.
@@ -54,11 +62,13 @@ pub type Clock = fn() -> i64;
 /// Answers requests out of the books, and changes them where that is asked for.
 pub struct Service {
     readers: Readers,
-    writer: Writer,
+    writer: Arc<Writer>,
     options: Options,
     /// Signs nothing: stands in for the secret of an unknown key, so that refusing it takes the same time.
     decoy: signature::Key,
     known: Mutex<Option<Arc<Known>>>,
+    sequences: Sequences,
+    keeper: Keeper,
 }
 
 /// What was read of the books since their last change.
@@ -117,7 +127,14 @@ impl Service {
     /// A service that answers out of `readers` and changes the books by `writer`.
     pub fn new(readers: Readers, writer: Writer, options: Options) -> Self {
         let decoy = (&store::key::make(Purpose::Test, 0).api_secret).into();
-        Self { readers, writer, options, decoy, known: Mutex::new(None) }
+        let writer = Arc::new(writer);
+        let keeper = Keeper::start(Arc::clone(&writer));
+        Self { readers, writer, options, decoy, known: Mutex::new(None), sequences: Sequences::default(), keeper }
+    }
+
+    /// Writes down what has been told and is not kept yet; takes a second at most. Nothing may be asked for afterwards.
+    pub fn finish(&self) {
+        self.keeper.finish();
     }
 
     /// Answers a request with the state of the books at or after its arrival, where that needs no read: out of
@@ -176,14 +193,15 @@ impl Service {
             Call::Listing(kind) => {
                 let query = Query::parse(request.query).map_err(Refusal::from)?;
                 let known = self.known(patience)?;
-                let (fields, _) = self.check_query(&known.keys, request, &query)?;
+                let (fields, pair) = self.check_query(&known.keys, request, &query)?;
                 let asked = ListingRequest::from_fields(fields).map_err(Refusal::from)?;
-                let listed = known.listings.get_or_list((kind, asked.period), || {
-                    self.read(patience, |tx| match kind {
-                        ListingKind::Usage => usage::list(tx, asked.period),
-                        ListingKind::Bill => bill::list(tx, asked.period),
-                    })
-                })?;
+                let sequence = self.sequence(&known, (kind, &pair.api_key), request, asked, clock, patience)?;
+                let listed = &sequence.listed;
+                // A request for the headers alone is told nothing, and Agora's own are what is kept.
+                let is_told = request.method == "GET" && pair.purpose == Purpose::Live;
+                if is_told && listed.listing.ends_with(asked.page) {
+                    self.keep(&sequence, clock(), patience)?;
+                }
                 if asked.page.page_num == 1 {
                     listed.point_out();
                 }
@@ -219,6 +237,68 @@ impl Service {
                         log::warn!("refused {} {}: {}", request.method, request.path, refusal.sentence());
                     }
                 })
+            }
+        }
+    }
+
+    /// What a page is cut from: page 1 from the books as they are, and later pages from what page 1 was; where that is
+    /// not known any more, from the last statement of the window, else from the books as they are.
+    fn sequence(
+        &self,
+        known: &Known,
+        (kind, api_key): (ListingKind, &ApiKey),
+        request: &Request<'_>,
+        asked: ListingRequest,
+        clock: Clock,
+        patience: Patience,
+    ) -> Result<Arc<Sequence>, Failure> {
+        let key = (kind, asked.period);
+        let is_later = asked.page.page_num > 1;
+        // One that began after this request arrived is this request's own, looked at with less patience, or as good.
+        let begun = self.sequences.find(key, api_key).filter(|begun| is_later || begun.is_fresh(request.arrived));
+        if let Some(begun) = begun {
+            return Ok(begun);
+        }
+        let (began, mut asked_at_s) = (Instant::now(), clock());
+        let mut kept = None;
+        if is_later {
+            kept = self.read(patience, |tx| match store::statement::last(tx, kind, asked.period)? {
+                Some(statement) => {
+                    asked_at_s = statement.first_asked_at_s;
+                    Listed::of_statement(tx, statement).map(Some)
+                }
+                None => Ok::<_, store::Error>(None),
+            })?;
+        }
+        let listed = match kept {
+            Some(listed) => Arc::new(listed),
+            None => {
+                known.listings.get_or_list(key, || self.read(patience, |tx| Listed::list(tx, kind, asked.period)))?
+            }
+        };
+        let sequence = Sequence::new(key, api_key, began, asked_at_s, listed);
+        Ok(match request.method {
+            "GET" => self.sequences.begin(sequence),
+            _ => Arc::new(sequence),
+        })
+    }
+
+    /// Sees to it that what a last page ends is kept, before it goes out where it is a bill.
+    fn keep(&self, sequence: &Sequence, now_s: i64, patience: Patience) -> Result<(), Failure> {
+        match self.keeper.tell(sequence, now_s, !matches!(patience, Patience::None)) {
+            Due::Nothing => Ok(()),
+            Due::Digest => Err(Failure::Impatient),
+            Due::Full => Err(Failure::Store(store::Error::Busy)),
+            Due::Keeping => {
+                let Patience::Writing { read_until, lock_until } = patience else {
+                    return Err(Failure::Impatient);
+                };
+                let bill = BillToKeep::new(sequence, now_s);
+                let lock_until = lock_until.min(Instant::now() + KEEP_WITHIN);
+                let patience = Patience::Writing { read_until, lock_until };
+                let seq = self.write(patience, |tx| bill.keep(tx))?;
+                bill.was_kept(seq);
+                Ok(())
             }
         }
     }
@@ -280,7 +360,7 @@ impl Service {
             return Ok(known);
         }
         let (keys, settings) =
-            self.read(patience, |tx| Ok::<_, store::Error>((store::key::accepted(tx)?, store::setting::read(tx)?)))?;
+            self.read_a_little(patience, |tx| Ok((store::key::accepted(tx)?, store::setting::read(tx)?)))?;
         let keys = keys.into_iter().map(AcceptedKey::from).collect();
         let known = Arc::new(Known { version, keys, settings, listings: Listings::default() });
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&known));
@@ -290,10 +370,10 @@ impl Service {
     /// Finds the reading of a query's parameters that was signed with one of the keys.
     fn check_query<'q>(
         &self,
-        keys: &[AcceptedKey],
+        keys: &'q [AcceptedKey],
         request: &Request<'_>,
         query: &'q Query,
-    ) -> Result<(&'q Fields, Purpose), Refusal> {
+    ) -> Result<(&'q Fields, &'q AcceptedKey), Refusal> {
         self.check_signature(keys, request, query.readings(), query.signature())
     }
 
@@ -301,16 +381,16 @@ impl Service {
     fn check_body(&self, keys: &[AcceptedKey], request: &Request<'_>, body: &Body) -> Result<Purpose, Refusal> {
         let signature = body.signature();
         let readings = std::iter::once(body.fields());
-        self.check_signature(keys, request, readings, signature.as_deref()).map(|(_, purpose)| purpose)
+        self.check_signature(keys, request, readings, signature.as_deref()).map(|(_, pair)| pair.purpose)
     }
 
     fn check_signature<'q>(
         &self,
-        keys: &[AcceptedKey],
+        keys: &'q [AcceptedKey],
         request: &Request<'_>,
         readings: impl Iterator<Item = &'q Fields>,
         signature: Option<&str>,
-    ) -> Result<(&'q Fields, Purpose), Refusal> {
+    ) -> Result<(&'q Fields, &'q AcceptedKey), Refusal> {
         let given = signature.unwrap_or_default();
         let mut signed = None;
         let mut known = None;
@@ -322,7 +402,7 @@ impl Service {
             if signature::verify(secret, request.method, request.path, fields, given)
                 && let Some(pair) = pair
             {
-                signed = Some((fields, pair.purpose));
+                signed = Some((fields, pair));
             }
             known = known.or(pair);
             named = named.or(api_key);

@@ -1,7 +1,8 @@
 //! Which call a path is, the URL beside each.
 
-use crate::agora::reply::{Form, ListingKind, Refusal, Reply};
+use crate::agora::reply::{Form, Refusal, Reply};
 use crate::agora::request;
+use crate::billing::statement::ListingKind;
 
 /// A call of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -69,7 +69,9 @@ pub fn serve(address: SocketAddr, service: Service, ready: impl FnOnce(SocketAdd
         ready(listener.local_addr()?);
         let (turns, change) = (Arc::new(Semaphore::new(readers)), Arc::new(Semaphore::new(1)));
         let server = Arc::new(Server { service, turns, change });
-        accept(listener, server, &mut stop).await;
+        accept(listener, Arc::clone(&server), &mut stop).await;
+        // A panic of it has been told.
+        let _finished = tokio::task::spawn_blocking(move || server.service.finish()).await;
         Ok(())
     });
     // A read that hangs on a broken disk must not keep the process from ending.
@@ -256,6 +258,7 @@ impl Arrived {
             path: self.uri.path(),
             query: self.uri.query().unwrap_or_default(),
             body: &self.body,
+            arrived: self.at.into_std(),
         }
     }
 }

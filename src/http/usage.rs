@@ -1,8 +1,9 @@
 //! `GET /usage`: what every project used in a window.
 
-use crate::agora::reply::{Listing, ListingKind};
+use crate::agora::reply::Listing;
 use crate::billing::period::{Grain, Period};
 use crate::billing::plan::describe_usage;
+use crate::billing::statement::ListingKind;
 use crate::http::listing::{LeftOut, Listed, total_size};
 use crate::store::{self, ReadTx, setting};
 
@@ -20,5 +21,5 @@ pub(super) fn list(tx: &ReadTx<'_>, period: Period) -> store::Result<Listed> {
         let description = describe_usage(&usage.amount, plan.map(AsRef::as_ref), settings.unit());
         listing.push(&usage.project_id, &usage.amount, &description);
     }
-    Ok(Listed { listing, unpriced: LeftOut::default() })
+    Ok(Listed::new(listing, LeftOut::default(), Vec::new()))
 }

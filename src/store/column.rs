@@ -7,6 +7,7 @@ use crate::billing::key::{ApiSecret, Purpose};
 use crate::billing::license::{EntryKind, Platforms};
 use crate::billing::period::Grain;
 use crate::billing::price::Price;
+use crate::billing::statement::{Digest, ListingKind};
 use rusqlite::Connection;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
@@ -46,7 +47,7 @@ macro_rules! word_column {
     )*};
 }
 
-word_column!(Actor, Change, EntryKind, Purpose);
+word_column!(Actor, Change, EntryKind, ListingKind, Purpose);
 
 impl FromSql for ApiSecret {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
@@ -57,6 +58,18 @@ impl FromSql for ApiSecret {
 impl ToSql for ApiSecret {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(self.reveal().into())
+    }
+}
+
+impl FromSql for Digest {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        <[u8; 32]>::column_result(value).map(Self::from)
+    }
+}
+
+impl ToSql for Digest {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.as_bytes().as_slice().into())
     }
 }
 

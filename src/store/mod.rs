@@ -17,6 +17,7 @@ pub mod project;
 mod rollup;
 mod schema;
 pub mod setting;
+pub mod statement;
 pub mod usage;
 
 use r2d2_sqlite::SqliteConnectionManager;
@@ -28,7 +29,7 @@ use std::ops::Deref;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 /// How long a writer at the shell waits for the lock before it gives up.
@@ -296,7 +297,15 @@ impl Writer {
         deadline: Instant,
         f: impl FnOnce(&WriteTx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        let connection = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another thread may be writing: it is waited for like another process.
+        let connection = loop {
+            match self.0.try_lock() {
+                Ok(connection) => break connection,
+                Err(TryLockError::Poisoned(poisoned)) => break poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) if Instant::now() < deadline => std::thread::sleep(POLL),
+                Err(TryLockError::WouldBlock) => return Err(Error::Busy.into()),
+            }
+        };
         let tx = loop {
             match Transaction::new_unchecked(&connection, TransactionBehavior::Immediate).map_err(Error::from) {
                 Ok(tx) => break tx,

@@ -18,4 +18,5 @@ mod provisioning;
 mod recording;
 mod refusals;
 mod signatures;
+mod statements;
 mod vendor;

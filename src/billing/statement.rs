@@ -1,0 +1,419 @@
+//! Statements: what Agora was told of a window, when, and up to which record it was known.
+//!
+//! A record is told by the newest statement whose window holds its time and which knew it. Time is cut by the windows of
+//! all statements into segments, and each segment has the statement that knew most.
+
+use crate::billing::amount::Amount;
+use crate::billing::id::ProjectId;
+use crate::billing::period::Period;
+use ring::digest::{Context, SHA256};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
+
+/// Which of the two listings Agora asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ListingKind {
+    /// `GET /usage`.
+    Usage,
+    /// `GET /bill`.
+    Bill,
+}
+
+impl ListingKind {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Usage, Self::Bill];
+
+    /// Its name in the books and at the shell.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Usage => "usage",
+            Self::Bill => "bill",
+        }
+    }
+
+    /// What was done with what is in it, in a sentence.
+    pub fn participle(self) -> &'static str {
+        match self {
+            Self::Usage => "reported",
+            Self::Bill => "billed",
+        }
+    }
+}
+
+impl fmt::Display for ListingKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for ListingKind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+            .ok_or_else(|| format!("{text:?}: usage or bill is wanted"))
+    }
+}
+
+/// What Agora was told of a project.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// Usage, or the charge.
+    pub amount: Amount,
+    /// How it came about, in the words that were sent.
+    pub description: String,
+}
+
+/// What a bill made of a project's usage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Basis {
+    /// Usage in the window.
+    pub usage: Amount,
+    /// The part of it that licenses covered.
+    pub covered: Amount,
+    /// Whether the rest had no price, so that the bill left it out.
+    pub unpriced: bool,
+}
+
+/// A project's part of a statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The project.
+    pub project_id: ProjectId,
+    /// What was told of it; `None` on a bill that left it out.
+    pub told: Option<Told>,
+    /// What it was told from; `None` for usage, which is told as it is.
+    pub basis: Option<Basis>,
+}
+
+/// Puts what was told of projects together with what it was told from; both in the order of project ids.
+pub fn entries(told: Vec<(ProjectId, Told)>, basis: &[(ProjectId, Basis)]) -> Vec<Entry> {
+    let mut entries: BTreeMap<ProjectId, Entry> = BTreeMap::new();
+    let empty = |project_id: &ProjectId| Entry { project_id: project_id.clone(), told: None, basis: None };
+    for (project_id, told) in told {
+        let entry = empty(&project_id);
+        entries.insert(project_id, Entry { told: Some(told), ..entry });
+    }
+    for (project_id, basis) in basis {
+        let entry = entries.entry(project_id.clone()).or_insert_with(|| empty(project_id));
+        entry.basis = Some(basis.clone());
+    }
+    entries.into_values().collect()
+}
+
+/// The sum of what was told.
+pub fn total(entries: &[Entry]) -> Amount {
+    entries.iter().filter_map(|entry| entry.told.as_ref()).map(|told| &told.amount).sum()
+}
+
+/// Tells answers apart: SHA-256 of all that was told, and of which projects a bill left out for want of a price.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    /// The digest of an answer.
+    pub fn of(total_size: usize, entries: &[Entry]) -> Self {
+        let mut context = Context::new(&SHA256);
+        let mut add = |text: &str| {
+            // Its length first, so that no two answers run together to the same bytes.
+            context.update(format!("{}:", text.len()).as_bytes());
+            context.update(text.as_bytes());
+        };
+        add(&total_size.to_string());
+        for Entry { project_id, told, basis } in entries {
+            let is_unpriced = basis.as_ref().is_some_and(|basis| basis.unpriced);
+            if told.is_none() && !is_unpriced {
+                continue;
+            }
+            add(project_id.as_str());
+            add(if is_unpriced { "unpriced" } else { "" });
+            if let Some(Told { amount, description }) = told {
+                add(&amount.to_string());
+                add(description);
+            }
+        }
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(context.finish().as_ref());
+        Self(bytes)
+    }
+
+    /// As it is kept.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl From<[u8; 32]> for Digest {
+    fn from(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+}
+
+/// Whether a window was not over yet in the second in which it was asked for: what is told of it is provisional.
+pub fn is_provisional(period: Period, asked_at_s: i64) -> bool {
+    asked_at_s <= period.last_s()
+}
+
+/// A kept statement without its entries. Times are Unix seconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Statement {
+    /// Its number, from 1 in the order in which statements were kept.
+    pub seq: i64,
+    /// Which listing it was.
+    pub kind: ListingKind,
+    /// The window.
+    pub period: Period,
+    /// When page 1 was first asked for.
+    pub first_asked_at_s: i64,
+    /// When its last page last went out.
+    pub last_asked_at_s: i64,
+    /// How often its last page went out.
+    pub asked: i64,
+    /// The last entry of the usage ledger that it was made from.
+    pub knew_seq: i64,
+    /// The last entry that it still held good for as it was last told.
+    pub last_knew_seq: i64,
+    /// Whether the window was not over when it was asked for.
+    pub provisional: bool,
+    /// The sum of what was told.
+    pub total: Amount,
+    /// `totalSize` as told.
+    pub total_size: i64,
+    /// Of the answer.
+    pub digest: Digest,
+}
+
+/// A stretch of time, and the statement that tells what is in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// The stretch.
+    pub period: Period,
+    /// The place in the list of statements of the one that knew most.
+    pub teller: usize,
+    /// How many different windows hold it.
+    pub windows: usize,
+}
+
+/// Statements of one kind, and the segments that their windows cut time into.
+#[derive(Clone, Debug, Default)]
+pub struct Timeline {
+    statements: Vec<Statement>,
+    /// In the order of time, without those that no window holds.
+    segments: Vec<Segment>,
+}
+
+impl Timeline {
+    /// Cuts time by the windows of statements that are not provisional; others are passed over.
+    pub fn new(statements: impl IntoIterator<Item = Statement>) -> Self {
+        let statements: Vec<Statement> = statements.into_iter().filter(|statement| !statement.provisional).collect();
+        // Of each window the statement that knew most; of those that knew the same, the newest.
+        let mut best: BTreeMap<(i64, i64), usize> = BTreeMap::new();
+        for (place, statement) in statements.iter().enumerate() {
+            let rank = |place: usize| (statements[place].last_knew_seq, statements[place].seq);
+            let window = (statement.period.first_s(), statement.period.last_s());
+            let held = best.entry(window).or_insert(place);
+            if rank(place) > rank(*held) {
+                *held = place;
+            }
+        }
+        let mut edges: Vec<(i64, bool, (i64, i64, usize))> = Vec::new();
+        for ((first_s, last_s), place) in best {
+            let Statement { last_knew_seq, seq, .. } = statements[place];
+            edges.push((first_s, true, (last_knew_seq, seq, place)));
+            edges.push((last_s + 1, false, (last_knew_seq, seq, place)));
+        }
+        edges.sort_unstable();
+        let mut open: BTreeSet<(i64, i64, usize)> = BTreeSet::new();
+        let mut segments: Vec<Segment> = Vec::new();
+        let mut from = 0;
+        for (at_s, opens, ranked) in edges {
+            if let (Some(period), Some((_, _, teller))) = (Period::new(from, at_s - 1), open.last()) {
+                segments.push(Segment { period, teller: *teller, windows: open.len() });
+            }
+            from = at_s;
+            match opens {
+                true => open.insert(ranked),
+                false => open.remove(&ranked),
+            };
+        }
+        Self { statements, segments }
+    }
+
+    /// The statements whose windows cut it.
+    pub fn statements(&self) -> &[Statement] {
+        &self.statements
+    }
+
+    /// The segments that some window holds, in the order of time.
+    pub fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
+    /// The statement that tells a segment.
+    pub fn teller(&self, segment: &Segment) -> &Statement {
+        &self.statements[segment.teller]
+    }
+
+    /// The segment that holds a second, where a window does.
+    pub fn at(&self, second: i64) -> Option<&Segment> {
+        let after = self.segments.partition_point(|segment| segment.period.first_s() <= second);
+        let segment = self.segments.get(after.checked_sub(1)?)?;
+        (second <= segment.period.last_s()).then_some(segment)
+    }
+
+    /// The statement that told what was in a second, where one that did not know a ledger entry did: the entry is late.
+    pub fn too_late_for(&self, second: i64, seq: i64) -> Option<&Statement> {
+        self.at(second).map(|segment| self.teller(segment)).filter(|teller| teller.last_knew_seq < seq)
+    }
+
+    /// A window cut at the edges of the segments: each part with its segment, if any window holds it.
+    pub fn cut(&self, period: Period) -> Vec<(Period, Option<Segment>)> {
+        let mut parts = Vec::new();
+        let mut from = period.first_s();
+        let after = self.segments.partition_point(|segment| segment.period.last_s() < from);
+        for segment in &self.segments[after..] {
+            parts.extend(Period::new(from, period.last_s().min(segment.period.first_s() - 1)).map(|gap| (gap, None)));
+            from = from.max(segment.period.first_s());
+            let Some(held) = Period::new(from, period.last_s().min(segment.period.last_s())) else {
+                return parts;
+            };
+            parts.push((held, Some(*segment)));
+            from = held.last_s() + 1;
+        }
+        parts.extend(Period::new(from, period.last_s()).map(|gap| (gap, None)));
+        parts
+    }
+
+    /// From the first second of any window to the last of any; `None` without a window.
+    pub fn span(&self) -> Option<Period> {
+        Period::new(self.segments.first()?.period.first_s(), self.segments.last()?.period.last_s())
+    }
+
+    /// The stretches within a window that no statement's window holds.
+    pub fn gaps(&self, period: Period) -> Vec<Period> {
+        self.cut(period).into_iter().filter(|(_, segment)| segment.is_none()).map(|(gap, _)| gap).collect()
+    }
+
+    /// The stretches that several different windows hold, joined where they touch.
+    pub fn overlaps(&self) -> Vec<Period> {
+        let mut joined: Vec<Period> = Vec::new();
+        for segment in self.segments.iter().filter(|segment| segment.windows > 1) {
+            let (first_s, last_s) = (segment.period.first_s(), segment.period.last_s());
+            match joined.last_mut() {
+                Some(before) if before.last_s() + 1 == first_s => {
+                    *before = Period::new(before.first_s(), last_s).expect("it goes on");
+                }
+                _ => joined.push(segment.period),
+            }
+        }
+        joined
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn statement(seq: i64, first_s: i64, last_s: i64, last_knew_seq: i64, provisional: bool) -> Statement {
+        Statement {
+            seq,
+            kind: ListingKind::Usage,
+            period: Period::new(first_s, last_s).expect("a window"),
+            first_asked_at_s: 0,
+            last_asked_at_s: 0,
+            asked: 1,
+            knew_seq: last_knew_seq,
+            last_knew_seq,
+            provisional,
+            total: Amount::default(),
+            total_size: 0,
+            digest: Digest::of(0, &[]),
+        }
+    }
+
+    prop_compose! {
+        fn statements()(made in prop::collection::vec((0_i64..60, 0_i64..30, 0_i64..20, prop::bool::weighted(0.2)), 0..12)) -> Vec<Statement> {
+            (1..).zip(made).map(|(seq, (first_s, length, knew, provisional))| statement(seq, first_s, first_s + length, knew, provisional)).collect()
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_second_is_told_by_the_statement_that_knew_most_of_those_whose_window_holds_it(statements in statements()) {
+            let timeline = Timeline::new(statements.clone());
+            for second in 0..100 {
+                let holding = statements.iter().filter(|s| !s.provisional && (s.period.first_s()..=s.period.last_s()).contains(&second));
+                let wanted = holding.max_by_key(|s| (s.last_knew_seq, s.seq));
+                prop_assert_eq!(timeline.at(second).map(|segment| timeline.teller(segment)), wanted, "{}", second);
+                for seq in 0..22 {
+                    prop_assert_eq!(timeline.too_late_for(second, seq), wanted.filter(|s| s.last_knew_seq < seq));
+                }
+            }
+        }
+
+        #[test]
+        fn the_parts_of_a_cut_are_the_window(statements in statements(), first_s in 0_i64..80, length in 0_i64..40) {
+            let timeline = Timeline::new(statements);
+            let window = Period::new(first_s, first_s + length).expect("a window");
+            let mut next = first_s;
+            for (part, segment) in timeline.cut(window) {
+                prop_assert_eq!(part.first_s(), next);
+                for second in part.first_s()..=part.last_s() {
+                    prop_assert_eq!(timeline.at(second).copied(), segment);
+                }
+                next = part.last_s() + 1;
+            }
+            prop_assert_eq!(next, first_s + length + 1);
+        }
+
+        #[test]
+        fn what_several_windows_hold_is_told_as_overlapping(statements in statements()) {
+            let timeline = Timeline::new(statements.clone());
+            let overlaps = timeline.overlaps();
+            for second in 0..100 {
+                let windows: BTreeSet<(i64, i64)> = statements.iter().filter(|s| !s.provisional)
+                    .map(|s| (s.period.first_s(), s.period.last_s()))
+                    .filter(|(first_s, last_s)| (*first_s..=*last_s).contains(&second))
+                    .collect();
+                let told = overlaps.iter().filter(|o| (o.first_s()..=o.last_s()).contains(&second)).count();
+                prop_assert_eq!(told, usize::from(windows.len() > 1), "{}", second);
+            }
+        }
+    }
+
+    #[test]
+    fn a_window_is_provisional_until_its_last_second_is_past() {
+        let window = Period::new(100, 200).expect("a window");
+        assert_eq!([199, 200, 201].map(|asked| is_provisional(window, asked)), [true, true, false]);
+    }
+
+    #[test]
+    fn answers_are_told_apart_by_every_field_that_was_sent() {
+        let entry = |project: &str, amount: &str, description: &str| Entry {
+            project_id: project.parse().expect("an id"),
+            told: Some(Told { amount: amount.parse().expect("an amount"), description: description.to_owned() }),
+            basis: None,
+        };
+        let left_out = |unpriced| Entry {
+            told: None,
+            basis: Some(Basis { usage: Amount::default(), covered: Amount::default(), unpriced }),
+            ..entry("q", "1", "")
+        };
+        let digest = Digest::of(1, &[entry("p", "1", "a")]);
+        for (total_size, entries) in [
+            (2, vec![entry("p", "1", "a")]),
+            (1, vec![]),
+            (1, vec![entry("q", "1", "a")]),
+            (1, vec![entry("p", "11", "")]),
+            (1, vec![entry("p", "1", "a"), entry("q", "1", "a")]),
+            (1, vec![entry("p", "1", "a"), left_out(true)]),
+        ] {
+            assert_ne!(Digest::of(total_size, &entries), digest, "{entries:?}");
+        }
+        assert_eq!(Digest::of(1, &[entry("p", "1.0", "a"), left_out(false)]), digest);
+    }
+}
