@@ -186,15 +186,13 @@ pub struct Statement {
     pub digest: Digest,
 }
 
-/// A stretch of time, and the statement that tells what is in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A stretch of time that the same windows hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Segment {
     /// The stretch.
     pub period: Period,
-    /// The place in the list of statements of the one that knew most.
-    pub teller: usize,
-    /// How many different windows hold it.
-    pub windows: usize,
+    /// Of each of these windows the statement that knew most, by its place among all; the one that knew most of all last.
+    holders: Vec<usize>,
 }
 
 /// Statements of one kind, and the segments that their windows cut time into.
@@ -230,8 +228,8 @@ impl Timeline {
         let mut segments: Vec<Segment> = Vec::new();
         let mut from = 0;
         for (at_s, opens, ranked) in edges {
-            if let (Some(period), Some((_, _, teller))) = (Period::new(from, at_s - 1), open.last()) {
-                segments.push(Segment { period, teller: *teller, windows: open.len() });
+            if let Some(period) = Period::new(from, at_s - 1).filter(|_| !open.is_empty()) {
+                segments.push(Segment { period, holders: open.iter().map(|(_, _, place)| *place).collect() });
             }
             from = at_s;
             match opens {
@@ -252,9 +250,28 @@ impl Timeline {
         &self.segments
     }
 
-    /// The statement that tells a segment.
+    /// Of each window that holds a segment the statement that knew most.
+    pub fn holders(&self, segment: &Segment) -> impl Iterator<Item = &Statement> {
+        segment.holders.iter().map(|place| &self.statements[*place])
+    }
+
+    /// The statement that tells a segment: of those that hold it the one that knew most.
     pub fn teller(&self, segment: &Segment) -> &Statement {
-        &self.statements[segment.teller]
+        let place = segment.holders.last().expect("a segment has a window that holds it");
+        &self.statements[*place]
+    }
+
+    /// The statements that tell what is in a window, each once, in the order of their numbers.
+    pub fn tellers(&self, period: Period) -> Vec<&Statement> {
+        let mut tellers: Vec<&Statement> = self
+            .cut(period)
+            .into_iter()
+            .filter_map(|(_, segment)| segment)
+            .map(|segment| self.teller(segment))
+            .collect();
+        tellers.sort_unstable_by_key(|teller| teller.seq);
+        tellers.dedup_by_key(|teller| teller.seq);
+        tellers
     }
 
     /// The segment that holds a second, where a window does.
@@ -264,13 +281,8 @@ impl Timeline {
         (second <= segment.period.last_s()).then_some(segment)
     }
 
-    /// The statement that told what was in a second, where one that did not know a ledger entry did: the entry is late.
-    pub fn too_late_for(&self, second: i64, seq: i64) -> Option<&Statement> {
-        self.at(second).map(|segment| self.teller(segment)).filter(|teller| teller.last_knew_seq < seq)
-    }
-
     /// A window cut at the edges of the segments: each part with its segment, if any window holds it.
-    pub fn cut(&self, period: Period) -> Vec<(Period, Option<Segment>)> {
+    pub fn cut(&self, period: Period) -> Vec<(Period, Option<&Segment>)> {
         let mut parts = Vec::new();
         let mut from = period.first_s();
         let after = self.segments.partition_point(|segment| segment.period.last_s() < from);
@@ -280,7 +292,7 @@ impl Timeline {
             let Some(held) = Period::new(from, period.last_s().min(segment.period.last_s())) else {
                 return parts;
             };
-            parts.push((held, Some(*segment)));
+            parts.push((held, Some(segment)));
             from = held.last_s() + 1;
         }
         parts.extend(Period::new(from, period.last_s()).map(|gap| (gap, None)));
@@ -300,7 +312,7 @@ impl Timeline {
     /// The stretches that several different windows hold, joined where they touch.
     pub fn overlaps(&self) -> Vec<Period> {
         let mut joined: Vec<Period> = Vec::new();
-        for segment in self.segments.iter().filter(|segment| segment.windows > 1) {
+        for segment in self.segments.iter().filter(|segment| segment.holders.len() > 1) {
             let (first_s, last_s) = (segment.period.first_s(), segment.period.last_s());
             match joined.last_mut() {
                 Some(before) if before.last_s() + 1 == first_s => {
@@ -349,9 +361,6 @@ mod tests {
                 let holding = statements.iter().filter(|s| !s.provisional && (s.period.first_s()..=s.period.last_s()).contains(&second));
                 let wanted = holding.max_by_key(|s| (s.last_knew_seq, s.seq));
                 prop_assert_eq!(timeline.at(second).map(|segment| timeline.teller(segment)), wanted, "{}", second);
-                for seq in 0..22 {
-                    prop_assert_eq!(timeline.too_late_for(second, seq), wanted.filter(|s| s.last_knew_seq < seq));
-                }
             }
         }
 
@@ -363,7 +372,7 @@ mod tests {
             for (part, segment) in timeline.cut(window) {
                 prop_assert_eq!(part.first_s(), next);
                 for second in part.first_s()..=part.last_s() {
-                    prop_assert_eq!(timeline.at(second).copied(), segment);
+                    prop_assert_eq!(timeline.at(second), segment);
                 }
                 next = part.last_s() + 1;
             }

@@ -5,12 +5,13 @@ use crate::cli::failure::{Exit, Failure};
 use crate::cli::moment::rfc3339;
 use crate::cli::shell::Shell;
 use crate::store;
-use crate::store::check::{Difference, LicenseState};
+use crate::store::check::{Difference, LicenseState, StatementProblem};
+use crate::store::statement::Deviation;
 use crate::store::usage::UsageSum;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-/// Recompute every sum and every license from the ledgers, and print what differs
+/// Recompute every sum, every license and every statement from the ledgers, and print what differs
 ///
 /// Ends with 1 where anything does. Safe while serving.
 #[derive(clap::Args)]
@@ -55,6 +56,16 @@ fn document(difference: &Difference) -> Value {
         Difference::GivenBack { seq } => json!({ "kind": "givenBack", "seq": seq }),
         Difference::Covered { seq } => json!({ "kind": "covered", "seq": seq }),
         Difference::History { place } => json!({ "kind": "history", "place": place }),
+        Difference::Statement { seq, problem } => {
+            json!({ "kind": "statement", "seq": seq, "problem": problem_words(*problem) })
+        }
+        Difference::Told(Deviation { seq, project_id, told, ledger }) => json!({
+            "kind": "told",
+            "seq": seq,
+            "projectId": project_id.as_str(),
+            "told": json!({ "amount": told.0.to_string(), "covered": told.1.to_string() }),
+            "ledger": json!({ "amount": ledger.0.to_string(), "covered": ledger.1.to_string() }),
+        }),
         Difference::Value { place } => json!({ "kind": "value", "place": place }),
         Difference::Schema { name } => json!({ "kind": "schema", "name": name }),
         Difference::File { problem } => json!({ "kind": "file", "problem": problem }),
@@ -90,9 +101,30 @@ fn words(difference: &Difference) -> String {
         Difference::History { place } => format!(
             "{place} by date do not add up: the first holds for all time, others from a month's first second, and what was said last is what stands"
         ),
+        Difference::Statement { seq, problem } => format!("statement {seq}: {}", problem_words(*problem)),
+        Difference::Told(Deviation { seq, project_id, told, ledger }) => {
+            let words = |(amount, covered): &(Amount, Amount)| match covered.is_zero() {
+                true => amount.to_string(),
+                false => format!("{amount} ({covered} covered)"),
+            };
+            format!(
+                "statement {seq} says that project {project_id} used {}; the ledger said {} then",
+                words(told),
+                words(ledger)
+            )
+        }
         Difference::Value { place } => format!("{place} is not one that this program writes"),
         Difference::Schema { name } => format!("{name} in the file's schema is not as it was made"),
         Difference::File { problem } => format!("the file: {problem}"),
+    }
+}
+
+fn problem_words(problem: StatementProblem) -> &'static str {
+    match problem {
+        StatementProblem::Total => "its entries do not add up to its total",
+        StatementProblem::Order => "its entries are not in order, or one is missing",
+        StatementProblem::Digest => "its entries are not those that were told",
+        StatementProblem::Knew => "it knew ledger entries that are not there",
     }
 }
 

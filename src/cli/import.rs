@@ -9,6 +9,7 @@ use crate::cli::failure::{Exit, Failure};
 use crate::cli::record;
 use crate::cli::rows::{BadRow, Broken, Format, Original, Row, Rows, csv_io};
 use crate::cli::shell::Shell;
+use crate::cli::statement::{Late, ToldAlready};
 use crate::store::project;
 use crate::store::usage::{Recorded, Slice};
 use crate::store::{self, Store, WriteTx};
@@ -98,6 +99,8 @@ struct Tally {
     new_customers: Names<CustomerId>,
     #[serde(skip)]
     disabled: Names<ProjectId>,
+    #[serde(skip)]
+    late: Late,
 }
 
 fn is_zero(count: &u64) -> bool {
@@ -181,6 +184,7 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         progress,
         tally: Tally::default(),
         disabled_in: HashMap::new(),
+        told: ToldAlready::default(),
     };
     let imported = import.take_all(args, &header, &batches);
     // Only the reader knows whether the rows ended or broke off. Where the import was stopped it is not waited for: a
@@ -300,6 +304,8 @@ struct Import<'s, 'a> {
     tally: Tally,
     /// When projects were disabled, of those that rows were recorded for.
     disabled_in: HashMap<ProjectId, Vec<Period>>,
+    /// What Agora has been told already.
+    told: ToldAlready,
 }
 
 /// How a slice ended.
@@ -368,13 +374,14 @@ impl Import<'_, '_> {
         queue: &mut VecDeque<Result<Row, BadRow>>,
         batches: &Receiver<Batch>,
     ) -> Result<SliceEnd, Failure> {
-        let Self { store, shell, rejects, dry_run, takes, tally, disabled_in, .. } = self;
+        let Self { store, shell, rejects, dry_run, takes, tally, disabled_in, told, .. } = self;
         let goes_on = rejects.is_some();
         let mut began = Instant::now();
         let taken = store.write(|tx| {
             // Only now is the lock had.
             began = Instant::now();
             let stamp = shell.stamp();
+            told.refresh(tx)?;
             let mut slice = Slice::new(tx, &stamp);
             let mut taken = Taken { end: SliceEnd::Due, bad: Vec::new(), news: Tally::default() };
             let until = began + *takes;
@@ -384,7 +391,7 @@ impl Import<'_, '_> {
                 };
                 taken.news.read += 1;
                 let row = match row {
-                    Ok(row) => take_row(tx, &mut slice, row, &mut taken.news, disabled_in)?,
+                    Ok(row) => take_row(tx, &mut slice, row, &mut taken.news, disabled_in, told)?,
                     Err(bad) => Some(bad),
                 };
                 let Some(row) = row else {
@@ -413,6 +420,9 @@ impl Import<'_, '_> {
             true => (*takes / 2).max(Duration::from_millis(2)),
             false => (*takes * 9 / 8).min(SLICE),
         };
+        if !*dry_run {
+            news.late.point_out_first(&tally.late, shell);
+        }
         tally.join(news);
         if let Some(rejects) = rejects {
             bad.iter().try_for_each(|row| rejects.add(row))?;
@@ -441,6 +451,9 @@ impl Import<'_, '_> {
             }
         }
         let voided = if tally.voided > 0 { format!(", taken back {}", tally.voided) } else { String::new() };
+        if !dry_run {
+            tally.late.point_out(shell);
+        }
         shell.print(&tally, |out| {
             let recorded = if dry_run { "to record" } else { "recorded" };
             writeln!(
@@ -483,6 +496,7 @@ fn take_row(
     row: Row,
     news: &mut Tally,
     disabled_in: &mut HashMap<ProjectId, Vec<Period>>,
+    told: &ToldAlready,
 ) -> store::Result<Option<BadRow>> {
     let Row { line, record: new, void, original } = row;
     match slice.record(&new)? {
@@ -506,6 +520,7 @@ fn take_row(
             if windows.iter().any(|window| (window.first_s()..=window.last_s()).contains(&record.at_s)) {
                 news.disabled.add(&record.project_id);
             }
+            told.tally(record.at_s, &mut news.late);
         }
     }
     if let Some(reason) = &void {
@@ -525,6 +540,7 @@ impl Tally {
         self.new_projects.join(other.new_projects);
         self.new_customers.join(other.new_customers);
         self.disabled.join(other.disabled);
+        self.late.join(other.late);
     }
 }
 

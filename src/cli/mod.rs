@@ -24,6 +24,7 @@ mod setting;
 mod shell;
 mod sign;
 mod start;
+mod statement;
 mod totals;
 
 use clap::Parser;
@@ -100,6 +101,8 @@ enum Verb {
     #[command(subcommand)]
     Customer(customer::Args),
     Bill(bill::Args),
+    #[command(subcommand)]
+    Statement(statement::Args),
     Sign(sign::Args),
     #[command(subcommand)]
     Setting(setting::Args),
@@ -150,6 +153,7 @@ fn act(verb: Verb, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         Verb::Project(args) => project::run(&args, shell),
         Verb::Customer(args) => customer::run(&args, shell),
         Verb::Bill(args) => bill::run(&args, shell),
+        Verb::Statement(args) => statement::run(&args, shell),
         Verb::Sign(args) => sign::run(&args, shell),
         Verb::Setting(args) => setting::run(&args, shell),
         Verb::Check(args) => check::run(&args, shell),

@@ -73,6 +73,18 @@ pub(super) fn rfc3339(second: i64) -> String {
     format!("{date}T{:02}:{:02}:{:02}Z", time / 3_600, time / 60 % 60, time % 60)
 }
 
+/// A window in words: a whole month or day as such, else from and to.
+pub(super) fn window(period: Period) -> String {
+    let is = |grain| Period::around(grain, period.first_s()) == period;
+    if is(Grain::Month) {
+        month(period.first_s())
+    } else if is(Grain::Day) {
+        period::date(period.first_s()).to_string()
+    } else {
+        format!("{} to {}", rfc3339(period.first_s()), rfc3339(period.last_s()))
+    }
+}
+
 impl Moment {
     /// The second at which a record is dated: of a day its noon, safely inside whatever window is asked for.
     pub(super) fn of_record(self) -> i64 {
@@ -170,6 +182,18 @@ mod tests {
         let last: Day = "9999-12-31".parse().expect("a day");
         assert_eq!(rfc3339(last.period().last_s()), "9999-12-31T23:59:59Z");
         assert_eq!("9999-12".parse::<Month>().expect("a month").period().last_s(), LAST_SECOND);
+    }
+
+    #[test]
+    fn a_window_is_told_as_shortly_as_it_can_be() {
+        for (first, last, words) in [
+            ("2026-11-01", "2026-11-30", "2026-11"),
+            ("2026-11-30", "2026-11-30", "2026-11-30"),
+            ("2026-11-01", "2026-11-29", "2026-11-01T00:00:00Z to 2026-11-29T23:59:59Z"),
+        ] {
+            let period = Period::new(moment(first).first_s(), moment(last).last_s()).expect("a window");
+            assert_eq!(window(period), words);
+        }
     }
 
     #[test]

@@ -6,8 +6,9 @@ use crate::billing::record::{MAX_AHEAD_S, NewRecord, Record};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::moment::{Moment, rfc3339};
 use crate::cli::shell::{Shell, exact};
+use crate::cli::statement::late_words;
 use crate::store::usage::{self, RecordRefusal, Recorded, Voided};
-use crate::store::{made_id, project};
+use crate::store::{made_id, project, statement};
 use serde::Serialize;
 
 /// Record usage of a project
@@ -121,10 +122,11 @@ pub(super) fn record(args: &RecordArgs, shell: &mut Shell<'_>) -> Result<Exit, F
         customer_id: args.customer.clone(),
         note: args.note.clone(),
     };
-    let (recorded, disabled_at_s) = shell.open()?.write(|tx| {
+    let (recorded, disabled_at_s, told) = shell.open()?.write(|tx| {
         let recorded = usage::record(tx, &new, &shell.stamp())?.map_err(|refusal| refused(&refusal, &new))?;
         let at_s = recorded.record().at_s;
-        Ok::<_, Failure>((recorded, project::disabled_before(tx, &new.project_id, at_s)?))
+        let disabled_at_s = project::disabled_before(tx, &new.project_id, at_s)?;
+        Ok::<_, Failure>((recorded, disabled_at_s, statement::told_already(tx, at_s)?))
     })?;
     let (record, duplicate) = match &recorded {
         Recorded::Written { record, registered } => {
@@ -143,6 +145,9 @@ pub(super) fn record(args: &RecordArgs, shell: &mut Shell<'_>) -> Result<Exit, F
                     record.project_id,
                     rfc3339(disabled_at_s)
                 ));
+            }
+            for statement in &told {
+                shell.note(&late_words(statement, "this record is late"));
             }
             (record, false)
         }
@@ -187,7 +192,17 @@ pub(super) fn refused(refusal: &RecordRefusal, new: &NewRecord) -> Failure {
 }
 
 pub(super) fn void(args: &VoidArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
-    let voided = shell.open()?.write(|tx| usage::void(tx, &args.id, &args.reason, &shell.stamp()))?;
+    let (voided, told) = shell.open()?.write(|tx| {
+        let voided = usage::void(tx, &args.id, &args.reason, &shell.stamp())?;
+        let told = match &voided {
+            Some(Voided::Done(record)) => statement::told_already(tx, record.at_s)?,
+            Some(Voided::Already(_)) | None => Vec::new(),
+        };
+        Ok::<_, Failure>((voided, told))
+    })?;
+    for statement in &told {
+        shell.note(&late_words(statement, "that this record is taken back comes too late for it"));
+    }
     let (record, duplicate) = match &voided {
         None => {
             return Err(Failure::not_found(format!(

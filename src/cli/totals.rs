@@ -3,10 +3,12 @@
 use crate::billing::amount::Amount;
 use crate::billing::id::{CustomerId, ProjectId};
 use crate::billing::period::{self, Grain, Period};
+use crate::billing::statement::ListingKind;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::moment::{self, Day, Moment, Month, rfc3339};
 use crate::cli::shell::{Columns, Shell, exact, or_dash};
 use crate::cli::{customer, project};
+use crate::store::statement::{self, Reconciled};
 use crate::store::usage::{self, UsageSum};
 use crate::store::{self, ReadTx};
 use serde::Serialize;
@@ -15,7 +17,9 @@ use std::collections::BTreeMap;
 
 /// Show what usage adds up to: by default this month's, by project
 ///
-/// The window is --from and --to together, or --day, or --month.
+/// The window is --from and --to together, or --day, or --month. With --reconcile, what was recorded in a month beside what
+/// became of it: what Agora was told, what came too late for that, and what it has not asked for; it ends with 1
+/// where that does not add up.
 #[derive(clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
@@ -32,6 +36,10 @@ pub(super) struct Args {
     /// What the rows are
     #[arg(long, value_enum, default_value_t = By::Project)]
     by: By,
+
+    /// Compare what was recorded with what Agora was told, for usage and for bills
+    #[arg(long, requires = "month", conflicts_with_all = ["project", "customer", "by"])]
+    reconcile: bool,
 }
 
 /// A window of time; both ends are inside.
@@ -128,7 +136,92 @@ impl Serialize for Row {
     }
 }
 
+/// What became of a project's usage in a month.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ReconciledRow {
+    project_id: String,
+    #[serde(serialize_with = "exact")]
+    recorded: Amount,
+    #[serde(serialize_with = "exact")]
+    told: Amount,
+    /// Of bills.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    covered: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unpriced: Option<String>,
+    #[serde(serialize_with = "exact")]
+    late: Amount,
+    #[serde(serialize_with = "exact")]
+    not_asked: Amount,
+    /// What is recorded and has not become any of that.
+    #[serde(serialize_with = "exact")]
+    difference: Amount,
+}
+
+impl ReconciledRow {
+    fn new(kind: ListingKind, project_id: &ProjectId, row: &Reconciled) -> Self {
+        let of_bill = |amount: &Amount| (kind == ListingKind::Bill).then(|| amount.to_string());
+        Self {
+            project_id: project_id.to_string(),
+            recorded: row.recorded.clone(),
+            told: row.told.clone(),
+            covered: of_bill(&row.covered),
+            unpriced: of_bill(&row.unpriced),
+            late: row.late.clone(),
+            not_asked: row.not_asked.clone(),
+            difference: row.difference(),
+        }
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let mut cells = vec![self.project_id.clone(), self.recorded.to_string(), self.told.to_string()];
+        cells.extend(self.covered.iter().chain(&self.unpriced).cloned());
+        cells.extend([&self.late, &self.not_asked, &self.difference].map(ToString::to_string));
+        cells
+    }
+}
+
+#[derive(Serialize)]
+struct ReconciledMonth {
+    ok: bool,
+    month: String,
+    usage: Vec<ReconciledRow>,
+    bill: Vec<ReconciledRow>,
+}
+
+fn reconcile(month: Month, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
+    let (usage, bill) = shell.open()?.read(|tx| {
+        let of = |kind| {
+            let rows = statement::reconcile(tx, kind, month.period())?;
+            Ok::<_, store::Error>(rows.iter().map(|(id, row)| ReconciledRow::new(kind, id, row)).collect::<Vec<_>>())
+        };
+        Ok::<_, store::Error>((of(ListingKind::Usage)?, of(ListingKind::Bill)?))
+    })?;
+    let ok = usage.iter().chain(&bill).all(|row| row.difference.is_zero());
+    let month = ReconciledMonth { ok, month: month.to_string(), usage, bill };
+    shell.print(&month, |out| {
+        writeln!(out, "Usage of {}:", month.month)?;
+        let mut columns = Columns::new(&["project", "recorded#", "told#", "late#", "not asked for#", "difference#"]);
+        month.usage.iter().for_each(|row| columns.row(row.cells()));
+        columns.print(out)?;
+        writeln!(out, "\nUsage of {} in bills:", month.month)?;
+        let names =
+            ["project", "recorded#", "billed#", "covered#", "unpriced#", "late#", "not asked for#", "difference#"];
+        let mut columns = Columns::new(&names);
+        month.bill.iter().for_each(|row| columns.row(row.cells()));
+        columns.print(out)
+    })?;
+    if !ok {
+        shell.note("what was told does not add up with what is recorded; `agora-vendor check` tells where");
+    }
+    Ok(if ok { Exit::Done } else { Exit::Failed })
+}
+
 pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
+    if let (true, Some(month)) = (args.reconcile, args.window.month) {
+        return reconcile(month, shell);
+    }
     let period = args.window.period(shell.now_s)?;
     let rows = shell.open()?.read(|tx| rows(tx, args, period))?;
     let totals = Totals {

@@ -3,10 +3,12 @@
 use crate::billing::amount::Amount;
 use crate::billing::id::{LicenseId, ProjectId};
 use crate::billing::license::EntryKind;
-use crate::billing::period::{Grain, LAST_SECOND};
+use crate::billing::period::{Grain, LAST_SECOND, Period};
+use crate::billing::statement::{Digest, ListingKind, Timeline, total};
 use crate::store::column::Covered;
 use crate::store::rollup::{self, UsageSum};
-use crate::store::{ReadTx, Result, column, schema, setting};
+use crate::store::statement::Deviation;
+use crate::store::{ReadTx, Result, column, schema, setting, statement};
 use rusqlite::named_params;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -72,6 +74,15 @@ pub enum Difference {
         /// Of what.
         place: String,
     },
+    /// A statement does not agree with itself.
+    Statement {
+        /// The statement.
+        seq: i64,
+        /// What is wrong with it.
+        problem: StatementProblem,
+    },
+    /// A statement does not say what the ledger held as it was made.
+    Told(Deviation),
     /// A value that is not of the kind that its column holds.
     Value {
         /// Where it stands.
@@ -87,6 +98,19 @@ pub enum Difference {
         /// SQLite's words.
         problem: String,
     },
+}
+
+/// What can be wrong with a statement by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatementProblem {
+    /// Its entries do not add up to its total.
+    Total,
+    /// Its entries are not in the order of project ids, or one is missing.
+    Order,
+    /// Its entries are not those that its digest was made of.
+    Digest,
+    /// It knew ledger entries that are not there.
+    Knew,
 }
 
 /// What a check went through and found.
@@ -138,6 +162,7 @@ pub fn check(tx: &ReadTx<'_>) -> Result<Report> {
         check_licenses(tx, &mut report)?;
         check_covered(tx, &mut report)?;
         check_given_back(tx, &mut report)?;
+        check_statements(tx, &mut report)?;
     }
     Ok(report)
 }
@@ -239,6 +264,19 @@ fn check_values(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
         from license
         where starts_at_s not between 0 and :last_second
           or expires_at_s not between 0 and :last_second
+        union all
+        select 'a value of statement ' || seq
+        from statement
+        where not is_amount(total)
+          or last_s > :last_second
+          or first_asked_at_s not between 0 and :last_second
+          or last_asked_at_s > :last_second
+        union all
+        select 'a value of entry ' || place || ' of statement ' || statement_seq
+        from statement_entry
+        where not is_id(project_id)
+          or (amount is not null and (not is_amount(amount) or amount = '0'))
+          or (usage is not null and (not is_amount(usage) or not is_amount(covered)))
         union all
         select 'the count of license type ' || type
         from license_type
@@ -555,6 +593,33 @@ fn check_given_back(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
     let mut select = tx.sql().prepare(SELECT)?;
     for seq in select.query_map([], |row| row.get(0))? {
         report.differences.push(Difference::GivenBack { seq: seq? });
+    }
+    Ok(())
+}
+
+/// Checks that each statement agrees with itself, and those that tell what is in some window with the ledger.
+fn check_statements(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
+    let all_time = Period::new(0, LAST_SECOND).expect("all time is a window");
+    let last_seq = statement::last_known_seq(tx)?;
+    for kind in ListingKind::ALL {
+        let statements = statement::list(tx, all_time, Some(kind))?;
+        for statement in &statements {
+            let entries = statement::entries(tx, statement.seq)?;
+            let in_order = entries.windows(2).all(|two| two[0].project_id < two[1].project_id);
+            let total_size = usize::try_from(statement.total_size).unwrap_or(usize::MAX);
+            let problems = [
+                (total(&entries) != statement.total, StatementProblem::Total),
+                (!in_order || !statement::is_gapless(tx, statement.seq)?, StatementProblem::Order),
+                (Digest::of(total_size, &entries) != statement.digest, StatementProblem::Digest),
+                (statement.last_knew_seq > last_seq, StatementProblem::Knew),
+            ];
+            for (_, problem) in problems.into_iter().filter(|(is_wrong, _)| *is_wrong) {
+                report.differences.push(Difference::Statement { seq: statement.seq, problem });
+            }
+        }
+        let timeline = Timeline::new(statements);
+        let deviations = statement::deviations(tx, &timeline, all_time)?;
+        report.differences.extend(deviations.into_iter().map(Difference::Told));
     }
     Ok(())
 }

@@ -2,12 +2,14 @@
 
 use crate::billing::amount::Amount;
 use crate::billing::id::ProjectId;
-use crate::billing::period::Period;
-use crate::billing::statement::{Basis, Digest, Entry, ListingKind, Statement, Timeline, Told, is_provisional, total};
+use crate::billing::period::{Grain, Period};
+use crate::billing::statement::{Basis, Digest, Entry, ListingKind, Segment, Statement, Timeline, Told};
+use crate::billing::statement::{is_provisional, total};
 use crate::store::column::{self, Covered};
 use crate::store::rollup::UsageSum;
-use crate::store::{Error, ReadTx, Result, WriteTx};
+use crate::store::{ReadTx, Result, WriteTx, usage};
 use rusqlite::{OptionalExtension, Row, named_params};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// An answer that is to be kept. Times are Unix seconds.
 pub struct Answer<'a> {
@@ -245,29 +247,35 @@ pub fn entries(tx: &ReadTx<'_>, seq: i64) -> Result<Vec<Entry>> {
     Ok(select.query_map(named_params! { ":seq": seq }, entry)?.collect::<rusqlite::Result<_>>()?)
 }
 
+/// Tells whether the places of a statement's entries go on from 0 without a gap.
+pub(super) fn is_gapless(tx: &ReadTx<'_>, seq: i64) -> Result<bool> {
+    const SELECT: &str = "
+        select count(*) = coalesce(max(place) + 1, 0) and coalesce(min(place), 0) = 0
+        from statement_entry
+        where statement_seq = :seq";
+    Ok(tx.sql().prepare_cached(SELECT)?.query_row(named_params! { ":seq": seq }, |row| row.get(0))?)
+}
+
 /// An entry of the usage ledger, as far as lateness depends on it.
-pub struct LedgerEntry<'a> {
+struct LedgerEntry<'a> {
     /// Its place in the ledger.
-    pub seq: i64,
+    seq: i64,
     /// The project, as its text: mostly it is known.
-    pub project_id: &'a str,
+    project_id: &'a str,
     /// When it was used, in Unix seconds.
-    pub at_s: i64,
+    at_s: i64,
     /// What it adds.
-    pub sum: UsageSum,
+    sum: UsageSum,
 }
 
 /// Calls `each` with every entry of the usage ledger that was written after `seq` and is dated within a window, in the
 /// order in which they were written.
-///
-/// # Errors
-/// When SQLite fails; whatever `each` fails with.
-pub fn written_after<E: From<Error>>(
+fn written_after(
     tx: &ReadTx<'_>,
     seq: i64,
     period: Period,
-    mut each: impl FnMut(&LedgerEntry<'_>) -> Result<(), E>,
-) -> Result<(), E> {
+    mut each: impl FnMut(&LedgerEntry<'_>) -> Result<()>,
+) -> Result<()> {
     const SELECT: &str = "
         select l.seq, p.project_id, l.at_s, l.amount, l.covered, iif(l.reverses_seq is null, 1, -1)
         from usage_ledger l
@@ -275,13 +283,11 @@ pub fn written_after<E: From<Error>>(
         where l.seq > :seq
           and l.at_s between :first_s and :last_s
         order by l.seq";
-    let failed = |error: rusqlite::Error| E::from(error.into());
-    let mut select = tx.sql().prepare_cached(SELECT).map_err(failed)?;
+    let mut select = tx.sql().prepare_cached(SELECT)?;
     let params = named_params! { ":seq": seq, ":first_s": period.first_s(), ":last_s": period.last_s() };
-    let mut rows = select.query(params).map_err(failed)?;
-    while let Some(row) = rows.next().map_err(failed)? {
-        let entry = ledger_entry(row).map_err(failed)?;
-        each(&entry)?;
+    let mut rows = select.query(params)?;
+    while let Some(row) = rows.next()? {
+        each(&ledger_entry(row)?)?;
     }
     Ok(())
 }
@@ -293,10 +299,237 @@ fn ledger_entry<'r>(row: &'r Row<'_>) -> rusqlite::Result<LedgerEntry<'r>> {
     Ok(LedgerEntry { seq: row.get(0)?, project_id, at_s: row.get(2)?, sum })
 }
 
-/// Reads an id out of a ledger entry's text.
+/// Sums by project.
+type Sums = BTreeMap<ProjectId, UsageSum>;
+
+/// Adds to a project's sum.
+fn add(sums: &mut Sums, project_id: &str, sum: &UsageSum) -> Result<()> {
+    if let Some(held) = sums.get_mut(project_id) {
+        held.add(sum);
+    } else {
+        sums.insert(column::parse(project_id)?, sum.clone());
+    }
+    Ok(())
+}
+
+/// Calls `each` with every entry of the usage ledger that is dated within `period` and was written too late for what was told
+/// of its time, and the segment that holds it.
+fn each_late(
+    tx: &ReadTx<'_>,
+    timeline: &Timeline,
+    period: Period,
+    mut each: impl FnMut(&Segment, &LedgerEntry<'_>) -> Result<()>,
+) -> Result<()> {
+    let Some(knew_seq) = timeline.tellers(period).into_iter().map(|teller| teller.last_knew_seq).min() else {
+        return Ok(());
+    };
+    written_after(tx, knew_seq, period, |entry| match timeline.at(entry.at_s) {
+        Some(segment) if timeline.teller(segment).last_knew_seq < entry.seq => each(segment, entry),
+        Some(_) | None => Ok(()),
+    })
+}
+
+/// What was recorded within `period` and too late for what Agora was told of its time, by the first second of a month and
+/// project: what it was never told. A void counts below zero.
 ///
 /// # Errors
-/// When it is none.
-pub fn project_id(entry: &LedgerEntry<'_>) -> Result<ProjectId> {
-    Ok(column::parse(entry.project_id)?)
+/// When SQLite fails.
+pub fn late(tx: &ReadTx<'_>, kind: ListingKind, period: Period) -> Result<BTreeMap<(i64, ProjectId), UsageSum>> {
+    let mut late: BTreeMap<(i64, ProjectId), UsageSum> = BTreeMap::new();
+    each_late(tx, &timeline(tx, kind, period)?, period, |_, entry| {
+        let key = (Grain::Month.floor(entry.at_s), column::parse(entry.project_id)?);
+        late.entry(key).or_default().add(&entry.sum);
+        Ok(())
+    })?;
+    // What was recorded late and taken back is nothing that anybody has to be told.
+    late.retain(|_, sum| *sum != UsageSum::default());
+    Ok(late)
+}
+
+/// Of each kind the statement that told what is in a second, where one did: what is recorded of it now is late.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn told_already(tx: &ReadTx<'_>, at_s: i64) -> Result<Vec<Statement>> {
+    const SELECT: &str = select!(
+        "where kind = :kind
+          and last_s >= :at_s
+          and first_s <= :at_s
+          and provisional = 0
+        order by last_knew_seq desc, seq desc
+        limit 1"
+    );
+    let mut select = tx.sql().prepare_cached(SELECT)?;
+    let mut told = Vec::new();
+    for kind in ListingKind::ALL {
+        told.extend(select.query_row(named_params! { ":kind": kind, ":at_s": at_s }, statement).optional()?);
+    }
+    Ok(told)
+}
+
+/// The first seconds of the months within `period` in which anything was used, and of which no second is in the window of a
+/// statement that is not provisional.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn untold_months(tx: &ReadTx<'_>, kind: ListingKind, period: Period) -> Result<Vec<i64>> {
+    const SELECT: &str = "
+        select distinct start_s
+        from usage_rollup
+        where grain = :grain
+          and start_s between :first_s and :last_s
+          and records <> 0
+        order by start_s";
+    let mut select = tx.sql().prepare_cached(SELECT)?;
+    let params = named_params! { ":grain": Grain::Month, ":first_s": period.first_s(), ":last_s": period.last_s() };
+    let mut months: Vec<i64> = select.query_map(params, |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    let timeline = timeline(tx, kind, period)?;
+    months.retain(|start_s| timeline.tellers(Period::around(Grain::Month, *start_s)).is_empty());
+    Ok(months)
+}
+
+/// What a statement says a project used, and what the ledger said of it up to the last entry that the statement knew.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deviation {
+    /// The statement.
+    pub seq: i64,
+    /// The project.
+    pub project_id: ProjectId,
+    /// Usage as the statement has it, and of a bill what of it was covered.
+    pub told: (Amount, Amount),
+    /// The same of the ledger.
+    pub ledger: (Amount, Amount),
+}
+
+/// Compares the statements that tell what is in `period` with what the ledger held as they were made.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn deviations(tx: &ReadTx<'_>, timeline: &Timeline, period: Period) -> Result<Vec<Deviation>> {
+    let mut found = Vec::new();
+    let tellers = timeline.tellers(period);
+    let (Some(knew_seq), Some(span)) = (tellers.iter().map(|teller| teller.knew_seq).min(), timeline.span()) else {
+        return Ok(found);
+    };
+    let is_teller: HashSet<i64> = tellers.iter().map(|teller| teller.seq).collect();
+    // What was written after each of them.
+    let mut after: HashMap<i64, Sums> = HashMap::new();
+    written_after(tx, knew_seq, span, |entry| {
+        let holders = timeline.at(entry.at_s).into_iter().flat_map(|segment| timeline.holders(segment));
+        for holder in holders.filter(|holder| holder.knew_seq < entry.seq && is_teller.contains(&holder.seq)) {
+            add(after.entry(holder.seq).or_default(), entry.project_id, &entry.sum)?;
+        }
+        Ok(())
+    })?;
+    for teller in tellers {
+        let mut ledger: Sums = usage::by_project(tx, teller.period, None)?;
+        for (project_id, sum) in after.remove(&teller.seq).unwrap_or_default() {
+            ledger.entry(project_id).or_default().join(&sum, true);
+        }
+        let is_bill = teller.kind == ListingKind::Bill;
+        let mut compare = |project_id: ProjectId, told: (Amount, Amount), ledger: UsageSum| {
+            let covered = if is_bill { ledger.covered } else { Amount::default() };
+            let ledger = (ledger.amount, covered);
+            if told != ledger {
+                found.push(Deviation { seq: teller.seq, project_id, told, ledger });
+            }
+        };
+        for Entry { project_id, told, basis } in entries(tx, teller.seq)? {
+            let said = match (is_bill, told, basis) {
+                (true, _, Some(basis)) => (basis.usage, basis.covered),
+                (false, Some(told), _) => (told.amount, Amount::default()),
+                (true, _, None) | (false, None, _) => Default::default(),
+            };
+            let held = ledger.remove(&project_id).unwrap_or_default();
+            compare(project_id, said, held);
+        }
+        ledger.into_iter().for_each(|(project_id, held)| compare(project_id, Default::default(), held));
+    }
+    Ok(found)
+}
+
+/// What became of a project's usage in a month.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reconciled {
+    /// All that was recorded, net of voids.
+    pub recorded: Amount,
+    /// What Agora was told; of a bill the part that it charged, or found free.
+    pub told: Amount,
+    /// Of a bill, the part that licenses covered.
+    pub covered: Amount,
+    /// Of a bill, the part that had no price.
+    pub unpriced: Amount,
+    /// What was recorded too late for that.
+    pub late: Amount,
+    /// What is in no window that was asked for.
+    pub not_asked: Amount,
+}
+
+impl Reconciled {
+    /// What was recorded less all that became of it; zero where it adds up.
+    pub fn difference(&self) -> Amount {
+        let accounted: Amount =
+            [&self.told, &self.covered, &self.unpriced, &self.late, &self.not_asked].into_iter().sum();
+        &self.recorded - &accounted
+    }
+}
+
+/// What became of every project's usage in a month, by what was told of it. What was told is what the statements say, and not
+/// what the ledger says that they should.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn reconcile(tx: &ReadTx<'_>, kind: ListingKind, month: Period) -> Result<BTreeMap<ProjectId, Reconciled>> {
+    let timeline = timeline(tx, kind, month)?;
+    let mut late: BTreeMap<i64, Sums> = BTreeMap::new();
+    each_late(tx, &timeline, month, |segment, entry| {
+        add(late.entry(segment.period.first_s()).or_default(), entry.project_id, &entry.sum)
+    })?;
+    let mut unpriced: HashSet<(i64, ProjectId)> = HashSet::new();
+    for teller in timeline.tellers(month) {
+        let left_out = |entry: &Entry| entry.basis.as_ref().is_some_and(|basis| basis.unpriced);
+        let entries = entries(tx, teller.seq)?.into_iter().filter(left_out);
+        unpriced.extend(entries.map(|entry| (teller.seq, entry.project_id)));
+    }
+    let mut rows: BTreeMap<ProjectId, Reconciled> = BTreeMap::new();
+    for (project_id, sum) in usage::by_project(tx, month, None)? {
+        rows.entry(project_id).or_default().recorded = sum.amount;
+    }
+    for (part, segment) in timeline.cut(month) {
+        let mut sums: Sums = usage::by_project(tx, part, None)?;
+        let Some(segment) = segment else {
+            for (project_id, sum) in sums {
+                rows.entry(project_id).or_default().not_asked += &sum.amount;
+            }
+            continue;
+        };
+        for (project_id, sum) in late.remove(&segment.period.first_s()).unwrap_or_default() {
+            rows.entry(project_id.clone()).or_default().late += &sum.amount;
+            // What is left is what was known.
+            sums.entry(project_id).or_default().join(&sum, true);
+        }
+        let teller = timeline.teller(segment).seq;
+        for (project_id, known) in sums {
+            let row = rows.entry(project_id.clone()).or_default();
+            match kind {
+                ListingKind::Usage => row.told += &known.amount,
+                ListingKind::Bill => {
+                    let uncovered = &known.amount - &known.covered;
+                    row.covered += &known.covered;
+                    match unpriced.contains(&(teller, project_id)) {
+                        true => row.unpriced += &uncovered,
+                        false => row.told += &uncovered,
+                    }
+                }
+            }
+        }
+    }
+    for Deviation { project_id, told, ledger, .. } in deviations(tx, &timeline, month)? {
+        let row = rows.entry(project_id).or_default();
+        let covered = &told.1 - &ledger.1;
+        row.told += &(&(&told.0 - &ledger.0) - &covered);
+        row.covered += &covered;
+    }
+    rows.retain(|_, row| *row != Reconciled::default());
+    Ok(rows)
 }

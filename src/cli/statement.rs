@@ -1,0 +1,443 @@
+//! `statement`: what Agora was told, when, and what was recorded too late for it.
+
+use crate::billing::amount::Amount;
+use crate::billing::id::ProjectId;
+use crate::billing::period::{self, Grain, LAST_SECOND, Period};
+use crate::billing::statement::{Entry, ListingKind, Statement, Timeline};
+use crate::cli::failure::{Exit, Failure};
+use crate::cli::moment::{self, Month, rfc3339};
+use crate::cli::shell::{Columns, Shell, exact, or_dash, print_properties};
+use crate::store::usage::UsageSum;
+use crate::store::{self, ReadTx, statement};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// How many stretches, or months, a list for people names.
+const NAMED: usize = 10;
+
+/// Statements: what Agora was told, and what was recorded too late for it
+///
+/// A usage or bill answer is kept when its last page goes out to a live key.
+#[derive(clap::Subcommand)]
+pub(super) enum Args {
+    /// List the statements; point out windows that overlap and seconds that were never asked for
+    List(ListArgs),
+    /// Show a statement with all that it said
+    Show(ShowArgs),
+    /// Show what was recorded after Agora was told of its time, by month and project
+    ///
+    /// A void counts below zero. Of a month of which no bill is kept it is not known what is late for the bill.
+    Late(LateArgs),
+}
+
+#[derive(clap::Args)]
+pub(super) struct ListArgs {
+    /// Of this month alone
+    #[arg(long)]
+    month: Option<Month>,
+
+    /// Of usage or of bills alone
+    #[arg(long, value_name = "usage|bill")]
+    kind: Option<ListingKind>,
+}
+
+#[derive(clap::Args)]
+pub(super) struct ShowArgs {
+    /// Its number, as `statement list` shows it
+    #[arg(value_name = "NUMBER")]
+    seq: i64,
+}
+
+#[derive(clap::Args)]
+pub(super) struct LateArgs {
+    /// Of this month alone
+    #[arg(long)]
+    month: Option<Month>,
+}
+
+pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
+    match args {
+        Args::List(args) => list(args, shell),
+        Args::Show(args) => show(args, shell),
+        Args::Late(args) => late(args, shell),
+    }
+}
+
+/// All time, or a month.
+fn scope(month: Option<Month>) -> Period {
+    month.map_or_else(|| Period::new(0, LAST_SECOND).expect("all time is a window"), Month::period)
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown {
+    seq: i64,
+    kind: &'static str,
+    from: String,
+    to: String,
+    first_asked_at: String,
+    last_asked_at: String,
+    asked: i64,
+    provisional: bool,
+    #[serde(serialize_with = "exact")]
+    total: Amount,
+    total_size: i64,
+    /// The last entry of the usage ledger that it was made from.
+    knew_seq: i64,
+    last_knew_seq: i64,
+}
+
+impl Shown {
+    fn new(statement: &Statement) -> Self {
+        Self {
+            seq: statement.seq,
+            kind: statement.kind.as_str(),
+            from: rfc3339(statement.period.first_s()),
+            to: rfc3339(statement.period.last_s()),
+            first_asked_at: rfc3339(statement.first_asked_at_s),
+            last_asked_at: rfc3339(statement.last_asked_at_s),
+            asked: statement.asked,
+            provisional: statement.provisional,
+            total: statement.total.clone(),
+            total_size: statement.total_size,
+            knew_seq: statement.knew_seq,
+            last_knew_seq: statement.last_knew_seq,
+        }
+    }
+}
+
+/// A stretch of time that is pointed out.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Stretch {
+    kind: &'static str,
+    from: String,
+    to: String,
+    /// Of what was never asked for: whether it was, but only before it was over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    only_provisional: Option<bool>,
+}
+
+impl Stretch {
+    fn new(kind: ListingKind, period: Period, only_provisional: Option<bool>) -> Self {
+        let (from, to) = (rfc3339(period.first_s()), rfc3339(period.last_s()));
+        Self { kind: kind.as_str(), from, to, only_provisional }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Listed {
+    statements: Vec<Shown>,
+    overlaps: Vec<Stretch>,
+    never_asked: Vec<Stretch>,
+}
+
+fn list(args: &ListArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
+    let scope = scope(args.month);
+    let statements = shell.open()?.read(|tx| statement::list(tx, scope, args.kind))?;
+    let (mut overlaps, mut never_asked) = (Vec::new(), Vec::new());
+    for kind in ListingKind::ALL {
+        let of_kind = || statements.iter().filter(|statement| statement.kind == kind).cloned();
+        let timeline = Timeline::new(of_kind());
+        overlaps.extend(timeline.overlaps().into_iter().map(|period| Stretch::new(kind, period, None)));
+        // What is still to come has not been missed.
+        let within = match args.month {
+            Some(_) => Period::new(scope.first_s(), scope.last_s().min(shell.now_s)),
+            None => timeline.span(),
+        };
+        let provisional = of_kind().filter(|statement| statement.provisional);
+        let provisional = Timeline::new(provisional.map(|statement| Statement { provisional: false, ..statement }));
+        for gap in within.filter(|_| of_kind().next().is_some()).map_or_else(Vec::new, |within| timeline.gaps(within)) {
+            let parts = provisional.cut(gap).into_iter();
+            never_asked.extend(parts.map(|(part, asked)| Stretch::new(kind, part, Some(asked.is_some()))));
+        }
+    }
+    let listed = Listed { statements: statements.iter().map(Shown::new).collect(), overlaps, never_asked };
+    shell.print(&listed, |out| {
+        let mut columns =
+            Columns::new(&["number#", "kind", "window", "first asked", "last asked", "times#", "total#", ""]);
+        for statement in &statements {
+            let provisional = if statement.provisional { "provisional" } else { "" };
+            columns.row([
+                statement.seq.to_string(),
+                statement.kind.to_string(),
+                moment::window(statement.period),
+                rfc3339(statement.first_asked_at_s),
+                rfc3339(statement.last_asked_at_s),
+                statement.asked.to_string(),
+                statement.total.to_string(),
+                provisional.to_owned(),
+            ]);
+        }
+        columns.print(out)?;
+        print_stretches(out, "Asked for in several windows:", &listed.overlaps)?;
+        print_stretches(out, "Never asked for:", &listed.never_asked)
+    })?;
+    Ok(Exit::Done)
+}
+
+fn print_stretches(out: &mut dyn std::io::Write, title: &str, stretches: &[Stretch]) -> std::io::Result<()> {
+    if stretches.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n{title}")?;
+    let mut columns = Columns::new(&["kind", "from", "to", ""]);
+    for stretch in stretches.iter().take(NAMED) {
+        let only = if stretch.only_provisional == Some(true) { "but before it was over" } else { "" };
+        columns.row([stretch.kind.to_owned(), stretch.from.clone(), stretch.to.clone(), only.to_owned()]);
+    }
+    columns.print(out)?;
+    match stretches.len().saturating_sub(NAMED) {
+        0 => Ok(()),
+        more => writeln!(out, "and {more} more, which --json lists"),
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ShownEntry<'a> {
+    project_id: &'a str,
+    amount: Option<String>,
+    description: Option<&'a str>,
+    /// Of a bill: what it was made from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    covered: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unpriced: Option<bool>,
+}
+
+impl<'a> ShownEntry<'a> {
+    fn new(entry: &'a Entry) -> Self {
+        let (told, basis) = (entry.told.as_ref(), entry.basis.as_ref());
+        Self {
+            project_id: entry.project_id.as_str(),
+            amount: told.map(|told| told.amount.to_string()),
+            description: told.map(|told| told.description.as_str()),
+            usage: basis.map(|basis| basis.usage.to_string()),
+            covered: basis.map(|basis| basis.covered.to_string()),
+            unpriced: basis.map(|basis| basis.unpriced),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct ShownWhole<'a> {
+    #[serde(flatten)]
+    statement: Shown,
+    entries: Vec<ShownEntry<'a>>,
+}
+
+fn show(args: &ShowArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
+    let found = shell.open()?.read(|tx| match statement::find(tx, args.seq)? {
+        Some(found) => statement::entries(tx, found.seq).map(|entries| Some((found, entries))),
+        None => Ok::<_, store::Error>(None),
+    })?;
+    let Some((statement, entries)) = found else {
+        let seq = args.seq;
+        return Err(Failure::not_found(format!(
+            "there is no statement {seq}: `agora-vendor statement list` shows them"
+        )));
+    };
+    let whole =
+        ShownWhole { statement: Shown::new(&statement), entries: entries.iter().map(ShownEntry::new).collect() };
+    shell.print(&whole, |out| {
+        let provisional = if statement.provisional { ", before it was over: provisional" } else { "" };
+        print_properties(
+            out,
+            &[
+                ("number", statement.seq.to_string()),
+                ("kind", statement.kind.to_string()),
+                ("window", moment::window(statement.period) + provisional),
+                ("first asked", whole.statement.first_asked_at.clone()),
+                ("last asked", whole.statement.last_asked_at.clone()),
+                ("times", statement.asked.to_string()),
+                ("totalSize", statement.total_size.to_string()),
+                ("total", statement.total.to_string()),
+                ("knew", format!("ledger entries up to {}", statement.last_knew_seq)),
+            ],
+        )?;
+        writeln!(out)?;
+        let (told, left_out): (Vec<_>, Vec<_>) = whole.entries.iter().partition(|entry| entry.amount.is_some());
+        let mut columns = Columns::new(&["project", "amount#", "description"]);
+        for entry in told {
+            columns.row([
+                entry.project_id.to_owned(),
+                or_dash(entry.amount.as_ref()),
+                or_dash(entry.description.as_ref()),
+            ]);
+        }
+        columns.print(out)?;
+        if !left_out.is_empty() {
+            writeln!(out, "\nLeft out:")?;
+            let mut columns = Columns::new(&["project", "usage#", "covered#", ""]);
+            for entry in left_out {
+                let why = if entry.unpriced == Some(true) { "without a price" } else { "without a charge" };
+                let (usage, covered) = (or_dash(entry.usage.as_ref()), or_dash(entry.covered.as_ref()));
+                columns.row([entry.project_id.to_owned(), usage, covered, why.to_owned()]);
+            }
+            columns.print(out)?;
+        }
+        Ok(())
+    })?;
+    Ok(Exit::Done)
+}
+
+/// What is late of a project in a month, for one kind of statement.
+#[derive(Serialize)]
+struct ShownLate {
+    #[serde(serialize_with = "exact")]
+    amount: Amount,
+    #[serde(serialize_with = "exact")]
+    covered: Amount,
+    records: i64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct LateRow {
+    month: String,
+    project_id: String,
+    usage: Option<ShownLate>,
+    bill: Option<ShownLate>,
+}
+
+#[derive(Serialize)]
+struct ShownLateness {
+    rows: Vec<LateRow>,
+    /// The months with usage of which no bill is kept.
+    unknown: Vec<String>,
+}
+
+fn late(args: &LateArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
+    let scope = scope(args.month);
+    let read = |tx: &ReadTx<'_>| {
+        let of = |kind| statement::late(tx, kind, scope);
+        Ok::<_, store::Error>((of(ListingKind::Usage)?, of(ListingKind::Bill)?, untold(tx, scope)?))
+    };
+    let (usage, bill, untold) = shell.open()?.read(read)?;
+    let mut rows: BTreeMap<(i64, ProjectId), (Option<UsageSum>, Option<UsageSum>)> = BTreeMap::new();
+    usage.into_iter().for_each(|(key, sum)| rows.entry(key).or_default().0 = Some(sum));
+    bill.into_iter().for_each(|(key, sum)| rows.entry(key).or_default().1 = Some(sum));
+    let shown = |sum: UsageSum| ShownLate { amount: sum.amount, covered: sum.covered, records: sum.records };
+    let row =
+        |((month, project_id), (usage, bill)): ((i64, ProjectId), (Option<UsageSum>, Option<UsageSum>))| LateRow {
+            month: moment::month(month),
+            project_id: project_id.to_string(),
+            usage: usage.map(shown),
+            bill: bill.map(shown),
+        };
+    let over = untold.into_iter().filter(|start_s| Grain::Month.after(*start_s) <= shell.now_s);
+    let shown = ShownLateness { rows: rows.into_iter().map(row).collect(), unknown: over.map(moment::month).collect() };
+    shell.print(&shown, |out| {
+        let names = ["month", "project", "late for usage#", "records#", "late for the bill#", "covered#", "records#"];
+        let mut columns = Columns::new(&names);
+        for LateRow { month, project_id, usage, bill } in &shown.rows {
+            let (of_usage, of_bill) = (usage.as_ref(), bill.as_ref());
+            columns.row([
+                month.clone(),
+                project_id.clone(),
+                or_dash(of_usage.map(|late| &late.amount)),
+                or_dash(of_usage.map(|late| &late.records)),
+                or_dash(of_bill.map(|late| &late.amount)),
+                or_dash(of_bill.map(|late| &late.covered)),
+                or_dash(of_bill.map(|late| &late.records)),
+            ]);
+        }
+        match shown.rows.is_empty() {
+            true => writeln!(out, "nothing is late")?,
+            false => columns.print(out)?,
+        }
+        match shown.unknown.is_empty() {
+            true => Ok(()),
+            false => {
+                writeln!(out, "\nNo bill is kept of {}: what is late for it is not known.", shown.unknown.join(", "))
+            }
+        }
+    })?;
+    Ok(Exit::Done)
+}
+
+fn untold(tx: &ReadTx<'_>, scope: Period) -> store::Result<Vec<i64>> {
+    statement::untold_months(tx, ListingKind::Bill, scope)
+}
+
+/// Says that something came too late for a statement.
+pub(super) fn late_words(told: &Statement, what: &str) -> String {
+    let (window, done) = (moment::window(told.period), told.kind.participle());
+    format!("{window} was {done} on {}; {what}", period::date(told.first_asked_at_s))
+}
+
+/// What Agora has been told already, as an import looks at it: read anew when another statement has been kept.
+#[derive(Default)]
+pub(super) struct ToldAlready {
+    newest: i64,
+    timelines: Vec<Timeline>,
+}
+
+impl ToldAlready {
+    pub(super) fn refresh(&mut self, tx: &ReadTx<'_>) -> store::Result<()> {
+        let newest = statement::newest(tx)?;
+        if newest != self.newest {
+            let read = |kind| statement::timeline(tx, kind, scope(None));
+            self.timelines = ListingKind::ALL.into_iter().map(read).collect::<store::Result<_>>()?;
+            self.newest = newest;
+        }
+        Ok(())
+    }
+
+    /// Counts a record that has just been written where it is late.
+    pub(super) fn tally(&self, at_s: i64, late: &mut Late) {
+        for timeline in &self.timelines {
+            if let Some(segment) = timeline.at(at_s) {
+                let told = timeline.teller(segment);
+                let month = late
+                    .0
+                    .entry((told.kind, Grain::Month.floor(at_s)))
+                    .or_insert_with(|| LateMonth { told_at_s: told.first_asked_at_s, records: 0 });
+                month.records += 1;
+            }
+        }
+    }
+}
+
+/// The records of an import that are late, by kind and the month's first second.
+#[derive(Default)]
+pub(super) struct Late(BTreeMap<(ListingKind, i64), LateMonth>);
+
+struct LateMonth {
+    told_at_s: i64,
+    records: u64,
+}
+
+impl Late {
+    pub(super) fn join(&mut self, other: Self) {
+        for (key, month) in other.0 {
+            self.0.entry(key).or_insert(LateMonth { records: 0, ..month }).records += month.records;
+        }
+    }
+
+    /// Says of the first months, as soon as a record of one is on disk, that it is late.
+    pub(super) fn point_out_first(&self, before: &Self, shell: &mut Shell<'_>) {
+        let news = self.0.iter().filter(|(key, _)| !before.0.contains_key(key));
+        for ((kind, start_s), month) in news.take(NAMED.saturating_sub(before.0.len())) {
+            let (name, done, day) = (moment::month(*start_s), kind.participle(), period::date(month.told_at_s));
+            shell.note(&format!("usage of {name} was {done} on {day}; records of it are late"));
+        }
+    }
+
+    /// Says how many records of each month are late.
+    pub(super) fn point_out(&self, shell: &mut Shell<'_>) {
+        let words = |((kind, start_s), month): (&(ListingKind, i64), &LateMonth)| {
+            format!("{} of {} for what was {}", month.records, moment::month(*start_s), kind.participle())
+        };
+        let months: Vec<String> = self.0.iter().take(NAMED).map(words).collect();
+        let more = if self.0.len() > NAMED { ", …" } else { "" };
+        if !months.is_empty() {
+            let joined = months.join(", ");
+            shell.note(&format!("late records: {joined}{more}; `agora-vendor statement late` adds them up"));
+        }
+    }
+}
