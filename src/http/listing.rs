@@ -33,6 +33,8 @@ pub(super) struct Listed {
     /// The last statement of its window that was kept as it was made.
     pub last: Option<Statement>,
     pub tellings: Tellings,
+    /// About how many bytes of memory it takes.
+    pub size_bytes: usize,
 }
 
 /// The projects that have usage and no price, in the words of the log: the first few, and how many more.
@@ -59,7 +61,11 @@ impl Listed {
     pub(super) fn new(mut listing: Listing, unpriced: LeftOut, mut basis: Vec<(ProjectId, Basis)>) -> Self {
         listing.shrink();
         basis.shrink_to_fit();
-        Self { listing, unpriced, basis, knew_seq: 0, last: None, tellings: Tellings::default() }
+        let basis_bytes = basis.len() * size_of::<(ProjectId, Basis)>()
+            + basis.iter().map(|(project_id, _)| project_id.as_str().len()).sum::<usize>();
+        let size_bytes =
+            listing.size_bytes() + basis_bytes + unpriced.named.iter().map(String::capacity).sum::<usize>();
+        Self { listing, unpriced, basis, knew_seq: 0, last: None, tellings: Tellings::default(), size_bytes }
     }
 
     /// Lists a window as the books are.
@@ -103,14 +109,6 @@ impl Listed {
             log::error!("left out of the bill for want of a price: {}{others}", self.unpriced.named.join("; "));
         }
     }
-
-    /// About how many bytes of memory it takes.
-    pub(super) fn size_bytes(&self) -> usize {
-        let basis = |(project_id, _): &(ProjectId, Basis)| project_id.as_str().len() + size_of::<(ProjectId, Basis)>();
-        self.listing.size_bytes()
-            + self.unpriced.named.iter().map(String::capacity).sum::<usize>()
-            + self.basis.iter().map(basis).sum::<usize>()
-    }
 }
 
 pub(super) type Key = (ListingKind, Period);
@@ -131,9 +129,9 @@ impl Listings {
         // Another request may have made the same one meanwhile; the newer one stays.
         kept.retain(|(k, _)| *k != key);
         kept.push_back((key, Arc::clone(&listed)));
-        let mut bytes: usize = kept.iter().map(|(_, listed)| listed.size_bytes()).sum();
+        let mut bytes: usize = kept.iter().map(|(_, listed)| listed.size_bytes).sum();
         while kept.len() > KEPT || (bytes > KEPT_BYTES && kept.len() > 1) {
-            bytes -= kept.pop_front().map_or(0, |(_, listed)| listed.size_bytes());
+            bytes -= kept.pop_front().map_or(0, |(_, listed)| listed.size_bytes);
         }
         Ok(listed)
     }
@@ -190,9 +188,9 @@ impl Sequences {
         // Another request may have read a newer state meanwhile.
         let newer = held.filter(|held| held.began > sequence.began).unwrap_or_else(|| Arc::clone(&sequence));
         begun.push_back(newer);
-        let mut bytes: usize = begun.iter().map(|sequence| sequence.listed.size_bytes()).sum();
+        let mut bytes: usize = begun.iter().map(|sequence| sequence.listed.size_bytes).sum();
         while begun.len() > KEPT || (bytes > KEPT_BYTES && begun.len() > 1) {
-            bytes -= begun.pop_front().map_or(0, |sequence| sequence.listed.size_bytes());
+            bytes -= begun.pop_front().map_or(0, |sequence| sequence.listed.size_bytes);
         }
         sequence
     }

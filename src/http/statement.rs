@@ -230,7 +230,7 @@ impl Shared {
 
     fn queue(&self, job: Job) -> bool {
         let mut waiting = self.lock();
-        let bytes: usize = waiting.jobs.iter().chain([&job]).map(|job| job.listed.size_bytes()).sum();
+        let bytes: usize = waiting.jobs.iter().chain([&job]).map(|job| job.listed.size_bytes).sum();
         if waiting.jobs.len() >= WAITING || (bytes > WAITING_BYTES && !waiting.jobs.is_empty()) {
             return false;
         }
