@@ -51,10 +51,7 @@ impl FromStr for ListingKind {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL
-            .into_iter()
-            .find(|kind| kind.as_str() == text)
-            .ok_or_else(|| format!("{text:?}: usage or bill is wanted"))
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| "usage or bill is wanted".to_owned())
     }
 }
 

@@ -38,7 +38,7 @@ pub(super) struct Args {
     by: By,
 
     /// Compare what was recorded with what Agora was told, for usage and for bills
-    #[arg(long, requires = "month", conflicts_with_all = ["project", "customer", "by"])]
+    #[arg(long, requires = "month", conflicts_with_all = ["project", "customer", "by", "day", "from", "to"])]
     reconcile: bool,
 }
 

@@ -206,3 +206,58 @@ pub(super) fn total_size<'a>(
     let enabled = project::enabled_in(tx, period)?;
     Ok(enabled.len() + used.filter(|id| !enabled.contains(*id)).count())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn listed(entries: usize) -> Arc<Listed> {
+        let mut listing = Listing::new(ListingKind::Usage, 1);
+        for n in 0..entries {
+            listing.push(&format!("p{n:06}").parse().expect("an id"), &"1".parse().expect("an amount"), "1 Minute");
+        }
+        Arc::new(Listed::new(listing, LeftOut::default(), Vec::new()))
+    }
+
+    fn begin(sequences: &Sequences, second: i64, began: Instant, listed: &Arc<Listed>) {
+        let key = (ListingKind::Usage, Period::new(second, second).expect("a window"));
+        sequences.begin(Sequence::new(key, &key_of("k"), began, 0, Arc::clone(listed)));
+    }
+
+    fn key_of(text: &str) -> ApiKey {
+        text.parse().expect("a key")
+    }
+
+    fn find(sequences: &Sequences, second: i64, api_key: &str) -> Option<Arc<Listed>> {
+        let key = (ListingKind::Usage, Period::new(second, second).expect("a window"));
+        sequences.find(key, &key_of(api_key)).map(|found| Arc::clone(&found.listed))
+    }
+
+    #[test]
+    fn the_oldest_sequences_are_forgotten_when_there_are_too_many_or_they_are_too_large() {
+        let (sequences, now, small) = (Sequences::default(), Instant::now(), listed(1));
+        let known =
+            |count: i64| (0..count).filter(|second| find(&sequences, *second, "k").is_some()).collect::<Vec<_>>();
+        for second in 0..130 {
+            begin(&sequences, second, now, &small);
+            // Asked anew it is the newest.
+            begin(&sequences, 0, now, &small);
+        }
+        assert_eq!(known(130), std::iter::once(0).chain(3..130).collect::<Vec<_>>());
+        let large = listed(KEPT_BYTES / 60);
+        assert!(large.size_bytes > KEPT_BYTES);
+        begin(&sequences, 7, now, &large);
+        assert_eq!(known(130), [7], "the newest is kept whatever it takes");
+    }
+
+    #[test]
+    fn a_sequence_is_one_keys_alone_and_none_replaces_a_newer_one() {
+        let (sequences, now) = (Sequences::default(), Instant::now());
+        let (older, newer) = (listed(1), listed(2));
+        begin(&sequences, 1, now + Duration::from_millis(1), &newer);
+        begin(&sequences, 1, now, &older);
+        assert!(find(&sequences, 1, "k").is_some_and(|found| Arc::ptr_eq(&found, &newer)));
+        assert!(find(&sequences, 1, "other").is_none() && find(&sequences, 2, "k").is_none());
+    }
+}

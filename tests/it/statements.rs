@@ -464,7 +464,9 @@ fn what_was_recorded_is_told_or_late_or_not_asked_for() {
     );
     assert_eq!(month["ok"], true);
     vendor.ok(["totals", "--reconcile", "--month", "2026-10"]);
-    vendor.fails(2, ["totals", "--reconcile"]);
+    for wrong in [&["totals", "--reconcile"][..], &["totals", "--reconcile", "--day", "2026-10-10"]] {
+        vendor.fails(2, wrong);
+    }
     vendor.ok(["check"]);
     // What a statement says and the ledger never held does not add up.
     let sql = vendor.sql();
