@@ -320,6 +320,31 @@ fn a_window_that_is_not_over_is_provisional_and_nothing_is_late_for_it() {
 }
 
 #[test]
+fn a_window_that_is_over_as_it_is_asked_for_again_is_another_statement() {
+    let vendor = with_usage();
+    let server = vendor.serve();
+    let now_s = || jiff::Timestamp::now().as_second();
+    let window = (second(OCTOBER.0), now_s() + 1);
+    // Answered out of memory: nothing is committed, but for what is kept of these.
+    while now_s() <= window.1 {
+        for path in ["/usage", "/bill"] {
+            assert_eq!(page(&server, path, window, 1, 100).status, 200);
+        }
+    }
+    for path in ["/usage", "/bill"] {
+        page(&server, path, window, 1, 100);
+    }
+    stop(server);
+    let kept = statements(&vendor);
+    for kind in ["usage", "bill"] {
+        let provisional: Vec<_> =
+            kept.iter().filter(|kept| kept["kind"] == kind).map(|kept| kept["provisional"].clone()).collect();
+        assert_eq!(provisional, [true, false], "{kind}");
+    }
+    vendor.ok(["check"]);
+}
+
+#[test]
 fn a_bill_that_cannot_be_kept_in_time_is_not_told_to_its_end() {
     let vendor = with_usage();
     let server = vendor.serve();
@@ -417,8 +442,14 @@ fn what_comes_too_late_is_said_at_once_and_added_up() {
     let server = vendor.serve();
     page(&server, "/usage", october(), 1, 100);
     page(&server, "/bill", october(), 1, 100);
+    // And what was told later than that knew more.
+    vendor.ok(["record", "b", "1", "--at", "2026-09-20"]);
+    page(&server, "/usage", day("2026-09-20"), 1, 100);
     stop(server);
-    assert_eq!(vendor.json(["statement", "late", "--month", "2026-10"])["rows"], json!([]));
+    assert_eq!(vendor.json(["statement", "late"])["rows"], json!([]));
+    vendor.ok(["record", "b", "1", "--at", "2026-09-20"]);
+    let rows = vendor.json(["statement", "late"])["rows"].clone();
+    assert_eq!(rows, json!([{"month": "2026-09", "projectId": "b", "usage": sum("1", "0", 1), "bill": null}]));
 }
 
 #[test]
