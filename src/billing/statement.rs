@@ -66,7 +66,7 @@ pub struct Told {
 
 /// What a bill made of a project's usage.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Basis {
+pub struct Billed {
     /// Usage in the window.
     pub usage: Amount,
     /// The part of it that licenses covered.
@@ -83,20 +83,20 @@ pub struct Entry {
     /// What was told of it; `None` on a bill that left it out.
     pub told: Option<Told>,
     /// What it was told from; `None` for usage, which is told as it is.
-    pub basis: Option<Basis>,
+    pub billed: Option<Billed>,
 }
 
 /// Puts what was told of projects together with what it was told from; both in the order of project ids.
-pub fn entries(told: Vec<(ProjectId, Told)>, basis: &[(ProjectId, Basis)]) -> Vec<Entry> {
+pub fn entries(told: Vec<(ProjectId, Told)>, billed: &[(ProjectId, Billed)]) -> Vec<Entry> {
     let mut entries: BTreeMap<ProjectId, Entry> = BTreeMap::new();
-    let empty = |project_id: &ProjectId| Entry { project_id: project_id.clone(), told: None, basis: None };
+    let empty = |project_id: &ProjectId| Entry { project_id: project_id.clone(), told: None, billed: None };
     for (project_id, told) in told {
         let entry = empty(&project_id);
         entries.insert(project_id, Entry { told: Some(told), ..entry });
     }
-    for (project_id, basis) in basis {
+    for (project_id, billed) in billed {
         let entry = entries.entry(project_id.clone()).or_insert_with(|| empty(project_id));
-        entry.basis = Some(basis.clone());
+        entry.billed = Some(billed.clone());
     }
     entries.into_values().collect()
 }
@@ -120,8 +120,8 @@ impl Digest {
             context.update(text.as_bytes());
         };
         add(&total_size.to_string());
-        for Entry { project_id, told, basis } in entries {
-            let is_unpriced = basis.as_ref().is_some_and(|basis| basis.unpriced);
+        for Entry { project_id, told, billed } in entries {
+            let is_unpriced = billed.as_ref().is_some_and(|billed| billed.unpriced);
             if told.is_none() && !is_unpriced {
                 continue;
             }
@@ -402,11 +402,11 @@ mod tests {
         let entry = |project: &str, amount: &str, description: &str| Entry {
             project_id: project.parse().expect("an id"),
             told: Some(Told { amount: amount.parse().expect("an amount"), description: description.to_owned() }),
-            basis: None,
+            billed: None,
         };
         let left_out = |unpriced| Entry {
             told: None,
-            basis: Some(Basis { usage: Amount::default(), covered: Amount::default(), unpriced }),
+            billed: Some(Billed { usage: Amount::default(), covered: Amount::default(), unpriced }),
             ..entry("q", "1", "")
         };
         let digest = Digest::of(1, &[entry("p", "1", "a")]);

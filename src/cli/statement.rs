@@ -211,14 +211,14 @@ struct ShownEntry<'a> {
 
 impl<'a> ShownEntry<'a> {
     fn new(entry: &'a Entry) -> Self {
-        let (told, basis) = (entry.told.as_ref(), entry.basis.as_ref());
+        let (told, billed) = (entry.told.as_ref(), entry.billed.as_ref());
         Self {
             project_id: entry.project_id.as_str(),
             amount: told.map(|told| told.amount.to_string()),
             description: told.map(|told| told.description.as_str()),
-            usage: basis.map(|basis| basis.usage.to_string()),
-            covered: basis.map(|basis| basis.covered.to_string()),
-            unpriced: basis.map(|basis| basis.unpriced),
+            usage: billed.map(|billed| billed.usage.to_string()),
+            covered: billed.map(|billed| billed.covered.to_string()),
+            unpriced: billed.map(|billed| billed.unpriced),
         }
     }
 }

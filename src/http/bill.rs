@@ -4,7 +4,7 @@ use crate::agora::reply::Listing;
 use crate::billing::bill::{Bill, ProjectUsage, bill};
 use crate::billing::id::ProjectId;
 use crate::billing::period::Period;
-use crate::billing::statement::{Basis, ListingKind};
+use crate::billing::statement::{Billed, ListingKind};
 use crate::http::listing::{LeftOut, Listed};
 use crate::store::{self, ReadTx};
 
@@ -23,13 +23,13 @@ pub(super) fn list(tx: &ReadTx<'_>, period: Period) -> store::Result<Listed> {
 }
 
 /// What the charges were made from, and what was left out.
-fn made_from(bill: &Bill) -> Vec<(ProjectId, Basis)> {
+fn made_from(bill: &Bill) -> Vec<(ProjectId, Billed)> {
     let charged = bill.entries.iter().map(|entry| (&entry.usage, false));
     let uncharged = bill.uncharged.iter().map(|usage| (usage, false));
     let unpriced = bill.unpriced.iter().map(|unpriced| (&unpriced.usage, true));
-    let basis = |(usage, unpriced): (&ProjectUsage, bool)| {
-        let basis = Basis { usage: usage.amount.clone(), covered: usage.covered.clone(), unpriced };
-        (usage.project_id.clone(), basis)
+    let billed = |(usage, unpriced): (&ProjectUsage, bool)| {
+        let billed = Billed { usage: usage.amount.clone(), covered: usage.covered.clone(), unpriced };
+        (usage.project_id.clone(), billed)
     };
-    charged.chain(uncharged).chain(unpriced).map(basis).collect()
+    charged.chain(uncharged).chain(unpriced).map(billed).collect()
 }

@@ -6,7 +6,7 @@ use crate::agora::reply::Listing;
 use crate::billing::bill::Unpriced;
 use crate::billing::id::{ApiKey, ProjectId};
 use crate::billing::period::Period;
-use crate::billing::statement::{Basis, Entry, ListingKind, Statement, entries};
+use crate::billing::statement::{Billed, Entry, ListingKind, Statement, entries};
 use crate::http::statement::Tellings;
 use crate::http::{bill, usage};
 use crate::store::{self, ReadTx, project, statement};
@@ -27,7 +27,7 @@ pub(super) struct Listed {
     pub listing: Listing,
     pub unpriced: LeftOut,
     /// What a bill was made from; nothing of usage.
-    pub basis: Vec<(ProjectId, Basis)>,
+    pub billed: Vec<(ProjectId, Billed)>,
     /// The last entry of the usage ledger that it was made from.
     pub knew_seq: i64,
     /// The last statement of its window that was kept as it was made.
@@ -58,14 +58,14 @@ impl LeftOut {
 
 impl Listed {
     /// A listing of which nothing is known yet but how it was made.
-    pub(super) fn new(mut listing: Listing, unpriced: LeftOut, mut basis: Vec<(ProjectId, Basis)>) -> Self {
+    pub(super) fn new(mut listing: Listing, unpriced: LeftOut, mut billed: Vec<(ProjectId, Billed)>) -> Self {
         listing.shrink();
-        basis.shrink_to_fit();
-        let basis_bytes = basis.len() * size_of::<(ProjectId, Basis)>()
-            + basis.iter().map(|(project_id, _)| project_id.as_str().len()).sum::<usize>();
+        billed.shrink_to_fit();
+        let billed_bytes = billed.len() * size_of::<(ProjectId, Billed)>()
+            + billed.iter().map(|(project_id, _)| project_id.as_str().len()).sum::<usize>();
         let size_bytes =
-            listing.size_bytes() + basis_bytes + unpriced.named.iter().map(String::capacity).sum::<usize>();
-        Self { listing, unpriced, basis, knew_seq: 0, last: None, tellings: Tellings::default(), size_bytes }
+            listing.size_bytes() + billed_bytes + unpriced.named.iter().map(String::capacity).sum::<usize>();
+        Self { listing, unpriced, billed, knew_seq: 0, last: None, tellings: Tellings::default(), size_bytes }
     }
 
     /// Lists a window as the books are.
@@ -82,21 +82,21 @@ impl Listed {
     pub(super) fn of_statement(tx: &ReadTx<'_>, statement: Statement) -> store::Result<Self> {
         let total_size = usize::try_from(statement.total_size).unwrap_or_default();
         let mut listing = Listing::new(statement.kind, total_size);
-        let mut basis = Vec::new();
+        let mut billed = Vec::new();
         for entry in statement::entries(tx, statement.seq)? {
             if let Some(told) = &entry.told {
                 listing.push(&entry.project_id, &told.amount, &told.description);
             }
-            basis.extend(entry.basis.map(|based| (entry.project_id, based)));
+            billed.extend(entry.billed.map(|billed| (entry.project_id, billed)));
         }
-        let listed = Self::new(listing, LeftOut::default(), basis);
+        let listed = Self::new(listing, LeftOut::default(), billed);
         listed.tellings.was_kept(&statement);
         Ok(Self { knew_seq: statement.last_knew_seq, last: Some(statement), ..listed })
     }
 
     /// What it says of each project, and what it says it from.
     pub(super) fn entries(&self) -> Vec<Entry> {
-        entries(self.listing.told(), &self.basis)
+        entries(self.listing.told(), &self.billed)
     }
 
     /// Logs which projects are left out.

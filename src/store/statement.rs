@@ -3,7 +3,7 @@
 use crate::billing::amount::Amount;
 use crate::billing::id::ProjectId;
 use crate::billing::period::{Grain, Period};
-use crate::billing::statement::{Basis, Digest, Entry, ListingKind, Segment, Statement, Timeline, Told};
+use crate::billing::statement::{Billed, Digest, Entry, ListingKind, Segment, Statement, Timeline, Told};
 use crate::billing::statement::{is_provisional, total};
 use crate::store::column::{self, Covered};
 use crate::store::rollup::UsageSum;
@@ -88,16 +88,16 @@ pub fn keep(tx: &WriteTx<'_>, answer: &Answer<'_>) -> Result<i64> {
         insert into statement_entry (statement_seq, place, project_id, amount, description, usage, covered, unpriced)
         values (:seq, :place, :project_id, :amount, :description, :usage, :covered, :unpriced)";
     let mut insert = tx.sql().prepare_cached(INSERT_ENTRY)?;
-    for (place, Entry { project_id, told, basis }) in (0_i64..).zip(answer.entries) {
+    for (place, Entry { project_id, told, billed }) in (0_i64..).zip(answer.entries) {
         insert.execute(named_params! {
             ":seq": seq,
             ":place": place,
             ":project_id": project_id,
             ":amount": told.as_ref().map(|told| &told.amount),
             ":description": told.as_ref().map(|told| &told.description),
-            ":usage": basis.as_ref().map(|basis| &basis.usage),
-            ":covered": basis.as_ref().map(|basis| &basis.covered),
-            ":unpriced": basis.as_ref().is_some_and(|basis| basis.unpriced),
+            ":usage": billed.as_ref().map(|billed| &billed.usage),
+            ":covered": billed.as_ref().map(|billed| &billed.covered),
+            ":unpriced": billed.as_ref().is_some_and(|billed| billed.unpriced),
         })?;
     }
     Ok(seq)
@@ -237,11 +237,11 @@ pub fn entries(tx: &ReadTx<'_>, seq: i64) -> Result<Vec<Entry>> {
             Some(amount) => Some(Told { amount, description: row.get(2)? }),
             None => None,
         };
-        let basis = match row.get(3)? {
-            Some(usage) => Some(Basis { usage, covered: row.get(4)?, unpriced: row.get(5)? }),
+        let billed = match row.get(3)? {
+            Some(usage) => Some(Billed { usage, covered: row.get(4)?, unpriced: row.get(5)? }),
             None => None,
         };
-        Ok(Entry { project_id: row.get(0)?, told, basis })
+        Ok(Entry { project_id: row.get(0)?, told, billed })
     };
     let mut select = tx.sql().prepare_cached(SELECT)?;
     Ok(select.query_map(named_params! { ":seq": seq }, entry)?.collect::<rusqlite::Result<_>>()?)
@@ -434,9 +434,9 @@ pub fn deviations(tx: &ReadTx<'_>, timeline: &Timeline, period: Period) -> Resul
                 found.push(Deviation { seq: teller.seq, project_id, told, ledger });
             }
         };
-        for Entry { project_id, told, basis } in entries(tx, teller.seq)? {
-            let said = match (is_bill, told, basis) {
-                (true, _, Some(basis)) => (basis.usage, basis.covered),
+        for Entry { project_id, told, billed } in entries(tx, teller.seq)? {
+            let said = match (is_bill, told, billed) {
+                (true, _, Some(billed)) => (billed.usage, billed.covered),
                 (false, Some(told), _) => (told.amount, Amount::default()),
                 (true, _, None) | (false, None, _) => Default::default(),
             };
@@ -487,7 +487,7 @@ pub fn reconcile(tx: &ReadTx<'_>, kind: ListingKind, month: Period) -> Result<BT
     })?;
     let mut unpriced: HashSet<(i64, ProjectId)> = HashSet::new();
     for teller in timeline.tellers(month) {
-        let left_out = |entry: &Entry| entry.basis.as_ref().is_some_and(|basis| basis.unpriced);
+        let left_out = |entry: &Entry| entry.billed.as_ref().is_some_and(|billed| billed.unpriced);
         let entries = entries(tx, teller.seq)?.into_iter().filter(left_out);
         unpriced.extend(entries.map(|entry| (teller.seq, entry.project_id)));
     }
