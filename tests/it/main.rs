@@ -18,5 +18,6 @@ mod provisioning;
 mod recording;
 mod refusals;
 mod signatures;
+mod statement_histories;
 mod statements;
 mod vendor;
