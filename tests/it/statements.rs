@@ -652,3 +652,89 @@ fn a_server_killed_at_any_moment_tells_no_wrong_page_and_has_kept_every_bill_tha
     }
     vendor.ok(["check"]);
 }
+
+#[test]
+fn one_month_worked_through_by_hand_from_its_records_to_its_second_bill() {
+    let vendor = Vendor::new();
+    let month = |number: i64| match number {
+        8 => (second("2026-08-01T00:00:00Z"), second("2026-08-31T23:59:59Z")),
+        9 => (second("2026-09-01T00:00:00Z"), second("2026-09-30T23:59:59Z")),
+        _ => october(),
+    };
+    // Three plans. The first costs 0.01 a unit, and 0.02 from September on.
+    let named = |id: &'static str, price: [&'static str; 2]| {
+        ["plan", "set", id, "--name", id, "--unit", "Call"].into_iter().chain(price).collect::<Vec<_>>()
+    };
+    vendor.ok(named("default", ["--price", "0.01"]));
+    vendor.ok(named("default", ["--price", "0.02"]).into_iter().chain(["--from", "2026-09", "--rewrite"]));
+    vendor.ok(named("tiers", ["--graduated", "100:0.1,rest:0.05"]));
+    vendor.ok(named("packs", ["--package", "50:2"]));
+    // The customer of b has tiers, and packages from September on; that of c has tiers, and a license of 30 units.
+    vendor.ok(["customer", "add", "cb", "--plan", "tiers"]);
+    vendor.ok(["customer", "add", "cb", "--plan", "packs", "--from", "2026-09", "--rewrite"]);
+    vendor.ok(["customer", "add", "cc", "--plan", "tiers"]);
+    vendor.ok(["license", "issue", "cc", "--expires", "2100-12-31", "--starts", "2026-01-01", "--count", "30"]);
+    for (project, customer, amount, id, at) in [
+        ("a", None, "100", "a8", "2026-08-10"),
+        ("b", Some("cb"), "120", "b8", "2026-08-10"),
+        ("a", None, "100", "a9", "2026-09-05"),
+        ("b", Some("cb"), "100", "b9", "2026-09-05"),
+        ("b", Some("cb"), "20", "b9-more", "2026-09-06"),
+        // The license covers 20, then 10 of 25, and then it has run out: 15 + 40 are left to be billed.
+        ("c", Some("cc"), "20", "c9-1", "2026-09-10"),
+        ("c", Some("cc"), "25", "c9-2", "2026-09-14"),
+        ("c", Some("cc"), "40", "c9-3", "2026-09-20"),
+        ("a", None, "10", "a10", "2026-10-02"),
+    ] {
+        let customer = customer.iter().flat_map(|customer| ["--customer", customer]);
+        vendor.ok(["record", project, amount, "--id", id, "--at", at].into_iter().chain(customer));
+    }
+    let server = vendor.serve();
+    let bill = |number| {
+        let answer = page(&server, "/bill", month(number), 1, 100);
+        answer.entries().into_iter().map(|(project, amount)| format!("{project} {amount}")).collect::<Vec<_>>()
+    };
+    // August: 100 × 0.01; 100 × 0.1 + 20 × 0.05.
+    assert_eq!(bill(8), ["a 1", "b 11"]);
+    // September: 100 × 0.02; 120 are three started packages of 50 at 2; 55 × 0.1.
+    assert_eq!(bill(9), ["a 2", "b 6", "c 5.5"]);
+    page(&server, "/usage", month(9), 1, 100);
+    until_kept(&vendor, 3);
+
+    // A late record, a late void, and the void of what the license had covered, which gets its 20 units back.
+    assert_eq!(vendor.ok(["record", "a", "50", "--id", "late", "--at", "2026-09-30"]).err.lines().count(), 2);
+    for id in ["b9-more", "c9-1"] {
+        assert_eq!(vendor.ok(["void", id, "--reason", "a mistake"]).err.lines().count(), 2);
+    }
+    let sum =
+        |amount: &str, covered: &str, records: i64| json!({"amount": amount, "covered": covered, "records": records});
+    let late = vendor.json(["statement", "late", "--month", "2026-09"])["rows"].clone();
+    for (place, (project, lateness)) in
+        [("a", sum("50", "0", 1)), ("b", sum("-20", "0", -1)), ("c", sum("-20", "-20", -1))].into_iter().enumerate()
+    {
+        let row = json!({"month": "2026-09", "projectId": project, "usage": lateness, "bill": lateness});
+        assert_eq!(late[place], row);
+    }
+    let billed = || {
+        let month = vendor.json(["totals", "--reconcile", "--month", "2026-09"]);
+        let rows = month["bill"].as_array().expect("rows").clone();
+        let field = |row: &Value, name: &str| row[name].as_str().expect("an amount").to_owned();
+        let names = ["recorded", "told", "covered", "unpriced", "late", "notAsked"];
+        rows.iter().map(|row| names.map(|name| field(row, name)).join(" ")).collect::<Vec<_>>()
+    };
+    // a: 150 = 100 + 50. b: 100 = 120 - 20. c: 65 = 55 + 30 - 20.
+    assert_eq!(billed(), ["150 100 0 0 50 0", "100 120 0 0 -20 0", "65 55 30 0 -20 0"]);
+    // Nothing of it is in another month's bill: October is 10 × 0.02.
+    assert_eq!(bill(10), ["a 0.2"]);
+    // September asked for again: 150 × 0.02; 100 are two packages; c owes what it owed.
+    assert_eq!(bill(9), ["a 3", "b 4", "c 5.5"]);
+    assert_eq!(billed(), ["150 150 0 0 0 0", "100 100 0 0 0 0", "65 55 10 0 0 0"]);
+    // Usage has not been asked for again, and is still late.
+    let late = vendor.json(["statement", "late", "--month", "2026-09"])["rows"].clone();
+    assert_eq!((&late[0]["usage"], &late[0]["bill"]), (&sum("50", "0", 1), &json!(null)));
+    stop(server);
+    let kept = vendor.json(["statement", "list", "--month", "2026-09", "--kind", "bill"])["statements"].clone();
+    let totals: Vec<_> = kept.as_array().expect("a list").iter().map(|kept| kept["total"].clone()).collect();
+    assert_eq!(totals, ["13.5", "12.5"]);
+    vendor.ok(["check"]);
+}
