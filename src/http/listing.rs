@@ -142,8 +142,8 @@ pub(super) struct Sequence {
     kind: ListingKind,
     pub period: Period,
     api_key: ApiKey,
-    /// A moment at or before that of the state of the books that it says.
-    began: Instant,
+    /// A moment at or before that of the state of the books that it says; `None` where that is a statement's.
+    as_of: Option<Instant>,
     /// When page 1 was asked for, in Unix seconds; of one that no page 1 began, when it was first asked for.
     pub asked_at_s: i64,
     pub listed: Arc<Listed>,
@@ -151,9 +151,14 @@ pub(super) struct Sequence {
 
 impl Sequence {
     /// A sequence that begins with this listing.
-    pub(super) fn new(key: Key, api_key: &ApiKey, began: Instant, asked_at_s: i64, listed: Arc<Listed>) -> Self {
-        let (kind, period) = key;
-        Self { kind, period, api_key: api_key.clone(), began, asked_at_s, listed }
+    pub(super) fn new(
+        (kind, period): Key,
+        api_key: &ApiKey,
+        as_of: Option<Instant>,
+        asked_at_s: i64,
+        listed: Arc<Listed>,
+    ) -> Self {
+        Self { kind, period, api_key: api_key.clone(), as_of, asked_at_s, listed }
     }
 
     fn is(&self, (kind, period): Key, api_key: &ApiKey) -> bool {
@@ -162,7 +167,7 @@ impl Sequence {
 
     /// Tells whether it says the books as they were at a moment, or later.
     pub(super) fn is_fresh(&self, moment: Instant) -> bool {
-        self.began >= moment
+        self.as_of.is_some_and(|as_of| as_of >= moment)
     }
 }
 
@@ -178,16 +183,27 @@ impl Sequences {
         begun.iter().rev().find(|sequence| sequence.is(key, api_key)).map(Arc::clone)
     }
 
-    /// Begins a sequence, in the place of an older one.
+    /// Begins a sequence with its page 1, in the place of an older one.
     pub(super) fn begin(&self, sequence: Sequence) -> Arc<Sequence> {
+        let sequence = Arc::new(sequence);
+        // Another request may have read a newer state meanwhile.
+        self.put(Arc::clone(&sequence), |held| held.as_of > sequence.as_of);
+        sequence
+    }
+
+    /// Goes on with the sequence that has begun meanwhile, or else begins one in its midst.
+    pub(super) fn join(&self, sequence: Sequence) -> Arc<Sequence> {
+        self.put(Arc::new(sequence), |_| true)
+    }
+
+    /// Puts a sequence in the place of the one that is held, unless that one stays; gives the one that is held then.
+    fn put(&self, sequence: Arc<Sequence>, stays: impl FnOnce(&Sequence) -> bool) -> Arc<Sequence> {
         let mut begun = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (sequence.kind, sequence.period);
         let place = begun.iter().rposition(|held| held.is(key, &sequence.api_key));
-        let held = place.and_then(|place| begun.remove(place));
-        let sequence = Arc::new(sequence);
-        // Another request may have read a newer state meanwhile.
-        let newer = held.filter(|held| held.began > sequence.began).unwrap_or_else(|| Arc::clone(&sequence));
-        begun.push_back(newer);
+        let held = place.and_then(|place| begun.remove(place)).filter(|held| stays(held));
+        let sequence = held.unwrap_or(sequence);
+        begun.push_back(Arc::clone(&sequence));
         let mut bytes: usize = begun.iter().map(|sequence| sequence.listed.size_bytes).sum();
         while begun.len() > KEPT || (bytes > KEPT_BYTES && begun.len() > 1) {
             bytes -= begun.pop_front().map_or(0, |sequence| sequence.listed.size_bytes);
@@ -220,9 +236,9 @@ mod tests {
         Arc::new(Listed::new(listing, LeftOut::default(), Vec::new()))
     }
 
-    fn begin(sequences: &Sequences, second: i64, began: Instant, listed: &Arc<Listed>) {
+    fn sequence(second: i64, as_of: Option<Instant>, listed: &Arc<Listed>) -> Sequence {
         let key = (ListingKind::Usage, Period::new(second, second).expect("a window"));
-        sequences.begin(Sequence::new(key, &key_of("k"), began, 0, Arc::clone(listed)));
+        Sequence::new(key, &key_of("k"), as_of, 0, Arc::clone(listed))
     }
 
     fn key_of(text: &str) -> ApiKey {
@@ -236,18 +252,18 @@ mod tests {
 
     #[test]
     fn the_oldest_sequences_are_forgotten_when_there_are_too_many_or_they_are_too_large() {
-        let (sequences, now, small) = (Sequences::default(), Instant::now(), listed(1));
+        let (sequences, now, small) = (Sequences::default(), Some(Instant::now()), listed(1));
         let known =
             |count: i64| (0..count).filter(|second| find(&sequences, *second, "k").is_some()).collect::<Vec<_>>();
         for second in 0..130 {
-            begin(&sequences, second, now, &small);
+            sequences.begin(sequence(second, now, &small));
             // Asked anew it is the newest.
-            begin(&sequences, 0, now, &small);
+            sequences.begin(sequence(0, now, &small));
         }
         assert_eq!(known(130), std::iter::once(0).chain(3..130).collect::<Vec<_>>());
         let large = listed(KEPT_BYTES / 60);
         assert!(large.size_bytes > KEPT_BYTES);
-        begin(&sequences, 7, now, &large);
+        sequences.begin(sequence(7, now, &large));
         assert_eq!(known(130), [7], "the newest is kept whatever it takes");
     }
 
@@ -255,9 +271,24 @@ mod tests {
     fn a_sequence_is_one_keys_alone_and_none_replaces_a_newer_one() {
         let (sequences, now) = (Sequences::default(), Instant::now());
         let (older, newer) = (listed(1), listed(2));
-        begin(&sequences, 1, now + Duration::from_millis(1), &newer);
-        begin(&sequences, 1, now, &older);
-        assert!(find(&sequences, 1, "k").is_some_and(|found| Arc::ptr_eq(&found, &newer)));
+        let later = now + Duration::from_millis(1);
+        sequences.begin(sequence(1, Some(later), &newer));
+        for as_of in [Some(now), None] {
+            let own = sequences.begin(sequence(1, as_of, &older));
+            assert!(Arc::ptr_eq(&own.listed, &older), "whoever began it is answered from it all the same");
+            assert!(find(&sequences, 1, "k").is_some_and(|found| Arc::ptr_eq(&found, &newer)));
+        }
+        // A later page that found none goes on with the one that has begun meanwhile.
+        let joined = sequences.join(sequence(1, Some(later + Duration::from_millis(1)), &older));
+        assert!(Arc::ptr_eq(&joined.listed, &newer));
         assert!(find(&sequences, 1, "other").is_none() && find(&sequences, 2, "k").is_none());
+    }
+
+    #[test]
+    fn a_sequence_out_of_a_statement_is_never_fresh() {
+        let (now, small) = (Instant::now(), listed(1));
+        let is_fresh = |as_of| sequence(1, as_of, &small).is_fresh(now);
+        let before = now.checked_sub(Duration::from_millis(1));
+        assert_eq!([Some(now), before, None].map(is_fresh), [true, false, false]);
     }
 }

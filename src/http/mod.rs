@@ -192,10 +192,13 @@ impl Service {
             }
             Call::Listing(kind) => {
                 let query = Query::parse(request.query).map_err(Refusal::from)?;
+                // Before the books are looked at: what is known of them can only be newer.
+                let as_of = Instant::now();
                 let known = self.known(patience)?;
                 let (fields, pair) = self.check_query(&known.keys, request, &query)?;
                 let asked = ListingRequest::from_fields(fields).map_err(Refusal::from)?;
-                let sequence = self.sequence(&known, (kind, &pair.api_key), request, asked, clock, patience)?;
+                let sequence =
+                    self.sequence((&known, as_of), (kind, &pair.api_key), request, asked, clock, patience)?;
                 let listed = &sequence.listed;
                 // A request for the headers alone is told nothing, and Agora's own are what is kept.
                 let is_told = request.method == "GET" && pair.purpose == Purpose::Live;
@@ -245,7 +248,7 @@ impl Service {
     /// not known any more, from the last statement of the window, else from the books as they are.
     fn sequence(
         &self,
-        known: &Known,
+        (known, as_of): (&Known, Instant),
         (kind, api_key): (ListingKind, &ApiKey),
         request: &Request<'_>,
         asked: ListingRequest,
@@ -259,7 +262,7 @@ impl Service {
         if let Some(begun) = begun {
             return Ok(begun);
         }
-        let (began, mut asked_at_s) = (Instant::now(), clock());
+        let mut asked_at_s = clock();
         let mut kept = None;
         if is_later {
             kept = self.read(patience, |tx| match store::statement::last(tx, kind, asked.period)? {
@@ -270,14 +273,16 @@ impl Service {
                 None => Ok::<_, store::Error>(None),
             })?;
         }
-        let listed = match kept {
-            Some(listed) => Arc::new(listed),
+        let (listed, as_of) = match kept {
+            Some(listed) => (Arc::new(listed), None),
             None => {
-                known.listings.get_or_list(key, || self.read(patience, |tx| Listed::list(tx, kind, asked.period)))?
+                let list = || self.read(patience, |tx| Listed::list(tx, kind, asked.period));
+                (known.listings.get_or_list(key, list)?, Some(as_of))
             }
         };
-        let sequence = Sequence::new(key, api_key, began, asked_at_s, listed);
+        let sequence = Sequence::new(key, api_key, as_of, asked_at_s, listed);
         Ok(match request.method {
+            "GET" if is_later => self.sequences.join(sequence),
             "GET" => self.sequences.begin(sequence),
             _ => Arc::new(sequence),
         })
