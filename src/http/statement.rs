@@ -293,7 +293,14 @@ impl Shared {
             let pause = if error.is_passing() { AGAIN } else { AGAIN_AFTER_FAILURE };
             let stop_by = self.lock().stop_by;
             if stop_by.is_some_and(|stop_by| Instant::now() + pause.min(AGAIN) > stop_by) {
-                log::error!("what was told last could not be kept before the stop: {error}");
+                match job {
+                    Some(Job { period, .. }) => log::error!(
+                        "the usage told from fromTs {} to toTs {} could not be kept before the stop: {error}",
+                        period.first_s(),
+                        period.last_s()
+                    ),
+                    None => log::error!("how often statements were told could not be kept before the stop: {error}"),
+                }
                 break None;
             }
             let waiting = self.lock();

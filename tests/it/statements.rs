@@ -738,3 +738,22 @@ fn one_month_worked_through_by_hand_from_its_records_to_its_second_bill() {
     assert_eq!(totals, ["13.5", "12.5"]);
     vendor.ok(["check"]);
 }
+
+#[test]
+fn a_stop_does_not_wait_for_the_lock_for_long_and_says_what_is_lost() {
+    let vendor = with_usage();
+    let server = vendor.serve();
+    let mut sql = vendor.sql();
+    let lock = sql.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).expect("the lock");
+    assert_eq!(page(&server, "/usage", october(), 1, 100).entries().len(), 3);
+    let began = Instant::now();
+    server.signal("TERM");
+    let log = vendor.path("server.log");
+    assert_eq!(server.wait(), Some(0));
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    let (from, to) = october();
+    let said = std::fs::read_to_string(log).expect("a log");
+    assert!(said.contains(&format!("usage told from fromTs {from} to toTs {to} could not be kept")), "{said}");
+    drop(lock);
+    assert_eq!(statements(&vendor), Vec::<Value>::new());
+}
