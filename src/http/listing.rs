@@ -126,8 +126,10 @@ impl Listings {
         }
         let listed = Arc::new(list()?);
         let mut kept = kept();
-        // Another request may have made the same one meanwhile; the newer one stays.
-        kept.retain(|(k, _)| *k != key);
+        // Another request may have made the same one meanwhile, of books in which nothing has changed since: one is held.
+        if let Some((_, listed)) = kept.iter().find(|(k, _)| *k == key) {
+            return Ok(Arc::clone(listed));
+        }
         kept.push_back((key, Arc::clone(&listed)));
         let mut bytes: usize = kept.iter().map(|(_, listed)| listed.size_bytes).sum();
         while kept.len() > KEPT || (bytes > KEPT_BYTES && kept.len() > 1) {
