@@ -279,6 +279,7 @@ create table statement (
   knew_seq         integer not null check (knew_seq >= 0),                      -- the last entry of the usage ledger that it was made from; 0: there was none
   last_knew_seq    integer not null check (last_knew_seq >= knew_seq),          -- the last entry with which it still was the answer: what is dated in its window and written later is late
   provisional      integer not null check (provisional in (0, 1)),              -- 1: the window was not over when it was asked for, so that nothing is late for it
+  carried          integer not null check (carried in (0, 1)),                  -- 1: a month's first bill, which carried what earlier months had not been told, as far as there was any; told again, it carries the same
   total            text    not null,                                            -- decimal; the sum of what was told: usage in the plans' units, or money
   total_size       integer not null,                                            -- totalSize as told
   digest           blob    not null check (length(digest) = 32),                -- SHA-256 of the answer: tells whether the next one is the same
@@ -287,7 +288,8 @@ create table statement (
 create index statement_by_window on statement (kind, last_s, first_s);
 
 create trigger statement_stays_what_was_told
-before update of seq, kind, first_s, last_s, first_asked_at_s, knew_seq, provisional, total, total_size, digest on statement
+before update of seq, kind, first_s, last_s, first_asked_at_s, knew_seq, provisional, carried, total, total_size, digest
+on statement
 begin
   select raise(abort, 'a statement stays what was told: it is only counted how often');
 end;
@@ -331,3 +333,34 @@ when new.statement_seq < (select max(seq) from statement)
 begin
   select raise(abort, 'what was told is not added to');
 end;
+
+-- What of a bill's charges was carried from earlier months that had been billed before.
+create table statement_carry (
+  statement_seq integer not null references statement,         -- the bill
+  project_id    text    not null,                              -- the project
+  month_s       integer not null,                              -- seconds; the earlier month's first
+  amount        text    not null,                              -- decimal, money; what was carried of it: below zero where it was told too much, zero where all of it waits
+  whole         integer not null check (whole in (0, 1)),      -- 0: something of it waits for a later bill, or has no price any more
+  primary key (statement_seq, project_id, month_s)
+) strict, without rowid;
+
+create trigger statement_carry_is_not_changed before update on statement_carry
+begin
+  select raise(abort, 'what was told is not changed');
+end;
+create trigger statement_carry_is_not_deleted before delete on statement_carry
+begin
+  select raise(abort, 'what was told is not deleted');
+end;
+create trigger statement_carry_is_added_with_its_statement before insert on statement_carry
+when new.statement_seq < (select max(seq) from statement)
+begin
+  select raise(abort, 'what was told is not added to');
+end;
+
+-- The months of which anything was recorded or taken back after they were over: those alone can cost something else than
+-- was told. Derived, and recomputed by `check`.
+create table late_month (
+  month_s  integer primary key,  -- seconds; the month's first
+  last_seq integer not null      -- the last entry of the usage ledger that is dated in it and was written in a later month, or in its last second
+) strict;

@@ -1,12 +1,13 @@
 //! A bill: what every project used in a window, month by month, priced by what was in force in each.
 
 use crate::billing::amount::Amount;
+use crate::billing::carry::{Carried, Carry};
 use crate::billing::history::History;
 use crate::billing::id::{CustomerId, PlanId, ProjectId};
 use crate::billing::period::Period;
 use crate::billing::plan::{self, Plan, PlanBook};
-use crate::billing::price;
-use std::collections::HashMap;
+use crate::billing::{price, statement};
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -142,8 +143,12 @@ pub struct Entry {
     pub amount: Amount,
     /// How it came about, in the words Agora shows.
     pub description: String,
-    /// How it came about, line by line; what several months have alike is one line.
+    /// How it came about, line by line; what several months have alike is one line. None where it is as it was told.
     pub lines: Vec<Line>,
+    /// What of the charge is carried from earlier months.
+    pub carries: Vec<Carry>,
+    /// Whether it stays what was told, since a later bill has carried what changed since.
+    as_told: bool,
 }
 
 /// A project that has no price in a month in which it needs one.
@@ -153,12 +158,14 @@ pub struct Unpriced {
     pub usage: ProjectUsage,
     /// The plan that would price it and is not set up.
     pub missing_plan: PlanId,
+    /// What would be carried from earlier months, and waits.
+    pub carries: Vec<Carry>,
 }
 
 /// A window, priced.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Bill {
-    /// The charges that are not zero, in the order of the projects' ids.
+    /// The charges, in the order of the projects' ids: none that is zero, but where something carried made it so.
     pub entries: Vec<Entry>,
     /// The projects whose usage costs nothing: covered by licenses, or free.
     pub uncharged: Vec<ProjectUsage>,
@@ -170,6 +177,90 @@ impl Bill {
     /// The sum of all charges.
     pub fn total(&self) -> Amount {
         self.entries.iter().map(|entry| &entry.amount).sum()
+    }
+}
+
+/// Prices a window, and what it carries of earlier ones where it is a month whose bill carries.
+pub fn bill_carrying(basis: Basis, carried: Option<&Carried>) -> Bill {
+    let mut bill = bill(basis);
+    if let Some(carried) = carried {
+        bill.carry(carried);
+    }
+    bill
+}
+
+impl Bill {
+    /// Adds to a month's bill what it carries of earlier months, and puts what was told in the place of what is closed.
+    fn carry(&mut self, carried: &Carried) {
+        let mut entries: BTreeMap<ProjectId, Entry> =
+            self.entries.drain(..).map(|entry| (entry.usage.project_id.clone(), entry)).collect();
+        for project_id in carried.projects() {
+            if let Some(unpriced) = self.unpriced.iter_mut().find(|unpriced| unpriced.usage.project_id == *project_id) {
+                // It has no entry that could carry anything.
+                let all_waits = |carry| Carry { amount: Amount::default(), whole: false, ..carry };
+                unpriced.carries = carried.of(project_id, &Amount::default()).into_iter().map(all_waits).collect();
+                continue;
+            }
+            let uncharged = self.uncharged.iter().position(|usage| usage.project_id == *project_id);
+            let mut entry = match (entries.remove(project_id), uncharged) {
+                (Some(entry), _) => entry,
+                (None, Some(place)) => Entry::of_nothing(self.uncharged.remove(place)),
+                (None, None) => Entry::of_nothing(ProjectUsage::nothing(project_id)),
+            };
+            match carried.closed.get(project_id) {
+                Some(told) => entry.stay(told),
+                None => entry.take(carried.of(project_id, &entry.amount)),
+            }
+            // One of nothing has nothing to say, unless it took something off.
+            match entry.amount.is_zero() && entry.carries.is_empty() {
+                true => self.uncharged.push(entry.usage),
+                false => {
+                    entries.insert(project_id.clone(), entry);
+                }
+            }
+        }
+        self.uncharged.sort_by(|a, b| a.project_id.cmp(&b.project_id));
+        self.entries = entries.into_values().collect();
+    }
+}
+
+impl ProjectUsage {
+    /// A project that used nothing.
+    fn nothing(project_id: &ProjectId) -> Self {
+        let (amount, covered) = (Amount::default(), Amount::default());
+        Self { project_id: project_id.clone(), customer_id: None, plan_id: None, amount, covered }
+    }
+}
+
+impl Entry {
+    /// A project that is charged nothing.
+    fn of_nothing(usage: ProjectUsage) -> Self {
+        let (lines, carries) = (Vec::new(), Vec::new());
+        Self { usage, amount: Amount::default(), description: String::new(), lines, carries, as_told: false }
+    }
+
+    /// Tells whether it stays what was told.
+    pub fn is_as_told(&self) -> bool {
+        self.as_told
+    }
+
+    /// Takes what is carried from earlier months into the charge.
+    fn take(&mut self, carries: Vec<Carry>) {
+        self.amount += &carries.iter().map(|carry| &carry.amount).sum();
+        let carried = carries.iter().filter(|carry| !carry.amount.is_zero()).map(plan::describe_carry);
+        self.description = plan::describe_carried(self.lines.iter().map(Line::words).collect(), carried.collect());
+        self.carries = carries;
+    }
+
+    /// Stays what was told.
+    fn stay(&mut self, told: &statement::Entry) {
+        self.as_told = true;
+        self.lines.clear();
+        self.carries = told.carries().to_vec();
+        (self.amount, self.description) = match &told.told {
+            Some(told) => (told.amount.clone(), told.description.clone()),
+            None => Default::default(),
+        };
     }
 }
 
@@ -187,12 +278,12 @@ pub fn bill(basis: Basis) -> Bill {
         let has_usage = !project.usage.is_empty();
         let usage = usage_of(project, &basis.terms, months[months.len() - 1]);
         match charged {
-            Err(missing_plan) => bill.unpriced.push(Unpriced { usage, missing_plan }),
+            Err(missing_plan) => bill.unpriced.push(Unpriced { usage, missing_plan, carries: Vec::new() }),
             Ok(lines) => {
                 let amount = price::total(lines.iter().map(|line| &line.charge));
                 if !amount.is_zero() {
                     let description = plan::describe(lines.iter().map(Line::words));
-                    bill.entries.push(Entry { usage, amount, description, lines });
+                    bill.entries.push(Entry { usage, amount, description, lines, carries: Vec::new(), as_told: false });
                 } else if has_usage {
                     bill.uncharged.push(usage);
                 }

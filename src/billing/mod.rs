@@ -5,6 +5,7 @@
 
 pub mod amount;
 pub mod bill;
+pub mod carry;
 pub mod event;
 pub mod history;
 pub mod id;

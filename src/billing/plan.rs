@@ -1,8 +1,10 @@
 //! Price plans by date, which of them applies, and the words for them: those Agora shows the user, and the operator's.
 
 use crate::billing::amount::Amount;
+use crate::billing::carry::Carry;
 use crate::billing::history::History;
 use crate::billing::id::{Label, PlanId};
+use crate::billing::period;
 use crate::billing::price::{Line, Of, Part, Price, Tiers};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -133,6 +135,21 @@ pub fn describe(lines: impl IntoIterator<Item = String>) -> String {
     });
     text.truncate(length);
     text + &end
+}
+
+/// Says what is carried from an earlier month: `3.5 carried from 2026-10`.
+pub fn describe_carry(carry: &Carry) -> String {
+    format!("{} carried from {}", carry.amount, period::date(carry.month_s).strftime("%Y-%m"))
+}
+
+/// Joins what a charge is for and what it carries; where not all of it fits, what it carries comes first.
+pub fn describe_carried(lines: Vec<String>, carried: Vec<String>) -> String {
+    const PLUS_BYTES: usize = 3;
+    let bytes: usize = lines.iter().chain(&carried).map(|text| text.len() + PLUS_BYTES).sum();
+    match bytes <= MAX_DESCRIPTION_BYTES {
+        true => describe(lines.into_iter().chain(carried)),
+        false => describe(carried.into_iter().chain(lines)),
+    }
 }
 
 impl Plan {

@@ -2,6 +2,7 @@
 //! server agree.
 
 use crate::billing::id::{self, Label};
+use std::fmt;
 use std::str::FromStr;
 
 /// The name of a setting.
@@ -11,6 +12,8 @@ pub enum Name {
     Unit,
     /// What `residueCount` says while a customer has an unlimited license.
     UnlimitedAs,
+    /// What becomes of usage that is recorded after its month was billed.
+    Late,
 }
 
 /// A name that is not a setting's.
@@ -20,13 +23,14 @@ pub struct UnknownName;
 
 impl Name {
     /// Every setting.
-    pub const ALL: [Self; 2] = [Self::Unit, Self::UnlimitedAs];
+    pub const ALL: [Self; 3] = [Self::Unit, Self::UnlimitedAs, Self::Late];
 
     /// The name as the operator writes it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Unit => "unit",
             Self::UnlimitedAs => "unlimited-as",
+            Self::Late => "late",
         }
     }
 
@@ -35,6 +39,9 @@ impl Name {
         match self {
             Self::Unit => "the word for one unit of usage where no plan says another",
             Self::UnlimitedAs => "what residueCount says while a customer has an unlimited license",
+            Self::Late => {
+                "what is recorded after its month was billed: report it, or carry it in the next month's bill"
+            }
         }
     }
 }
@@ -47,11 +54,48 @@ impl FromStr for Name {
     }
 }
 
+/// What becomes of usage that is recorded, taken back or priced anew after its month was billed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Late {
+    /// It is reported to the operator.
+    #[default]
+    Report,
+    /// The next month's bill carries it.
+    Carry,
+}
+
+impl Late {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Report => "report",
+            Self::Carry => "carry",
+        }
+    }
+}
+
+impl fmt::Display for Late {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Why a text cannot be a setting's value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// A word that is none.
+    #[error(transparent)]
+    Word(#[from] id::Error),
+    /// Another word than the two that there are.
+    #[error("report or carry is wanted")]
+    Late,
+}
+
 /// The settings in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     unit: Label,
     unlimited_as: Label,
+    late: Late,
 }
 
 impl Settings {
@@ -65,24 +109,33 @@ impl Settings {
         &self.unlimited_as
     }
 
+    /// What becomes of usage that is recorded after its month was billed; it is reported unless set otherwise.
+    pub fn late(&self) -> Late {
+        self.late
+    }
+
     /// The value of one setting.
-    pub fn get(&self, name: Name) -> &Label {
+    pub fn get(&self, name: Name) -> &str {
         match name {
-            Name::Unit => &self.unit,
-            Name::UnlimitedAs => &self.unlimited_as,
+            Name::Unit => self.unit.as_str(),
+            Name::UnlimitedAs => self.unlimited_as.as_str(),
+            Name::Late => self.late.as_str(),
         }
     }
 
     /// Puts another value in the place of a setting's.
     ///
     /// # Errors
-    /// When it is empty, of more than one line or longer than 64 characters.
-    pub fn set(&mut self, name: Name, value: &str) -> Result<(), id::Error> {
-        let place = match name {
-            Name::Unit => &mut self.unit,
-            Name::UnlimitedAs => &mut self.unlimited_as,
-        };
-        *place = value.parse()?;
+    /// When it is empty, of more than one line or longer than 64 characters; of `late`, unless it is `report` or `carry`.
+    pub fn set(&mut self, name: Name, value: &str) -> Result<(), Error> {
+        match name {
+            Name::Unit => self.unit = value.parse()?,
+            Name::UnlimitedAs => self.unlimited_as = value.parse()?,
+            Name::Late => {
+                let named = [Late::Report, Late::Carry].into_iter().find(|late| late.as_str() == value);
+                self.late = named.ok_or(Error::Late)?;
+            }
+        }
         Ok(())
     }
 }
@@ -90,6 +143,6 @@ impl Settings {
 impl Default for Settings {
     fn default() -> Self {
         let label = |text: &str| text.parse().expect("a short word is a label");
-        Self { unit: label("Minute"), unlimited_as: label("-1") }
+        Self { unit: label("Minute"), unlimited_as: label("-1"), late: Late::default() }
     }
 }

@@ -4,6 +4,7 @@
 //! all statements into segments, and each segment has the statement that knew most.
 
 use crate::billing::amount::Amount;
+use crate::billing::carry::Carry;
 use crate::billing::id::ProjectId;
 use crate::billing::period::Period;
 use ring::digest::{Context, SHA256};
@@ -73,6 +74,22 @@ pub struct Billed {
     pub covered: Amount,
     /// Whether the rest had no price, so that the bill left it out.
     pub unpriced: bool,
+    /// What of the charge was carried from earlier months, in their order.
+    pub carries: Vec<Carry>,
+}
+
+impl Entry {
+    /// What a bill told of the window itself: the charge less what it carried from earlier months.
+    pub fn own(&self) -> Amount {
+        let told = self.told.as_ref().map(|told| told.amount.clone()).unwrap_or_default();
+        let carried: Amount = self.carries().iter().map(|carry| &carry.amount).sum();
+        &told - &carried
+    }
+
+    /// What a bill carried from earlier months.
+    pub fn carries(&self) -> &[Carry] {
+        self.billed.as_ref().map_or(&[], |billed| &billed.carries)
+    }
 }
 
 /// A project's part of a statement.
@@ -106,7 +123,8 @@ pub fn total(entries: &[Entry]) -> Amount {
     entries.iter().filter_map(|entry| entry.told.as_ref()).map(|told| &told.amount).sum()
 }
 
-/// Tells answers apart: SHA-256 of all that was told, and of which projects a bill left out for want of a price.
+/// Tells answers apart: SHA-256 of all that was told, of which projects a bill left out for want of a price, and of
+/// what it carried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Digest([u8; 32]);
 
@@ -122,7 +140,8 @@ impl Digest {
         add(&total_size.to_string());
         for Entry { project_id, told, billed } in entries {
             let is_unpriced = billed.as_ref().is_some_and(|billed| billed.unpriced);
-            if told.is_none() && !is_unpriced {
+            let carries = billed.as_ref().map_or(&[][..], |billed| &billed.carries);
+            if told.is_none() && !is_unpriced && carries.is_empty() {
                 continue;
             }
             add(project_id.as_str());
@@ -130,6 +149,9 @@ impl Digest {
             if let Some(Told { amount, description }) = told {
                 add(&amount.to_string());
                 add(description);
+            }
+            for Carry { month_s, amount, whole } in carries {
+                add(&format!("{month_s} {amount} {whole}"));
             }
         }
         let mut bytes = [0; 32];
@@ -175,6 +197,8 @@ pub struct Statement {
     pub last_knew_seq: i64,
     /// Whether the window was not over when it was asked for.
     pub provisional: bool,
+    /// Whether it is a month's first bill, which carried what earlier months had not been told.
+    pub carried: bool,
     /// The sum of what was told.
     pub total: Amount,
     /// `totalSize` as told.
@@ -338,6 +362,7 @@ mod tests {
             knew_seq: last_knew_seq,
             last_knew_seq,
             provisional,
+            carried: false,
             total: Amount::default(),
             total_size: 0,
             digest: Digest::of(0, &[]),
@@ -406,7 +431,12 @@ mod tests {
         };
         let left_out = |unpriced| Entry {
             told: None,
-            billed: Some(Billed { usage: Amount::default(), covered: Amount::default(), unpriced }),
+            billed: Some(Billed {
+                usage: Amount::default(),
+                covered: Amount::default(),
+                unpriced,
+                carries: Vec::new(),
+            }),
             ..entry("q", "1", "")
         };
         let digest = Digest::of(1, &[entry("p", "1", "a")]);

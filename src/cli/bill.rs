@@ -3,6 +3,7 @@
 use crate::billing::amount::Amount;
 use crate::billing::bill::{self, Bill, ProjectUsage};
 use crate::billing::id::ProjectId;
+use crate::billing::plan;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::moment::Month;
 use crate::cli::project;
@@ -47,7 +48,11 @@ struct Row<'a> {
     usage: &'a Amount,
     #[serde(serialize_with = "exact")]
     covered: &'a Amount,
+    /// They add up to the amount.
     lines: Vec<Line<'a>>,
+    /// Whether it stays what was told, since a later bill has carried what changed since.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    as_told: bool,
 }
 
 /// A project whose usage costs nothing.
@@ -65,7 +70,7 @@ struct Uncharged<'a> {
 #[serde(rename_all = "camelCase")]
 struct Line<'a> {
     #[serde(serialize_with = "exact")]
-    quantity: &'a Amount,
+    quantity: Amount,
     #[serde(serialize_with = "exact")]
     price: &'a Amount,
     #[serde(serialize_with = "exact")]
@@ -97,16 +102,8 @@ impl<'a> Shown<'a> {
             description: &entry.description,
             usage: &entry.usage.amount,
             covered: &entry.usage.covered,
-            lines: entry
-                .lines
-                .iter()
-                .map(|line| Line {
-                    quantity: &line.charge.quantity,
-                    price: &line.charge.price,
-                    amount: &line.charge.amount,
-                    description: line.words(),
-                })
-                .collect(),
+            lines: lines(entry),
+            as_told: entry.is_as_told(),
         };
         let uncharged = |usage: &'a ProjectUsage| Uncharged {
             project_id: usage.project_id.as_str(),
@@ -122,25 +119,44 @@ impl<'a> Shown<'a> {
             plan_id: unpriced.missing_plan.as_str(),
             reason: format!("the plan {} is not set up", unpriced.missing_plan),
         };
+        // What was told too much of an earlier month may leave nothing to charge.
+        let offset = bill.entries.iter().filter(|entry| entry.amount.is_zero()).map(|entry| &entry.usage);
         Self {
             month: month.to_string(),
-            rows: bill.entries.iter().map(row).collect(),
-            uncharged: bill.uncharged.iter().map(uncharged).collect(),
+            rows: bill.entries.iter().filter(|entry| !entry.amount.is_zero()).map(row).collect(),
+            uncharged: bill.uncharged.iter().chain(offset).map(uncharged).collect(),
             unpriced: bill.unpriced.iter().map(unpriced).collect(),
             total: bill.total(),
         }
     }
 }
 
+/// What an entry's amount is made of.
+fn lines(entry: &bill::Entry) -> Vec<Line<'_>> {
+    let once = |amount, description| Line { quantity: Amount::from(1), price: amount, amount, description };
+    if entry.is_as_told() {
+        return vec![once(&entry.amount, entry.description.clone())];
+    }
+    let own = entry.lines.iter().map(|line| Line {
+        quantity: line.charge.quantity.clone(),
+        price: &line.charge.price,
+        amount: &line.charge.amount,
+        description: line.words(),
+    });
+    let carried = entry.carries.iter().filter(|carry| !carry.amount.is_zero());
+    own.chain(carried.map(|carry| once(&carry.amount, plan::describe_carry(carry)))).collect()
+}
+
 pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
-    let basis = shell.open()?.read(|tx| {
-        if let Some(project_id) = &args.project {
+    let (period, only) = (args.month.period(), args.project.as_ref());
+    let (basis, carried) = shell.open()?.read(|tx| {
+        if let Some(project_id) = only {
             project::find(tx, project_id)?;
         }
-        Ok::<_, Failure>(store::bill::basis(tx, args.month.period(), args.project.as_ref())?)
+        Ok::<_, Failure>((store::bill::basis(tx, period, only)?, store::carry::carried(tx, period, only, shell.now_s)?))
     })?;
 
-    let bill = bill::bill(basis);
+    let bill = bill::bill_carrying(basis, carried.as_ref());
 
     let shown = Shown::new(args.month, &bill);
     shell.print(&shown, |out| {

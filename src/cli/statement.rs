@@ -1,6 +1,7 @@
 //! `statement`: what Agora was told, when, and what was recorded too late for it.
 
 use crate::billing::amount::Amount;
+use crate::billing::carry::Carry;
 use crate::billing::id::ProjectId;
 use crate::billing::period::{self, Grain, LAST_SECOND, Period};
 use crate::billing::statement::{Entry, ListingKind, Statement, Timeline};
@@ -207,6 +208,24 @@ struct ShownEntry<'a> {
     covered: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     unpriced: Option<bool>,
+    /// Of a bill: what of the amount was carried from earlier months.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    carries: Vec<ShownCarry>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ShownCarry {
+    month: String,
+    amount: String,
+    /// Whether nothing of it waits for a later bill.
+    whole: bool,
+}
+
+impl ShownCarry {
+    fn new(carry: &Carry) -> Self {
+        Self { month: moment::month(carry.month_s), amount: carry.amount.to_string(), whole: carry.whole }
+    }
 }
 
 impl<'a> ShownEntry<'a> {
@@ -219,6 +238,7 @@ impl<'a> ShownEntry<'a> {
             usage: billed.map(|billed| billed.usage.to_string()),
             covered: billed.map(|billed| billed.covered.to_string()),
             unpriced: billed.map(|billed| billed.unpriced),
+            carries: entry.carries().iter().map(ShownCarry::new).collect(),
         }
     }
 }

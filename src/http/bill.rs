@@ -1,34 +1,41 @@
 //! `GET /bill`: what every project's usage in a window costs.
 
 use crate::agora::reply::Listing;
-use crate::billing::bill::{Bill, ProjectUsage, bill};
+use crate::billing::bill::{Bill, ProjectUsage, bill_carrying};
+use crate::billing::carry::{Carried, Carry};
 use crate::billing::id::ProjectId;
 use crate::billing::period::Period;
 use crate::billing::statement::{Billed, ListingKind};
 use crate::http::listing::{LeftOut, Listed};
 use crate::store::{self, ReadTx};
 
-/// Lists the window's charges.
-pub(super) fn list(tx: &ReadTx<'_>, period: Period) -> store::Result<Listed> {
+/// Lists the window's charges, as they are asked for at `asked_at_s` (Unix seconds).
+pub(super) fn list(tx: &ReadTx<'_>, period: Period, asked_at_s: i64) -> store::Result<Listed> {
     let basis = store::bill::basis(tx, period, None)?;
+    let carried = store::carry::carried(tx, period, None, asked_at_s)?;
     let total_size = basis.projects.len();
 
-    let bill = bill(basis);
+    let bill = bill_carrying(basis, carried.as_ref());
 
     let mut listing = Listing::new(ListingKind::Bill, total_size);
-    for entry in &bill.entries {
+    // Agora takes none that is zero.
+    for entry in bill.entries.iter().filter(|entry| !entry.amount.is_zero()) {
         listing.push(&entry.usage.project_id, &entry.amount, &entry.description);
     }
-    Ok(Listed::new(listing, LeftOut::new(&bill.unpriced), made_from(&bill)))
+    let is_so = |tell: fn(&Carried) -> bool| carried.as_ref().is_some_and(tell);
+    let (looked, closed) = (is_so(|carried| carried.repeated.is_none()), is_so(|carried| !carried.closed.is_empty()));
+    let listed = Listed::new(listing, LeftOut::new(&bill.unpriced), made_from(&bill));
+    Ok(Listed { guarded: carried.is_some(), carried: looked, closed, ..listed })
 }
 
 /// What the charges were made from, and what was left out.
 fn made_from(bill: &Bill) -> Vec<(ProjectId, Billed)> {
-    let charged = bill.entries.iter().map(|entry| (&entry.usage, false));
-    let uncharged = bill.uncharged.iter().map(|usage| (usage, false));
-    let unpriced = bill.unpriced.iter().map(|unpriced| (&unpriced.usage, true));
-    let billed = |(usage, unpriced): (&ProjectUsage, bool)| {
-        let billed = Billed { usage: usage.amount.clone(), covered: usage.covered.clone(), unpriced };
+    let charged = bill.entries.iter().map(|entry| (&entry.usage, &entry.carries[..], false));
+    let uncharged = bill.uncharged.iter().map(|usage| (usage, &[][..], false));
+    let unpriced = bill.unpriced.iter().map(|unpriced| (&unpriced.usage, &unpriced.carries[..], true));
+    let billed = |(usage, carries, unpriced): (&ProjectUsage, &[Carry], bool)| {
+        let (amount, covered) = (usage.amount.clone(), usage.covered.clone());
+        let billed = Billed { usage: amount, covered, unpriced, carries: carries.to_vec() };
         (usage.project_id.clone(), billed)
     };
     charged.chain(uncharged).chain(unpriced).map(billed).collect()

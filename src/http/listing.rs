@@ -30,8 +30,14 @@ pub(super) struct Listed {
     pub billed: Vec<(ProjectId, Billed)>,
     /// The last entry of the usage ledger that it was made from.
     pub knew_seq: i64,
-    /// The last statement of its window that was kept as it was made.
+    /// The last statement of its window that was kept as it was made, and the newest of any.
     pub last: Option<Statement>,
+    pub after_seq: i64,
+    /// Whether bills carry; whether it is one that looked at what earlier months were not told; and whether of some
+    /// projects it says what was told before.
+    pub guarded: bool,
+    pub carried: bool,
+    pub closed: bool,
     pub tellings: Tellings,
     /// About how many bytes of memory it takes.
     pub size_bytes: usize,
@@ -65,17 +71,29 @@ impl Listed {
             + billed.iter().map(|(project_id, _)| project_id.as_str().len()).sum::<usize>();
         let size_bytes =
             listing.size_bytes() + billed_bytes + unpriced.named.iter().map(String::capacity).sum::<usize>();
-        Self { listing, unpriced, billed, knew_seq: 0, last: None, tellings: Tellings::default(), size_bytes }
+        Self {
+            listing,
+            unpriced,
+            billed,
+            knew_seq: 0,
+            last: None,
+            after_seq: 0,
+            guarded: false,
+            carried: false,
+            closed: false,
+            tellings: Tellings::default(),
+            size_bytes,
+        }
     }
 
-    /// Lists a window as the books are.
-    pub(super) fn list(tx: &ReadTx<'_>, kind: ListingKind, period: Period) -> store::Result<Self> {
+    /// Lists a window as the books are, as it is asked for at `asked_at_s` (Unix seconds).
+    pub(super) fn list(tx: &ReadTx<'_>, kind: ListingKind, period: Period, asked_at_s: i64) -> store::Result<Self> {
         let listed = match kind {
             ListingKind::Usage => usage::list(tx, period)?,
-            ListingKind::Bill => bill::list(tx, period)?,
+            ListingKind::Bill => bill::list(tx, period, asked_at_s)?,
         };
         let (knew_seq, last) = (statement::last_known_seq(tx)?, statement::last(tx, kind, period)?);
-        Ok(Self { knew_seq, last, ..listed })
+        Ok(Self { knew_seq, last, after_seq: statement::newest(tx)?, ..listed })
     }
 
     /// The listing that a statement was kept of.
@@ -112,14 +130,20 @@ impl Listed {
 }
 
 pub(super) type Key = (ListingKind, Period);
+/// What a listing was made for: a window, and whether it was over.
+type MadeFor = (Key, bool);
 
 /// Listings by what was asked, the newest last.
 #[derive(Default)]
-pub(super) struct Listings(Mutex<VecDeque<(Key, Arc<Listed>)>>);
+pub(super) struct Listings(Mutex<VecDeque<(MadeFor, Arc<Listed>)>>);
 
 impl Listings {
     /// The listing that was made for `key`, or else the one that `list` makes.
-    pub(super) fn get_or_list<E>(&self, key: Key, list: impl FnOnce() -> Result<Listed, E>) -> Result<Arc<Listed>, E> {
+    pub(super) fn get_or_list<E>(
+        &self,
+        key: MadeFor,
+        list: impl FnOnce() -> Result<Listed, E>,
+    ) -> Result<Arc<Listed>, E> {
         let kept = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, listed)) = kept().iter().find(|(k, _)| *k == key) {
             return Ok(Arc::clone(listed));
@@ -183,6 +207,12 @@ impl Sequences {
     pub(super) fn find(&self, key: Key, api_key: &ApiKey) -> Option<Arc<Sequence>> {
         let begun = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         begun.iter().rev().find(|sequence| sequence.is(key, api_key)).map(Arc::clone)
+    }
+
+    /// Forgets a sequence that must not be told to its end.
+    pub(super) fn forget(&self, sequence: &Sequence) {
+        let mut begun = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        begun.retain(|held| !std::ptr::eq(Arc::as_ptr(held), sequence));
     }
 
     /// Begins a sequence with its page 1, in the place of an older one.

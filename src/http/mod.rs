@@ -18,7 +18,7 @@ use crate::billing::event::{Actor, Stamp};
 use crate::billing::id::ApiKey;
 use crate::billing::key::{KeyPair, Purpose};
 use crate::billing::setting::Settings;
-use crate::billing::statement::ListingKind;
+use crate::billing::statement::{ListingKind, is_provisional};
 use crate::store::{self, ReadTx, Readers, Version, WriteTx, Writer};
 use listing::{Listed, Listings, Sequence, Sequences};
 use provisioning::Asked;
@@ -276,8 +276,9 @@ impl Service {
         let (listed, as_of) = match kept {
             Some(listed) => (Arc::new(listed), None),
             None => {
-                let list = || self.read(patience, |tx| Listed::list(tx, kind, asked.period));
-                (known.listings.get_or_list(key, list)?, Some(as_of))
+                let list = || self.read(patience, |tx| Listed::list(tx, kind, asked.period, asked_at_s));
+                let made_for = (key, !is_provisional(asked.period, asked_at_s));
+                (known.listings.get_or_list(made_for, list)?, Some(as_of))
             }
         };
         let sequence = Sequence::new(key, api_key, as_of, asked_at_s, listed);
@@ -301,9 +302,19 @@ impl Service {
                 let bill = BillToKeep::new(sequence, now_s);
                 let lock_until = lock_until.min(Instant::now() + KEEP_WITHIN);
                 let patience = Patience::Writing { read_until, lock_until };
-                let seq = self.write(patience, |tx| bill.keep(tx))?;
-                bill.was_kept(seq);
-                Ok(())
+                match self.write(patience, |tx| bill.keep(tx))? {
+                    Some(seq) => {
+                        bill.was_kept(seq);
+                        Ok(())
+                    }
+                    None => {
+                        log::warn!(
+                            "another bill was told meanwhile, and has carried something: page 1 has to be asked anew"
+                        );
+                        self.sequences.forget(sequence);
+                        Err(Failure::Store(store::Error::Busy))
+                    }
+                }
             }
         }
     }

@@ -113,7 +113,7 @@ impl Keeper {
     pub(super) fn tell(&self, sequence: &Sequence, now_s: i64, may_take_long: bool) -> Due {
         let listed = &sequence.listed;
         let provisional = is_provisional(sequence.period, sequence.asked_at_s);
-        let told = Count { asked: 1, last_asked_at_s: now_s, knew_seq: listed.knew_seq };
+        let told = listed.told_at(now_s);
         if may_take_long && matches!(listed.tellings.lock()[usize::from(provisional)], Telling::Untold) {
             // Made out while nobody waits for it.
             listed.digest();
@@ -121,7 +121,7 @@ impl Keeper {
         let mut tellings = listed.tellings.lock();
         let telling = &mut tellings[usize::from(provisional)];
         match telling {
-            Telling::Kept(seq) => self.shared.count(*seq, told),
+            Telling::Kept(seq) => self.shared.count(*seq, told.known_unless(listed.closed)),
             Telling::Waiting { counted, .. } => {
                 counted.get_or_insert(Count { asked: 0, ..told }).add(told);
             }
@@ -132,7 +132,7 @@ impl Keeper {
                 let same = |last: &&Statement| last.digest == *digest && last.provisional == provisional;
                 if let Some(last) = listed.last.as_ref().filter(same) {
                     *telling = Telling::Kept(last.seq);
-                    self.shared.count(last.seq, told);
+                    self.shared.count(last.seq, told.known_unless(listed.closed));
                     return Due::Nothing;
                 }
                 match listed.listing.kind() {
@@ -181,10 +181,10 @@ impl<'s> BillToKeep<'s> {
         Self { sequence, entries: sequence.listed.entries(), now_s }
     }
 
-    /// Keeps it.
-    pub(super) fn keep(&self, tx: &WriteTx<'_>) -> Result<i64, Failure> {
+    /// Keeps it; `None` where it must not be told.
+    pub(super) fn keep(&self, tx: &WriteTx<'_>) -> Result<Option<i64>, Failure> {
         let Sequence { listed, period, asked_at_s, .. } = self.sequence;
-        let told = Count { asked: 1, last_asked_at_s: self.now_s, knew_seq: listed.knew_seq };
+        let told = listed.told_at(self.now_s);
         let answer = listed.answer(*period, *asked_at_s, told, &self.entries);
         Ok(keep(tx, &answer)?)
     }
@@ -210,7 +210,16 @@ impl Listed {
             total_size: self.listing.total_size(),
             entries,
             digest: self.digest(),
+            guarded: self.guarded,
+            carried: self.carried,
+            closed: self.closed,
+            after_seq: self.after_seq,
         }
+    }
+
+    /// That its last page goes out.
+    fn told_at(&self, now_s: i64) -> Count {
+        Count { asked: 1, last_asked_at_s: now_s, knew_seq: self.knew_seq }
     }
 }
 
@@ -280,7 +289,7 @@ impl Shared {
         let kept = loop {
             let written = self.writer.write(Instant::now(), |tx| {
                 counts.iter().try_for_each(|(seq, told)| count(tx, *seq, *told))?;
-                answer.as_ref().map(|answer| keep(tx, answer)).transpose()
+                answer.as_ref().map(|answer| keep(tx, answer)).transpose().map(Option::flatten)
             });
             let error: store::Error = match written {
                 Ok(kept) => break kept,

@@ -278,6 +278,22 @@ fn check_values(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
           or (amount is not null and (not is_amount(amount) or amount = '0'))
           or (usage is not null and (not is_amount(usage) or not is_amount(covered)))
         union all
+        select 'a value of what statement ' || statement_seq || ' carried'
+        from statement_carry
+        where not is_id(project_id)
+          or not is_amount(amount)
+          or month_s not between 0 and :last_second
+        union all
+        select 'the last late entry of ' || strftime('%Y-%m', coalesce(k.month_s, l.month_s), 'unixepoch')
+        from late_month k
+        full join (
+          select unixepoch(at_s, 'unixepoch', 'start of month') as month_s, max(seq) as last_seq
+          from usage_ledger
+          where unixepoch(at_s, 'unixepoch', 'start of month') < unixepoch(recorded_at_s + 1, 'unixepoch', 'start of month')
+          group by 1
+        ) l on l.month_s = k.month_s
+        where k.last_seq is not l.last_seq
+        union all
         select 'the count of license type ' || type
         from license_type
         where granted is not null and (not is_amount(granted) or granted like '-%')";

@@ -5,6 +5,7 @@
 
 pub mod backup;
 pub mod bill;
+pub mod carry;
 pub mod check;
 mod column;
 pub mod customer;

@@ -1,10 +1,12 @@
 //! The ledger of what Agora was told, and what was recorded too late for it.
 
 use crate::billing::amount::Amount;
+use crate::billing::carry::Carry;
 use crate::billing::id::ProjectId;
 use crate::billing::period::{Grain, Period};
 use crate::billing::statement::{Billed, Digest, Entry, ListingKind, Segment, Statement, Timeline, Told};
 use crate::billing::statement::{is_provisional, total};
+use crate::store::carry::MonthBills;
 use crate::store::column::{self, Covered};
 use crate::store::rollup::UsageSum;
 use crate::store::{ReadTx, Result, WriteTx, usage};
@@ -27,6 +29,14 @@ pub struct Answer<'a> {
     pub entries: &'a [Entry],
     /// Of the answer.
     pub digest: Digest,
+    /// Whether it is a month's bill that looked at what earlier months had not been told: the first that was told of it.
+    pub carried: bool,
+    /// Whether bills carry, so that another that was kept since it was made may have told the same.
+    pub guarded: bool,
+    /// Whether it says of some projects what was told of them, and no news: then it is told again without knowing more.
+    pub closed: bool,
+    /// The newest statement that there was as it was made.
+    pub after_seq: i64,
 }
 
 /// How often a statement was told, since that was last written down.
@@ -41,6 +51,11 @@ pub struct Count {
 }
 
 impl Count {
+    /// The same without what it knew, where that is none of it.
+    pub fn known_unless(self, closed: bool) -> Self {
+        Self { knew_seq: if closed { 0 } else { self.knew_seq }, ..self }
+    }
+
     /// Adds what was counted elsewhere.
     pub fn add(&mut self, other: Self) {
         self.asked += other.asked;
@@ -50,25 +65,28 @@ impl Count {
 }
 
 /// Keeps an answer, and tells its number: where it is the same as the last that was kept of its window, that one is
-/// counted.
+/// counted. `None` where it must not be told: another bill has carried something since it was made, perhaps the same.
 ///
 /// # Errors
 /// When SQLite fails.
-pub fn keep(tx: &WriteTx<'_>, answer: &Answer<'_>) -> Result<i64> {
+pub fn keep(tx: &WriteTx<'_>, answer: &Answer<'_>) -> Result<Option<i64>> {
     let provisional = is_provisional(answer.period, answer.first_asked_at_s);
     let same = last(tx, answer.kind, answer.period)?
         .filter(|last| last.digest == answer.digest && last.provisional == provisional);
     if let Some(same) = same {
-        count(tx, same.seq, answer.told)?;
-        return Ok(same.seq);
+        count(tx, same.seq, answer.told.known_unless(answer.closed))?;
+        return Ok(Some(same.seq));
+    }
+    if answer.guarded && has_carried_after(tx, answer.after_seq)? {
+        return Ok(None);
     }
     const INSERT: &str = "
         insert into statement
-          (kind, first_s, last_s, first_asked_at_s, last_asked_at_s, asked, knew_seq, last_knew_seq, provisional, total,
-          total_size, digest)
+          (kind, first_s, last_s, first_asked_at_s, last_asked_at_s, asked, knew_seq, last_knew_seq, provisional,
+          carried, total, total_size, digest)
         values
-          (:kind, :first_s, :last_s, :first_asked_at_s, :last_asked_at_s, :asked, :knew_seq, :knew_seq, :provisional, :total,
-          :total_size, :digest)";
+          (:kind, :first_s, :last_s, :first_asked_at_s, :last_asked_at_s, :asked, :knew_seq, :knew_seq, :provisional,
+          :carried, :total, :total_size, :digest)";
     tx.sql().prepare_cached(INSERT)?.execute(named_params! {
         ":kind": answer.kind,
         ":first_s": answer.period.first_s(),
@@ -79,6 +97,7 @@ pub fn keep(tx: &WriteTx<'_>, answer: &Answer<'_>) -> Result<i64> {
         ":asked": answer.told.asked,
         ":knew_seq": answer.told.knew_seq,
         ":provisional": provisional,
+        ":carried": answer.carried,
         ":total": total(answer.entries),
         ":total_size": i64::try_from(answer.total_size).unwrap_or(i64::MAX),
         ":digest": answer.digest,
@@ -100,7 +119,27 @@ pub fn keep(tx: &WriteTx<'_>, answer: &Answer<'_>) -> Result<i64> {
             ":unpriced": billed.as_ref().is_some_and(|billed| billed.unpriced),
         })?;
     }
-    Ok(seq)
+    const INSERT_CARRY: &str = "
+        insert into statement_carry (statement_seq, project_id, month_s, amount, whole)
+        values (:seq, :project_id, :month_s, :amount, :whole)";
+    let carries =
+        answer.entries.iter().flat_map(|entry| entry.carries().iter().map(|carry| (&entry.project_id, carry)));
+    for (project_id, Carry { month_s, amount, whole }) in carries {
+        tx.sql().prepare_cached(INSERT_CARRY)?.execute(named_params! {
+            ":seq": seq,
+            ":project_id": project_id,
+            ":month_s": month_s,
+            ":amount": amount,
+            ":whole": whole,
+        })?;
+    }
+    Ok(Some(seq))
+}
+
+/// Tells whether a bill that carried something was kept after a statement.
+fn has_carried_after(tx: &ReadTx<'_>, seq: i64) -> Result<bool> {
+    const SELECT: &str = "select exists (select 1 from statement where seq > :seq and carried = 1)";
+    Ok(tx.sql().prepare_cached(SELECT)?.query_row(named_params! { ":seq": seq }, |row| row.get(0))?)
 }
 
 /// Counts that a statement was told again.
@@ -128,7 +167,7 @@ macro_rules! select {
         concat!(
             "
         select seq, kind, first_s, last_s, first_asked_at_s, last_asked_at_s, asked, knew_seq, last_knew_seq, provisional,
-          total, total_size, digest
+          total, total_size, digest, carried
         from statement
         ",
             $rest
@@ -152,6 +191,7 @@ fn statement(row: &Row<'_>) -> rusqlite::Result<Statement> {
         total: row.get(10)?,
         total_size: row.get(11)?,
         digest: row.get(12)?,
+        carried: row.get(13)?,
     })
 }
 
@@ -238,13 +278,56 @@ pub fn entries(tx: &ReadTx<'_>, seq: i64) -> Result<Vec<Entry>> {
             None => None,
         };
         let billed = match row.get(3)? {
-            Some(usage) => Some(Billed { usage, covered: row.get(4)?, unpriced: row.get(5)? }),
+            Some(usage) => Some(Billed { usage, covered: row.get(4)?, unpriced: row.get(5)?, carries: Vec::new() }),
             None => None,
         };
         Ok(Entry { project_id: row.get(0)?, told, billed })
     };
     let mut select = tx.sql().prepare_cached(SELECT)?;
-    Ok(select.query_map(named_params! { ":seq": seq }, entry)?.collect::<rusqlite::Result<_>>()?)
+    let mut entries: Vec<Entry> =
+        select.query_map(named_params! { ":seq": seq }, entry)?.collect::<rusqlite::Result<_>>()?;
+    for (project_id, carry) in carries(tx, seq)? {
+        let place = entries.binary_search_by(|entry| entry.project_id.cmp(&project_id));
+        if let Some(billed) = place.ok().and_then(|place| entries[place].billed.as_mut()) {
+            billed.carries.push(carry);
+        }
+    }
+    Ok(entries)
+}
+
+/// What a bill carried, in the order of projects and months.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn carries(tx: &ReadTx<'_>, seq: i64) -> Result<Vec<(ProjectId, Carry)>> {
+    const SELECT: &str = "
+        select project_id, month_s, amount, whole
+        from statement_carry
+        where statement_seq = :seq
+        order by project_id, month_s";
+    let mut select = tx.sql().prepare_cached(SELECT)?;
+    Ok(select.query_map(named_params! { ":seq": seq }, carry)?.collect::<rusqlite::Result<_>>()?)
+}
+
+/// What any bill carried, with its number, in the order of statements, projects and months.
+///
+/// # Errors
+/// When SQLite fails.
+pub(super) fn all_carries(tx: &ReadTx<'_>) -> Result<Vec<(i64, ProjectId, Carry)>> {
+    const SELECT: &str = "
+        select project_id, month_s, amount, whole, statement_seq
+        from statement_carry
+        order by statement_seq, project_id, month_s";
+    let mut select = tx.sql().prepare_cached(SELECT)?;
+    let of_statement = |row: &Row<'_>| {
+        let (project_id, carry) = carry(row)?;
+        Ok((row.get(4)?, project_id, carry))
+    };
+    Ok(select.query_map([], of_statement)?.collect::<rusqlite::Result<_>>()?)
+}
+
+fn carry(row: &Row<'_>) -> rusqlite::Result<(ProjectId, Carry)> {
+    Ok((row.get(0)?, Carry { month_s: row.get(1)?, amount: row.get(2)?, whole: row.get(3)? }))
 }
 
 /// Tells whether the places of a statement's entries go on from 0 without a gap.
@@ -320,12 +403,26 @@ fn each_late(
     period: Period,
     mut each: impl FnMut(&Segment, &LedgerEntry<'_>) -> Result<()>,
 ) -> Result<()> {
-    let Some(knew_seq) = timeline.tellers(period).into_iter().map(|teller| teller.last_knew_seq).min() else {
+    let tellers = timeline.tellers(period);
+    let Some(mut knew_seq) = tellers.iter().map(|teller| teller.last_knew_seq).min() else {
         return Ok(());
     };
-    written_after(tx, knew_seq, period, |entry| match timeline.at(entry.at_s) {
-        Some(segment) if timeline.teller(segment).last_knew_seq < entry.seq => each(segment, entry),
-        Some(_) | None => Ok(()),
+    let is_bill = tellers.iter().any(|teller| teller.kind == ListingKind::Bill);
+    let bills = if is_bill { Some(MonthBills::read(tx)?).filter(MonthBills::any_carried) } else { None };
+    if bills.is_some() {
+        // Of what was carried the month's bills may be told again without telling more.
+        knew_seq = timeline.statements().iter().map(|told| told.knew_seq).min().unwrap_or_default();
+    }
+    written_after(tx, knew_seq, period, |entry| {
+        let Some(segment) = timeline.at(entry.at_s) else {
+            return Ok(());
+        };
+        let mut told_seq = timeline.teller(segment).last_knew_seq;
+        if let Some(bills) = &bills {
+            let project_id: ProjectId = column::parse(entry.project_id)?;
+            told_seq = bills.told_seq(Grain::Month.floor(entry.at_s), &project_id, entry.at_s, told_seq);
+        }
+        if entry.seq > told_seq { each(segment, entry) } else { Ok(()) }
     })
 }
 

@@ -84,6 +84,12 @@ pub struct Slice<'t, 'c> {
     projects: HashMap<ProjectId, OpenProject>,
     /// What is left to draw from, of the customers of those projects.
     drawable: HashMap<CustomerId, Vec<Drawable>>,
+    /// The month in which this is, by its first second; in a month's last second the next one.
+    this_month_s: i64,
+    /// The months that were over, with the last entry that was written of each.
+    late_months: BTreeMap<i64, i64>,
+    /// The one of them that an entry was last written of.
+    late_month: Range<i64>,
 }
 
 /// A project that is in the books, and what is to be added to its sums.
@@ -104,7 +110,27 @@ impl OpenProject {
 impl<'t, 'c> Slice<'t, 'c> {
     /// Starts with nothing; `stamp` is that of all of them.
     pub fn new(tx: &'t WriteTx<'c>, stamp: &'t Stamp) -> Self {
-        Self { tx, stamp, projects: HashMap::new(), drawable: HashMap::new() }
+        Self {
+            tx,
+            stamp,
+            projects: HashMap::new(),
+            drawable: HashMap::new(),
+            // A month's bill may be asked for in its last second.
+            this_month_s: Grain::Month.floor(stamp.at_s + 1),
+            late_months: BTreeMap::new(),
+            late_month: 0..0,
+        }
+    }
+
+    /// Takes note of an entry that was written after its month.
+    fn note_late(&mut self, at_s: i64, seq: i64) {
+        if at_s < self.this_month_s {
+            if !self.late_month.contains(&at_s) {
+                let month_s = Grain::Month.floor(at_s);
+                self.late_month = month_s..Grain::Month.after(month_s);
+            }
+            self.late_months.insert(self.late_month.start, seq);
+        }
     }
 
     /// Writes a usage record unless it is there already.
@@ -173,6 +199,7 @@ impl<'t, 'c> Slice<'t, 'c> {
             customer_id: open.owner.clone(),
             void: None,
         };
+        self.note_late(at_s, seq);
         Ok(Ok(Recorded::Written { record, registered }))
     }
 
@@ -220,6 +247,7 @@ impl<'t, 'c> Slice<'t, 'c> {
             }
         };
         open.add(record.at_s, true, &reversal);
+        self.note_late(record.at_s, seq);
         let void = Some(Void { at_s: now_s, reason: reason.clone() });
         Ok(Some(Voided::Done(Record { void, ..record })))
     }
@@ -232,6 +260,15 @@ impl<'t, 'c> Slice<'t, 'c> {
         let mut sums: Vec<(Grain, i64, i64, &UsageSum)> = Vec::new();
         for open in self.projects.values() {
             sums.extend(open.sums.iter().map(|((grain, start_s), sum)| (*grain, *start_s, open.no, sum)));
+        }
+        const LATE: &str = "
+            insert into late_month (month_s, last_seq)
+            values (:month_s, :last_seq)
+            on conflict (month_s) do update
+            set last_seq = excluded.last_seq";
+        for (month_s, last_seq) in &self.late_months {
+            let params = named_params! { ":month_s": month_s, ":last_seq": last_seq };
+            self.tx.sql().prepare_cached(LATE)?.execute(params)?;
         }
         // Grain by grain in the order in which they are kept, so that neighbours are written together.
         sums.sort_unstable_by_key(|(grain, start_s, project_no, _)| (*grain, *start_s, *project_no));

@@ -4,6 +4,8 @@
 
 mod architecture;
 mod books;
+mod carries;
+mod carry_histories;
 mod concurrency;
 mod imports;
 mod keys;

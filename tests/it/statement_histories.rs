@@ -194,7 +194,8 @@ fn tell(tx: &WriteTx<'_>, kind: ListingKind, period: Period, provisional: bool) 
             ListingKind::Usage => Entry { project_id, told: told(sum.amount), billed: None },
             ListingKind::Bill => {
                 let told = if unpriced { None } else { told(uncovered) };
-                let billed = Some(Billed { usage: sum.amount, covered: sum.covered, unpriced });
+                let (usage, covered, carries) = (sum.amount, sum.covered, Vec::new());
+                let billed = Some(Billed { usage, covered, unpriced, carries });
                 Entry { project_id, told, billed }
             }
         });
@@ -203,7 +204,22 @@ fn tell(tx: &WriteTx<'_>, kind: ListingKind, period: Period, provisional: bool) 
     let told = Count { asked: 1, last_asked_at_s: asked_at_s, knew_seq: statement::last_known_seq(tx)? };
     let digest = Digest::of(3, &entries);
     let (total_size, entries) = (3, entries.as_slice());
-    statement::keep(tx, &Answer { kind, period, first_asked_at_s: asked_at_s, told, total_size, entries, digest })?;
+    let (guarded, carried, closed, after_seq) = (false, false, false, 0);
+    let first_asked_at_s = asked_at_s;
+    let answer = Answer {
+        kind,
+        period,
+        first_asked_at_s,
+        told,
+        total_size,
+        entries,
+        digest,
+        guarded,
+        carried,
+        closed,
+        after_seq,
+    };
+    statement::keep(tx, &answer)?;
     Ok(())
 }
 

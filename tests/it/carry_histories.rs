@@ -1,0 +1,223 @@
+//! Random histories of late usage, voids and bills that are asked for again, on a clock of their own: whatever happens, what
+//! Agora was told last of every month adds up to what all months cost, unless more was taken back than could be taken off.
+
+use crate::vendor::{API_KEY, API_SECRET, long, second, signed};
+use agora_vendor::billing::event::{Actor, Stamp};
+use agora_vendor::billing::history::History;
+use agora_vendor::billing::key::{KeyPair, Purpose};
+use agora_vendor::billing::plan::Plan;
+use agora_vendor::billing::record::NewRecord;
+use agora_vendor::billing::setting::{Name, Settings};
+use agora_vendor::http::{Options, Request, Service};
+use agora_vendor::store::{Readers, Store, Writer, plan, setting, usage};
+use proptest::prelude::*;
+use proptest::test_runner::{TestCaseError, TestRunner};
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// A package of so many units costs so much, so that late usage is often free and sometimes not.
+const PACKAGE: i64 = 10;
+const PRICE: i64 = 5;
+const PROJECTS: usize = 3;
+
+thread_local! {
+    static NOW_S: Cell<i64> = const { Cell::new(0) };
+}
+
+/// The first second of a month, counted from January of 2026.
+fn month_s(number: usize) -> i64 {
+    second(&format!("{}-{:02}-01T00:00:00Z", 2026 + number / 12, number % 12 + 1))
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// Usage of a project, dated so many months back.
+    Record { project: usize, back: usize, amount: i64 },
+    /// One of the records is taken back.
+    Void { which: prop::sample::Index },
+    /// The bill of so many months back is asked for; 1 is the last month that is over.
+    Ask { back: usize },
+    /// It is the next month, and its bill before is asked for.
+    NextMonth,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (0..PROJECTS, 0_usize..4, 1_i64..25).prop_map(|(project, back, amount)| Step::Record { project, back, amount }),
+        2 => any::<prop::sample::Index>().prop_map(|which| Step::Void { which }),
+        2 => (1_usize..5).prop_map(|back| Step::Ask { back }),
+        2 => Just(Step::NextMonth),
+    ]
+}
+
+struct Books {
+    service: Service,
+    store: Store,
+    month: usize,
+    /// Of each record its project, month and amount, and whether it counts.
+    records: Vec<(usize, usize, i64, bool)>,
+    /// What Agora was told last of each month, by project.
+    told: BTreeMap<usize, BTreeMap<String, i64>>,
+}
+
+impl Books {
+    fn stamp(&self) -> Stamp {
+        Stamp { at_s: NOW_S.get(), actor: Actor::Agora }
+    }
+
+    fn take(&mut self, step: &Step) {
+        NOW_S.set(NOW_S.get() + 60);
+        match step {
+            Step::Record { project, back, amount } => {
+                let month = self.month.saturating_sub(*back);
+                let stamp = self.stamp();
+                let new = NewRecord {
+                    id: format!("r{}", self.records.len()).parse().expect("an id"),
+                    project_id: format!("p{project}").parse().expect("an id"),
+                    amount: amount.to_string().parse().expect("an amount"),
+                    at_s: Some(month_s(month) + 7),
+                    customer_id: None,
+                    note: None,
+                };
+                self.store.write(|tx| usage::record(tx, &new, &stamp)).expect("a record").expect("a good one");
+                self.records.push((*project, month, *amount, true));
+            }
+            Step::Void { which } if !self.records.is_empty() => {
+                let place = which.index(self.records.len());
+                let (stamp, id) = (self.stamp(), format!("r{place}").parse().expect("an id"));
+                let reason = "a mistake".parse().expect("words");
+                self.store.write(|tx| usage::void(tx, &id, &reason, &stamp)).expect("a void");
+                self.records[place].3 = false;
+            }
+            Step::Void { .. } => {}
+            Step::Ask { back } => {
+                // A month is billed when it is over; only those that were are asked for again.
+                if let Some(month) = self.month.checked_sub(*back) {
+                    self.ask(month);
+                }
+            }
+            Step::NextMonth => {
+                self.month += 1;
+                NOW_S.set(month_s(self.month) + 100);
+                self.ask(self.month - 1);
+            }
+        }
+    }
+
+    fn ask(&mut self, month: usize) {
+        let (from, to) = (month_s(month).to_string(), (month_s(month + 1) - 1).to_string());
+        let target = signed(API_KEY, API_SECRET, "/bill", &[("fromTs", &from), ("toTs", &to), ("pageNum", "1")]);
+        let (path, query) = target.split_once('?').expect("a query");
+        let arrived = Instant::now();
+        let request = Request { method: "GET", path, query, body: &[], arrived };
+        let until = arrived + Duration::from_secs(20);
+        let reply = self.service.answer_by_writing(&request, || NOW_S.get(), until, until);
+        assert_eq!(reply.status, 200);
+        let body: serde_json::Value = serde_json::from_slice(&reply.body).expect("JSON");
+        let entries = body["data"]["data"].as_array().expect("entries").iter();
+        let told = entries.map(|entry| {
+            let amount = entry["amount"].as_i64().expect("whole money");
+            assert!(amount > 0, "{entry}");
+            (entry["projectId"].as_str().expect("an id").to_owned(), amount)
+        });
+        self.told.insert(month, told.collect());
+    }
+
+    /// What a project was told of all months less what they cost.
+    fn too_much(&self, project: usize) -> i64 {
+        let told: i64 = self.told.values().filter_map(|told| told.get(&format!("p{project}"))).sum();
+        let costs: i64 = (0..self.month)
+            .map(|month| {
+                let counts =
+                    self.records.iter().filter(|(of, at, _, counts)| (*of, *at) == (project, month) && *counts);
+                let used: i64 = counts.map(|(_, _, amount, _)| amount).sum();
+                (used + PACKAGE - 1) / PACKAGE * PRICE
+            })
+            .sum();
+        told - costs
+    }
+}
+
+impl Books {
+    /// Checks that nobody was told too little, and too much only where the last bill took off all it could; tells whether
+    /// nobody was.
+    fn check(&self) -> Result<bool, TestCaseError> {
+        let mut is_even = true;
+        for project in 0..PROJECTS {
+            let too_much = self.too_much(project);
+            prop_assert!(too_much >= 0, "project {} was told {} too little: {:?}", project, -too_much, self.told);
+            if too_much > 0 {
+                is_even = false;
+                let last = self.told[&(self.month - 1)].get(&format!("p{project}"));
+                prop_assert_eq!(last, None, "project {} was told {} too much: {:?}", project, too_much, self.told);
+            }
+        }
+        Ok(is_even)
+    }
+}
+
+fn begin(folder: &std::path::Path) -> Books {
+    NOW_S.set(month_s(0) + 100);
+    let (path, stamp) = (folder.join("books.db"), Stamp { at_s: NOW_S.get(), actor: Actor::Agora });
+    let pair = KeyPair {
+        api_key: API_KEY.parse().expect("a key"),
+        api_secret: API_SECRET.parse().expect("a secret"),
+        purpose: Purpose::Live,
+        created_at_s: 0,
+        revoked_at_s: None,
+    };
+    let default = Plan {
+        id: "default".parse().expect("an id"),
+        name: "Standard".parse().expect("a name"),
+        unit: "Call".parse().expect("a unit"),
+        price: format!("package {PACKAGE}:{PRICE}").parse().expect("a price"),
+    };
+    let mut settings = Settings::default();
+    settings.set(Name::Late, "carry").expect("a setting");
+    let from_s = History::<Plan>::default().start(0, false, 0).expect("the first");
+    Store::create(&path, |tx| {
+        agora_vendor::store::key::add(tx, &pair)?;
+        plan::set(tx, &default, from_s, &stamp)?;
+        setting::write(tx, Name::Late, &settings)
+    })
+    .expect("books");
+    let readers = Readers::open(&path, 2).expect("readers");
+    let service = Service::new(readers, Writer::open(&path).expect("a writer"), Options::default());
+    let store = Store::open(&path).expect("books");
+    Books { service, store, month: 0, records: Vec::new(), told: BTreeMap::new() }
+}
+
+#[test]
+fn what_was_told_last_of_all_months_is_what_they_cost() {
+    let cases = if long() { 2_000 } else { 40 };
+    let mut runner = TestRunner::new(ProptestConfig {
+        cases,
+        failure_persistence: None,
+        max_shrink_iters: 3_000,
+        ..ProptestConfig::default()
+    });
+    let done = runner.run(&prop::collection::vec(step(), 5..60), |steps| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut history = begin(folder.path());
+        for step in &steps {
+            history.take(step);
+        }
+        // Whatever is still late is in the next bill, but for what could not be taken off.
+        history.take(&Step::NextMonth);
+        history.take(&Step::NextMonth);
+        let is_even = history.check()?;
+        // Told again, every month says what it said, unless something waits that it can say itself.
+        let told = history.told.clone();
+        for month in 0..history.month {
+            history.ask(month);
+        }
+        prop_assert!(!is_even || history.told == told, "{:?} was {:?}", history.told, told);
+        history.take(&Step::NextMonth);
+        history.check()?;
+        let report = history.store.read(agora_vendor::store::check::check).expect("a report");
+        prop_assert_eq!(report.differences, []);
+        Ok(())
+    });
+    done.unwrap_or_else(|error| panic!("{error}"));
+}
