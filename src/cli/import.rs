@@ -6,8 +6,9 @@
 use crate::billing::id::{CustomerId, ProjectId};
 use crate::billing::period::Period;
 use crate::cli::failure::{Exit, Failure};
+use crate::cli::lines::Broken;
 use crate::cli::record;
-use crate::cli::rows::{BadRow, Broken, Format, Original, Row, Rows, csv_io};
+use crate::cli::rows::{BadRow, Format, Row, Rows, csv_columns, csv_io};
 use crate::cli::shell::Shell;
 use crate::cli::statement::{Late, ToldAlready};
 use crate::store::project;
@@ -285,10 +286,7 @@ fn read(
 /// How many bytes a row had in the file.
 fn size(row: &Result<Row, BadRow>) -> usize {
     match row {
-        Ok(Row { original, .. }) | Err(BadRow { original, .. }) => match original {
-            Original::Line(text) => text.len(),
-            Original::Columns(columns) => columns.as_slice().len(),
-        },
+        Ok(Row { text, .. }) | Err(BadRow { text, .. }) => text.len(),
     }
 }
 
@@ -498,11 +496,11 @@ fn take_row(
     disabled_in: &mut HashMap<ProjectId, Vec<Period>>,
     told: &ToldAlready,
 ) -> store::Result<Option<BadRow>> {
-    let Row { line, record: new, void, original } = row;
+    let Row { line, record: new, void, text } = row;
     match slice.record(&new)? {
         Err(refusal) => {
             let reason = record::refused(&refusal, &new).to_string();
-            return Ok(Some(BadRow { line, reason, original }));
+            return Ok(Some(BadRow { line, reason, text }));
         }
         Ok(Recorded::Already(_)) => news.duplicates += 1,
         Ok(Recorded::Written { record, registered }) => {
@@ -581,7 +579,7 @@ impl Rejects {
         Ok(Self { out, path: path.to_owned() })
     }
 
-    fn add(&mut self, row: &BadRow) -> Result<(), Failure> {
+    fn add(&mut self, bad: &BadRow) -> Result<(), Failure> {
         #[derive(Serialize)]
         struct Rejected<'a> {
             line: u64,
@@ -589,17 +587,18 @@ impl Rejects {
             row: &'a str,
         }
 
-        let added = match (&mut self.out, &row.original) {
-            (RejectsOut::Csv(writer), Original::Columns(columns)) => {
-                let line = row.line.to_string();
-                let columns = behind([line.as_bytes(), row.reason.as_bytes()], columns);
+        let added = match &mut self.out {
+            RejectsOut::Csv(writer) => {
+                let line = bad.line.to_string();
+                let columns = behind([line.as_bytes(), bad.reason.as_bytes()], &csv_columns(&bad.text));
                 writer.write_byte_record(&columns).map_err(csv_io)
             }
-            (RejectsOut::Jsonl(out), Original::Line(text)) => {
-                let rejected = Rejected { line: row.line, reason: &row.reason, row: text };
+            RejectsOut::Jsonl(out) => {
+                let text = String::from_utf8_lossy(&bad.text);
+                let row = text.trim_end_matches(['\n', '\r']);
+                let rejected = Rejected { line: bad.line, reason: &bad.reason, row };
                 serde_json::to_writer(&mut *out, &rejected).map_err(io::Error::from).and_then(|()| writeln!(out))
             }
-            (RejectsOut::Csv(_), Original::Line(_)) | (RejectsOut::Jsonl(_), Original::Columns(_)) => Ok(()),
         };
         added.map_err(|error| self.problem(&error))
     }

@@ -169,7 +169,11 @@ fn a_malformed_file_gets_a_sentence_and_loses_nothing() {
     let long_line = format!("{good}\n{}\n{}\n", "x".repeat(10 << 20), row(2));
     let quote = format!("{header}\na,p,1,2026-10-10\n\"b,p,1,2026-10-10\n{}", "c,p,1,2026-10-10\n".repeat(100_000));
     fs::create_dir(vendor.path("folder.csv")).expect("a folder");
-    let files: [(&str, Vec<u8>, &str); 13] = [
+    let zst = zstd::encode_all(rows(1..20_000).as_bytes(), 1).expect("compressed");
+    // A frame's head that asks for a window of 256 MiB, and an empty last block.
+    let wide = b"\x28\xb5\x2f\xfd\x00\x90\x01\x00\x00".to_vec();
+    let utf16 = |mark: u16| [mark].into_iter().chain(header.encode_utf16());
+    let files: [(&str, Vec<u8>, &str); 19] = [
         ("empty.csv", Vec::new(), "does not name the columns id, projectId, amount, at"),
         ("short.csv", b"id,amount,at\na,1,2026-10-10\n".to_vec(), "does not name the columns projectId"),
         ("twice.csv", b"id,id,projectId,amount,at\n".to_vec(), "names the column id twice"),
@@ -180,12 +184,18 @@ fn a_malformed_file_gets_a_sentence_and_loses_nothing() {
             "line 3: id is not UTF-8",
         ),
         ("utf16.csv", header.encode_utf16().flat_map(u16::to_le_bytes).collect(), "does not name the columns"),
-        ("quote.csv", quote.into_bytes(), "is a quote not closed?"),
+        ("utf16-le.csv", utf16(0xfeff).flat_map(u16::to_le_bytes).collect(), "it is UTF-16, and UTF-8 is wanted"),
+        ("utf16-be.csv", utf16(0xfeff).flat_map(u16::to_be_bytes).collect(), "it is UTF-16, and UTF-8 is wanted"),
+        ("mac.csv", format!("{header}\ra,p,1,2026-10-10\r").into_bytes(), "no row: it holds a bare CR"),
+        ("quote.csv", quote.into_bytes(), "line 3: the row is longer than 1 MiB: is a quote not closed?"),
         ("nul.csv", format!("{header}\na,p,1,2026-10-10\nb\0,p,1,2026-10-10\n").into_bytes(), "line 3: id is"),
         ("latin.jsonl", [good.as_bytes(), b"\n{\"id\":\"\xe9\"}\n"].concat(), "line 2: the row is not UTF-8"),
         ("long.jsonl", long_line.into_bytes(), "line 2: the row is longer than 1 MiB"),
         ("cut.jsonl.gz", gz[..gz.len() / 2].to_vec(), "breaks off in the middle of its compressed data"),
         ("bad.jsonl.gz", [&gz[..gz.len() / 2], b"nonsense", &gz[gz.len() / 2..]].concat(), "before it is recorded"),
+        ("cut.jsonl.zst", zst[..zst.len() / 2].to_vec(), "breaks off in the middle of its compressed data"),
+        ("wide.csv.zst", wide, "with a window of more than 128 MiB: compress it again with --long=27"),
+        ("empty.csv.gz", gz[..5].to_vec(), "breaks off in the middle of its compressed data"),
         ("bad.csv.zst", b"\x28\xb5\x2f\xfdnonsense".to_vec(), "cannot be read any further"),
     ];
     for (name, content, word) in files {
@@ -204,6 +214,10 @@ fn a_malformed_file_gets_a_sentence_and_loses_nothing() {
         let said = vendor.fails(code, arguments);
         assert!(said.contains(word), "{said}");
     }
+    // The same where the bad row is passed over: every other row of it is in.
+    let ended = vendor.run(["import", "quote.csv", "--rejects", "bad.csv", "--json"]);
+    assert_eq!((ended.code, ended.out.trim()), (1, r#"{"read":100002,"recorded":1,"duplicates":100000,"rejected":1}"#));
+    assert!(fs::read_to_string(vendor.path("bad.csv")).expect("a file").ends_with(",\"b,p,1,2026-10-10\n\"\n"));
     // What was whole before the end is in, and what is bad is passed over where it may be.
     let (first, second) = (vendor.path("long.jsonl"), vendor.path("bad.jsonl"));
     let ended = vendor.run(["import", &first.to_string_lossy(), "--rejects", &second.to_string_lossy(), "--json"]);
@@ -240,6 +254,13 @@ fn rows_without_ids_get_them_of_the_file_and_the_line() {
         .collect();
     let prefix = ids[0].split(':').next().expect("a prefix").to_owned();
     assert_eq!((prefix.len(), ids), (16, vec![format!("{prefix}:2"), format!("{prefix}:3")]));
+    // The line is the one on which an editor shows the row, however lines end.
+    fs::write(vendor.path("crlf.csv"), "projectId,amount,at\r\n\r\nr,1,2026-10-10\r\nr,1,2026-10-10\r\n")
+        .expect("a file");
+    vendor.ok(["import", "crlf.csv", "--ids-from-file"]);
+    let exported = vendor.ok(["export"]).out;
+    let lines: Vec<&str> = exported.lines().skip(2).map(|row| row.split([':', '"']).nth(5).expect("a line")).collect();
+    assert_eq!(lines, ["3", "4"], "{exported}");
 }
 
 #[test]
