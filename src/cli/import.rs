@@ -17,13 +17,14 @@ use crate::store::{self, Store, WriteTx};
 use indicatif::{ProgressBar, ProgressStyle};
 use ring::digest;
 use serde::Serialize;
+use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -37,6 +38,8 @@ const PAUSE: Duration = Duration::from_millis(4);
 const BATCH: usize = 256;
 const BATCH_BYTES: usize = 64 << 10;
 const BATCHES: usize = 16;
+/// How long more rows are waited for, without the lock, where a pipe has fewer at hand than are passed on at a time.
+const GATHER: Duration = Duration::from_millis(200);
 /// How often a line is said where nobody sees a bar.
 const REPORT_EVERY: Duration = Duration::from_secs(5);
 /// How many names a note lists.
@@ -137,7 +140,11 @@ impl<T: Clone + Ord + std::fmt::Display> Names<T> {
 }
 
 /// What the reading thread passes on.
-type Batch = Vec<Result<Row, BadRow>>;
+struct Batch {
+    rows: Vec<Result<Row, BadRow>>,
+    /// Whether these are all there are, until the file gives more: a pipe may be slow.
+    is_all: bool,
+}
 
 pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let is_stdin = args.file.as_os_str() == "-";
@@ -175,7 +182,7 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let progress = Progress::new(args.quiet, size, read_bytes);
     let (sender, batches) = sync_channel(BATCHES);
     let (headers, header) = sync_channel(1);
-    let reading = thread::spawn(move || read(file, format, id_prefix, &headers, &sender));
+    let reading = thread::spawn(move || read(file, format, id_prefix, &headers, sender));
     let mut import = Import {
         store,
         shell,
@@ -255,31 +262,69 @@ fn read(
     format: Format,
     id_prefix: Option<String>,
     headers: &SyncSender<(Vec<String>, Option<csv::ByteRecord>)>,
-    batches: &SyncSender<Batch>,
+    batches: SyncSender<Batch>,
 ) -> Result<(), Broken> {
-    let mut rows = Rows::read(file, format, id_prefix)?;
+    let outbox = RefCell::new(Outbox { rows: Vec::new(), bytes: 0, batches, is_wanted: true });
+    let mut rows = Rows::read(Passing { inner: file, outbox: &outbox }, format, id_prefix)?;
     // Whoever does not listen any more wants no rows either.
     let _told = headers.send((rows.other_columns().to_vec(), rows.header()));
-    let mut batch = Vec::with_capacity(BATCH);
-    let mut bytes = 0;
-    loop {
-        let next = rows.next();
-        let (more, ended) = match next {
-            Ok(Some(row)) => (Some(row), None),
-            Ok(None) => (None, Some(Ok(()))),
-            Err(broken) => (None, Some(Err(broken))),
-        };
-        bytes += more.as_ref().map_or(0, size);
-        batch.extend(more);
-        if batch.len() == BATCH || bytes > BATCH_BYTES || ended.is_some() {
-            if batches.send(std::mem::take(&mut batch)).is_err() {
-                return Ok(());
+    let ended = loop {
+        match rows.next() {
+            Ok(Some(row)) => {
+                let mut outbox = outbox.borrow_mut();
+                outbox.put(row);
+                if !outbox.is_wanted {
+                    return Ok(());
+                }
             }
-            bytes = 0;
+            Ok(None) => break Ok(()),
+            Err(broken) => break Err(broken),
         }
-        if let Some(ended) = ended {
-            return ended;
+    };
+    outbox.borrow_mut().pass_on(false);
+    ended
+}
+
+/// Rows that have been read and not yet been passed on.
+struct Outbox {
+    rows: Vec<Result<Row, BadRow>>,
+    bytes: usize,
+    batches: SyncSender<Batch>,
+    /// Whether anybody still takes them.
+    is_wanted: bool,
+}
+
+impl Outbox {
+    fn put(&mut self, row: Result<Row, BadRow>) {
+        self.bytes += size(&row);
+        if self.rows.capacity() == 0 {
+            self.rows.reserve_exact(BATCH);
         }
+        self.rows.push(row);
+        if self.rows.len() == BATCH || self.bytes > BATCH_BYTES {
+            self.pass_on(false);
+        }
+    }
+
+    fn pass_on(&mut self, is_all: bool) {
+        if !self.rows.is_empty() {
+            let rows = std::mem::take(&mut self.rows);
+            self.is_wanted &= self.batches.send(Batch { rows, is_all }).is_ok();
+            self.bytes = 0;
+        }
+    }
+}
+
+/// A file that passes on what has been read of it before it is waited for.
+struct Passing<'o, R> {
+    inner: R,
+    outbox: &'o RefCell<Outbox>,
+}
+
+impl<R: Read> Read for Passing<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.outbox.borrow_mut().pass_on(true);
+        self.inner.read(buffer)
     }
 }
 
@@ -352,11 +397,8 @@ impl Import<'_, '_> {
         let mut queue = VecDeque::new();
         loop {
             // Waited for without the lock: a pipe may be slow.
-            while queue.is_empty() {
-                match batches.recv() {
-                    Ok(batch) => queue.extend(batch),
-                    Err(_) => return Ok(None),
-                }
+            if queue.is_empty() && !gather(&mut queue, batches) {
+                return Ok(None);
             }
             if let SliceEnd::Stopped(reason) = self.take_slice(&mut queue, batches)? {
                 return Ok(Some(reason));
@@ -479,10 +521,30 @@ impl Import<'_, '_> {
     }
 }
 
+/// Waits for rows; tells whether there are any more. Where a pipe is slow, some more are waited for too: a commit for
+/// each would keep the disk busy with little.
+fn gather(queue: &mut VecDeque<Result<Row, BadRow>>, batches: &Receiver<Batch>) -> bool {
+    let Ok(mut batch) = batches.recv() else {
+        return false;
+    };
+    let until = Instant::now() + GATHER;
+    loop {
+        queue.extend(batch.rows);
+        if !batch.is_all || queue.len() >= BATCH {
+            return true;
+        }
+        match batches.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            Ok(more) => batch = more,
+            // If there are no more, the next one who asks hears of it.
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return true,
+        }
+    }
+}
+
 /// The next row that is at hand, without waiting for one.
 fn next(queue: &mut VecDeque<Result<Row, BadRow>>, batches: &Receiver<Batch>) -> Option<Result<Row, BadRow>> {
     if queue.is_empty() {
-        queue.extend(batches.try_recv().ok()?);
+        queue.extend(batches.try_recv().ok()?.rows);
     }
     queue.pop_front()
 }

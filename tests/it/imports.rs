@@ -104,10 +104,34 @@ fn a_pipe_that_says_no_more_is_not_waited_for_where_a_row_is_bad() {
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
     let mut pipe = child.stdin.take().expect("piped");
-    // As many rows as are passed on at a time, a bad one first.
-    pipe.write_all(format!("nonsense\n{}", rows(0..300)).as_bytes()).expect("written");
+    pipe.write_all(b"nonsense\n").expect("written");
     assert_eq!(child.wait().expect("an end").code(), Some(1));
     drop(pipe);
+}
+
+#[test]
+fn what_a_slow_pipe_has_given_is_recorded_while_it_is_still_open() {
+    let vendor = Vendor::new();
+    for (format, rows) in [("jsonl", [row(1), row(2)]), ("csv", ["a,p,1,2026-10-10".into(), "b,p,1,2026-10-10".into()])]
+    {
+        let mut command = vendor.command(["import", "-", "--format", format, "--json"]);
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+        let mut pipe = child.stdin.take().expect("piped");
+        if format == "csv" {
+            pipe.write_all(b"id,projectId,amount,at\n").expect("written");
+        }
+        for row in rows {
+            let (before, began) = (vendor.total(), Instant::now());
+            pipe.write_all(format!("{row}\n").as_bytes()).expect("written");
+            while vendor.total() == before {
+                assert!(began.elapsed() < Duration::from_secs(10), "{row}");
+            }
+        }
+        drop(pipe);
+        let ended: Ended = child.wait_with_output().expect("an end").into();
+        assert!(ended.out.starts_with(r#"{"read":2,"recorded":2,"#), "{}", ended.out);
+    }
 }
 
 #[test]
