@@ -3,17 +3,18 @@
 //! One thread reads rows, the other writes them: in slices that commit within some 50 ms and let others have the lock
 //! in between. What a slice holds is on disk when it has committed, and an import that was cut short is run again.
 
-use crate::billing::id::{CustomerId, ProjectId};
+use crate::billing::id::ProjectId;
 use crate::billing::period::Period;
+use crate::billing::record::NewRecord;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::lines::Broken;
 use crate::cli::record;
 use crate::cli::rows::{BadRow, Format, Row, Rows, csv_columns, csv_io};
 use crate::cli::shell::Shell;
 use crate::cli::statement::{Late, ToldAlready};
-use crate::store::project;
+use crate::store::scratch::{self, Scratch};
 use crate::store::usage::{Recorded, Slice};
-use crate::store::{self, Store, WriteTx};
+use crate::store::{self, ReadTx, Store, project};
 use indicatif::{ProgressBar, ProgressStyle};
 use ring::digest;
 use serde::Serialize;
@@ -44,6 +45,10 @@ const GATHER: Duration = Duration::from_millis(200);
 const REPORT_EVERY: Duration = Duration::from_secs(5);
 /// How many names a note lists.
 const NAMED: usize = 5;
+/// How many bad rows are listed where they have no file to go to.
+const LISTED: u64 = 20;
+/// Of how many projects is kept when they were disabled: a file may have one a row.
+const MAX_KNOWN: usize = 10_000;
 
 /// Record usage by the million, out of a CSV or JSON-lines file
 ///
@@ -75,10 +80,10 @@ pub(super) struct Args {
     #[arg(long)]
     ids_from_file: bool,
 
-    /// Check every row against the books, and change nothing
+    /// Check every row against the books and against the rows before it, and change nothing
     ///
-    /// What rows say of each other is seen as far as they are near each other: that an id far behind has another
-    /// content, only the import itself finds.
+    /// Bad rows are listed, the first of them, and the check goes on. What the import would write is written to a
+    /// temporary file (in $SQLITE_TMPDIR, $TMPDIR, /var/tmp or /tmp), which needs as much room as the records would.
     #[arg(long)]
     dry_run: bool,
 
@@ -98,11 +103,12 @@ struct Tally {
     #[serde(skip_serializing_if = "is_zero")]
     voided: u64,
     #[serde(skip)]
-    new_projects: Names<ProjectId>,
+    new_projects: Names,
     #[serde(skip)]
-    new_customers: Names<CustomerId>,
+    new_customers: Names,
+    /// Of those that the books had; counted once each.
     #[serde(skip)]
-    disabled: Names<ProjectId>,
+    disabled: BTreeSet<ProjectId>,
     #[serde(skip)]
     late: Late,
 }
@@ -112,30 +118,30 @@ fn is_zero(count: &u64) -> bool {
 }
 
 /// Names of which a note lists the first few.
-struct Names<T>(BTreeSet<T>);
-
-impl<T> Default for Names<T> {
-    fn default() -> Self {
-        Self(BTreeSet::new())
-    }
+#[derive(Default)]
+struct Names {
+    count: u64,
+    first: Vec<String>,
 }
 
-impl<T: Clone + Ord + std::fmt::Display> Names<T> {
-    fn add(&mut self, name: &T) {
-        if !self.0.contains(name) {
-            self.0.insert(name.clone());
+impl Names {
+    fn add(&mut self, name: &impl ToString) {
+        self.count += 1;
+        if self.first.len() < NAMED {
+            self.first.push(name.to_string());
         }
     }
 
     fn join(&mut self, other: Self) {
-        self.0.extend(other.0);
+        self.count += other.count;
+        self.first.extend(other.first);
+        self.first.truncate(NAMED);
     }
 
     /// How many there are, and the first few; `None` where there are none.
     fn words(&self) -> Option<String> {
-        let named: Vec<String> = self.0.iter().take(NAMED).map(ToString::to_string).collect();
-        let more = if self.0.len() > NAMED { ", …" } else { "" };
-        (!named.is_empty()).then(|| format!("{} ({}{more})", self.0.len(), named.join(", ")))
+        let more = if self.count > u64::try_from(NAMED).unwrap_or_default() { ", …" } else { "" };
+        (self.count > 0).then(|| format!("{} ({}{more})", self.count, self.first.join(", ")))
     }
 }
 
@@ -170,7 +176,7 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         }
         (true, Some(_)) => {
             let (prefix, hashed) = hash(&args.file).map_err(|error| unreadable(args, &error))?;
-            if args.rejects.is_none() {
+            if args.rejects.is_none() && !args.dry_run {
                 check_rows(args, format, &prefix, hashed)?;
             }
             // What is added to the file meanwhile is none of the one whose hash it is.
@@ -183,16 +189,16 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let (sender, batches) = sync_channel(BATCHES);
     let (headers, header) = sync_channel(1);
     let reading = thread::spawn(move || read(file, format, id_prefix, &headers, sender));
+    let scratch = args.dry_run.then(Scratch::new).transpose()?;
     let mut import = Import {
         store,
+        scratch,
         shell,
         rejects: None,
-        dry_run: args.dry_run,
         takes: SLICE,
         progress,
         tally: Tally::default(),
-        disabled_in: HashMap::new(),
-        told: ToldAlready::default(),
+        known: Known::default(),
     };
     let imported = import.take_all(args, &header, &batches);
     // Only the reader knows whether the rows ended or broke off. Where the import was stopped it is not waited for: a
@@ -340,11 +346,18 @@ struct Import<'s, 'a> {
     store: Store,
     shell: &'s mut Shell<'a>,
     rejects: Option<Rejects>,
-    dry_run: bool,
+    /// What is written to where nothing is to be changed.
+    scratch: Option<Scratch>,
     /// How long the next slice takes rows.
     takes: Duration,
     progress: Progress,
     tally: Tally,
+    known: Known,
+}
+
+/// What the books say of usage that is recorded.
+#[derive(Default)]
+struct Known {
     /// When projects were disabled, of those that rows were recorded for.
     disabled_in: HashMap<ProjectId, Vec<Period>>,
     /// What Agora has been told already.
@@ -364,19 +377,6 @@ struct Taken {
     end: SliceEnd,
     bad: Vec<BadRow>,
     news: Tally,
-}
-
-/// Why a slice is taken back.
-enum Undone {
-    Failed(store::Error),
-    /// Nothing is to be changed.
-    DryRun(Box<Taken>),
-}
-
-impl From<store::Error> for Undone {
-    fn from(error: store::Error) -> Self {
-        Self::Failed(error)
-    }
 }
 
 impl Import<'_, '_> {
@@ -414,60 +414,46 @@ impl Import<'_, '_> {
         queue: &mut VecDeque<Result<Row, BadRow>>,
         batches: &Receiver<Batch>,
     ) -> Result<SliceEnd, Failure> {
-        let Self { store, shell, rejects, dry_run, takes, tally, disabled_in, told, .. } = self;
-        let goes_on = rejects.is_some();
+        let Self { store, scratch, shell, rejects, takes, progress, tally, known } = self;
+        let goes_on = rejects.is_some() || scratch.is_some();
         let mut began = Instant::now();
-        let taken = store.write(|tx| {
-            // Only now is the lock had.
-            began = Instant::now();
-            let stamp = shell.stamp();
-            told.refresh(tx)?;
-            let mut slice = Slice::new(tx, &stamp);
-            let mut taken = Taken { end: SliceEnd::Due, bad: Vec::new(), news: Tally::default() };
-            let until = began + *takes;
-            while Instant::now() < until {
-                let Some(row) = next(queue, batches) else {
-                    break;
-                };
-                taken.news.read += 1;
-                let row = match row {
-                    Ok(row) => take_row(tx, &mut slice, row, &mut taken.news, disabled_in, told)?,
-                    Err(bad) => Some(bad),
-                };
-                let Some(row) = row else {
-                    continue;
-                };
-                taken.news.rejected += 1;
-                if !goes_on {
-                    taken.end = SliceEnd::Stopped(format!("line {}: {}", row.line, row.reason));
-                    break;
-                }
-                taken.bad.push(row);
-            }
-            slice.finish()?;
-            match dry_run {
-                true => Err(Undone::DryRun(Box::new(taken))),
-                false => Ok(taken),
-            }
-        });
-        let Taken { end, bad, news } = match taken {
-            Ok(taken) => taken,
-            Err(Undone::DryRun(taken)) => *taken,
-            Err(Undone::Failed(error)) => return Err(error.into()),
-        };
+        let rows = std::iter::from_fn(|| next(queue, batches));
+        let Taken { end, bad, news } = match scratch {
+            None => store.write(|tx| {
+                // Only now is the lock had.
+                began = Instant::now();
+                known.told.refresh(tx)?;
+                Slice::write(tx, &shell.stamp(), |slice| {
+                    fill(tx, slice, rows, began + *takes, goes_on, known, |_| Ok(()))
+                })
+            }),
+            Some(scratch) => scratch.write(store, |books, tx| {
+                known.told.refresh(books)?;
+                let stamp = shell.stamp();
+                Slice::write(tx, &stamp, |slice| {
+                    let bring = |new: &NewRecord| scratch::bring(books, tx, new, &stamp);
+                    fill(books, slice, rows, began + *takes, goes_on, known, bring)
+                })
+            }),
+        }?;
         // Many different sums take longer to write than their rows to take.
         *takes = match began.elapsed() > HELD {
             true => (*takes / 2).max(Duration::from_millis(2)),
             false => (*takes * 9 / 8).min(SLICE),
         };
-        if !*dry_run {
+        if scratch.is_none() {
             news.late.point_out_first(&tally.late, shell);
         }
-        tally.join(news);
         if let Some(rejects) = rejects {
             bad.iter().try_for_each(|row| rejects.add(row))?;
             rejects.flush()?;
+        } else if goes_on {
+            let listed = LISTED.saturating_sub(tally.rejected);
+            for BadRow { line, reason, .. } in bad.iter().take(usize::try_from(listed).unwrap_or(usize::MAX)) {
+                progress.aside(|| shell.note(&format!("line {line}: {reason}")));
+            }
         }
+        tally.join(news);
         Ok(end)
     }
 
@@ -478,16 +464,27 @@ impl Import<'_, '_> {
         imported: Result<Option<String>, Failure>,
         read: Result<(), Broken>,
     ) -> Result<Exit, Failure> {
-        let Self { shell, tally, progress, dry_run, .. } = self;
+        let Self { shell, tally, progress, scratch, .. } = self;
+        let dry_run = scratch.is_some();
         progress.finish();
-        let disabled = "are disabled since before some of their usage; it is reported and billed like any other";
-        for (names, what) in [
-            (tally.new_projects.words(), "projects that were not known and are registered"),
-            (tally.new_customers.words(), "customers that were not known and are registered"),
-            (tally.disabled.words(), &format!("projects that {disabled}")),
+        if let Some(more) = tally.rejected.checked_sub(LISTED).filter(|more| *more > 0 && args.rejects.is_none()) {
+            shell.note(&format!("{more} more rows are bad: --rejects FILE takes all of them"));
+        }
+        let registered =
+            if dry_run { "are not known and would be registered" } else { "were not known and are registered" };
+        let mut disabled = Names::default();
+        tally.disabled.iter().for_each(|name| disabled.add(name));
+        for (names, kind, what) in [
+            (&tally.new_projects, "projects", registered),
+            (&tally.new_customers, "customers", registered),
+            (
+                &disabled,
+                "projects",
+                "are disabled since before some of their usage; it is reported and billed like any other",
+            ),
         ] {
-            if let Some(names) = names.filter(|_| !dry_run) {
-                shell.note(&format!("{what}: {names}"));
+            if let Some(names) = names.words() {
+                shell.note(&format!("{kind} that {what}: {names}"));
             }
         }
         let voided = if tally.voided > 0 { format!(", taken back {}", tally.voided) } else { String::new() };
@@ -549,14 +546,49 @@ fn next(queue: &mut VecDeque<Result<Row, BadRow>>, batches: &Receiver<Batch>) ->
     queue.pop_front()
 }
 
+/// Takes rows, those that are at hand until `until`, or until one is bad where the import does not go on. What decides
+/// about a record is brought by `bring`.
+fn fill(
+    books: &ReadTx<'_>,
+    slice: &mut Slice<'_, '_>,
+    rows: impl Iterator<Item = Result<Row, BadRow>>,
+    until: Instant,
+    goes_on: bool,
+    known: &mut Known,
+    bring: impl Fn(&NewRecord) -> store::Result<()>,
+) -> store::Result<Taken> {
+    let mut taken = Taken { end: SliceEnd::Due, bad: Vec::new(), news: Tally::default() };
+    for row in rows {
+        taken.news.read += 1;
+        let bad = match row {
+            Ok(row) => {
+                bring(&row.record)?;
+                take_row(books, slice, row, &mut taken.news, known)?
+            }
+            Err(bad) => Some(bad),
+        };
+        if let Some(bad) = bad {
+            taken.news.rejected += 1;
+            if !goes_on {
+                taken.end = SliceEnd::Stopped(format!("line {}: {}", bad.line, bad.reason));
+                break;
+            }
+            taken.bad.push(bad);
+        }
+        if Instant::now() >= until {
+            break;
+        }
+    }
+    Ok(taken)
+}
+
 /// Records a row; gives it back with the reason where it cannot be.
 fn take_row(
-    tx: &WriteTx<'_>,
+    books: &ReadTx<'_>,
     slice: &mut Slice<'_, '_>,
     row: Row,
     news: &mut Tally,
-    disabled_in: &mut HashMap<ProjectId, Vec<Period>>,
-    told: &ToldAlready,
+    Known { disabled_in, told }: &mut Known,
 ) -> store::Result<Option<BadRow>> {
     let Row { line, record: new, void, text } = row;
     match slice.record(&new)? {
@@ -574,11 +606,15 @@ fn take_row(
                 news.new_customers.add(customer_id);
             }
             if !disabled_in.contains_key(&record.project_id) {
-                disabled_in.insert(record.project_id.clone(), project::disabled_in(tx, &record.project_id)?);
+                if disabled_in.len() >= MAX_KNOWN {
+                    disabled_in.clear();
+                }
+                disabled_in.insert(record.project_id.clone(), project::disabled_in(books, &record.project_id)?);
             }
             let windows = &disabled_in[&record.project_id];
-            if windows.iter().any(|window| (window.first_s()..=window.last_s()).contains(&record.at_s)) {
-                news.disabled.add(&record.project_id);
+            let is_disabled = windows.iter().any(|window| (window.first_s()..=window.last_s()).contains(&record.at_s));
+            if is_disabled && !news.disabled.contains(&record.project_id) {
+                news.disabled.insert(record.project_id);
             }
             told.tally(record.at_s, &mut news.late);
         }
@@ -599,7 +635,7 @@ impl Tally {
         self.voided += other.voided;
         self.new_projects.join(other.new_projects);
         self.new_customers.join(other.new_customers);
-        self.disabled.join(other.disabled);
+        self.disabled.extend(other.disabled);
         self.late.join(other.late);
     }
 }
@@ -731,6 +767,14 @@ impl Progress {
         } else if !self.is_quiet && self.told.elapsed() >= REPORT_EVERY {
             shell.note(&words());
             self.told = Instant::now();
+        }
+    }
+
+    /// Says something in between, past the bar.
+    fn aside(&self, say: impl FnOnce()) {
+        match &self.bar {
+            Some(bar) => bar.suspend(say),
+            None => say(),
         }
     }
 

@@ -16,6 +16,7 @@ pub mod plan;
 pub mod project;
 mod rollup;
 mod schema;
+pub mod scratch;
 pub mod setting;
 pub mod statement;
 pub mod usage;

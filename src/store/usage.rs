@@ -57,10 +57,7 @@ pub enum RecordRefusal {
 /// # Errors
 /// When SQLite fails; a [`RecordRefusal`] inside when the record may not be written.
 pub fn record(tx: &WriteTx<'_>, new: &NewRecord, stamp: &Stamp) -> Result<Result<Recorded, RecordRefusal>> {
-    let mut slice = Slice::new(tx, stamp);
-    let recorded = slice.record(new)?;
-    slice.finish()?;
-    Ok(recorded)
+    Slice::write(tx, stamp, |slice| slice.record(new))
 }
 
 /// Takes a record back by a reversing entry dated as the record is, so that every window that held it
@@ -69,10 +66,7 @@ pub fn record(tx: &WriteTx<'_>, new: &NewRecord, stamp: &Stamp) -> Result<Result
 /// # Errors
 /// When SQLite fails.
 pub fn void(tx: &WriteTx<'_>, id: &RecordId, reason: &Words, stamp: &Stamp) -> Result<Option<Voided>> {
-    let mut slice = Slice::new(tx, stamp);
-    let voided = slice.void(id, reason)?;
-    slice.finish()?;
-    Ok(voided)
+    Slice::write(tx, stamp, |slice| slice.void(id, reason))
 }
 
 /// Records that are written, and taken back, in one transaction. What they have in common is read once, and the sums
@@ -102,9 +96,19 @@ impl OpenProject {
 }
 
 impl<'t, 'c> Slice<'t, 'c> {
-    /// Starts with nothing; `stamp` is that of all of them.
-    pub fn new(tx: &'t WriteTx<'c>, stamp: &'t Stamp) -> Self {
-        Self { tx, stamp, projects: HashMap::new(), drawable: HashMap::new() }
+    /// Lets `f` write, and writes the sums of what it wrote; `stamp` is that of all of it.
+    ///
+    /// # Errors
+    /// When SQLite fails; whatever `f` fails with: then the transaction must not be committed.
+    pub fn write<T, E: From<crate::store::Error>>(
+        tx: &'t WriteTx<'c>,
+        stamp: &'t Stamp,
+        f: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut slice = Self { tx, stamp, projects: HashMap::new(), drawable: HashMap::new() };
+        let done = f(&mut slice)?;
+        slice.write_sums()?;
+        Ok(done)
     }
 
     /// Writes a usage record unless it is there already.
@@ -224,11 +228,8 @@ impl<'t, 'c> Slice<'t, 'c> {
         Ok(Some(Voided::Done(Record { void, ..record })))
     }
 
-    /// Writes the sums. Without it, the transaction must not be committed.
-    ///
-    /// # Errors
-    /// When SQLite fails.
-    pub fn finish(self) -> Result<()> {
+    /// Writes the sums.
+    fn write_sums(self) -> Result<()> {
         let mut sums: Vec<(Grain, i64, i64, &UsageSum)> = Vec::new();
         for open in self.projects.values() {
             sums.extend(open.sums.iter().map(|((grain, start_s), sum)| (*grain, *start_s, open.no, sum)));

@@ -292,13 +292,89 @@ fn a_dry_run_checks_every_row_and_changes_nothing() {
     let vendor = Vendor::new();
     vendor.ok(["record", "p", "1", "--id", "r1", "--at", "2026-10-10"]);
     let whole = fs::read(vendor.db()).expect("a file");
-    fs::write(vendor.path("u.jsonl"), rows(1..3_000)).expect("a file");
-    let ended = vendor.run(["import", "u.jsonl", "--dry-run", "--rejects", "bad.jsonl", "--json"]);
-    assert_eq!((ended.code, ended.out.trim()), (1, r#"{"read":2999,"recorded":2998,"duplicates":0,"rejected":1}"#));
-    let bad = fs::read_to_string(vendor.path("bad.jsonl")).expect("a file");
-    assert!(bad.starts_with(r#"{"line":1,"reason":"the id r1 stands for another record"#), "{bad}");
+    // The last row has the id of one that is many slices before it.
+    fs::write(vendor.path("u.jsonl"), rows(1..10_000) + &row(10_000).replace("r10000", "r2")).expect("a file");
+    // Whoever writes meanwhile is not in its way, nor it in theirs.
+    let mut writer = vendor.sql();
+    let writing = writer.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).expect("the lock");
+    let ended = vendor.run(["import", "u.jsonl", "--dry-run", "--json"]);
+    drop(writing);
+    let tally = r#"{"read":10000,"recorded":9998,"duplicates":0,"rejected":2}"#;
+    assert_eq!((ended.code, ended.out.trim()), (1, tally), "{}", ended.err);
+    for word in
+        ["line 1: the id r1 stands for another", "line 10000: the id r2 stands for another", "would be registered: 7"]
+    {
+        assert!(ended.err.contains(word), "{}", ended.err);
+    }
     assert_eq!(fs::read(vendor.db()).expect("a file"), whole);
     assert_eq!(vendor.json(["project", "list"]).as_array().map(Vec::len), Some(1));
+    // As the import finds it.
+    let ended = vendor.run(["import", "u.jsonl", "--rejects", "bad.jsonl", "--json"]);
+    assert_eq!((ended.code, ended.out.trim()), (1, tally));
+    let ended = vendor.run(["import", "u.jsonl", "--dry-run", "--json"]);
+    assert_eq!(ended.out.trim(), r#"{"read":10000,"recorded":0,"duplicates":9998,"rejected":2}"#);
+}
+
+#[test]
+fn a_dry_run_lists_the_first_bad_rows_and_counts_them_all() {
+    let vendor = Vendor::new();
+    let rows: String = (2..40).map(|line| format!("p,{},2026-10-10\n", ["1", "x"][line % 2])).collect();
+    fs::write(vendor.path("u.csv"), format!("projectId,amount,at\n{rows}p,x,2026-10-10\np,x,2026-10-10\n"))
+        .expect("a file");
+    let ended = vendor.run(["import", "u.csv", "--dry-run", "--ids-from-file"]);
+    assert_eq!(ended.code, 1);
+    assert!(ended.out.starts_with("rows 40: to record 19, there already 0, rejected 21"), "{}", ended.out);
+    let listed: Vec<&str> = ended.err.lines().filter(|line| line.contains(": amount is \"x\"")).collect();
+    assert_eq!((listed.len(), listed[0].starts_with("line 3:"), listed[19].starts_with("line 40:")), (20, true, true));
+    assert!(ended.err.contains("1 more rows are bad: --rejects FILE takes all of them"), "{}", ended.err);
+}
+
+#[test]
+fn a_dry_run_judges_every_row_as_the_import_does() {
+    let rows = || {
+        let customer = prop_oneof![2 => Just(None), 1 => (0..2).prop_map(Some)];
+        let amount = prop_oneof![8 => 1..3, 1 => Just(0)];
+        let field = (
+            0..12,
+            0..4,
+            amount,
+            prop_oneof![9 => Just("2026-10-10"), 1 => Just("2026-10-11"), 1 => Just("2099-01-01")],
+        );
+        prop::collection::vec((field, customer, prop::bool::weighted(0.2)), 0..40).prop_map(|rows| {
+            let row = |((id, project, amount, at), customer, voided): (_, Option<i32>, _)| {
+                let customer = customer.map_or(String::new(), |customer| format!(r#","customerId":"c{customer}""#));
+                let void = if voided { r#","voidReason":"so""# } else { "" };
+                format!(r#"{{"id":"r{id}","projectId":"p{project}","amount":{amount},"at":"{at}"{customer}{void}}}"#)
+                    + "\n"
+            };
+            rows.into_iter().map(row).collect::<String>()
+        })
+    };
+    let mut runner = TestRunner::new(ProptestConfig {
+        cases: if long() { 300 } else { 12 },
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    });
+    let held = runner.run(&(rows(), rows()), |(before, file)| {
+        let vendor = Vendor::new();
+        vendor.ok(["project", "add", "p0", "--customer", "c0"]);
+        import(&vendor, &["-", "--format", "jsonl", "--rejects", "0"], before.as_bytes());
+        let check =
+            import(&vendor, &["-", "--format", "jsonl", "--dry-run", "--rejects", "1", "--json"], file.as_bytes());
+        let done = import(&vendor, &["-", "--format", "jsonl", "--rejects", "2", "--json"], file.as_bytes());
+        prop_assert_eq!(check.code, done.code);
+        prop_assert_eq!(check.out, done.out);
+        let rejects = |name| fs::read_to_string(vendor.path(name)).expect("a file");
+        prop_assert_eq!(rejects("1"), rejects("2"));
+        prop_assert_eq!(
+            check.err,
+            done.err.replace("were not known and are registered", "are not known and would be registered")
+        );
+        Ok(())
+    });
+    if let Err(failed) = held {
+        panic!("{failed}");
+    }
 }
 
 #[test]
