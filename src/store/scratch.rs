@@ -69,7 +69,7 @@ pub fn bring(books: &ReadTx<'_>, scratch: &WriteTx<'_>, new: &NewRecord, stamp: 
         // Neither it nor its project is there: nothing can be refused.
         let _recorded = usage::record(scratch, &again, &then)?;
         if let Some(void) = &stands.void {
-            usage::void(scratch, &again.id, &void.reason, &then)?;
+            usage::void(scratch, &again.id, &void.reason, &Stamp { at_s: void.at_s, ..then })?;
         }
     }
     Ok(())

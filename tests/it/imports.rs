@@ -364,7 +364,14 @@ fn a_dry_run_judges_every_row_as_the_import_does() {
         let done = import(&vendor, &["-", "--format", "jsonl", "--rejects", "2", "--json"], file.as_bytes());
         prop_assert_eq!(check.code, done.code);
         prop_assert_eq!(check.out, done.out);
-        let rejects = |name| fs::read_to_string(vendor.path(name)).expect("a file");
+        // A row that is taken back by the file is taken back when the file is read.
+        let rejects = |name| {
+            let text = fs::read_to_string(vendor.path(name)).expect("a file");
+            let parts = text.split("voided at ").enumerate();
+            parts
+                .map(|(n, part)| if n == 0 { part } else { &part["2026-10-10T10:10:10Z".len()..] }.to_owned())
+                .collect::<Vec<_>>()
+        };
         prop_assert_eq!(rejects("1"), rejects("2"));
         prop_assert_eq!(
             check.err,
