@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -413,6 +413,32 @@ fn what_is_exported_and_imported_into_new_books_adds_up_alike() {
     let november = vendor.ok(["export", "--from", "2026-11-01"]).out.lines().count();
     assert!(october > 100 && november > 100 && october + november == 2_001, "{october} {november}");
     vendor.fails(2, ["export", "--from", "2026-11-01", "--to", "2026-10-31"]);
+}
+
+#[test]
+fn an_export_is_one_state_and_holds_nothing_up_however_slowly_it_is_read() {
+    let vendor = Vendor::new();
+    fs::write(vendor.path("u.jsonl"), rows(0..6_000)).expect("a file");
+    vendor.ok(["import", "u.jsonl"]);
+    vendor.ok(["project", "add", "p1", "--customer", "before"]);
+    vendor.ok(["void", "r5000", "--reason", "before"]);
+    let whole = vendor.ok(["export"]).out;
+    let mut child = vendor.command(["export"]).stdout(Stdio::piped()).spawn().expect("it runs");
+    let mut out = BufReader::new(child.stdout.take().expect("piped"));
+    let mut text = String::new();
+    // It has begun, and cannot go on: a pipe holds less than it has to write.
+    out.read_line(&mut text).expect("a line");
+    vendor.ok(["project", "add", "p1", "--customer", "after"]);
+    vendor.ok(["project", "add", "p2", "--customer", "after"]);
+    vendor.ok(["void", "r5900", "--reason", "after"]);
+    vendor.ok(["record", "p1", "1", "--id", "after", "--at", "2026-10-10"]);
+    let checkpoint = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    let state: (i64, i64) = vendor.sql().query_row("pragma wal_checkpoint(truncate)", [], checkpoint).expect("a state");
+    assert_eq!(state, (0, 0), "the write-ahead log cannot be emptied");
+    assert!(child.try_wait().expect("a state").is_none(), "it was not slow");
+    out.read_to_string(&mut text).expect("the rest");
+    assert!(child.wait().expect("an end").success());
+    assert!(text == whole, "it is not the state in which it began");
 }
 
 #[test]
