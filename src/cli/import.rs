@@ -33,6 +33,8 @@ use std::time::{Duration, Instant};
 const SLICE: Duration = Duration::from_millis(35);
 /// How long a slice may hold the lock in all: where it has been longer, the next one takes rows for less time.
 const HELD: Duration = Duration::from_millis(48);
+/// How long the first slice takes rows, since nothing is known yet of what theirs cost.
+const FIRST: Duration = Duration::from_millis(6);
 /// How long others have the lock to themselves between two slices: those who wait for it ask every few milliseconds.
 const PAUSE: Duration = Duration::from_millis(4);
 /// Rows that are passed on at a time, fewer where they are long, and how many such batches may wait.
@@ -195,7 +197,7 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         scratch,
         shell,
         rejects: None,
-        takes: SLICE,
+        takes: FIRST,
         progress,
         tally: Tally::default(),
         known: Known::default(),
@@ -436,7 +438,8 @@ impl Import<'_, '_> {
                 })
             }),
         }?;
-        // Many different sums take longer to write than their rows to take.
+        // Many different sums take longer to write than their rows to take. What the commit moves into the file itself
+        // counts too, although others have the lock by then.
         *takes = match began.elapsed() > HELD {
             true => (*takes / 2).max(Duration::from_millis(2)),
             false => (*takes * 9 / 8).min(SLICE),
