@@ -207,7 +207,7 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     // pipe may be silent for long.
     let read = match imported {
         Ok(None) => reading.join().map_err(|_| Failure::failed("reading the rows panicked"))?,
-        Ok(Some(_)) | Err(_) => Ok(()),
+        Ok(Some(_)) | Err(_) => Ok(MayBeCut(false)),
     };
     import.end(args, imported, read)
 }
@@ -271,7 +271,7 @@ fn read(
     id_prefix: Option<String>,
     headers: &SyncSender<(Vec<String>, Option<csv::ByteRecord>)>,
     batches: SyncSender<Batch>,
-) -> Result<(), Broken> {
+) -> Result<MayBeCut, Broken> {
     let outbox = RefCell::new(Outbox { rows: Vec::new(), bytes: 0, batches, is_wanted: true });
     let mut rows = Rows::read(Passing { inner: file, outbox: &outbox }, format, id_prefix)?;
     // Whoever does not listen any more wants no rows either.
@@ -282,16 +282,19 @@ fn read(
                 let mut outbox = outbox.borrow_mut();
                 outbox.put(row);
                 if !outbox.is_wanted {
-                    return Ok(());
+                    return Ok(MayBeCut(false));
                 }
             }
-            Ok(None) => break Ok(()),
+            Ok(None) => break Ok(MayBeCut(rows.may_be_cut())),
             Err(broken) => break Err(broken),
         }
     };
     outbox.borrow_mut().pass_on(false);
     ended
 }
+
+/// Whether the last row may have been cut short although it was taken.
+struct MayBeCut(bool);
 
 /// Rows that have been read and not yet been passed on.
 struct Outbox {
@@ -447,16 +450,16 @@ impl Import<'_, '_> {
         if scratch.is_none() {
             news.late.point_out_first(&tally.late, shell);
         }
+        let listed = LISTED.saturating_sub(tally.rejected);
+        tally.join(news);
         if let Some(rejects) = rejects {
             bad.iter().try_for_each(|row| rejects.add(row))?;
             rejects.flush()?;
         } else if goes_on {
-            let listed = LISTED.saturating_sub(tally.rejected);
             for BadRow { line, reason, .. } in bad.iter().take(usize::try_from(listed).unwrap_or(usize::MAX)) {
                 progress.aside(|| shell.note(&format!("line {line}: {reason}")));
             }
         }
-        tally.join(news);
         Ok(end)
     }
 
@@ -465,7 +468,7 @@ impl Import<'_, '_> {
         self,
         args: &Args,
         imported: Result<Option<String>, Failure>,
-        read: Result<(), Broken>,
+        read: Result<MayBeCut, Broken>,
     ) -> Result<Exit, Failure> {
         let Self { shell, tally, progress, scratch, .. } = self;
         let dry_run = scratch.is_some();
@@ -489,6 +492,12 @@ impl Import<'_, '_> {
             if let Some(names) = names.words() {
                 shell.note(&format!("{kind} that {what}: {names}"));
             }
+        }
+        if let Ok(MayBeCut(true)) = read {
+            shell.note(&format!(
+                "{}: its last line has no end; if the file was cut short there, so was the last field",
+                name(args)
+            ));
         }
         let voided = if tally.voided > 0 { format!(", taken back {}", tally.voided) } else { String::new() };
         if !dry_run {
@@ -516,7 +525,7 @@ impl Import<'_, '_> {
                 "{} cannot be read any further: {broken}; {before}, and the import can be run again",
                 name(args)
             ))),
-            (Ok(None), Ok(())) => Ok(if tally.rejected == 0 { Exit::Done } else { Exit::Failed }),
+            (Ok(None), Ok(_)) => Ok(if tally.rejected == 0 { Exit::Done } else { Exit::Failed }),
         }
     }
 }
@@ -713,10 +722,7 @@ impl Rejects {
     }
 
     fn problem(&self, error: &io::Error) -> Failure {
-        Failure::failed(format!(
-            "the file {} cannot be written: {error}; what was recorded stands, and the import can be run again",
-            self.path.display()
-        ))
+        Failure::failed(format!("the file {} cannot be written: {error}", self.path.display()))
     }
 }
 

@@ -41,6 +41,8 @@ pub(super) struct Lines<'f> {
     reader: Held<'f>,
     /// How many have been read.
     count: u64,
+    /// Whether the last one had no end.
+    is_open: bool,
 }
 
 /// How a line ended.
@@ -71,12 +73,17 @@ impl<'f> Lines<'f> {
             b"\xef\xbb\xbf" => reader.consume(3),
             _ => {}
         }
-        Ok(Self { reader, count: 0 })
+        Ok(Self { reader, count: 0, is_open: false })
     }
 
     /// How many lines have been read: the number of the last one, from 1.
     pub(super) fn count(&self) -> u64 {
         self.count
+    }
+
+    /// Whether the last line that was read had no end, as where a file was cut short.
+    pub(super) fn is_open(&self) -> bool {
+        self.is_open
     }
 
     /// Puts the next line behind `text`, its end included, and no more than `max_bytes` of it.
@@ -90,7 +97,8 @@ impl<'f> Lines<'f> {
             return Ok(Line::None);
         }
         self.count += 1;
-        Ok(if read == max_bytes && text.last() != Some(&b'\n') { Line::TooLong } else { Line::Whole })
+        self.is_open = text.last() != Some(&b'\n');
+        Ok(if read == max_bytes && self.is_open { Line::TooLong } else { Line::Whole })
     }
 
     /// Passes over what is left of a line that was too long.

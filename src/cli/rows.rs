@@ -153,6 +153,12 @@ impl<'f> Rows<'f> {
         }
     }
 
+    /// Whether a row that is whole may yet have been cut short, in its last field: of CSV whose last line has no end. An
+    /// object has one.
+    pub(super) fn may_be_cut(&self) -> bool {
+        matches!(self.form, Form::Csv { .. }) && self.lines.is_open()
+    }
+
     /// The next row; `None` at the end.
     ///
     /// # Errors

@@ -1,12 +1,14 @@
 //! Import and export: exactly once, whatever the file and however often it is cut short.
 
-use crate::vendor::{Ended, Vendor, days_from_now, long};
+use crate::vendor::{Ended, Vendor, days_from_now, long, signal};
+use agora_vendor::billing::amount::Amount;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// A row of JSON by its number: some projects, over two months, two records of each in the same second, with amounts
@@ -67,6 +69,21 @@ fn a_file_is_the_same_records_in_every_form() {
         "{exported}"
     );
     vendor.ok(["check"]);
+}
+
+#[test]
+fn csv_whose_last_line_has_no_end_is_taken_and_pointed_out() {
+    let vendor = Vendor::new();
+    let csv = b"id,projectId,at,amount\na,p,2026-10-10,10\nb,p,2026-10-10,10";
+    for (end, is_told) in [(csv.len(), true), (csv.len() - 1, true), (csv.len() - 2, false), (csv.len() - 17, false)] {
+        // Cut in its last amount it is another record, which nothing but the missing end tells.
+        let text = String::from_utf8_lossy(&csv[..end]).replace("b,", &format!("b{end},"));
+        let ended = import(&vendor, &["-", "--format", "csv"], text.as_bytes());
+        assert_eq!(ended.err.contains("its last line has no end"), is_told, "{text}: {}", ended.err);
+        assert_eq!(ended.code, if end == csv.len() - 2 { 1 } else { 0 }, "{text}: {}", ended.err);
+    }
+    let jsonl = import(&vendor, &["-", "--format", "jsonl"], row(1).as_bytes());
+    assert!(jsonl.code == 0 && !jsonl.err.contains("its last line"), "{}", jsonl.err);
 }
 
 #[test]
@@ -441,28 +458,94 @@ fn an_export_is_one_state_and_holds_nothing_up_however_slowly_it_is_read() {
     assert!(text == whole, "it is not the state in which it began");
 }
 
+/// A usage record of a file, with its amount in millionths.
+#[derive(Clone, Debug)]
+struct Usage {
+    project: u8,
+    millionths: u64,
+    at_s: i64,
+    voided: bool,
+}
+
+impl Usage {
+    fn any() -> impl Strategy<Value = Self> {
+        // Crowded seconds, one after the other over the ends of hours, days and months; and any over some months.
+        let at_s = prop_oneof![1_793_491_190_i64..1_793_491_210, 1_785_000_000_i64..1_795_000_000];
+        let millionths = prop_oneof![1_u64..10, 1_u64..100_000_000, Just(u64::MAX / 1_000)];
+        (0_u8..6, millionths, at_s, prop::bool::weighted(0.1)).prop_map(|(project, millionths, at_s, voided)| Self {
+            project,
+            millionths,
+            at_s,
+            voided,
+        })
+    }
+
+    fn amount(millionths: u128) -> String {
+        format!("{}.{:06}", millionths / 1_000_000, millionths % 1_000_000)
+    }
+
+    /// A row of its file; a project of an even number is a customer's, which not every row tells.
+    fn row(&self, n: usize, is_csv: bool) -> String {
+        let Self { project, millionths, at_s, voided } = self;
+        let amount = Self::amount((*millionths).into());
+        let customer = if project % 2 == 0 && n.is_multiple_of(2) { format!("c{project}") } else { String::new() };
+        let reason = if *voided { "so" } else { "" };
+        match is_csv {
+            true => format!("{at_s},r{n},\"{reason}\",p{project},{amount},{customer}\r\n"),
+            false => {
+                format!(
+                    r#"{{"projectId":"p{project}","amount":{amount},"customerId":"{customer}","id":"r{n}","voidReason":"{reason}","at":"{at_s}"}}"#
+                ) + "\n"
+            }
+        }
+    }
+}
+
 #[test]
-fn any_split_into_parts_in_any_order_with_repetitions_adds_up_alike() {
-    const ROWS: usize = 400;
-    let whole = Vendor::new();
-    fs::write(whole.path("u.jsonl"), rows(0..400)).expect("a file");
-    whole.ok(["import", "u.jsonl"]);
-    let wanted = totals(&whole);
-    // Which part each row is in, and in which order the parts are taken, some of them again.
-    let parts = (prop::collection::vec(0_u8..5, ROWS), prop::collection::vec(0_u8..5, 0..6));
+fn any_file_in_any_parts_in_any_order_with_repetitions_adds_up_alike() {
+    let file = prop::collection::vec((Usage::any(), 0_usize..5), 1..150);
+    // In which order the parts are taken, some of them again, and how each of them is written.
+    let order =
+        (prop::collection::vec(0_usize..5, 0..6), Just([0, 1, 2, 3, 4]).prop_shuffle(), prop::array::uniform5(0_u8..4));
     let mut runner = TestRunner::new(ProptestConfig {
         cases: if long() { 200 } else { 8 },
         failure_persistence: None,
         ..ProptestConfig::default()
     });
-    let held = runner.run(&parts, |(part_of, again)| {
+    let held = runner.run(&(file, order), |(file, (again, parts, forms))| {
         let vendor = Vendor::new();
-        for part in again.iter().copied().chain(0..5).chain(again.iter().copied()) {
-            let numbers = (0..).zip(&part_of).filter(|(_, of)| **of == part).map(|(n, _)| n);
-            let ended = import(&vendor, &["-", "--format", "jsonl"], rows(numbers).as_bytes());
-            prop_assert_eq!(ended.code, 0);
+        for part in again.iter().chain(&parts).chain(&again) {
+            let is_csv = forms[*part] % 2 == 0;
+            let of_part = file.iter().enumerate().filter(|(_, (_, of))| of == part);
+            let rows: String = of_part.map(|(n, (usage, _))| usage.row(n, is_csv)).collect();
+            let text = if is_csv { format!("at,id,voidReason,projectId,amount,customerId\r\n{rows}") } else { rows };
+            let content = if forms[*part] < 2 {
+                text.into_bytes()
+            } else {
+                zstd::encode_all(text.as_bytes(), 1).expect("compressed")
+            };
+            let ended = import(&vendor, &["-", "--format", if is_csv { "csv" } else { "jsonl" }], &content);
+            prop_assert_eq!(ended.code, 0, "{}", ended.err);
         }
-        prop_assert_eq!(totals(&vendor), wanted.clone());
+        // Added up by hand.
+        let mut sums: BTreeMap<(String, String), u128> = BTreeMap::new();
+        for (usage, _) in file.iter().filter(|(usage, _)| !usage.voided) {
+            let day = agora_vendor::billing::period::date(usage.at_s).to_string();
+            for key in [("projectId", format!("p{}", usage.project)), ("day", day)] {
+                *sums.entry((key.0.to_owned(), key.1)).or_default() += u128::from(usage.millionths);
+            }
+        }
+        let mut found = BTreeMap::new();
+        for (by, name) in [("project", "projectId"), ("day", "day")] {
+            let all = vendor.json(["totals", "--from", "2001-09-09", "--to", "2100-01-01", "--by", by]);
+            for row in all["rows"].as_array().expect("rows") {
+                let (key, amount) = (row[name].as_str().expect("a name"), row["amount"].as_str().expect("an amount"));
+                found.insert((name.to_owned(), key.to_owned()), amount.parse::<Amount>().expect("an amount"));
+            }
+        }
+        let exact = |millionths| Usage::amount(millionths).parse::<Amount>().expect("an amount");
+        let wanted: BTreeMap<_, _> = sums.into_iter().map(|(key, millionths)| (key, exact(millionths))).collect();
+        prop_assert_eq!(found, wanted);
         prop_assert_eq!(vendor.run(["check"]).code, 0);
         Ok(())
     });
@@ -472,10 +555,65 @@ fn any_split_into_parts_in_any_order_with_repetitions_adds_up_alike() {
 }
 
 #[test]
-fn an_import_killed_at_any_moment_and_run_again_counts_every_row_once() {
-    let (kills, count) = if long() { (300, 200_000) } else { (12, 30_000) };
+fn an_import_that_is_stopped_at_the_keyboard_has_recorded_what_it_had_and_is_run_again() {
     let vendor = Vendor::new();
-    fs::write(vendor.path("u.jsonl"), rows(0..count)).expect("a file");
+    let mut child = vendor
+        .command(["import", "-", "--format", "jsonl", "--rejects", "bad.jsonl"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    let mut pipe = child.stdin.take().expect("piped");
+    pipe.write_all((rows(0..500) + "nonsense\n" + &rows(500..1_000)).as_bytes()).expect("written");
+    let recorded = || vendor.ok(["export"]).out.lines().count();
+    let (bad, began) = (vendor.path("bad.jsonl"), Instant::now());
+    while recorded() < 1_000 || fs::metadata(&bad).expect("a file").len() == 0 {
+        assert!(began.elapsed() < Duration::from_secs(10));
+    }
+    signal("INT", &child.id().to_string());
+    assert!(!child.wait().expect("an end").success());
+    drop(pipe);
+    assert_eq!((recorded(), vendor.ok(["check"]).code), (1_000, 0));
+    let bad = fs::read_to_string(bad).expect("a file");
+    assert!(bad.starts_with(r#"{"line":501,"#) && bad.ends_with("\"nonsense\"}\n"), "{bad}");
+    let again = import(&vendor, &["-", "--format", "jsonl", "--json"], rows(0..1_500).as_bytes());
+    assert!(again.out.starts_with(r#"{"read":1500,"recorded":500,"duplicates":1000,"#), "{}", again.out);
+}
+
+#[test]
+fn a_file_for_rejects_that_cannot_be_written_stops_the_import_and_loses_nothing() {
+    let vendor = Vendor::new();
+    let long = "x".repeat(900_000);
+    let file: String = (0..20).map(|n| row(n) + "\n" + &long + "\n").collect();
+    fs::write(vendor.path("u.jsonl"), file).expect("a file");
+    // A limit on the size of files that all that goes into the books keeps far below.
+    let limited = r#"trap "" XFSZ; ulimit -f 8192; exec "$0" import u.jsonl --rejects bad.jsonl"#;
+    let mut command = Command::new("sh");
+    command.args(["-c", limited, env!("CARGO_BIN_EXE_agora-vendor")]).current_dir(vendor.path("."));
+    let ended: Ended = command.env("AGORA_VENDOR_DB", vendor.db()).output().expect("a shell").into();
+    assert_eq!(ended.code, 1, "{}", ended.err);
+    let said = "the file bad.jsonl cannot be written: ";
+    assert!(ended.err.contains(said) && ended.err.contains("the import can be run again"), "{}", ended.err);
+    vendor.ok(["check"]);
+    let again = vendor.run(["import", "u.jsonl", "--rejects", "again.jsonl", "--json"]);
+    assert!(again.out.starts_with(r#"{"read":40,"#) && again.out.contains(r#""rejected":20"#), "{}", again.out);
+    assert_eq!(vendor.ok(["export"]).out.lines().count(), 20);
+}
+
+#[test]
+fn a_quiet_import_says_nothing_of_its_progress() {
+    let vendor = Vendor::new();
+    vendor.ok(["project", "add", "p1", "--customer", "c"]);
+    fs::write(vendor.path("u.jsonl"), row(1)).expect("a file");
+    let ended = vendor.ok(["import", "u.jsonl", "--quiet"]);
+    assert_eq!((ended.out.as_str(), ended.err.as_str()), ("rows 1: recorded 1, there already 0, rejected 0\n", ""));
+}
+
+#[test]
+fn an_import_killed_at_any_moment_and_run_again_counts_every_row_once() {
+    let kills = if long() { 300 } else { 12 };
+    let vendor = Vendor::new();
     // A license, so that what is drawn is cut short with the rest.
     let far = days_from_now(9);
     let licensed = |vendor: &Vendor| {
@@ -485,8 +623,17 @@ fn an_import_killed_at_any_moment_and_run_again_counts_every_row_once() {
         }
     };
     licensed(&vendor);
-    let mut interrupted = 0;
+    let recorded = || -> u64 {
+        let count = "select count(*) from usage_ledger";
+        let count: i64 = vendor.sql().query_row(count, [], |row| row.get(0)).expect("a number");
+        count.unsigned_abs()
+    };
+    let (mut interrupted, mut at_work) = (0, 0);
     for kill in 0..kills {
+        // Of what is there already only the end: else it would be killed while it passes over that, and write nothing.
+        let before = recorded();
+        let start = before.saturating_sub(300);
+        fs::write(vendor.path("u.jsonl"), rows(start..start + 20_000)).expect("a file");
         let _server = (kill % 2 == 0).then(|| vendor.serve());
         let mut child = vendor
             .command(["import", "u.jsonl", "--quiet"])
@@ -498,14 +645,16 @@ fn an_import_killed_at_any_moment_and_run_again_counts_every_row_once() {
         interrupted += u64::from(child.try_wait().expect("a state").is_none());
         child.kill().expect("killed");
         child.wait().expect("an end");
+        at_work += u64::from(recorded() > before);
         if kill % 10 == 0 {
             vendor.ok(["check"]);
         }
     }
-    let last = vendor.json(["import", "u.jsonl"]);
-    assert_eq!(last["read"], json!(count));
+    let count = recorded() + 1_000;
+    fs::write(vendor.path("u.jsonl"), rows(0..count)).expect("a file");
+    assert_eq!(vendor.json(["import", "u.jsonl"])["recorded"], json!(1_000));
     assert_eq!(vendor.json(["import", "u.jsonl"])["duplicates"], json!(count));
-    assert!(interrupted > kills / 2, "{interrupted}");
+    assert!(interrupted > kills / 2 && at_work > kills / 2, "{interrupted} {at_work}");
     let once = Vendor::new();
     licensed(&once);
     once.ok(["import", &vendor.path("u.jsonl").to_string_lossy()]);
