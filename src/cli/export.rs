@@ -6,7 +6,7 @@ use crate::cli::failure::{Exit, Failure};
 use crate::cli::moment::{Moment, rfc3339};
 use crate::cli::rows::{Field, Format, csv_io};
 use crate::cli::shell::{Shell, exact};
-use crate::store::usage::{self, Exported};
+use crate::store::usage::{Export, Exported};
 use serde::Serialize;
 use std::io::{self, Write};
 
@@ -80,15 +80,40 @@ enum Ended {
     Output(io::Error),
 }
 
-impl From<crate::store::Error> for Ended {
-    fn from(error: crate::store::Error) -> Self {
-        Self::Store(error)
-    }
+/// Where the records go.
+enum Out<'a> {
+    Csv(Box<csv::Writer<&'a mut dyn Write>>),
+    Jsonl(io::BufWriter<&'a mut dyn Write>),
 }
 
-impl From<io::Error> for Ended {
-    fn from(error: io::Error) -> Self {
-        Self::Output(error)
+impl<'a> Out<'a> {
+    fn new(format: Format, out: &'a mut dyn Write) -> io::Result<Self> {
+        Ok(match format {
+            Format::Csv => {
+                let mut writer = csv::Writer::from_writer(out);
+                writer.write_record(Field::ALL.map(Field::as_str)).map_err(csv_io)?;
+                Self::Csv(Box::new(writer))
+            }
+            Format::Jsonl => Self::Jsonl(io::BufWriter::new(out)),
+        })
+    }
+
+    fn write(&mut self, exported: &Exported) -> io::Result<()> {
+        let row = Row::new(exported);
+        match self {
+            Self::Csv(writer) => writer.write_record(row.columns()).map_err(csv_io),
+            Self::Jsonl(out) => {
+                serde_json::to_writer(&mut *out, &row)?;
+                out.write_all(b"\n")
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Csv(writer) => writer.flush(),
+            Self::Jsonl(out) => out.flush(),
+        }
     }
 }
 
@@ -99,24 +124,13 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         Failure::words(format!("--from is {}, later than --to, which is {}", rfc3339(first_s), rfc3339(last_s)))
     })?;
     let mut store = shell.open()?;
-    let out = io::BufWriter::new(shell.out());
-    let written = store.read(|tx| match args.format {
-        Format::Jsonl => {
-            let mut out = out;
-            usage::export(tx, period, |exported| {
-                serde_json::to_writer(&mut out, &Row::new(exported)).map_err(io::Error::from)?;
-                Ok::<_, Ended>(out.write_all(b"\n")?)
-            })?;
-            Ok(out.flush()?)
+    let mut export = store.read(|tx| Export::start(tx, period))?;
+    // Written while no transaction is open: whoever reads it may be slow, and the write-ahead log must not grow for it.
+    let written = Out::new(args.format, shell.out()).map_err(Ended::Output).and_then(|mut out| {
+        while let Some(part) = store.read(|tx| export.part(tx)).map_err(Ended::Store)? {
+            part.iter().try_for_each(|exported| out.write(exported)).map_err(Ended::Output)?;
         }
-        Format::Csv => {
-            let mut writer = csv::Writer::from_writer(out);
-            writer.write_record(Field::ALL.map(Field::as_str)).map_err(csv_io)?;
-            usage::export(tx, period, |exported| {
-                Ok::<_, Ended>(writer.write_record(Row::new(exported).columns()).map_err(csv_io)?)
-            })?;
-            Ok(writer.flush()?)
-        }
+        out.flush().map_err(Ended::Output)
     });
     match written {
         Ok(()) => Ok(Exit::Done),

@@ -3,26 +3,29 @@
 //! One thread reads rows, the other writes them: in slices that commit within some 50 ms and let others have the lock
 //! in between. What a slice holds is on disk when it has committed, and an import that was cut short is run again.
 
-use crate::billing::id::{CustomerId, ProjectId};
+use crate::billing::id::ProjectId;
 use crate::billing::period::Period;
+use crate::billing::record::NewRecord;
 use crate::cli::failure::{Exit, Failure};
+use crate::cli::lines::Broken;
 use crate::cli::record;
-use crate::cli::rows::{BadRow, Broken, Format, Original, Row, Rows, csv_io};
+use crate::cli::rows::{BadRow, Format, Row, Rows, csv_columns, csv_io};
 use crate::cli::shell::Shell;
 use crate::cli::statement::{Late, ToldAlready};
-use crate::store::project;
+use crate::store::scratch::{self, Scratch};
 use crate::store::usage::{Recorded, Slice};
-use crate::store::{self, Store, WriteTx};
+use crate::store::{self, ReadTx, Store, project};
 use indicatif::{ProgressBar, ProgressStyle};
 use ring::digest;
 use serde::Serialize;
+use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -30,16 +33,24 @@ use std::time::{Duration, Instant};
 const SLICE: Duration = Duration::from_millis(35);
 /// How long a slice may hold the lock in all: where it has been longer, the next one takes rows for less time.
 const HELD: Duration = Duration::from_millis(48);
+/// How long the first slice takes rows, since nothing is known yet of what theirs cost.
+const FIRST: Duration = Duration::from_millis(6);
 /// How long others have the lock to themselves between two slices: those who wait for it ask every few milliseconds.
 const PAUSE: Duration = Duration::from_millis(4);
 /// Rows that are passed on at a time, fewer where they are long, and how many such batches may wait.
 const BATCH: usize = 256;
 const BATCH_BYTES: usize = 64 << 10;
 const BATCHES: usize = 16;
+/// How long more rows are waited for, without the lock, where a pipe has fewer at hand than are passed on at a time.
+const GATHER: Duration = Duration::from_millis(200);
 /// How often a line is said where nobody sees a bar.
 const REPORT_EVERY: Duration = Duration::from_secs(5);
 /// How many names a note lists.
 const NAMED: usize = 5;
+/// How many bad rows are listed where they have no file to go to.
+const LISTED: u64 = 20;
+/// Of how many projects is kept when they were disabled: a file may have one a row.
+const MAX_KNOWN: usize = 10_000;
 
 /// Record usage by the million, out of a CSV or JSON-lines file
 ///
@@ -71,10 +82,10 @@ pub(super) struct Args {
     #[arg(long)]
     ids_from_file: bool,
 
-    /// Check every row against the books, and change nothing
+    /// Check every row against the books and against the rows before it, and change nothing
     ///
-    /// What rows say of each other is seen as far as they are near each other: that an id far behind has another
-    /// content, only the import itself finds.
+    /// Bad rows are listed, the first of them, and the check goes on. What the import would write is written to a
+    /// temporary file (in $SQLITE_TMPDIR, $TMPDIR, /var/tmp or /tmp), which needs as much room as the records would.
     #[arg(long)]
     dry_run: bool,
 
@@ -94,11 +105,12 @@ struct Tally {
     #[serde(skip_serializing_if = "is_zero")]
     voided: u64,
     #[serde(skip)]
-    new_projects: Names<ProjectId>,
+    new_projects: Names,
     #[serde(skip)]
-    new_customers: Names<CustomerId>,
+    new_customers: Names,
+    /// Of those that the books had; counted once each.
     #[serde(skip)]
-    disabled: Names<ProjectId>,
+    disabled: BTreeSet<ProjectId>,
     #[serde(skip)]
     late: Late,
 }
@@ -108,35 +120,39 @@ fn is_zero(count: &u64) -> bool {
 }
 
 /// Names of which a note lists the first few.
-struct Names<T>(BTreeSet<T>);
-
-impl<T> Default for Names<T> {
-    fn default() -> Self {
-        Self(BTreeSet::new())
-    }
+#[derive(Default)]
+struct Names {
+    count: u64,
+    first: Vec<String>,
 }
 
-impl<T: Clone + Ord + std::fmt::Display> Names<T> {
-    fn add(&mut self, name: &T) {
-        if !self.0.contains(name) {
-            self.0.insert(name.clone());
+impl Names {
+    fn add(&mut self, name: &impl ToString) {
+        self.count += 1;
+        if self.first.len() < NAMED {
+            self.first.push(name.to_string());
         }
     }
 
     fn join(&mut self, other: Self) {
-        self.0.extend(other.0);
+        self.count += other.count;
+        self.first.extend(other.first);
+        self.first.truncate(NAMED);
     }
 
     /// How many there are, and the first few; `None` where there are none.
     fn words(&self) -> Option<String> {
-        let named: Vec<String> = self.0.iter().take(NAMED).map(ToString::to_string).collect();
-        let more = if self.0.len() > NAMED { ", …" } else { "" };
-        (!named.is_empty()).then(|| format!("{} ({}{more})", self.0.len(), named.join(", ")))
+        let more = if self.count > u64::try_from(NAMED).unwrap_or_default() { ", …" } else { "" };
+        (self.count > 0).then(|| format!("{} ({}{more})", self.count, self.first.join(", ")))
     }
 }
 
 /// What the reading thread passes on.
-type Batch = Vec<Result<Row, BadRow>>;
+struct Batch {
+    rows: Vec<Result<Row, BadRow>>,
+    /// Whether these are all there are, until the file gives more: a pipe may be slow.
+    is_all: bool,
+}
 
 pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let is_stdin = args.file.as_os_str() == "-";
@@ -162,7 +178,7 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         }
         (true, Some(_)) => {
             let (prefix, hashed) = hash(&args.file).map_err(|error| unreadable(args, &error))?;
-            if args.rejects.is_none() {
+            if args.rejects.is_none() && !args.dry_run {
                 check_rows(args, format, &prefix, hashed)?;
             }
             // What is added to the file meanwhile is none of the one whose hash it is.
@@ -174,24 +190,24 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let progress = Progress::new(args.quiet, size, read_bytes);
     let (sender, batches) = sync_channel(BATCHES);
     let (headers, header) = sync_channel(1);
-    let reading = thread::spawn(move || read(file, format, id_prefix, &headers, &sender));
+    let reading = thread::spawn(move || read(file, format, id_prefix, &headers, sender));
+    let scratch = args.dry_run.then(Scratch::new).transpose()?;
     let mut import = Import {
         store,
+        scratch,
         shell,
         rejects: None,
-        dry_run: args.dry_run,
-        takes: SLICE,
+        takes: FIRST,
         progress,
         tally: Tally::default(),
-        disabled_in: HashMap::new(),
-        told: ToldAlready::default(),
+        known: Known::default(),
     };
     let imported = import.take_all(args, &header, &batches);
     // Only the reader knows whether the rows ended or broke off. Where the import was stopped it is not waited for: a
     // pipe may be silent for long.
     let read = match imported {
         Ok(None) => reading.join().map_err(|_| Failure::failed("reading the rows panicked"))?,
-        Ok(Some(_)) | Err(_) => Ok(()),
+        Ok(Some(_)) | Err(_) => Ok(MayBeCut(false)),
     };
     import.end(args, imported, read)
 }
@@ -254,41 +270,79 @@ fn read(
     format: Format,
     id_prefix: Option<String>,
     headers: &SyncSender<(Vec<String>, Option<csv::ByteRecord>)>,
-    batches: &SyncSender<Batch>,
-) -> Result<(), Broken> {
-    let mut rows = Rows::read(file, format, id_prefix)?;
+    batches: SyncSender<Batch>,
+) -> Result<MayBeCut, Broken> {
+    let outbox = RefCell::new(Outbox { rows: Vec::new(), bytes: 0, batches, is_wanted: true });
+    let mut rows = Rows::read(Passing { inner: file, outbox: &outbox }, format, id_prefix)?;
     // Whoever does not listen any more wants no rows either.
     let _told = headers.send((rows.other_columns().to_vec(), rows.header()));
-    let mut batch = Vec::with_capacity(BATCH);
-    let mut bytes = 0;
-    loop {
-        let next = rows.next();
-        let (more, ended) = match next {
-            Ok(Some(row)) => (Some(row), None),
-            Ok(None) => (None, Some(Ok(()))),
-            Err(broken) => (None, Some(Err(broken))),
-        };
-        bytes += more.as_ref().map_or(0, size);
-        batch.extend(more);
-        if batch.len() == BATCH || bytes > BATCH_BYTES || ended.is_some() {
-            if batches.send(std::mem::take(&mut batch)).is_err() {
-                return Ok(());
+    let ended = loop {
+        match rows.next() {
+            Ok(Some(row)) => {
+                let mut outbox = outbox.borrow_mut();
+                outbox.put(row);
+                if !outbox.is_wanted {
+                    return Ok(MayBeCut(false));
+                }
             }
-            bytes = 0;
+            Ok(None) => break Ok(MayBeCut(rows.may_be_cut())),
+            Err(broken) => break Err(broken),
         }
-        if let Some(ended) = ended {
-            return ended;
+    };
+    outbox.borrow_mut().pass_on(false);
+    ended
+}
+
+/// Whether the last row may have been cut short although it was taken.
+struct MayBeCut(bool);
+
+/// Rows that have been read and not yet been passed on.
+struct Outbox {
+    rows: Vec<Result<Row, BadRow>>,
+    bytes: usize,
+    batches: SyncSender<Batch>,
+    /// Whether anybody still takes them.
+    is_wanted: bool,
+}
+
+impl Outbox {
+    fn put(&mut self, row: Result<Row, BadRow>) {
+        self.bytes += size(&row);
+        if self.rows.capacity() == 0 {
+            self.rows.reserve_exact(BATCH);
         }
+        self.rows.push(row);
+        if self.rows.len() == BATCH || self.bytes > BATCH_BYTES {
+            self.pass_on(false);
+        }
+    }
+
+    fn pass_on(&mut self, is_all: bool) {
+        if !self.rows.is_empty() {
+            let rows = std::mem::take(&mut self.rows);
+            self.is_wanted &= self.batches.send(Batch { rows, is_all }).is_ok();
+            self.bytes = 0;
+        }
+    }
+}
+
+/// A file that passes on what has been read of it before it is waited for.
+struct Passing<'o, R> {
+    inner: R,
+    outbox: &'o RefCell<Outbox>,
+}
+
+impl<R: Read> Read for Passing<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.outbox.borrow_mut().pass_on(true);
+        self.inner.read(buffer)
     }
 }
 
 /// How many bytes a row had in the file.
 fn size(row: &Result<Row, BadRow>) -> usize {
     match row {
-        Ok(Row { original, .. }) | Err(BadRow { original, .. }) => match original {
-            Original::Line(text) => text.len(),
-            Original::Columns(columns) => columns.as_slice().len(),
-        },
+        Ok(Row { text, .. }) | Err(BadRow { text, .. }) => text.len(),
     }
 }
 
@@ -297,11 +351,18 @@ struct Import<'s, 'a> {
     store: Store,
     shell: &'s mut Shell<'a>,
     rejects: Option<Rejects>,
-    dry_run: bool,
+    /// What is written to where nothing is to be changed.
+    scratch: Option<Scratch>,
     /// How long the next slice takes rows.
     takes: Duration,
     progress: Progress,
     tally: Tally,
+    known: Known,
+}
+
+/// What the books say of usage that is recorded.
+#[derive(Default)]
+struct Known {
     /// When projects were disabled, of those that rows were recorded for.
     disabled_in: HashMap<ProjectId, Vec<Period>>,
     /// What Agora has been told already.
@@ -323,19 +384,6 @@ struct Taken {
     news: Tally,
 }
 
-/// Why a slice is taken back.
-enum Undone {
-    Failed(store::Error),
-    /// Nothing is to be changed.
-    DryRun(Box<Taken>),
-}
-
-impl From<store::Error> for Undone {
-    fn from(error: store::Error) -> Self {
-        Self::Failed(error)
-    }
-}
-
 impl Import<'_, '_> {
     /// Takes rows until there are no more, or one stops it; tells why it was stopped.
     fn take_all(
@@ -354,11 +402,8 @@ impl Import<'_, '_> {
         let mut queue = VecDeque::new();
         loop {
             // Waited for without the lock: a pipe may be slow.
-            while queue.is_empty() {
-                match batches.recv() {
-                    Ok(batch) => queue.extend(batch),
-                    Err(_) => return Ok(None),
-                }
+            if queue.is_empty() && !gather(&mut queue, batches) {
+                return Ok(None);
             }
             if let SliceEnd::Stopped(reason) = self.take_slice(&mut queue, batches)? {
                 return Ok(Some(reason));
@@ -374,59 +419,46 @@ impl Import<'_, '_> {
         queue: &mut VecDeque<Result<Row, BadRow>>,
         batches: &Receiver<Batch>,
     ) -> Result<SliceEnd, Failure> {
-        let Self { store, shell, rejects, dry_run, takes, tally, disabled_in, told, .. } = self;
-        let goes_on = rejects.is_some();
+        let Self { store, scratch, shell, rejects, takes, progress, tally, known } = self;
+        let goes_on = rejects.is_some() || scratch.is_some();
         let mut began = Instant::now();
-        let taken = store.write(|tx| {
-            // Only now is the lock had.
-            began = Instant::now();
-            let stamp = shell.stamp();
-            told.refresh(tx)?;
-            let mut slice = Slice::new(tx, &stamp);
-            let mut taken = Taken { end: SliceEnd::Due, bad: Vec::new(), news: Tally::default() };
-            let until = began + *takes;
-            while Instant::now() < until {
-                let Some(row) = next(queue, batches) else {
-                    break;
-                };
-                taken.news.read += 1;
-                let row = match row {
-                    Ok(row) => take_row(tx, &mut slice, row, &mut taken.news, disabled_in, told)?,
-                    Err(bad) => Some(bad),
-                };
-                let Some(row) = row else {
-                    continue;
-                };
-                taken.news.rejected += 1;
-                if !goes_on {
-                    taken.end = SliceEnd::Stopped(format!("line {}: {}", row.line, row.reason));
-                    break;
-                }
-                taken.bad.push(row);
-            }
-            slice.finish()?;
-            match dry_run {
-                true => Err(Undone::DryRun(Box::new(taken))),
-                false => Ok(taken),
-            }
-        });
-        let Taken { end, bad, news } = match taken {
-            Ok(taken) => taken,
-            Err(Undone::DryRun(taken)) => *taken,
-            Err(Undone::Failed(error)) => return Err(error.into()),
-        };
-        // Many different sums take longer to write than their rows to take.
+        let rows = std::iter::from_fn(|| next(queue, batches));
+        let Taken { end, bad, news } = match scratch {
+            None => store.write(|tx| {
+                // Only now is the lock had.
+                began = Instant::now();
+                known.told.refresh(tx)?;
+                Slice::write(tx, &shell.stamp(), |slice| {
+                    fill(tx, slice, rows, began + *takes, goes_on, known, |_| Ok(()))
+                })
+            }),
+            Some(scratch) => scratch.write(store, |books, tx| {
+                known.told.refresh(books)?;
+                let stamp = shell.stamp();
+                Slice::write(tx, &stamp, |slice| {
+                    let bring = |new: &NewRecord| scratch::bring(books, tx, new, &stamp);
+                    fill(books, slice, rows, began + *takes, goes_on, known, bring)
+                })
+            }),
+        }?;
+        // Many different sums take longer to write than their rows to take. What the commit moves into the file itself
+        // counts too, although others have the lock by then.
         *takes = match began.elapsed() > HELD {
             true => (*takes / 2).max(Duration::from_millis(2)),
             false => (*takes * 9 / 8).min(SLICE),
         };
-        if !*dry_run {
+        if scratch.is_none() {
             news.late.point_out_first(&tally.late, shell);
         }
+        let listed = LISTED.saturating_sub(tally.rejected);
         tally.join(news);
         if let Some(rejects) = rejects {
             bad.iter().try_for_each(|row| rejects.add(row))?;
             rejects.flush()?;
+        } else if goes_on {
+            for BadRow { line, reason, .. } in bad.iter().take(usize::try_from(listed).unwrap_or(usize::MAX)) {
+                progress.aside(|| shell.note(&format!("line {line}: {reason}")));
+            }
         }
         Ok(end)
     }
@@ -436,19 +468,36 @@ impl Import<'_, '_> {
         self,
         args: &Args,
         imported: Result<Option<String>, Failure>,
-        read: Result<(), Broken>,
+        read: Result<MayBeCut, Broken>,
     ) -> Result<Exit, Failure> {
-        let Self { shell, tally, progress, dry_run, .. } = self;
+        let Self { shell, tally, progress, scratch, .. } = self;
+        let dry_run = scratch.is_some();
         progress.finish();
-        let disabled = "are disabled since before some of their usage; it is reported and billed like any other";
-        for (names, what) in [
-            (tally.new_projects.words(), "projects that were not known and are registered"),
-            (tally.new_customers.words(), "customers that were not known and are registered"),
-            (tally.disabled.words(), &format!("projects that {disabled}")),
+        if let Some(more) = tally.rejected.checked_sub(LISTED).filter(|more| *more > 0 && args.rejects.is_none()) {
+            shell.note(&format!("{more} more rows are bad: --rejects FILE takes all of them"));
+        }
+        let registered =
+            if dry_run { "are not known and would be registered" } else { "were not known and are registered" };
+        let mut disabled = Names::default();
+        tally.disabled.iter().for_each(|name| disabled.add(name));
+        for (names, kind, what) in [
+            (&tally.new_projects, "projects", registered),
+            (&tally.new_customers, "customers", registered),
+            (
+                &disabled,
+                "projects",
+                "are disabled since before some of their usage; it is reported and billed like any other",
+            ),
         ] {
-            if let Some(names) = names.filter(|_| !dry_run) {
-                shell.note(&format!("{what}: {names}"));
+            if let Some(names) = names.words() {
+                shell.note(&format!("{kind} that {what}: {names}"));
             }
+        }
+        if let Ok(MayBeCut(true)) = read {
+            shell.note(&format!(
+                "{}: its last line has no end; if the file was cut short there, so was the last field",
+                name(args)
+            ));
         }
         let voided = if tally.voided > 0 { format!(", taken back {}", tally.voided) } else { String::new() };
         if !dry_run {
@@ -476,7 +525,27 @@ impl Import<'_, '_> {
                 "{} cannot be read any further: {broken}; {before}, and the import can be run again",
                 name(args)
             ))),
-            (Ok(None), Ok(())) => Ok(if tally.rejected == 0 { Exit::Done } else { Exit::Failed }),
+            (Ok(None), Ok(_)) => Ok(if tally.rejected == 0 { Exit::Done } else { Exit::Failed }),
+        }
+    }
+}
+
+/// Waits for rows; tells whether there are any more. Where a pipe is slow, some more are waited for too: a commit for
+/// each would keep the disk busy with little.
+fn gather(queue: &mut VecDeque<Result<Row, BadRow>>, batches: &Receiver<Batch>) -> bool {
+    let Ok(mut batch) = batches.recv() else {
+        return false;
+    };
+    let until = Instant::now() + GATHER;
+    loop {
+        queue.extend(batch.rows);
+        if !batch.is_all || queue.len() >= BATCH {
+            return true;
+        }
+        match batches.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            Ok(more) => batch = more,
+            // If there are no more, the next one who asks hears of it.
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return true,
         }
     }
 }
@@ -484,25 +553,60 @@ impl Import<'_, '_> {
 /// The next row that is at hand, without waiting for one.
 fn next(queue: &mut VecDeque<Result<Row, BadRow>>, batches: &Receiver<Batch>) -> Option<Result<Row, BadRow>> {
     if queue.is_empty() {
-        queue.extend(batches.try_recv().ok()?);
+        queue.extend(batches.try_recv().ok()?.rows);
     }
     queue.pop_front()
 }
 
+/// Takes rows, those that are at hand until `until`, or until one is bad where the import does not go on. What decides
+/// about a record is brought by `bring`.
+fn fill(
+    books: &ReadTx<'_>,
+    slice: &mut Slice<'_, '_>,
+    rows: impl Iterator<Item = Result<Row, BadRow>>,
+    until: Instant,
+    goes_on: bool,
+    known: &mut Known,
+    bring: impl Fn(&NewRecord) -> store::Result<()>,
+) -> store::Result<Taken> {
+    let mut taken = Taken { end: SliceEnd::Due, bad: Vec::new(), news: Tally::default() };
+    for row in rows {
+        taken.news.read += 1;
+        let bad = match row {
+            Ok(row) => {
+                bring(&row.record)?;
+                take_row(books, slice, row, &mut taken.news, known)?
+            }
+            Err(bad) => Some(bad),
+        };
+        if let Some(bad) = bad {
+            taken.news.rejected += 1;
+            if !goes_on {
+                taken.end = SliceEnd::Stopped(format!("line {}: {}", bad.line, bad.reason));
+                break;
+            }
+            taken.bad.push(bad);
+        }
+        if Instant::now() >= until {
+            break;
+        }
+    }
+    Ok(taken)
+}
+
 /// Records a row; gives it back with the reason where it cannot be.
 fn take_row(
-    tx: &WriteTx<'_>,
+    books: &ReadTx<'_>,
     slice: &mut Slice<'_, '_>,
     row: Row,
     news: &mut Tally,
-    disabled_in: &mut HashMap<ProjectId, Vec<Period>>,
-    told: &ToldAlready,
+    Known { disabled_in, told }: &mut Known,
 ) -> store::Result<Option<BadRow>> {
-    let Row { line, record: new, void, original } = row;
+    let Row { line, record: new, void, text } = row;
     match slice.record(&new)? {
         Err(refusal) => {
             let reason = record::refused(&refusal, &new).to_string();
-            return Ok(Some(BadRow { line, reason, original }));
+            return Ok(Some(BadRow { line, reason, text }));
         }
         Ok(Recorded::Already(_)) => news.duplicates += 1,
         Ok(Recorded::Written { record, registered }) => {
@@ -514,11 +618,15 @@ fn take_row(
                 news.new_customers.add(customer_id);
             }
             if !disabled_in.contains_key(&record.project_id) {
-                disabled_in.insert(record.project_id.clone(), project::disabled_in(tx, &record.project_id)?);
+                if disabled_in.len() >= MAX_KNOWN {
+                    disabled_in.clear();
+                }
+                disabled_in.insert(record.project_id.clone(), project::disabled_in(books, &record.project_id)?);
             }
             let windows = &disabled_in[&record.project_id];
-            if windows.iter().any(|window| (window.first_s()..=window.last_s()).contains(&record.at_s)) {
-                news.disabled.add(&record.project_id);
+            let is_disabled = windows.iter().any(|window| (window.first_s()..=window.last_s()).contains(&record.at_s));
+            if is_disabled && !news.disabled.contains(&record.project_id) {
+                news.disabled.insert(record.project_id);
             }
             told.tally(record.at_s, &mut news.late);
         }
@@ -539,7 +647,7 @@ impl Tally {
         self.voided += other.voided;
         self.new_projects.join(other.new_projects);
         self.new_customers.join(other.new_customers);
-        self.disabled.join(other.disabled);
+        self.disabled.extend(other.disabled);
         self.late.join(other.late);
     }
 }
@@ -581,7 +689,7 @@ impl Rejects {
         Ok(Self { out, path: path.to_owned() })
     }
 
-    fn add(&mut self, row: &BadRow) -> Result<(), Failure> {
+    fn add(&mut self, bad: &BadRow) -> Result<(), Failure> {
         #[derive(Serialize)]
         struct Rejected<'a> {
             line: u64,
@@ -589,17 +697,18 @@ impl Rejects {
             row: &'a str,
         }
 
-        let added = match (&mut self.out, &row.original) {
-            (RejectsOut::Csv(writer), Original::Columns(columns)) => {
-                let line = row.line.to_string();
-                let columns = behind([line.as_bytes(), row.reason.as_bytes()], columns);
+        let added = match &mut self.out {
+            RejectsOut::Csv(writer) => {
+                let line = bad.line.to_string();
+                let columns = behind([line.as_bytes(), bad.reason.as_bytes()], &csv_columns(&bad.text));
                 writer.write_byte_record(&columns).map_err(csv_io)
             }
-            (RejectsOut::Jsonl(out), Original::Line(text)) => {
-                let rejected = Rejected { line: row.line, reason: &row.reason, row: text };
+            RejectsOut::Jsonl(out) => {
+                let text = String::from_utf8_lossy(&bad.text);
+                let row = text.trim_end_matches(['\n', '\r']);
+                let rejected = Rejected { line: bad.line, reason: &bad.reason, row };
                 serde_json::to_writer(&mut *out, &rejected).map_err(io::Error::from).and_then(|()| writeln!(out))
             }
-            (RejectsOut::Csv(_), Original::Line(_)) | (RejectsOut::Jsonl(_), Original::Columns(_)) => Ok(()),
         };
         added.map_err(|error| self.problem(&error))
     }
@@ -613,10 +722,7 @@ impl Rejects {
     }
 
     fn problem(&self, error: &io::Error) -> Failure {
-        Failure::failed(format!(
-            "the file {} cannot be written: {error}; what was recorded stands, and the import can be run again",
-            self.path.display()
-        ))
+        Failure::failed(format!("the file {} cannot be written: {error}", self.path.display()))
     }
 }
 
@@ -670,6 +776,14 @@ impl Progress {
         } else if !self.is_quiet && self.told.elapsed() >= REPORT_EVERY {
             shell.note(&words());
             self.told = Instant::now();
+        }
+    }
+
+    /// Says something in between, past the bar.
+    fn aside(&self, say: impl FnOnce()) {
+        match &self.bar {
+            Some(bar) => bar.suspend(say),
+            None => say(),
         }
     }
 

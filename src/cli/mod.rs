@@ -12,6 +12,7 @@ mod init;
 mod key;
 mod license;
 mod license_type;
+mod lines;
 mod migrate;
 mod moment;
 mod plan;

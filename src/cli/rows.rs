@@ -1,23 +1,24 @@
-//! Usage records as rows of a file: CSV by header name, or a JSON object a line; also compressed by gzip or zstd.
+//! Usage records as rows of a file: CSV by header name, or a JSON object a line.
 //!
 //! A row is taken by its text, exactly: no number goes through a float. A row that is bad says which field, and
-//! what is wanted.
+//! what is wanted. A quote that is not closed takes no more than its own line with it.
 
 use crate::billing::id::{RecordId, Words};
 use crate::billing::record::NewRecord;
+use crate::cli::lines::{Broken, Line, Lines};
 use crate::cli::moment::Moment;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
-use std::cell::Cell;
 use std::fmt;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, Read};
 use std::path::Path;
-use std::rc::Rc;
 use std::str::FromStr;
 
 /// The longest row: what is longer is no usage record, and must not fill the memory.
 const MAX_ROW_BYTES: usize = 1 << 20;
+/// How much is kept of a row that is longer.
+const KEPT_BYTES: usize = 1_000;
 
 /// How rows are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -74,13 +75,6 @@ impl Field {
     }
 }
 
-/// A row as it stands in the file, for a file of rows that were not taken.
-#[derive(Clone, Debug)]
-pub(super) enum Original {
-    Line(String),
-    Columns(csv::ByteRecord),
-}
-
 /// A row that says something.
 pub(super) struct Row {
     /// The line on which it starts, from 1.
@@ -88,7 +82,8 @@ pub(super) struct Row {
     pub(super) record: NewRecord,
     /// Why the record is taken back, if it is.
     pub(super) void: Option<Words>,
-    pub(super) original: Original,
+    /// As it stands in the file.
+    pub(super) text: Vec<u8>,
 }
 
 /// A row that says nothing that can be recorded.
@@ -97,47 +92,29 @@ pub(super) struct BadRow {
     pub(super) line: u64,
     /// Which field is wrong, and what is wanted.
     pub(super) reason: String,
-    pub(super) original: Original,
+    /// As it stands in the file, or its first line where its quotes are wrong.
+    pub(super) text: Vec<u8>,
 }
 
 /// The rows of a file, one after the other.
 pub(super) struct Rows<'f> {
-    rows: Kind<'f>,
+    lines: Lines<'f>,
+    form: Form,
     /// Stands before the line in the ids of rows that have none, where they are made.
     id_prefix: Option<String>,
 }
 
-enum Kind<'f> {
-    Csv { reader: Box<csv::Reader<Fuse<'f>>>, columns: Columns, fuse: Rc<Cell<usize>>, line: u64 },
-    Jsonl { reader: Box<dyn BufRead + 'f>, line: u64 },
+enum Form {
+    Csv { columns: Columns, splitter: Box<Splitter> },
+    Jsonl,
 }
 
 /// Which column each field stands in.
 struct Columns {
     of: [Option<usize>; Field::ALL.len()],
-    count: usize,
     header: csv::ByteRecord,
     /// Those that say nothing here.
     others: Vec<String>,
-}
-
-/// Why a file cannot be read any further.
-#[derive(Debug)]
-pub(super) struct Broken(String);
-
-impl fmt::Display for Broken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl From<io::Error> for Broken {
-    fn from(error: io::Error) -> Self {
-        match error.kind() == io::ErrorKind::UnexpectedEof {
-            true => Self("it breaks off in the middle of its compressed data".to_owned()),
-            false => Self(error.to_string()),
-        }
-    }
 }
 
 impl<'f> Rows<'f> {
@@ -146,43 +123,40 @@ impl<'f> Rows<'f> {
     /// # Errors
     /// When it cannot be read, or is CSV without the columns that are needed.
     pub(super) fn read(file: impl Read + 'f, format: Format, id_prefix: Option<String>) -> Result<Self, Broken> {
-        let mut reader = decompressed(file)?;
-        // A byte order mark says nothing about UTF-8.
-        if reader.fill_buf()?.starts_with(b"\xef\xbb\xbf") {
-            reader.consume(3);
-        }
-        let rows = match format {
-            Format::Jsonl => Kind::Jsonl { reader, line: 0 },
+        let mut lines = Lines::read(file)?;
+        let form = match format {
+            Format::Jsonl => Form::Jsonl,
             Format::Csv => {
-                let fuse = Rc::new(Cell::new(MAX_ROW_BYTES));
-                let fused = Fuse { inner: reader, left: Rc::clone(&fuse) };
-                let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(fused);
-                let header = reader.byte_headers().map_err(csv_problem)?.clone();
-                Kind::Csv {
-                    reader: Box::new(reader),
-                    columns: Columns::new(header, id_prefix.is_some())?,
-                    fuse,
-                    line: 0,
+                let mut text = Vec::new();
+                if let Some((_, Err(reason))) = read_csv(&mut lines, &mut text)? {
+                    return Err(Broken(format!("its first line, which names the columns, is no row: {reason}")));
                 }
+                Form::Csv { columns: Columns::new(csv_columns(&text), id_prefix.is_some())?, splitter: Box::default() }
             }
         };
-        Ok(Self { rows, id_prefix })
+        Ok(Self { lines, form, id_prefix })
     }
 
     /// The columns that say nothing here.
     pub(super) fn other_columns(&self) -> &[String] {
-        match &self.rows {
-            Kind::Csv { columns, .. } => &columns.others,
-            Kind::Jsonl { .. } => &[],
+        match &self.form {
+            Form::Csv { columns, .. } => &columns.others,
+            Form::Jsonl => &[],
         }
     }
 
     /// The names of the columns, where the file has them.
     pub(super) fn header(&self) -> Option<csv::ByteRecord> {
-        match &self.rows {
-            Kind::Csv { columns, .. } => Some(columns.header.clone()),
-            Kind::Jsonl { .. } => None,
+        match &self.form {
+            Form::Csv { columns, .. } => Some(columns.header.clone()),
+            Form::Jsonl => None,
         }
+    }
+
+    /// Whether a row that is whole may yet have been cut short, in its last field: of CSV whose last line has no end. An
+    /// object has one.
+    pub(super) fn may_be_cut(&self) -> bool {
+        matches!(self.form, Form::Csv { .. }) && self.lines.is_open()
     }
 
     /// The next row; `None` at the end.
@@ -190,63 +164,181 @@ impl<'f> Rows<'f> {
     /// # Errors
     /// When the file cannot be read any further.
     pub(super) fn next(&mut self) -> Result<Option<Result<Row, BadRow>>, Broken> {
-        match &mut self.rows {
-            Kind::Csv { reader, columns, fuse, line: before } => {
-                let mut record = csv::ByteRecord::new();
-                fuse.set(MAX_ROW_BYTES);
-                if !reader.read_byte_record(&mut record).map_err(csv_problem)? {
-                    return Ok(None);
-                }
-                let line = record.position().map_or(0, csv::Position::line);
-                // Two rows of one line, as where lines end in a bare CR, would get one id.
-                let read = match self.id_prefix.is_some() && line <= *before {
-                    true => {
-                        Err("the row is on the line of the one before it: lines that end in LF or CRLF are wanted"
-                            .into())
-                    }
-                    false => columns.read(&record, line, self.id_prefix.as_deref()),
-                };
-                *before = line;
-                Ok(Some(finish(read, line, Original::Columns(record))))
+        let Self { lines, form, id_prefix } = self;
+        let mut text = Vec::new();
+        let next = match form {
+            Form::Csv { .. } => read_csv(lines, &mut text)?,
+            Form::Jsonl => read_jsonl(lines, &mut text)?,
+        };
+        let Some((line, whole)) = next else {
+            return Ok(None);
+        };
+        let said = whole.and_then(|()| match form {
+            Form::Csv { columns, splitter } => columns.read(splitter, &text, line, id_prefix.as_deref()),
+            Form::Jsonl => read_json(&text, line, id_prefix.as_deref()),
+        });
+        Ok(Some(match said {
+            Ok((record, void)) => Ok(Row { line, record, void, text }),
+            Err(reason) => Err(BadRow { line, reason, text }),
+        }))
+    }
+}
+
+/// The line on which a row starts, and why it is no row where it is none; nothing at the end.
+type Found = Option<(u64, Result<(), String>)>;
+
+/// Reads a row of JSON: a line that is not blank.
+fn read_jsonl(lines: &mut Lines<'_>, text: &mut Vec<u8>) -> io::Result<Found> {
+    loop {
+        text.clear();
+        let whole = match lines.next(text, MAX_ROW_BYTES + 1)? {
+            Line::None => return Ok(None),
+            Line::Whole if text.trim_ascii().is_empty() => continue,
+            Line::Whole => Ok(()),
+            Line::TooLong => {
+                lines.pass_over()?;
+                text.truncate(KEPT_BYTES);
+                Err(format!("the row is longer than {} MiB: one object a line is wanted", MAX_ROW_BYTES >> 20))
             }
-            Kind::Jsonl { reader, line } => loop {
-                let mut text = Vec::new();
-                let end = read_line(reader, &mut text)?;
-                *line += 1;
-                match end {
-                    Line::None => return Ok(None),
-                    Line::Whole if text.trim_ascii().is_empty() => {}
-                    Line::Whole => {
-                        let read = read_json(&text, *line, self.id_prefix.as_deref());
-                        let original = Original::Line(String::from_utf8_lossy(&text).into_owned());
-                        return Ok(Some(finish(read, *line, original)));
-                    }
-                    Line::TooLong => {
-                        let original = Original::Line(String::from_utf8_lossy(&text[..1_000]).into_owned());
-                        let reason =
-                            format!("the row is longer than {} MiB: one object a line is wanted", MAX_ROW_BYTES >> 20);
-                        return Ok(Some(Err(BadRow { line: *line, reason, original })));
-                    }
-                }
-            },
+        };
+        return Ok(Some((lines.count(), whole)));
+    }
+}
+
+/// Reads a row of CSV: a line that is not empty, and those that follow while a quote is open. Where the quotes are
+/// wrong its first line is no row, and what follows that line is read by itself.
+fn read_csv(lines: &mut Lines<'_>, text: &mut Vec<u8>) -> io::Result<Found> {
+    let whole = loop {
+        text.clear();
+        match lines.next(text, MAX_ROW_BYTES + 1)? {
+            Line::None => return Ok(None),
+            Line::Whole if matches!(text.as_slice(), b"\n" | b"\r\n") => {}
+            whole @ (Line::Whole | Line::TooLong) => break whole,
+        }
+    };
+    let first = lines.count();
+    if whole == Line::TooLong {
+        lines.pass_over()?;
+        text.truncate(KEPT_BYTES);
+        return Ok(Some((first, Err(format!("the row is longer than {} MiB", MAX_ROW_BYTES >> 20)))));
+    }
+    let first_bytes = text.len();
+    let mut place = Place::FieldStart;
+    let mut from = 0;
+    let reason = loop {
+        match place.go_on(&text[from..]) {
+            Ok(false) => return Ok(Some((first, Ok(())))),
+            Ok(true) => {}
+            Err(reason) => break reason.to_owned(),
+        }
+        from = text.len();
+        match lines.next(text, (MAX_ROW_BYTES + 1).saturating_sub(from))? {
+            Line::Whole if text.len() <= MAX_ROW_BYTES => {}
+            Line::None => break "a quote is opened and never closed".to_owned(),
+            Line::Whole | Line::TooLong => {
+                break format!("the row is longer than {} MiB: is a quote not closed?", MAX_ROW_BYTES >> 20);
+            }
+        }
+    };
+    lines.give_back(&text[first_bytes..], first + 1);
+    text.truncate(first_bytes);
+    Ok(Some((first, Err(reason))))
+}
+
+const BEHIND_A_QUOTE: &str =
+    "a quoted field goes on behind its closing quote: is a quote not closed, or one inside a field not doubled?";
+
+/// Where in a row of CSV a byte stands.
+#[derive(Clone, Copy)]
+enum Place {
+    FieldStart,
+    Plain,
+    Quoted,
+    /// Behind a quote inside a quoted field: the field ends, unless another quote follows.
+    Quote,
+}
+
+impl Place {
+    /// Goes on to the end of a line; tells whether a quote is still open there. A reader of CSV makes a row of anything;
+    /// this finds what would make one row of several.
+    fn go_on(&mut self, line: &[u8]) -> Result<bool, &'static str> {
+        let inside = line.strip_suffix(b"\n").unwrap_or(line);
+        let inside = inside.strip_suffix(b"\r").unwrap_or(inside);
+        let is_simple = matches!(self, Self::FieldStart) && !inside.contains(&b'"') && !inside.contains(&b'\r');
+        if is_simple {
+            return Ok(false);
+        }
+        for byte in inside {
+            *self = match (*self, byte) {
+                (Self::Quoted, b'"') => Self::Quote,
+                (Self::Quoted, _) | (Self::FieldStart | Self::Quote, b'"') => Self::Quoted,
+                (Self::FieldStart | Self::Plain | Self::Quote, b',') => Self::FieldStart,
+                (_, b'\r') => return Err("it holds a bare CR: lines that end in LF or CRLF are wanted"),
+                (Self::FieldStart | Self::Plain, _) => Self::Plain,
+                (Self::Quote, _) => return Err(BEHIND_A_QUOTE),
+            };
+        }
+        Ok(matches!(self, Self::Quoted))
+    }
+}
+
+/// A row of CSV taken apart: the fields of the last one, one behind the other, and where each ends.
+struct Splitter {
+    reader: csv_core::Reader,
+    fields: Vec<u8>,
+    ends: Vec<usize>,
+    count: usize,
+}
+
+impl Default for Splitter {
+    fn default() -> Self {
+        Self { reader: csv_core::Reader::new(), fields: Vec::new(), ends: vec![0; Field::ALL.len()], count: 0 }
+    }
+}
+
+impl Splitter {
+    /// Takes a row apart; tells how many fields it has.
+    fn split(&mut self, row: &[u8]) -> usize {
+        // A byte more than the row: without room left, the reader asks for room even where nothing more comes.
+        if self.fields.len() <= row.len() {
+            self.fields.resize(row.len() + 1, 0);
+        }
+        self.reader.reset();
+        self.count = 0;
+        let (mut read, mut written) = (0, 0);
+        loop {
+            let (ended, taken, put, ends) =
+                self.reader.read_record(&row[read..], &mut self.fields[written..], &mut self.ends[self.count..]);
+            read += taken;
+            written += put;
+            self.count += ends;
+            match ended {
+                csv_core::ReadRecordResult::Record | csv_core::ReadRecordResult::End => return self.count,
+                csv_core::ReadRecordResult::OutputEndsFull => self.ends.resize(self.ends.len() * 2, 0),
+                // The row's end is told by nothing more to read.
+                csv_core::ReadRecordResult::InputEmpty | csv_core::ReadRecordResult::OutputFull => {}
+            }
         }
     }
+
+    /// A field of the row that was taken apart.
+    fn field(&self, place: usize) -> Option<&[u8]> {
+        let ends = self.ends.get(..self.count)?;
+        let start = if place == 0 { 0 } else { *ends.get(place - 1)? };
+        self.fields.get(start..*ends.get(place)?)
+    }
+}
+
+/// The columns of a row of CSV, whatever it looks like.
+pub(super) fn csv_columns(text: &[u8]) -> csv::ByteRecord {
+    let mut splitter = Splitter::default();
+    let count = splitter.split(text);
+    (0..count).filter_map(|place| splitter.field(place)).collect()
 }
 
 type Said = (NewRecord, Option<Words>);
 
-fn finish(read: Result<Said, String>, line: u64, original: Original) -> Result<Row, BadRow> {
-    match read {
-        Ok((record, void)) => Ok(Row { line, record, void, original }),
-        Err(reason) => Err(BadRow { line, reason, original }),
-    }
-}
-
-fn csv_problem(error: csv::Error) -> Broken {
-    csv_io(error).into()
-}
-
-/// What went wrong with reading or writing CSV: rows of bytes and of any length have no other problem.
+/// What went wrong with writing CSV: rows of bytes and of any length have no other problem.
 pub(super) fn csv_io(error: csv::Error) -> io::Error {
     let said = error.to_string();
     match error.into_kind() {
@@ -260,84 +352,9 @@ pub(super) fn csv_io(error: csv::Error) -> io::Error {
     }
 }
 
-/// A file as it was before it was compressed, if it was.
-fn decompressed<'f>(file: impl Read + 'f) -> io::Result<Box<dyn BufRead + 'f>> {
-    const BUFFER_BYTES: usize = 128 << 10;
-    let mut reader = BufReader::with_capacity(BUFFER_BYTES, file);
-    let start = reader.fill_buf()?;
-    Ok(if start.starts_with(b"\x1f\x8b") {
-        Box::new(BufReader::with_capacity(BUFFER_BYTES, flate2::bufread::MultiGzDecoder::new(reader)))
-    } else if start.starts_with(b"\x28\xb5\x2f\xfd") {
-        Box::new(BufReader::with_capacity(BUFFER_BYTES, zstd::Decoder::with_buffer(reader)?))
-    } else {
-        Box::new(reader)
-    })
-}
-
-/// A reader that fails when too much is read of it between two rows: a quote that is never closed would take the whole
-/// file for one row.
-struct Fuse<'f> {
-    inner: Box<dyn BufRead + 'f>,
-    left: Rc<Cell<usize>>,
-}
-
-impl Read for Fuse<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(buffer)?;
-        match self.left.get().checked_sub(read) {
-            Some(left) => self.left.set(left),
-            None => {
-                let problem = format!("a row is longer than {} MiB: is a quote not closed?", MAX_ROW_BYTES >> 20);
-                return Err(io::Error::other(problem));
-            }
-        }
-        Ok(read)
-    }
-}
-
-/// How a line ended.
-enum Line {
-    /// There is none.
-    None,
-    Whole,
-    /// It is longer than a row may be; the rest of it was passed over.
-    TooLong,
-}
-
-/// Reads a line, its end left out.
-fn read_line(reader: &mut dyn BufRead, line: &mut Vec<u8>) -> io::Result<Line> {
-    let mut any = false;
-    let mut too_long = false;
-    loop {
-        let chunk = reader.fill_buf()?;
-        if chunk.is_empty() {
-            break;
-        }
-        any = true;
-        let end = chunk.iter().position(|b| *b == b'\n');
-        let part = &chunk[..end.unwrap_or(chunk.len())];
-        too_long |= line.len() + part.len() > MAX_ROW_BYTES;
-        if !too_long {
-            line.extend_from_slice(part);
-        } else if line.len() < 1_000 {
-            line.extend_from_slice(&part[..part.len().min(1_000)]);
-        }
-        let used = end.map_or(chunk.len(), |end| end + 1);
-        reader.consume(used);
-        if end.is_some() {
-            break;
-        }
-    }
-    Ok(match (any, too_long) {
-        (false, _) => Line::None,
-        (true, true) => Line::TooLong,
-        (true, false) => Line::Whole,
-    })
-}
-
 impl Columns {
     fn new(header: csv::ByteRecord, ids_are_made: bool) -> Result<Self, Broken> {
-        let mut columns = Self { of: [None; Field::ALL.len()], count: header.len(), header, others: Vec::new() };
+        let mut columns = Self { of: [None; Field::ALL.len()], header, others: Vec::new() };
         for (place, name) in columns.header.iter().enumerate() {
             let name = String::from_utf8_lossy(name).trim().to_owned();
             match Field::ALL.into_iter().find(|field| field.as_str() == name) {
@@ -363,12 +380,13 @@ impl Columns {
         }
     }
 
-    fn read(&self, record: &csv::ByteRecord, line: u64, id_prefix: Option<&str>) -> Result<Said, String> {
-        if record.len() != self.count {
-            return Err(format!("the row has {} columns, and the first line names {}", record.len(), self.count));
+    fn read(&self, splitter: &mut Splitter, row: &[u8], line: u64, id_prefix: Option<&str>) -> Result<Said, String> {
+        let count = splitter.split(row);
+        if count != self.header.len() {
+            return Err(format!("the row has {count} columns, and the first line names {}", self.header.len()));
         }
         let field = |field: Field| {
-            let Some(bytes) = self.of[field.place()].and_then(|place| record.get(place)) else {
+            let Some(bytes) = self.of[field.place()].and_then(|place| splitter.field(place)) else {
                 return Ok(None);
             };
             let text = str::from_utf8(bytes).map_err(|_| format!("{} is not UTF-8", field.as_str()))?;
@@ -481,4 +499,89 @@ fn parsed<T: FromStr<Err: fmt::Display>>(field: Field, text: &str) -> Result<T, 
         let shown: String = text.chars().take(40).collect();
         format!("{} is {shown:?}: {error}", field.as_str())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The line and the id of each row, or why it is none.
+    fn told(text: &[u8]) -> Vec<(u64, String)> {
+        let mut rows = Rows::read(text, Format::Csv, None).expect("a header");
+        std::iter::from_fn(|| rows.next().expect("text"))
+            .map(|row| match row {
+                Ok(row) => (row.line, row.record.id.to_string()),
+                Err(bad) => (bad.line, bad.reason),
+            })
+            .collect()
+    }
+
+    fn of(lines: &[(u64, &str)]) -> Vec<(u64, String)> {
+        lines.iter().map(|(line, said)| (*line, (*said).to_owned())).collect()
+    }
+
+    const HEADER: &str = "id,projectId,amount,at,more";
+
+    #[test]
+    fn a_row_is_on_the_line_on_which_an_editor_shows_its_start() {
+        let row = |id: &str, more: &str| format!("{id},p,1,2026-10-10,{more}");
+        for end in ["\n", "\r\n"] {
+            let (several, last) = (format!("\"x{end}{end}\"\"y\""), row("d", ""));
+            let rows = [HEADER, "", &row("a", ""), "", "", &row("b", &several), &row("c", "\"\""), "", &last];
+            let wanted = of(&[(3, "a"), (6, "b"), (9, "c"), (11, "d")]);
+            assert_eq!(told(rows.join(end).as_bytes()), wanted, "{end:?}");
+            assert_eq!(told((end.to_owned() + &rows.join(end) + end + end).as_bytes()).first(), Some(&(4, "a".into())));
+        }
+    }
+
+    #[test]
+    fn a_quote_that_is_not_closed_is_told_and_takes_no_other_row_with_it() {
+        let rows = |second: &str, last: &str| {
+            format!("{HEADER}\na,p,1,2026-10-10,x\n{second}\nc,p,1,2026-10-10,y\nd,p,1,2026-10-10,{last}\n")
+        };
+        let open = "a quote is opened and never closed";
+        for (second, last, reason) in [
+            // To the end of the file; up to another quote; one that is not doubled.
+            ("b,p,1,2026-10-10,\"x", "z", open),
+            ("b,p,1,2026-10-10,\"", "\"\"", open),
+            ("b,p,1,2026-10-10,\"x", "\"z\"", BEHIND_A_QUOTE),
+            ("b,p,1,2026-10-10,\"x\" y", "z", BEHIND_A_QUOTE),
+            ("b,p,1,2026-10-10,\"x\"\r", "z", "it holds a bare CR: lines that end in LF or CRLF are wanted"),
+        ] {
+            let second = second.replace('\r', "\r,");
+            let wanted = of(&[(2, "a"), (3, reason), (4, "c"), (5, "d")]);
+            assert_eq!(told(rows(&second, last).as_bytes()), wanted, "{second} {last}");
+        }
+        // A quote inside a field that has none around it is a letter like any other.
+        let wanted = of(&[(2, "a"), (3, "b"), (4, "c"), (5, "d")]);
+        assert_eq!(told(rows("b,p,1,2026-10-10,5\" wide", "\"\"\"z\"\"\"").as_bytes()), wanted);
+    }
+
+    #[test]
+    fn a_file_that_is_cut_short_in_its_last_row_says_so() {
+        let whole = format!("{HEADER}\na,p,1,2026-10-10,x\nb,p,1,2026-10-10,\"y,\nz\"");
+        assert_eq!(told(whole.as_bytes()), of(&[(2, "a"), (3, "b")]));
+        for end in whole.rfind("b,").expect("a row") + 1..whole.len() {
+            let rows = told(&whole.as_bytes()[..end]);
+            let (line, said) = &rows[1];
+            // All columns are there with the last comma: an empty last one cannot be told from one that was cut off.
+            let is_whole = whole[..end].ends_with("10,");
+            assert_eq!((*line, said == "b"), (3, is_whole), "{} {said}", &whole[..end]);
+        }
+    }
+
+    #[test]
+    fn a_row_that_is_too_long_is_bad_and_no_other() {
+        let long = "x".repeat(2 << 20);
+        let plain = format!("b,p,1,2026-10-10,{long}");
+        let quoted = format!("b,p,1,2026-10-10,\"{}\"", "x\r\n".repeat(400_000));
+        for (row, lines, word) in
+            [(&plain, 1, "the row is longer than 1 MiB"), (&quoted, 400_001, "is a quote not closed?")]
+        {
+            let rows = told(format!("{HEADER}\na,p,1,2026-10-10,x\n{row}\nc,p,1,2026-10-10,y\n").as_bytes());
+            assert_eq!(rows.len(), lines + 2);
+            assert_eq!((rows[1].0, rows[1].1.contains(word)), (3, true), "{}", rows[1].1);
+            assert_eq!(rows[lines + 1], (u64::try_from(lines).expect("a line") + 3, "c".to_owned()));
+        }
+    }
 }

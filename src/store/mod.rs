@@ -17,6 +17,7 @@ pub mod plan;
 pub mod project;
 mod rollup;
 mod schema;
+pub mod scratch;
 pub mod setting;
 pub mod statement;
 pub mod usage;
@@ -246,7 +247,12 @@ impl Store {
     /// # Errors
     /// Whatever `f` fails with.
     pub fn read<T, E: From<Error>>(&mut self, f: impl FnOnce(&ReadTx<'_>) -> Result<T, E>) -> Result<T, E> {
-        read(&mut self.connection, f)
+        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Deferred).map_err(Error::from)?;
+        let tx = ReadTx(tx);
+        let done = f(&tx)?;
+        // What it keeps in temporary tables stays.
+        tx.0.commit().map_err(Error::from)?;
+        Ok(done)
     }
 
     /// Reads and writes in one transaction; when this returns, what `f` wrote is on disk. When `f` fails,

@@ -12,7 +12,7 @@ use crate::store::project::{self, Found, Registered};
 use crate::store::{ReadTx, Result, WriteTx, license, rollup};
 use rusqlite::{OptionalExtension, Row, ToSql, named_params};
 use std::collections::{BTreeMap, HashMap};
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 pub use crate::store::rollup::UsageSum;
 
@@ -57,10 +57,7 @@ pub enum RecordRefusal {
 /// # Errors
 /// When SQLite fails; a [`RecordRefusal`] inside when the record may not be written.
 pub fn record(tx: &WriteTx<'_>, new: &NewRecord, stamp: &Stamp) -> Result<Result<Recorded, RecordRefusal>> {
-    let mut slice = Slice::new(tx, stamp);
-    let recorded = slice.record(new)?;
-    slice.finish()?;
-    Ok(recorded)
+    Slice::write(tx, stamp, |slice| slice.record(new))
 }
 
 /// Takes a record back by a reversing entry dated as the record is, so that every window that held it
@@ -69,10 +66,7 @@ pub fn record(tx: &WriteTx<'_>, new: &NewRecord, stamp: &Stamp) -> Result<Result
 /// # Errors
 /// When SQLite fails.
 pub fn void(tx: &WriteTx<'_>, id: &RecordId, reason: &Words, stamp: &Stamp) -> Result<Option<Voided>> {
-    let mut slice = Slice::new(tx, stamp);
-    let voided = slice.void(id, reason)?;
-    slice.finish()?;
-    Ok(voided)
+    Slice::write(tx, stamp, |slice| slice.void(id, reason))
 }
 
 /// Records that are written, and taken back, in one transaction. What they have in common is read once, and the sums
@@ -108,9 +102,16 @@ impl OpenProject {
 }
 
 impl<'t, 'c> Slice<'t, 'c> {
-    /// Starts with nothing; `stamp` is that of all of them.
-    pub fn new(tx: &'t WriteTx<'c>, stamp: &'t Stamp) -> Self {
-        Self {
+    /// Lets `f` write, and writes the sums of what it wrote; `stamp` is that of all of it.
+    ///
+    /// # Errors
+    /// When SQLite fails; whatever `f` fails with: then the transaction must not be committed.
+    pub fn write<T, E: From<crate::store::Error>>(
+        tx: &'t WriteTx<'c>,
+        stamp: &'t Stamp,
+        f: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut slice = Self {
             tx,
             stamp,
             projects: HashMap::new(),
@@ -119,7 +120,10 @@ impl<'t, 'c> Slice<'t, 'c> {
             this_month_s: Grain::Month.floor(stamp.at_s + 1),
             late_months: BTreeMap::new(),
             late_month: 0..0,
-        }
+        };
+        let done = f(&mut slice)?;
+        slice.write_sums()?;
+        Ok(done)
     }
 
     /// Takes note of an entry that was written after its month.
@@ -252,11 +256,8 @@ impl<'t, 'c> Slice<'t, 'c> {
         Ok(Some(Voided::Done(Record { void, ..record })))
     }
 
-    /// Writes the sums. Without it, the transaction must not be committed.
-    ///
-    /// # Errors
-    /// When SQLite fails.
-    pub fn finish(self) -> Result<()> {
+    /// Writes the sums.
+    fn write_sums(self) -> Result<()> {
         let mut sums: Vec<(Grain, i64, i64, &UsageSum)> = Vec::new();
         for open in self.projects.values() {
             sums.extend(open.sums.iter().map(|((grain, start_s), sum)| (*grain, *start_s, open.no, sum)));
@@ -389,32 +390,72 @@ pub struct Exported {
     pub note: Option<Words>,
 }
 
-/// Calls `each` with every record dated within a window, in the order in which they were written.
-///
-/// # Errors
-/// When SQLite fails; whatever `each` fails with.
-pub fn export<E: From<crate::store::Error>>(
-    tx: &ReadTx<'_>,
+/// The records dated within a window as they were at one moment, read part by part: no transaction is open in between,
+/// however slowly they are taken.
+pub struct Export {
     period: Period,
-    mut each: impl FnMut(&Exported) -> Result<(), E>,
-) -> Result<(), E> {
-    const SELECT: &str = "
-        select r.record_id, p.project_id, r.amount, r.at_s, p.customer_id, v.recorded_at_s, v.note, r.covered, r.note
-        from usage_ledger r
-        join project p on p.project_no = r.project_no
-        left join usage_ledger v on v.reverses_seq = r.seq
-        where r.record_id is not null
-          and r.at_s between :first_s and :last_s
-        order by r.seq";
-    let failed = |error: rusqlite::Error| E::from(error.into());
-    let mut select = tx.sql().prepare_cached(SELECT).map_err(failed)?;
-    let params = named_params! { ":first_s": period.first_s(), ":last_s": period.last_s() };
-    let mut rows = select.query(params).map_err(failed)?;
-    while let Some(row) = rows.next().map_err(failed)? {
-        let exported = Exported { record: read_record(row).map_err(failed)?, note: row.get(8).map_err(failed)? };
-        each(&exported)?;
+    /// The entries of the ledger that are left to read.
+    left: RangeInclusive<i64>,
+}
+
+impl Export {
+    /// Sees what is to be exported; the parts must be read by the same connection.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn start(tx: &ReadTx<'_>, period: Period) -> Result<Self> {
+        // Entries stay as they are, and whose projects are may change while the parts are read.
+        const OWNERS: &str = "
+            drop table if exists temp.export_owner;
+            create temporary table export_owner (
+              project_no  integer primary key,
+              customer_id text not null
+            ) strict;
+            insert into export_owner (project_no, customer_id)
+            select project_no, customer_id
+            from project
+            where customer_id is not null";
+        const LAST: &str = "
+            select coalesce(max(seq), 0)
+            from usage_ledger";
+        tx.sql().execute_batch(OWNERS)?;
+        Ok(Self { period, left: 1..=tx.sql().query_row(LAST, [], |row| row.get(0))? })
     }
-    Ok(())
+
+    /// The records of the next part, which may hold none, in the order in which they were written; `None` after the
+    /// last part.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn part(&mut self, tx: &ReadTx<'_>) -> Result<Option<Vec<Exported>>> {
+        const ENTRIES: i64 = 2_000;
+        const SELECT: &str = "
+            select r.record_id, p.project_id, r.amount, r.at_s, o.customer_id, v.recorded_at_s, v.note, r.covered, r.note
+            from usage_ledger r
+            join project p on p.project_no = r.project_no
+            left join temp.export_owner o on o.project_no = r.project_no
+            left join usage_ledger v on v.reverses_seq = r.seq and v.seq <= :last_seq
+            where r.seq between :first_of_part and :last_of_part
+              and r.record_id is not null
+              and r.at_s between :first_s and :last_s
+            order by r.seq";
+        if self.left.is_empty() {
+            return Ok(None);
+        }
+        let (first, last) = self.left.clone().into_inner();
+        let last_of_part = last.min(first + ENTRIES - 1);
+        let params = named_params! {
+            ":last_seq": last,
+            ":first_of_part": first,
+            ":last_of_part": last_of_part,
+            ":first_s": self.period.first_s(),
+            ":last_s": self.period.last_s(),
+        };
+        let exported = |row: &Row<'_>| Ok(Exported { record: read_record(row)?, note: row.get(8)? });
+        let part = tx.sql().prepare_cached(SELECT)?.query_map(params, exported)?.collect::<rusqlite::Result<_>>()?;
+        self.left = last_of_part + 1..=last;
+        Ok(Some(part))
+    }
 }
 
 /// What each project used in a window, of those that used anything; of one project alone where told.

@@ -67,7 +67,7 @@ fn what_is_special_stands_in_its_folder_alone() {
     let special: [(&[&str], &str); 4] = [
         (&["hyper::", "hyper_util::", "tokio::", "http_body_util::", "httparse::"], "http"),
         (&["rusqlite::", "r2d2::", "r2d2_sqlite::"], "store"),
-        (&["clap::", "comfy_table::", "csv::", "flate2::", "zstd::", "indicatif::"], "cli"),
+        (&["clap::", "comfy_table::", "csv::", "csv_core::", "flate2::", "zstd::", "indicatif::"], "cli"),
         (&["serde_json::", "serde::"], "agora cli"),
     ];
     for (path, text) in files(&source()) {

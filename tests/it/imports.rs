@@ -1,12 +1,14 @@
 //! Import and export: exactly once, whatever the file and however often it is cut short.
 
-use crate::vendor::{Ended, Vendor, days_from_now, long};
+use crate::vendor::{Ended, Vendor, days_from_now, long, signal};
+use agora_vendor::billing::amount::Amount;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
-use std::process::Stdio;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// A row of JSON by its number: some projects, over two months, two records of each in the same second, with amounts
@@ -70,6 +72,21 @@ fn a_file_is_the_same_records_in_every_form() {
 }
 
 #[test]
+fn csv_whose_last_line_has_no_end_is_taken_and_pointed_out() {
+    let vendor = Vendor::new();
+    let csv = b"id,projectId,at,amount\na,p,2026-10-10,10\nb,p,2026-10-10,10";
+    for (end, is_told) in [(csv.len(), true), (csv.len() - 1, true), (csv.len() - 2, false), (csv.len() - 17, false)] {
+        // Cut in its last amount it is another record, which nothing but the missing end tells.
+        let text = String::from_utf8_lossy(&csv[..end]).replace("b,", &format!("b{end},"));
+        let ended = import(&vendor, &["-", "--format", "csv"], text.as_bytes());
+        assert_eq!(ended.err.contains("its last line has no end"), is_told, "{text}: {}", ended.err);
+        assert_eq!(ended.code, if end == csv.len() - 2 { 1 } else { 0 }, "{text}: {}", ended.err);
+    }
+    let jsonl = import(&vendor, &["-", "--format", "jsonl"], row(1).as_bytes());
+    assert!(jsonl.code == 0 && !jsonl.err.contains("its last line"), "{}", jsonl.err);
+}
+
+#[test]
 fn a_bad_row_stops_the_import_after_what_is_before_it() {
     let vendor = Vendor::new();
     let file = "id,projectId,amount,at\na,p,1,2026-10-10\nb,p,1e3,2026-10-10\nc,p,2,2026-10-10\n";
@@ -104,10 +121,34 @@ fn a_pipe_that_says_no_more_is_not_waited_for_where_a_row_is_bad() {
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
     let mut pipe = child.stdin.take().expect("piped");
-    // As many rows as are passed on at a time, a bad one first.
-    pipe.write_all(format!("nonsense\n{}", rows(0..300)).as_bytes()).expect("written");
+    pipe.write_all(b"nonsense\n").expect("written");
     assert_eq!(child.wait().expect("an end").code(), Some(1));
     drop(pipe);
+}
+
+#[test]
+fn what_a_slow_pipe_has_given_is_recorded_while_it_is_still_open() {
+    let vendor = Vendor::new();
+    for (format, rows) in [("jsonl", [row(1), row(2)]), ("csv", ["a,p,1,2026-10-10".into(), "b,p,1,2026-10-10".into()])]
+    {
+        let mut command = vendor.command(["import", "-", "--format", format, "--json"]);
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+        let mut pipe = child.stdin.take().expect("piped");
+        if format == "csv" {
+            pipe.write_all(b"id,projectId,amount,at\n").expect("written");
+        }
+        for row in rows {
+            let (before, began) = (vendor.total(), Instant::now());
+            pipe.write_all(format!("{row}\n").as_bytes()).expect("written");
+            while vendor.total() == before {
+                assert!(began.elapsed() < Duration::from_secs(10), "{row}");
+            }
+        }
+        drop(pipe);
+        let ended: Ended = child.wait_with_output().expect("an end").into();
+        assert!(ended.out.starts_with(r#"{"read":2,"recorded":2,"#), "{}", ended.out);
+    }
 }
 
 #[test]
@@ -169,7 +210,11 @@ fn a_malformed_file_gets_a_sentence_and_loses_nothing() {
     let long_line = format!("{good}\n{}\n{}\n", "x".repeat(10 << 20), row(2));
     let quote = format!("{header}\na,p,1,2026-10-10\n\"b,p,1,2026-10-10\n{}", "c,p,1,2026-10-10\n".repeat(100_000));
     fs::create_dir(vendor.path("folder.csv")).expect("a folder");
-    let files: [(&str, Vec<u8>, &str); 13] = [
+    let zst = zstd::encode_all(rows(1..20_000).as_bytes(), 1).expect("compressed");
+    // A frame's head that asks for a window of 256 MiB, and an empty last block.
+    let wide = b"\x28\xb5\x2f\xfd\x00\x90\x01\x00\x00".to_vec();
+    let utf16 = |mark: u16| [mark].into_iter().chain(header.encode_utf16());
+    let files: [(&str, Vec<u8>, &str); 19] = [
         ("empty.csv", Vec::new(), "does not name the columns id, projectId, amount, at"),
         ("short.csv", b"id,amount,at\na,1,2026-10-10\n".to_vec(), "does not name the columns projectId"),
         ("twice.csv", b"id,id,projectId,amount,at\n".to_vec(), "names the column id twice"),
@@ -180,12 +225,18 @@ fn a_malformed_file_gets_a_sentence_and_loses_nothing() {
             "line 3: id is not UTF-8",
         ),
         ("utf16.csv", header.encode_utf16().flat_map(u16::to_le_bytes).collect(), "does not name the columns"),
-        ("quote.csv", quote.into_bytes(), "is a quote not closed?"),
+        ("utf16-le.csv", utf16(0xfeff).flat_map(u16::to_le_bytes).collect(), "it is UTF-16, and UTF-8 is wanted"),
+        ("utf16-be.csv", utf16(0xfeff).flat_map(u16::to_be_bytes).collect(), "it is UTF-16, and UTF-8 is wanted"),
+        ("mac.csv", format!("{header}\ra,p,1,2026-10-10\r").into_bytes(), "no row: it holds a bare CR"),
+        ("quote.csv", quote.into_bytes(), "line 3: the row is longer than 1 MiB: is a quote not closed?"),
         ("nul.csv", format!("{header}\na,p,1,2026-10-10\nb\0,p,1,2026-10-10\n").into_bytes(), "line 3: id is"),
         ("latin.jsonl", [good.as_bytes(), b"\n{\"id\":\"\xe9\"}\n"].concat(), "line 2: the row is not UTF-8"),
         ("long.jsonl", long_line.into_bytes(), "line 2: the row is longer than 1 MiB"),
         ("cut.jsonl.gz", gz[..gz.len() / 2].to_vec(), "breaks off in the middle of its compressed data"),
         ("bad.jsonl.gz", [&gz[..gz.len() / 2], b"nonsense", &gz[gz.len() / 2..]].concat(), "before it is recorded"),
+        ("cut.jsonl.zst", zst[..zst.len() / 2].to_vec(), "breaks off in the middle of its compressed data"),
+        ("wide.csv.zst", wide, "with a window of more than 128 MiB: compress it again with --long=27"),
+        ("empty.csv.gz", gz[..5].to_vec(), "breaks off in the middle of its compressed data"),
         ("bad.csv.zst", b"\x28\xb5\x2f\xfdnonsense".to_vec(), "cannot be read any further"),
     ];
     for (name, content, word) in files {
@@ -204,6 +255,10 @@ fn a_malformed_file_gets_a_sentence_and_loses_nothing() {
         let said = vendor.fails(code, arguments);
         assert!(said.contains(word), "{said}");
     }
+    // The same where the bad row is passed over: every other row of it is in.
+    let ended = vendor.run(["import", "quote.csv", "--rejects", "bad.csv", "--json"]);
+    assert_eq!((ended.code, ended.out.trim()), (1, r#"{"read":100002,"recorded":1,"duplicates":100000,"rejected":1}"#));
+    assert!(fs::read_to_string(vendor.path("bad.csv")).expect("a file").ends_with(",\"b,p,1,2026-10-10\n\"\n"));
     // What was whole before the end is in, and what is bad is passed over where it may be.
     let (first, second) = (vendor.path("long.jsonl"), vendor.path("bad.jsonl"));
     let ended = vendor.run(["import", &first.to_string_lossy(), "--rejects", &second.to_string_lossy(), "--json"]);
@@ -240,6 +295,13 @@ fn rows_without_ids_get_them_of_the_file_and_the_line() {
         .collect();
     let prefix = ids[0].split(':').next().expect("a prefix").to_owned();
     assert_eq!((prefix.len(), ids), (16, vec![format!("{prefix}:2"), format!("{prefix}:3")]));
+    // The line is the one on which an editor shows the row, however lines end.
+    fs::write(vendor.path("crlf.csv"), "projectId,amount,at\r\n\r\nr,1,2026-10-10\r\nr,1,2026-10-10\r\n")
+        .expect("a file");
+    vendor.ok(["import", "crlf.csv", "--ids-from-file"]);
+    let exported = vendor.ok(["export"]).out;
+    let lines: Vec<&str> = exported.lines().skip(2).map(|row| row.split([':', '"']).nth(5).expect("a line")).collect();
+    assert_eq!(lines, ["3", "4"], "{exported}");
 }
 
 #[test]
@@ -247,13 +309,96 @@ fn a_dry_run_checks_every_row_and_changes_nothing() {
     let vendor = Vendor::new();
     vendor.ok(["record", "p", "1", "--id", "r1", "--at", "2026-10-10"]);
     let whole = fs::read(vendor.db()).expect("a file");
-    fs::write(vendor.path("u.jsonl"), rows(1..3_000)).expect("a file");
-    let ended = vendor.run(["import", "u.jsonl", "--dry-run", "--rejects", "bad.jsonl", "--json"]);
-    assert_eq!((ended.code, ended.out.trim()), (1, r#"{"read":2999,"recorded":2998,"duplicates":0,"rejected":1}"#));
-    let bad = fs::read_to_string(vendor.path("bad.jsonl")).expect("a file");
-    assert!(bad.starts_with(r#"{"line":1,"reason":"the id r1 stands for another record"#), "{bad}");
+    // The last row has the id of one that is many slices before it.
+    fs::write(vendor.path("u.jsonl"), rows(1..10_000) + &row(10_000).replace("r10000", "r2")).expect("a file");
+    // Whoever writes meanwhile is not in its way, nor it in theirs.
+    let mut writer = vendor.sql();
+    let writing = writer.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).expect("the lock");
+    let ended = vendor.run(["import", "u.jsonl", "--dry-run", "--json"]);
+    drop(writing);
+    let tally = r#"{"read":10000,"recorded":9998,"duplicates":0,"rejected":2}"#;
+    assert_eq!((ended.code, ended.out.trim()), (1, tally), "{}", ended.err);
+    for word in
+        ["line 1: the id r1 stands for another", "line 10000: the id r2 stands for another", "would be registered: 7"]
+    {
+        assert!(ended.err.contains(word), "{}", ended.err);
+    }
     assert_eq!(fs::read(vendor.db()).expect("a file"), whole);
     assert_eq!(vendor.json(["project", "list"]).as_array().map(Vec::len), Some(1));
+    // As the import finds it.
+    let ended = vendor.run(["import", "u.jsonl", "--rejects", "bad.jsonl", "--json"]);
+    assert_eq!((ended.code, ended.out.trim()), (1, tally));
+    let ended = vendor.run(["import", "u.jsonl", "--dry-run", "--json"]);
+    assert_eq!(ended.out.trim(), r#"{"read":10000,"recorded":0,"duplicates":9998,"rejected":2}"#);
+}
+
+#[test]
+fn a_dry_run_lists_the_first_bad_rows_and_counts_them_all() {
+    let vendor = Vendor::new();
+    let rows: String = (2..40).map(|line| format!("p,{},2026-10-10\n", ["1", "x"][line % 2])).collect();
+    fs::write(vendor.path("u.csv"), format!("projectId,amount,at\n{rows}p,x,2026-10-10\np,x,2026-10-10\n"))
+        .expect("a file");
+    let ended = vendor.run(["import", "u.csv", "--dry-run", "--ids-from-file"]);
+    assert_eq!(ended.code, 1);
+    assert!(ended.out.starts_with("rows 40: to record 19, there already 0, rejected 21"), "{}", ended.out);
+    let listed: Vec<&str> = ended.err.lines().filter(|line| line.contains(": amount is \"x\"")).collect();
+    assert_eq!((listed.len(), listed[0].starts_with("line 3:"), listed[19].starts_with("line 40:")), (20, true, true));
+    assert!(ended.err.contains("1 more rows are bad: --rejects FILE takes all of them"), "{}", ended.err);
+}
+
+#[test]
+fn a_dry_run_judges_every_row_as_the_import_does() {
+    let rows = || {
+        let customer = prop_oneof![2 => Just(None), 1 => (0..2).prop_map(Some)];
+        let amount = prop_oneof![8 => 1..3, 1 => Just(0)];
+        let field = (
+            0..12,
+            0..4,
+            amount,
+            prop_oneof![9 => Just("2026-10-10"), 1 => Just("2026-10-11"), 1 => Just("2099-01-01")],
+        );
+        prop::collection::vec((field, customer, prop::bool::weighted(0.2)), 0..40).prop_map(|rows| {
+            let row = |((id, project, amount, at), customer, voided): (_, Option<i32>, _)| {
+                let customer = customer.map_or(String::new(), |customer| format!(r#","customerId":"c{customer}""#));
+                let void = if voided { r#","voidReason":"so""# } else { "" };
+                format!(r#"{{"id":"r{id}","projectId":"p{project}","amount":{amount},"at":"{at}"{customer}{void}}}"#)
+                    + "\n"
+            };
+            rows.into_iter().map(row).collect::<String>()
+        })
+    };
+    let mut runner = TestRunner::new(ProptestConfig {
+        cases: if long() { 300 } else { 12 },
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    });
+    let held = runner.run(&(rows(), rows()), |(before, file)| {
+        let vendor = Vendor::new();
+        vendor.ok(["project", "add", "p0", "--customer", "c0"]);
+        import(&vendor, &["-", "--format", "jsonl", "--rejects", "0"], before.as_bytes());
+        let check =
+            import(&vendor, &["-", "--format", "jsonl", "--dry-run", "--rejects", "1", "--json"], file.as_bytes());
+        let done = import(&vendor, &["-", "--format", "jsonl", "--rejects", "2", "--json"], file.as_bytes());
+        prop_assert_eq!(check.code, done.code);
+        prop_assert_eq!(check.out, done.out);
+        // A row that is taken back by the file is taken back when the file is read.
+        let rejects = |name| {
+            let text = fs::read_to_string(vendor.path(name)).expect("a file");
+            let parts = text.split("voided at ").enumerate();
+            parts
+                .map(|(n, part)| if n == 0 { part } else { &part["2026-10-10T10:10:10Z".len()..] }.to_owned())
+                .collect::<Vec<_>>()
+        };
+        prop_assert_eq!(rejects("1"), rejects("2"));
+        prop_assert_eq!(
+            check.err,
+            done.err.replace("were not known and are registered", "are not known and would be registered")
+        );
+        Ok(())
+    });
+    if let Err(failed) = held {
+        panic!("{failed}");
+    }
 }
 
 #[test]
@@ -288,27 +433,119 @@ fn what_is_exported_and_imported_into_new_books_adds_up_alike() {
 }
 
 #[test]
-fn any_split_into_parts_in_any_order_with_repetitions_adds_up_alike() {
-    const ROWS: usize = 400;
-    let whole = Vendor::new();
-    fs::write(whole.path("u.jsonl"), rows(0..400)).expect("a file");
-    whole.ok(["import", "u.jsonl"]);
-    let wanted = totals(&whole);
-    // Which part each row is in, and in which order the parts are taken, some of them again.
-    let parts = (prop::collection::vec(0_u8..5, ROWS), prop::collection::vec(0_u8..5, 0..6));
+fn an_export_is_one_state_and_holds_nothing_up_however_slowly_it_is_read() {
+    let vendor = Vendor::new();
+    fs::write(vendor.path("u.jsonl"), rows(0..6_000)).expect("a file");
+    vendor.ok(["import", "u.jsonl"]);
+    vendor.ok(["project", "add", "p1", "--customer", "before"]);
+    vendor.ok(["void", "r5000", "--reason", "before"]);
+    let whole = vendor.ok(["export"]).out;
+    let mut child = vendor.command(["export"]).stdout(Stdio::piped()).spawn().expect("it runs");
+    let mut out = BufReader::new(child.stdout.take().expect("piped"));
+    let mut text = String::new();
+    // It has begun, and cannot go on: a pipe holds less than it has to write.
+    out.read_line(&mut text).expect("a line");
+    vendor.ok(["project", "add", "p1", "--customer", "after"]);
+    vendor.ok(["project", "add", "p2", "--customer", "after"]);
+    vendor.ok(["void", "r5900", "--reason", "after"]);
+    vendor.ok(["record", "p1", "1", "--id", "after", "--at", "2026-10-10"]);
+    let checkpoint = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    let state: (i64, i64) = vendor.sql().query_row("pragma wal_checkpoint(truncate)", [], checkpoint).expect("a state");
+    assert_eq!(state, (0, 0), "the write-ahead log cannot be emptied");
+    assert!(child.try_wait().expect("a state").is_none(), "it was not slow");
+    out.read_to_string(&mut text).expect("the rest");
+    assert!(child.wait().expect("an end").success());
+    assert!(text == whole, "it is not the state in which it began");
+}
+
+/// A usage record of a file, with its amount in millionths.
+#[derive(Clone, Debug)]
+struct Usage {
+    project: u8,
+    millionths: u64,
+    at_s: i64,
+    voided: bool,
+}
+
+impl Usage {
+    fn any() -> impl Strategy<Value = Self> {
+        // Crowded seconds, one after the other over the ends of hours, days and months; and any over some months.
+        let at_s = prop_oneof![1_793_491_190_i64..1_793_491_210, 1_785_000_000_i64..1_795_000_000];
+        let millionths = prop_oneof![1_u64..10, 1_u64..100_000_000, Just(u64::MAX / 1_000)];
+        (0_u8..6, millionths, at_s, prop::bool::weighted(0.1)).prop_map(|(project, millionths, at_s, voided)| Self {
+            project,
+            millionths,
+            at_s,
+            voided,
+        })
+    }
+
+    fn amount(millionths: u128) -> String {
+        format!("{}.{:06}", millionths / 1_000_000, millionths % 1_000_000)
+    }
+
+    /// A row of its file; a project of an even number is a customer's, which not every row tells.
+    fn row(&self, n: usize, is_csv: bool) -> String {
+        let Self { project, millionths, at_s, voided } = self;
+        let amount = Self::amount((*millionths).into());
+        let customer = if project % 2 == 0 && n.is_multiple_of(2) { format!("c{project}") } else { String::new() };
+        let reason = if *voided { "so" } else { "" };
+        match is_csv {
+            true => format!("{at_s},r{n},\"{reason}\",p{project},{amount},{customer}\r\n"),
+            false => {
+                format!(
+                    r#"{{"projectId":"p{project}","amount":{amount},"customerId":"{customer}","id":"r{n}","voidReason":"{reason}","at":"{at_s}"}}"#
+                ) + "\n"
+            }
+        }
+    }
+}
+
+#[test]
+fn any_file_in_any_parts_in_any_order_with_repetitions_adds_up_alike() {
+    let file = prop::collection::vec((Usage::any(), 0_usize..5), 1..150);
+    // In which order the parts are taken, some of them again, and how each of them is written.
+    let order =
+        (prop::collection::vec(0_usize..5, 0..6), Just([0, 1, 2, 3, 4]).prop_shuffle(), prop::array::uniform5(0_u8..4));
     let mut runner = TestRunner::new(ProptestConfig {
         cases: if long() { 200 } else { 8 },
         failure_persistence: None,
         ..ProptestConfig::default()
     });
-    let held = runner.run(&parts, |(part_of, again)| {
+    let held = runner.run(&(file, order), |(file, (again, parts, forms))| {
         let vendor = Vendor::new();
-        for part in again.iter().copied().chain(0..5).chain(again.iter().copied()) {
-            let numbers = (0..).zip(&part_of).filter(|(_, of)| **of == part).map(|(n, _)| n);
-            let ended = import(&vendor, &["-", "--format", "jsonl"], rows(numbers).as_bytes());
-            prop_assert_eq!(ended.code, 0);
+        for part in again.iter().chain(&parts).chain(&again) {
+            let is_csv = forms[*part] % 2 == 0;
+            let of_part = file.iter().enumerate().filter(|(_, (_, of))| of == part);
+            let rows: String = of_part.map(|(n, (usage, _))| usage.row(n, is_csv)).collect();
+            let text = if is_csv { format!("at,id,voidReason,projectId,amount,customerId\r\n{rows}") } else { rows };
+            let content = if forms[*part] < 2 {
+                text.into_bytes()
+            } else {
+                zstd::encode_all(text.as_bytes(), 1).expect("compressed")
+            };
+            let ended = import(&vendor, &["-", "--format", if is_csv { "csv" } else { "jsonl" }], &content);
+            prop_assert_eq!(ended.code, 0, "{}", ended.err);
         }
-        prop_assert_eq!(totals(&vendor), wanted.clone());
+        // Added up by hand.
+        let mut sums: BTreeMap<(String, String), u128> = BTreeMap::new();
+        for (usage, _) in file.iter().filter(|(usage, _)| !usage.voided) {
+            let day = agora_vendor::billing::period::date(usage.at_s).to_string();
+            for key in [("projectId", format!("p{}", usage.project)), ("day", day)] {
+                *sums.entry((key.0.to_owned(), key.1)).or_default() += u128::from(usage.millionths);
+            }
+        }
+        let mut found = BTreeMap::new();
+        for (by, name) in [("project", "projectId"), ("day", "day")] {
+            let all = vendor.json(["totals", "--from", "2001-09-09", "--to", "2100-01-01", "--by", by]);
+            for row in all["rows"].as_array().expect("rows") {
+                let (key, amount) = (row[name].as_str().expect("a name"), row["amount"].as_str().expect("an amount"));
+                found.insert((name.to_owned(), key.to_owned()), amount.parse::<Amount>().expect("an amount"));
+            }
+        }
+        let exact = |millionths| Usage::amount(millionths).parse::<Amount>().expect("an amount");
+        let wanted: BTreeMap<_, _> = sums.into_iter().map(|(key, millionths)| (key, exact(millionths))).collect();
+        prop_assert_eq!(found, wanted);
         prop_assert_eq!(vendor.run(["check"]).code, 0);
         Ok(())
     });
@@ -318,10 +555,65 @@ fn any_split_into_parts_in_any_order_with_repetitions_adds_up_alike() {
 }
 
 #[test]
-fn an_import_killed_at_any_moment_and_run_again_counts_every_row_once() {
-    let (kills, count) = if long() { (300, 200_000) } else { (12, 30_000) };
+fn an_import_that_is_stopped_at_the_keyboard_has_recorded_what_it_had_and_is_run_again() {
     let vendor = Vendor::new();
-    fs::write(vendor.path("u.jsonl"), rows(0..count)).expect("a file");
+    let mut child = vendor
+        .command(["import", "-", "--format", "jsonl", "--rejects", "bad.jsonl"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    let mut pipe = child.stdin.take().expect("piped");
+    pipe.write_all((rows(0..500) + "nonsense\n" + &rows(500..1_000)).as_bytes()).expect("written");
+    let recorded = || vendor.ok(["export"]).out.lines().count();
+    let (bad, began) = (vendor.path("bad.jsonl"), Instant::now());
+    while recorded() < 1_000 || fs::metadata(&bad).expect("a file").len() == 0 {
+        assert!(began.elapsed() < Duration::from_secs(10));
+    }
+    signal("INT", &child.id().to_string());
+    assert!(!child.wait().expect("an end").success());
+    drop(pipe);
+    assert_eq!((recorded(), vendor.ok(["check"]).code), (1_000, 0));
+    let bad = fs::read_to_string(bad).expect("a file");
+    assert!(bad.starts_with(r#"{"line":501,"#) && bad.ends_with("\"nonsense\"}\n"), "{bad}");
+    let again = import(&vendor, &["-", "--format", "jsonl", "--json"], rows(0..1_500).as_bytes());
+    assert!(again.out.starts_with(r#"{"read":1500,"recorded":500,"duplicates":1000,"#), "{}", again.out);
+}
+
+#[test]
+fn a_file_for_rejects_that_cannot_be_written_stops_the_import_and_loses_nothing() {
+    let vendor = Vendor::new();
+    let long = "x".repeat(900_000);
+    let file: String = (0..20).map(|n| row(n) + "\n" + &long + "\n").collect();
+    fs::write(vendor.path("u.jsonl"), file).expect("a file");
+    // A limit on the size of files that all that goes into the books keeps far below.
+    let limited = r#"trap "" XFSZ; ulimit -f 8192; exec "$0" import u.jsonl --rejects bad.jsonl"#;
+    let mut command = Command::new("sh");
+    command.args(["-c", limited, env!("CARGO_BIN_EXE_agora-vendor")]).current_dir(vendor.path("."));
+    let ended: Ended = command.env("AGORA_VENDOR_DB", vendor.db()).output().expect("a shell").into();
+    assert_eq!(ended.code, 1, "{}", ended.err);
+    let said = "the file bad.jsonl cannot be written: ";
+    assert!(ended.err.contains(said) && ended.err.contains("the import can be run again"), "{}", ended.err);
+    vendor.ok(["check"]);
+    let again = vendor.run(["import", "u.jsonl", "--rejects", "again.jsonl", "--json"]);
+    assert!(again.out.starts_with(r#"{"read":40,"#) && again.out.contains(r#""rejected":20"#), "{}", again.out);
+    assert_eq!(vendor.ok(["export"]).out.lines().count(), 20);
+}
+
+#[test]
+fn a_quiet_import_says_nothing_of_its_progress() {
+    let vendor = Vendor::new();
+    vendor.ok(["project", "add", "p1", "--customer", "c"]);
+    fs::write(vendor.path("u.jsonl"), row(1)).expect("a file");
+    let ended = vendor.ok(["import", "u.jsonl", "--quiet"]);
+    assert_eq!((ended.out.as_str(), ended.err.as_str()), ("rows 1: recorded 1, there already 0, rejected 0\n", ""));
+}
+
+#[test]
+fn an_import_killed_at_any_moment_and_run_again_counts_every_row_once() {
+    let kills = if long() { 300 } else { 12 };
+    let vendor = Vendor::new();
     // A license, so that what is drawn is cut short with the rest.
     let far = days_from_now(9);
     let licensed = |vendor: &Vendor| {
@@ -331,8 +623,17 @@ fn an_import_killed_at_any_moment_and_run_again_counts_every_row_once() {
         }
     };
     licensed(&vendor);
-    let mut interrupted = 0;
+    let recorded = || -> u64 {
+        let count = "select count(*) from usage_ledger";
+        let count: i64 = vendor.sql().query_row(count, [], |row| row.get(0)).expect("a number");
+        count.unsigned_abs()
+    };
+    let (mut interrupted, mut at_work) = (0, 0);
     for kill in 0..kills {
+        // Of what is there already only the end: else it would be killed while it passes over that, and write nothing.
+        let before = recorded();
+        let start = before.saturating_sub(300);
+        fs::write(vendor.path("u.jsonl"), rows(start..start + 20_000)).expect("a file");
         let _server = (kill % 2 == 0).then(|| vendor.serve());
         let mut child = vendor
             .command(["import", "u.jsonl", "--quiet"])
@@ -344,14 +645,16 @@ fn an_import_killed_at_any_moment_and_run_again_counts_every_row_once() {
         interrupted += u64::from(child.try_wait().expect("a state").is_none());
         child.kill().expect("killed");
         child.wait().expect("an end");
+        at_work += u64::from(recorded() > before);
         if kill % 10 == 0 {
             vendor.ok(["check"]);
         }
     }
-    let last = vendor.json(["import", "u.jsonl"]);
-    assert_eq!(last["read"], json!(count));
+    let count = recorded() + 1_000;
+    fs::write(vendor.path("u.jsonl"), rows(0..count)).expect("a file");
+    assert_eq!(vendor.json(["import", "u.jsonl"])["recorded"], json!(1_000));
     assert_eq!(vendor.json(["import", "u.jsonl"])["duplicates"], json!(count));
-    assert!(interrupted > kills / 2, "{interrupted}");
+    assert!(interrupted > kills / 2 && at_work > kills / 2, "{interrupted} {at_work}");
     let once = Vendor::new();
     licensed(&once);
     once.ok(["import", &vendor.path("u.jsonl").to_string_lossy()]);
