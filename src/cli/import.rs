@@ -37,6 +37,9 @@ const HELD: Duration = Duration::from_millis(48);
 const FIRST: Duration = Duration::from_millis(6);
 /// How long others have the lock to themselves between two slices: those who wait for it ask every few milliseconds.
 const PAUSE: Duration = Duration::from_millis(4);
+/// How far an import steps back behind all else on the processors (`nice`): Agora waits for the server, and nobody for
+/// the last row of a million.
+const STEPS_BACK: i32 = 10;
 /// Rows that are passed on at a time, fewer where they are long, and how many such batches may wait.
 const BATCH: usize = 256;
 const BATCH_BYTES: usize = 64 << 10;
@@ -164,6 +167,9 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     })?;
     // Before anything is read: a wrong path to the books must not cost a pipe its content.
     let store = shell.open()?;
+    if let Err(error) = rustix::process::nice(STEPS_BACK) {
+        log::debug!("the import does not step back behind others: {error}");
+    }
     let (file, size): (Box<dyn Read + Send>, Option<u64>) = match is_stdin {
         true => (Box::new(io::stdin()), None),
         false => {
