@@ -385,6 +385,19 @@ fn a_plan_that_agora_changes_takes_effect_next_month() {
     create("gold", "c");
     assert_eq!([total(&this_month()), total(&next_month())], ["10", "10"]);
 
+    // What was said last may be about a month before: what counts is what would hold next month.
+    create("silver", "c");
+    vendor.ok(["customer", "add", "c", "--plan", "silver", "--from", &this_month(), "--rewrite"]);
+    vendor.ok(["customer", "add", "c", "--plan", "gold", "--from", &this_month(), "--rewrite"]);
+    assert_eq!([total(&this_month()), total(&next_month())], ["10", "3"]);
+    let plans = || vendor.json(["customer", "show", "c"])["plans"].as_array().expect("plans").len();
+    let said = plans();
+    for _ in 0..2 {
+        create("gold", "c");
+        assert_eq!([total(&this_month()), total(&next_month())], ["10", "10"]);
+        assert_eq!(plans(), said + 1);
+    }
+
     // A project that was only recorded so far, for a customer of whom Agora has not heard, and that it creates under another.
     vendor.ok(["record", "2", "1", "--customer", "recorded"]);
     set(&vendor, "default", &["--flat", "100"]);
