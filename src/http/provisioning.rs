@@ -105,7 +105,11 @@ impl Asked {
     fn change(&self, tx: &WriteTx<'_>, stamp: &Stamp) -> store::Result<()> {
         match self {
             Self::CustomerActive(id, said) => {
+                let had_no_plan = customer::find(tx, id)?.is_some_and(|customer| customer.plan_id.is_none());
                 let customer = customer::announce(tx, id, said, stamp)?;
+                if let (true, Some(plan_id)) = (had_no_plan, &customer.plan_id) {
+                    log::warn!("customer {id} had no plan so far: {plan_id} prices all its months, past ones too");
+                }
                 if let Err(missing) = plan::book(tx)?.applicable(customer.plan_id.as_ref(), stamp.at_s) {
                     log::warn!("customer {id} has the plan {missing}, which is not set up: its usage has no price");
                 }
