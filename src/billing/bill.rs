@@ -333,10 +333,15 @@ fn charge(project: &Project, months: &[i64], terms: &Terms) -> Result<Vec<Line>,
         match in_force.plan {
             Ok(plan) => {
                 let count = u32::try_from(end - place).expect("the calendar has far fewer months");
+                // Lines of one month never join each other: two parts alike charge the same units twice.
+                let mut earlier: Vec<usize> = (0..lines.len()).collect();
                 for charge in price::charge(&plan.price, &uncovered) {
                     let line = Line { plan: Arc::clone(plan), charge: charge.times(count) };
-                    if !lines.iter_mut().any(|other| other.join(&line)) {
-                        lines.push(line);
+                    match earlier.iter().position(|place| lines[*place].join(&line)) {
+                        Some(joined) => {
+                            earlier.remove(joined);
+                        }
+                        None => lines.push(line),
                     }
                 }
             }
@@ -526,6 +531,14 @@ mod tests {
                 "20 Minute × Standard (free) + 130 Minute × Standard (Tier 1 at 1) + 50 Minute × Standard (Tier 2 at 0.5) + Standard (20 up to the minimum of 50)"
             )]
         );
+    }
+
+    #[test]
+    fn parts_alike_keep_their_lines_and_join_only_those_of_other_months() {
+        let terms = terms([(0, plan("default", "flat 5 + flat 5 + per-unit 1 + per-unit 1"))]);
+        let bill = billed(months(10, 11), vec![project("p", None, &[(10, "100", "0"), (11, "40", "0")])], &terms);
+        let (fee, units) = ("Standard (2 × flat fee 5)", "140 Minute × Standard (1 each)");
+        assert_eq!(entries(&bill), [("p", "300".to_owned(), [fee, fee, units, units].join(" + ").as_str())]);
     }
 
     #[test]

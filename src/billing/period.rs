@@ -86,11 +86,6 @@ impl Period {
             .collect()
     }
 
-    /// What it has in common with another; `None` where they do not touch.
-    pub fn within(self, other: Self) -> Option<Self> {
-        Self::new(self.first_s.max(other.first_s), self.last_s.min(other.last_s))
-    }
-
     /// The pieces whose sums, added and subtracted, are the window's. There are at most seven, whatever its
     /// length, and at most half an hour of ledger at each ragged end: past that, a whole hour less the
     /// rest is nearer; likewise for hours in a day and days in a month.

@@ -103,6 +103,14 @@ pub enum Error {
     /// A word that is none of the grammar.
     #[error("{0:?} is no part of a price: flat, per-unit, graduated, volume or package with its figures is wanted")]
     NotAPart(String),
+    /// What is wrong with a figure of a tier.
+    #[error("tier {tier}: {error}")]
+    Tier {
+        /// The tier.
+        tier: usize,
+        /// What is wrong.
+        error: Box<Self>,
+    },
     /// A text in another form than `1000:0.01,rest:0.005`.
     #[error("{0:?} is not a tier: its end and its price are wanted, such as 1000:0.01, and rest:0.005 for the last")]
     NotATier(String),
@@ -302,7 +310,7 @@ impl Tiers {
         let mut from = Amount::default();
         for (place, tier) in tiers.iter().enumerate() {
             let (number, is_last) = (place + 1, place + 1 == tiers.len());
-            not_negative(&tier.price)?;
+            not_negative(&tier.price).map_err(|error| error.in_tier(place))?;
             match &tier.up_to {
                 None if is_last => {}
                 None => return Err(Error::OpenTooSoon { tier: number }),
@@ -332,6 +340,13 @@ impl Tiers {
     /// The place of the tier in which the least bit more is.
     fn above(&self, amount: &Amount) -> usize {
         self.0.partition_point(|tier| tier.up_to.as_ref().is_some_and(|up_to| up_to <= amount))
+    }
+}
+
+impl Error {
+    /// The same, of the tier at a place that is counted from 0.
+    fn in_tier(self, place: usize) -> Self {
+        Self::Tier { tier: place + 1, error: Box::new(self) }
     }
 }
 
@@ -486,7 +501,8 @@ impl FromStr for Tiers {
             };
             Ok(Tier { up_to, price: read_amount(price)? })
         };
-        Self::new(text.split(',').map(tier).collect::<Result<_, _>>()?)
+        let in_place = |(place, text)| tier(text).map_err(|error: Error| error.in_tier(place));
+        Self::new(text.split(',').enumerate().map(in_place).collect::<Result<_, _>>()?)
     }
 }
 
@@ -661,8 +677,9 @@ mod tests {
             ("each 1", "\"each 1\" is no part"),
             ("flat 1 +", "\"1 +\" is not an amount"),
             ("flat 1  + flat 1", "is not an amount"),
-            ("graduated", "\"\" is not a tier"),
-            ("graduated 1000", "\"1000\" is not a tier"),
+            ("graduated", "tier 1: \"\" is not a tier"),
+            ("graduated 10:1,1000", "tier 2: \"1000\" is not a tier"),
+            ("volume 10:1,20:-2,rest:1", "tier 2: \"-2\" is not an amount: it must not be negative"),
             ("graduated 1000:1", "tier 1 is the last and ends at 1000"),
             ("graduated 0:1,rest:1", "tier 1 goes up to 0, which is not above 0, where it starts"),
             ("graduated 10:1,10:2,rest:1", "tier 2 goes up to 10, which is not above 10"),
@@ -689,6 +706,8 @@ mod tests {
             Price::new(vec![Part::Flat(amount("0"))], negative(), amount("0")),
             Err(Error::Negative(negative()))
         );
+        let below_zero = Tiers::new(vec![Tier { up_to: None, price: negative() }]).expect_err("below zero").to_string();
+        assert_eq!(below_zero, "tier 1: -1 is below zero");
         let many = vec![Part::Flat(amount("1")); 17];
         assert_eq!(Price::new(many, amount("0"), amount("0")), Err(Error::TooManyParts));
         let tier = |number: u32| Tier { up_to: (number < 101).then(|| Amount::from(number)), price: amount("1") };

@@ -294,7 +294,7 @@ fn set(args: &SetArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         shell.note(&format!("plan {id} is so from {} on already; nothing was changed", month(from_s)));
     } else if let Some(before) = history.at(from_s) {
         shell.note(&format!(
-            "plan {id} changes from {} on; before it is {}: {}",
+            "plan {id} changes from {} on; without this it would be {}: {}",
             month(from_s),
             before.name,
             before.terms().join("; ")
@@ -389,7 +389,7 @@ fn show(args: &ShowArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
                     version.name.clone(),
                     version.unit.clone(),
                     text.clone(),
-                    said.at.clone(),
+                    or_dash(said.at.as_ref()),
                     said.by.clone(),
                     if *replaced { "replaced".to_owned() } else { String::new() },
                 ]);

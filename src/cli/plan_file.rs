@@ -39,6 +39,8 @@ impl PlanFile {
     /// # Errors
     /// What is wrong, and where.
     pub(super) fn read(text: &str) -> Result<Self, String> {
+        // A byte order mark says nothing about UTF-8.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let document: Document = serde_json::from_str(text).map_err(|error| error.to_string())?;
         let label = |name: &str, text: Option<String>| {
             text.map(|text| text.parse().map_err(|error| format!("{name} is {text:?}: {error}"))).transpose()
@@ -216,6 +218,7 @@ mod tests {
         let printed = serde_json::to_string(&Terms::new(&file.price)).expect("JSON");
         assert_eq!(read(&printed), Ok(file.price.to_string()));
         assert!(PlanFile::read(EXAMPLE).is_ok());
+        assert!(PlanFile::read(&format!("\u{feff}{EXAMPLE}")).is_ok());
     }
 
     #[test]

@@ -47,13 +47,20 @@ pub(super) fn from_month(from_s: i64) -> Option<String> {
     (from_s > 0).then(|| month(from_s))
 }
 
-/// What holds by date, in words: `silver; from 2026-12 gold`.
-pub(super) fn timeline<T: Display>(history: &History<T>) -> String {
-    let words = history.iter().map(|(from_s, value)| match from_month(from_s) {
-        None => value.to_string(),
-        Some(month) => format!("from {month} {value}"),
-    });
-    words.collect::<Vec<_>>().join("; ")
+/// What holds by date, in words: `silver; from 2026-12 gold`. The same, said again of a later month, is no change.
+pub(super) fn timeline<T: Display + PartialEq>(history: &History<T>) -> String {
+    let mut words: Vec<String> = Vec::new();
+    let mut before = None;
+    for (from_s, value) in history.iter() {
+        if before.replace(value) == Some(value) {
+            continue;
+        }
+        words.push(match from_month(from_s) {
+            None => value.to_string(),
+            Some(month) => format!("from {month} {value}"),
+        });
+    }
+    words.join("; ")
 }
 
 /// Something that was said to hold, as it stands in JSON documents.
@@ -64,7 +71,8 @@ pub(super) struct ShownSaid<T> {
     pub(super) from: Option<String>,
     #[serde(flatten)]
     pub(super) value: T,
-    pub(super) at: String,
+    /// Null: nobody knows, in books of an earlier version.
+    pub(super) at: Option<String>,
     pub(super) by: String,
 }
 
@@ -73,7 +81,7 @@ impl<T> ShownSaid<T> {
         Self {
             from: from_month(said.from_s),
             value: show(&said.value),
-            at: rfc3339(said.stamp.at_s),
+            at: (said.stamp.at_s > 0).then(|| rfc3339(said.stamp.at_s)),
             by: said.stamp.actor.to_string(),
         }
     }

@@ -229,9 +229,10 @@ impl Service {
                     Purpose::Live => Actor::Agora,
                     Purpose::Test => Actor::Test,
                 };
-                let done = match self.read(patience, |tx| asked.look(tx, &actor)) {
+                let stamp = || Stamp { at_s: clock(), actor: actor.clone() };
+                let done = match self.read(patience, |tx| asked.look(tx, &stamp())) {
                     Ok(Some(reply)) => Ok(reply),
-                    Ok(None) => self.write(patience, |tx| asked.perform(tx, &Stamp { at_s: clock(), actor })),
+                    Ok(None) => self.write(patience, |tx| asked.perform(tx, &stamp())),
                     Err(failure) => Err(failure),
                 };
                 // Agora was told no, with a signature that is right: the operator has to know.

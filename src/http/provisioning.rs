@@ -7,7 +7,7 @@
 use crate::agora::provisioning::{self, NewCustomer};
 use crate::agora::reply::{self, Refusal, Reply};
 use crate::agora::request::{self, Body};
-use crate::billing::event::{Actor, Stamp};
+use crate::billing::event::Stamp;
 use crate::billing::id::{CustomerId, ProjectId};
 use crate::billing::license::{License, NewLicense, Operation};
 use crate::http::Failure;
@@ -53,12 +53,9 @@ impl Asked {
     }
 
     /// The answer, where what is asked for is so already.
-    pub(super) fn look(&self, tx: &ReadTx<'_>, actor: &Actor) -> Result<Option<Reply>, Failure> {
+    pub(super) fn look(&self, tx: &ReadTx<'_>, stamp: &Stamp) -> Result<Option<Reply>, Failure> {
         Ok(match self {
-            Self::CustomerActive(id, said) => {
-                let stands = customer::find(tx, id)?.is_some_and(|customer| said.stands(&customer));
-                stands.then(reply::success)
-            }
+            Self::CustomerActive(id, said) => customer::stands(tx, id, said, stamp.at_s)?.then(reply::success),
             Self::ProjectEnabled(customer_id, id) => {
                 let customer = announced(tx, customer_id)?;
                 let project = project::find(tx, id)?;
@@ -87,7 +84,7 @@ impl Asked {
             }
             Self::LicenseIssued(new) => {
                 customer::find(tx, &new.customer_id)?.ok_or(Refusal::NoCustomer)?;
-                license::find_alike(tx, new, actor)?.map(|license| {
+                license::find_alike(tx, new, &stamp.actor)?.map(|license| {
                     point_out(&license, new);
                     reply::success()
                 })
@@ -98,17 +95,21 @@ impl Asked {
     /// Makes it so, where it is not, and answers.
     pub(super) fn perform(&self, tx: &WriteTx<'_>, stamp: &Stamp) -> Result<Reply, Failure> {
         // Another call, or a shell, may have made it so since it was looked up.
-        if let Some(reply) = self.look(tx, &stamp.actor)? {
+        if let Some(reply) = self.look(tx, stamp)? {
             return Ok(reply);
         }
         self.change(tx, stamp)?;
-        Ok(self.look(tx, &stamp.actor)?.expect("it has just been made so"))
+        Ok(self.look(tx, stamp)?.expect("it has just been made so"))
     }
 
     fn change(&self, tx: &WriteTx<'_>, stamp: &Stamp) -> store::Result<()> {
         match self {
             Self::CustomerActive(id, said) => {
+                let had_no_plan = customer::find(tx, id)?.is_some_and(|customer| customer.plan_id.is_none());
                 let customer = customer::announce(tx, id, said, stamp)?;
+                if let (true, Some(plan_id)) = (had_no_plan, &customer.plan_id) {
+                    log::warn!("customer {id} had no plan so far: {plan_id} prices all its months, past ones too");
+                }
                 if let Err(missing) = plan::book(tx)?.applicable(customer.plan_id.as_ref(), stamp.at_s) {
                     log::warn!("customer {id} has the plan {missing}, which is not set up: its usage has no price");
                 }

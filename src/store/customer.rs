@@ -34,7 +34,7 @@ pub struct Announcement {
     /// The plan named for it.
     pub plan_id: Option<PlanId>,
     /// The first second of the month from which the plan holds, unless it is the customer's first; `None`: of the next
-    /// month, and only where another plan was named last.
+    /// month. What holds then already is not said again.
     pub plan_from_s: Option<i64>,
     /// Contact.
     pub name: Option<Words>,
@@ -45,11 +45,10 @@ pub struct Announcement {
 }
 
 impl Announcement {
-    /// The names, as Agora calls them, of the fields that would get another value.
+    /// The names, as Agora calls them, of the contacts that would get another value.
     fn news(&self, customer: &Customer) -> Vec<&'static str> {
         let is_news = |said: &Option<Words>, stands: &Option<Words>| said.is_some() && said != stands;
         [
-            ("planId", self.plan_id.is_some() && self.plan_id != customer.plan_id),
             ("customerName", is_news(&self.name, &customer.name)),
             ("customerEmail", is_news(&self.email, &customer.email)),
             ("customerPhone", is_news(&self.phone, &customer.phone)),
@@ -58,11 +57,21 @@ impl Announcement {
         .filter_map(|(field, is_news)| is_news.then_some(field))
         .collect()
     }
+}
 
-    /// Tells whether announcing it of `customer` would change nothing.
-    pub fn stands(&self, customer: &Customer) -> bool {
-        customer.announced_at_s.is_some() && customer.deactivated_at_s.is_none() && self.news(customer).is_empty()
-    }
+/// Tells whether announcing it of a customer at a second would change nothing.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn stands(tx: &ReadTx<'_>, id: &CustomerId, said: &Announcement, at_s: i64) -> Result<bool> {
+    let Some(customer) = find(tx, id)?.filter(|customer| is_active(customer) && said.news(customer).is_empty()) else {
+        return Ok(false);
+    };
+    Ok(new_plan(tx, &customer.id, said, at_s)?.is_none())
+}
+
+fn is_active(customer: &Customer) -> bool {
+    customer.announced_at_s.is_some() && customer.deactivated_at_s.is_none()
 }
 
 /// Makes sure that the customer is in the books; tells whether it was new.
@@ -90,9 +99,14 @@ fn insert(tx: &WriteTx<'_>, id: &CustomerId, stamp: &Stamp) -> Result<bool> {
 pub fn announce(tx: &WriteTx<'_>, id: &CustomerId, said: &Announcement, stamp: &Stamp) -> Result<Customer> {
     insert(tx, id, stamp)?;
     let before = find(tx, id)?.expect("it was just made, unless it was there");
-    let is_planned = name_plan(tx, &before, said, stamp)?;
-    if said.stands(&before) && !is_planned {
+    let plan = new_plan(tx, id, said, stamp.at_s)?;
+    let mut news = said.news(&before);
+    if is_active(&before) && news.is_empty() && plan.is_none() {
         return Ok(before);
+    }
+    if let Some((plan_id, from_s)) = plan {
+        name_plan(tx, id, plan_id, from_s, stamp)?;
+        news.insert(0, "planId");
     }
     const UPDATE: &str = "
         update customer
@@ -105,7 +119,7 @@ pub fn announce(tx: &WriteTx<'_>, id: &CustomerId, said: &Announcement, stamp: &
         where customer_id = :customer_id";
     tx.sql().prepare_cached(UPDATE)?.execute(named_params! {
         ":customer_id": id,
-        ":plan_id": said.plan_id,
+        ":plan_id": plan.map(|(plan_id, _)| plan_id),
         ":name": said.name,
         ":email": said.email,
         ":phone": said.phone,
@@ -116,43 +130,41 @@ pub fn announce(tx: &WriteTx<'_>, id: &CustomerId, said: &Announcement, stamp: &
         (Some(_), Some(_)) => Change::Reactivated,
         (Some(_), None) => Change::Changed,
     };
-    let mut news = said.news(&before);
-    if is_planned && !news.contains(&"planId") {
-        // The same plan, from another month on.
-        news.insert(0, "planId");
-    }
     event::of_account(tx, id, change, &news, stamp)?;
     Ok(find(tx, id)?.expect("it was just written"))
 }
 
-/// Writes down from when the plan that is named holds; tells whether that was news.
-fn name_plan(tx: &WriteTx<'_>, customer: &Customer, said: &Announcement, stamp: &Stamp) -> Result<bool> {
+/// The plan that is named and from when it holds, where another one holds then so far.
+fn new_plan<'s>(
+    tx: &ReadTx<'_>,
+    id: &CustomerId,
+    said: &'s Announcement,
+    at_s: i64,
+) -> Result<Option<(&'s PlanId, i64)>> {
     let Some(plan_id) = &said.plan_id else {
-        return Ok(false);
+        return Ok(None);
     };
-    let is_other = customer.plan_id.as_ref() != Some(plan_id);
-    if !is_other && said.plan_from_s.is_none() {
-        return Ok(false);
-    }
-    let history: History<PlanId> = plans_of(tx, &customer.id)?.into_iter().collect();
+    let history: History<PlanId> = plans_of(tx, id)?.into_iter().collect();
     let from_s = match history.is_empty() {
         true => 0,
-        false => said.plan_from_s.unwrap_or_else(|| next_month(stamp.at_s)),
+        false => said.plan_from_s.unwrap_or_else(|| next_month(at_s)),
     };
-    if !is_other && history.at(from_s) == Some(plan_id) {
-        return Ok(false);
-    }
+    Ok((history.at(from_s) != Some(plan_id)).then_some((plan_id, from_s)))
+}
+
+/// Writes down from when a plan holds for a customer.
+fn name_plan(tx: &WriteTx<'_>, id: &CustomerId, plan_id: &PlanId, from_s: i64, stamp: &Stamp) -> Result<()> {
     const INSERT: &str = "
         insert into customer_plan (customer_id, plan_id, from_s, at_s, actor)
         values (:customer_id, :plan_id, :from_s, :at_s, :actor)";
     tx.sql().prepare_cached(INSERT)?.execute(named_params! {
-        ":customer_id": customer.id,
+        ":customer_id": id,
         ":plan_id": plan_id,
         ":from_s": from_s,
         ":at_s": stamp.at_s,
         ":actor": stamp.actor,
     })?;
-    Ok(true)
+    Ok(())
 }
 
 /// The plans that were named for a customer, the oldest first.

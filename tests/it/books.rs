@@ -336,7 +336,7 @@ fn plans_are_set_and_shown() {
     assert_eq!(versions, json!([with(&shown, &said)]));
     assert_eq!(vendor.json(["plan", "list"]), json!([with(&shown, &[("changes", json!(null))])]));
     let set_again = set("0.02");
-    assert!(set_again.err.contains("before it is Standard: 0.01 per Minute"), "{}", set_again.err);
+    assert!(set_again.err.contains("without this it would be Standard: 0.01 per Minute"), "{}", set_again.err);
     for bad in ["-1", "1e3", "0.0000000000000000001"] {
         assert_eq!(set(bad).code, 2);
     }

@@ -165,6 +165,7 @@ fn prices_plans_and_customers_hold_for_all_time_in_migrated_books() {
         let plan = vendor.json(["plan", "show", "default"]);
         assert_eq!((&plan["price"], &plan["from"]), (&json!("0.01"), &json!(null)));
         assert_eq!(plan["versions"].as_array().map(Vec::len), Some(1));
+        assert_eq!(plan["versions"][0]["at"], json!(null));
         let plans = vendor.json(["customer", "show", "c"])["plans"].clone();
         let first = json!([{"from": null, "planId": "default", "at": "2025-10-09T08:53:20Z", "by": "shell:unknown"}]);
         assert_eq!(plans, first);

@@ -230,7 +230,9 @@ fn a_later_price_holds_from_next_month_and_an_earlier_month_must_be_meant() {
     vendor.ok(["record", "p", "7"]);
     let changed = vendor.ok(["plan", "set", "default", "--price", "2"]);
     assert!(
-        changed.err.contains(&format!("changes from {} on; before it is Standard: 1 per Minute", next_month())),
+        changed
+            .err
+            .contains(&format!("changes from {} on; without this it would be Standard: 1 per Minute", next_month())),
         "{}",
         changed.err
     );
@@ -266,7 +268,8 @@ fn a_later_price_holds_from_next_month_and_an_earlier_month_must_be_meant() {
     assert_eq!(versions(), 3);
 
     // Of two for one month the later one holds; both are shown.
-    vendor.ok(["plan", "set", "default", "--price", "4", "--from", "2026-10", "--rewrite"]);
+    let again = vendor.ok(["plan", "set", "default", "--price", "4", "--from", "2026-10", "--rewrite"]).err;
+    assert!(again.contains("changes from 2026-10 on; without this it would be Standard: 3 per Minute"), "{again}");
     assert_eq!([total("2026-09"), total("2026-10")], ["7", "28"]);
     let shown = vendor.json(["plan", "show", "default"]);
     assert_eq!((&shown["price"], &shown["from"]), (&json!("4"), &json!("2026-10")));
@@ -329,7 +332,7 @@ fn a_customers_later_plan_and_a_projects_later_customer_hold_from_a_month_on() {
     assert_eq!(plans(), 3, "what holds already is not said again");
     assert!(vendor.fails(2, ["customer", "add", "c", "--from", "2030-01"]).contains("without --plan"));
     let shown = vendor.ok(["customer", "show", "c"]).out;
-    assert!(shown.contains(&format!("gold; from 2026-10 silver; from {} silver", next_month())), "{shown}");
+    assert!(shown.contains("plan        gold; from 2026-10 silver\n"), "{shown}");
 
     // A project's first customer holds for all time; its next from next month on, or as told.
     vendor.ok(["record", "unbound", "1", "--at", "2026-07-10"]);
@@ -384,6 +387,29 @@ fn a_plan_that_agora_changes_takes_effect_next_month() {
     // Back again within the month: it never was another.
     create("gold", "c");
     assert_eq!([total(&this_month()), total(&next_month())], ["10", "10"]);
+
+    // What was said last may be about a month before: what counts is what would hold next month.
+    create("silver", "c");
+    vendor.ok(["customer", "add", "c", "--plan", "silver", "--from", &this_month(), "--rewrite"]);
+    vendor.ok(["customer", "add", "c", "--plan", "gold", "--from", &this_month(), "--rewrite"]);
+    assert_eq!([total(&this_month()), total(&next_month())], ["10", "3"]);
+    let plans = || vendor.json(["customer", "show", "c"])["plans"].as_array().expect("plans").len();
+    let said = plans();
+    for _ in 0..2 {
+        create("gold", "c");
+        assert_eq!([total(&this_month()), total(&next_month())], ["10", "10"]);
+        assert_eq!(plans(), said + 1);
+    }
+
+    // The first plan of a customer whose usage was priced by another changes past bills: the operator is told.
+    vendor.ok(["customer", "add", "unplanned"]);
+    create("gold", "unplanned");
+    assert!(
+        server.log().contains("customer unplanned had no plan so far: gold prices all its months, past ones too"),
+        "{}",
+        server.log()
+    );
+    assert!(!server.log().contains("customer c had no plan"), "{}", server.log());
 
     // A project that was only recorded so far, for a customer of whom Agora has not heard, and that it creates under another.
     vendor.ok(["record", "2", "1", "--customer", "recorded"]);
