@@ -13,6 +13,29 @@ use crate::billing::license::{
 use crate::store::{ReadTx, Result, WriteTx, customer, made_id};
 use rusqlite::{OptionalExtension, Row, ToSql, named_params};
 
+macro_rules! select {
+    ($which:literal) => {
+        concat!(
+            "
+        select l.seq, l.license_id, l.customer_id, l.type, l.platforms, l.issued_at_s, l.asked, l.starts_at_s,
+          l.expires_at_s, l.granted, l.balance, l.revoked_at_s,
+          case when l.revoked_at_s is not null then (
+            select r.reason
+            from license_ledger r
+            where r.license_seq = l.seq
+              and r.kind = 'revoked'
+            order by r.seq desc
+            limit 1
+          ) end
+        from license l
+        ",
+            $which,
+            "
+        order by l.seq"
+        )
+    };
+}
+
 /// What came of an operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Done {
@@ -320,12 +343,12 @@ fn keep_amount(tx: &WriteTx<'_>, license_seq: i64, kind: EntryKind, amount: &Amo
 /// # Errors
 /// When SQLite fails.
 pub fn find(tx: &ReadTx<'_>, id: &LicenseId) -> Result<Option<License>> {
-    Ok(select(tx, "where l.license_id = :license_id", named_params! { ":license_id": id })?.pop())
+    Ok(select(tx, select!("where l.license_id = :license_id"), named_params! { ":license_id": id })?.pop())
 }
 
 /// The license at a place that an entry refers to.
 fn by_seq(tx: &ReadTx<'_>, seq: i64) -> Result<License> {
-    let found = select(tx, "where l.seq = :seq", named_params! { ":seq": seq })?.pop();
+    let found = select(tx, select!("where l.seq = :seq"), named_params! { ":seq": seq })?.pop();
     Ok(found.expect("an entry refers to a license, and none is ever deleted"))
 }
 
@@ -334,13 +357,15 @@ fn by_seq(tx: &ReadTx<'_>, seq: i64) -> Result<License> {
 /// # Errors
 /// When SQLite fails.
 pub fn find_alike(tx: &ReadTx<'_>, new: &NewLicense, actor: &Actor) -> Result<Option<License>> {
-    const ALIKE: &str = "
+    const ALIKE: &str = select!(
+        "
         join license_ledger i on i.license_seq = l.seq and i.kind = 'issued'
         where l.customer_id = :customer_id
           and l.starts_at_s = :starts_at_s
           and l.type is :type
           and i.expires_at_s = :expires_at_s
-          and i.actor = :actor";
+          and i.actor = :actor"
+    );
     let params = named_params! {
         ":customer_id": new.customer_id,
         ":starts_at_s": new.starts_at_s,
@@ -356,7 +381,7 @@ pub fn find_alike(tx: &ReadTx<'_>, new: &NewLicense, actor: &Actor) -> Result<Op
 /// # Errors
 /// When SQLite fails.
 pub fn of(tx: &ReadTx<'_>, customer_id: &CustomerId) -> Result<Vec<License>> {
-    select(tx, "where l.customer_id = :customer_id", named_params! { ":customer_id": customer_id })
+    select(tx, select!("where l.customer_id = :customer_id"), named_params! { ":customer_id": customer_id })
 }
 
 /// All licenses, in the order of their issue.
@@ -364,27 +389,12 @@ pub fn of(tx: &ReadTx<'_>, customer_id: &CustomerId) -> Result<Vec<License>> {
 /// # Errors
 /// When SQLite fails.
 pub fn list(tx: &ReadTx<'_>) -> Result<Vec<License>> {
-    select(tx, "", &[])
+    select(tx, select!(""), &[])
 }
 
-fn select(tx: &ReadTx<'_>, which: &str, params: &[(&str, &dyn ToSql)]) -> Result<Vec<License>> {
-    let select = format!(
-        "
-        select l.seq, l.license_id, l.customer_id, l.type, l.platforms, l.issued_at_s, l.asked, l.starts_at_s,
-          l.expires_at_s, l.granted, l.balance, l.revoked_at_s,
-          case when l.revoked_at_s is not null then (
-            select r.reason
-            from license_ledger r
-            where r.license_seq = l.seq
-              and r.kind = 'revoked'
-            order by r.seq desc
-            limit 1
-          ) end
-        from license l
-        {which}
-        order by l.seq"
-    );
-    let mut select = tx.sql().prepare_cached(&select)?;
+/// Reads licenses by a constant text: it is looked up again for every license that Agora asks about.
+fn select(tx: &ReadTx<'_>, select: &str, params: &[(&str, &dyn ToSql)]) -> Result<Vec<License>> {
+    let mut select = tx.sql().prepare_cached(select)?;
     Ok(select.query_map(params, license)?.collect::<rusqlite::Result<_>>()?)
 }
 

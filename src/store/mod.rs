@@ -516,7 +516,7 @@ fn prepare_writer(connection: &Connection) -> Result<()> {
 /// read once in a row.
 fn prepare_reader(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(READER_WAITS)?;
-    connection.execute_batch("pragma query_only = on; pragma cache_size = -512;")?;
+    connection.execute_batch("pragma query_only = on; pragma cache_size = -256;")?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(())
 }
