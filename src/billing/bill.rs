@@ -194,33 +194,36 @@ impl Bill {
     fn carry(&mut self, carried: &Carried) {
         let mut entries: BTreeMap<ProjectId, Entry> =
             self.entries.drain(..).map(|entry| (entry.usage.project_id.clone(), entry)).collect();
+        let mut uncharged: BTreeMap<ProjectId, ProjectUsage> =
+            self.uncharged.drain(..).map(|usage| (usage.project_id.clone(), usage)).collect();
+        let mut unpriced: BTreeMap<ProjectId, Unpriced> =
+            self.unpriced.drain(..).map(|unpriced| (unpriced.usage.project_id.clone(), unpriced)).collect();
         for project_id in carried.projects() {
-            if let Some(unpriced) = self.unpriced.iter_mut().find(|unpriced| unpriced.usage.project_id == *project_id) {
+            let told = carried.closed.get(project_id);
+            if let Some(unpriced) = unpriced.get_mut(project_id).filter(|_| told.is_none()) {
                 // It has no entry that could carry anything.
                 let all_waits = |carry| Carry { amount: Amount::default(), whole: false, ..carry };
                 unpriced.carries = carried.of(project_id, &Amount::default()).into_iter().map(all_waits).collect();
                 continue;
             }
-            let uncharged = self.uncharged.iter().position(|usage| usage.project_id == *project_id);
-            let mut entry = match (entries.remove(project_id), uncharged) {
-                (Some(entry), _) => entry,
-                (None, Some(place)) => Entry::of_nothing(self.uncharged.remove(place)),
-                (None, None) => Entry::of_nothing(ProjectUsage::nothing(project_id)),
-            };
-            match carried.closed.get(project_id) {
+            let without_price = unpriced.remove(project_id).map(|unpriced| unpriced.usage);
+            let without_charge = || without_price.or_else(|| uncharged.remove(project_id));
+            let mut entry = entries.remove(project_id).unwrap_or_else(|| {
+                Entry::of_nothing(without_charge().unwrap_or_else(|| ProjectUsage::nothing(project_id)))
+            });
+            match told {
                 Some(told) => entry.stay(told),
                 None => entry.take(carried.of(project_id, &entry.amount)),
             }
             // One of nothing has nothing to say, unless it took something off.
             match entry.amount.is_zero() && entry.carries.is_empty() {
-                true => self.uncharged.push(entry.usage),
-                false => {
-                    entries.insert(project_id.clone(), entry);
-                }
+                true => drop(uncharged.insert(project_id.clone(), entry.usage)),
+                false => drop(entries.insert(project_id.clone(), entry)),
             }
         }
-        self.uncharged.sort_by(|a, b| a.project_id.cmp(&b.project_id));
         self.entries = entries.into_values().collect();
+        self.uncharged = uncharged.into_values().collect();
+        self.unpriced = unpriced.into_values().collect();
     }
 }
 
