@@ -25,7 +25,7 @@ pub(super) fn list(tx: &ReadTx<'_>, period: Period, asked_at_s: i64) -> store::R
     let is_so = |tell: fn(&Carried) -> bool| carried.as_ref().is_some_and(tell);
     let (looked, closed) = (is_so(|carried| carried.repeated.is_none()), is_so(|carried| !carried.closed.is_empty()));
     let listed = Listed::new(listing, LeftOut::new(&bill.unpriced), made_from(&bill));
-    Ok(Listed { guarded: carried.is_some(), carried: looked, closed, ..listed })
+    Ok(Listed { carried: looked, closed, ..listed })
 }
 
 /// What the charges were made from, and what was left out.

@@ -33,9 +33,8 @@ pub(super) struct Listed {
     /// The last statement of its window that was kept as it was made, and the newest of any.
     pub last: Option<Statement>,
     pub after_seq: i64,
-    /// Whether bills carry; whether it is one that looked at what earlier months were not told; and whether of some
-    /// projects it says what was told before.
-    pub guarded: bool,
+    /// Whether it is a bill that looked at what earlier months were not told; and whether of some projects it says what was
+    /// told before.
     pub carried: bool,
     pub closed: bool,
     pub tellings: Tellings,
@@ -78,7 +77,6 @@ impl Listed {
             knew_seq: 0,
             last: None,
             after_seq: 0,
-            guarded: false,
             carried: false,
             closed: false,
             tellings: Tellings::default(),
@@ -207,12 +205,6 @@ impl Sequences {
     pub(super) fn find(&self, key: Key, api_key: &ApiKey) -> Option<Arc<Sequence>> {
         let begun = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         begun.iter().rev().find(|sequence| sequence.is(key, api_key)).map(Arc::clone)
-    }
-
-    /// Forgets a sequence that must not be told to its end.
-    pub(super) fn forget(&self, sequence: &Sequence) {
-        let mut begun = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        begun.retain(|held| !std::ptr::eq(Arc::as_ptr(held), sequence));
     }
 
     /// Begins a sequence with its page 1, in the place of an older one.

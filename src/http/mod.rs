@@ -309,10 +309,10 @@ impl Service {
                         Ok(())
                     }
                     None => {
+                        // Nor is it forgotten: its end must not come from another state of the books than its beginning.
                         log::warn!(
-                            "another bill was told meanwhile, and has carried something: page 1 has to be asked anew"
+                            "another bill was told meanwhile, and has told something of the same: page 1 has to be asked anew"
                         );
-                        self.sequences.forget(sequence);
                         Err(Failure::Store(store::Error::Busy))
                     }
                 }

@@ -210,7 +210,6 @@ impl Listed {
             total_size: self.listing.total_size(),
             entries,
             digest: self.digest(),
-            guarded: self.guarded,
             carried: self.carried,
             closed: self.closed,
             after_seq: self.after_seq,

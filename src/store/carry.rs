@@ -10,6 +10,7 @@ use crate::billing::statement::{Entry, ListingKind, Statement, is_provisional};
 use crate::store::{ReadTx, Result, bill as books, setting, statement};
 use rusqlite::{OptionalExtension, named_params};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ops::RangeInclusive;
 
 /// What the bill of a window has to say beside what the window costs, as it is asked for at `asked_at_s` (Unix seconds);
 /// of one project alone where told. `None` where nothing is carried: unless the setting `late` says so, of a window that
@@ -69,6 +70,9 @@ pub(super) struct MonthBills {
     newest: BTreeMap<i64, Statement>,
     /// What was carried, by the earlier month and project: the statements that did, in the order in which they were kept.
     carries: HashMap<(i64, ProjectId), Vec<(i64, Carry)>>,
+    /// What was carried and is not any more, by the same: from the first statement that did to the last that was told again
+    /// without it, while bills did not carry.
+    dropped: HashMap<(i64, ProjectId), RangeInclusive<i64>>,
 }
 
 impl MonthBills {
@@ -77,15 +81,25 @@ impl MonthBills {
         let bills = statement::list(tx, all_time, Some(ListingKind::Bill))?.into_iter();
         let over = bills.filter(|bill| !bill.provisional);
         let all: Vec<(i64, Statement)> = over.filter_map(|bill| Some((month_of(bill.period)?, bill))).collect();
-        let newest = all.iter().cloned().collect();
+        let newest: BTreeMap<i64, Statement> = all.iter().cloned().collect();
         let mut carries: HashMap<(i64, ProjectId), Vec<(i64, Carry)>> = HashMap::new();
-        let is_over: HashSet<i64> = all.iter().map(|(_, bill)| bill.seq).collect();
+        let newest_of: HashMap<i64, i64> = all.iter().map(|(month, bill)| (bill.seq, newest[month].seq)).collect();
         for (seq, project_id, carry) in statement::all_carries(tx)? {
-            if is_over.contains(&seq) {
+            if newest_of.contains_key(&seq) {
                 carries.entry((carry.month_s, project_id)).or_default().push((seq, carry));
             }
         }
-        Ok(Self { all, newest, carries })
+        let mut dropped = HashMap::new();
+        carries.retain(|key, carries| {
+            let told: BTreeSet<i64> = carries.iter().map(|(seq, _)| *seq).collect();
+            let without = told.iter().map(|seq| newest_of[seq]).filter(|newest| !told.contains(newest)).max();
+            if let (Some(first), Some(last)) = (told.first(), without) {
+                dropped.insert(key.clone(), *first..=last);
+            }
+            carries.retain(|(seq, _)| told.contains(&newest_of[seq]));
+            !carries.is_empty()
+        });
+        Ok(Self { all, newest, carries, dropped })
     }
 
     /// Tells whether any bill has looked whether it had to carry something.
@@ -106,6 +120,12 @@ impl MonthBills {
         closed.map(|((_, project_id), _)| project_id).collect()
     }
 
+    /// Tells whether a later bill has carried something of a month of a project.
+    pub(super) fn has_carried(&self, month_s: i64, project_id: &ProjectId) -> bool {
+        let carries = self.carries.get(&(month_s, project_id.clone()));
+        carries.is_some_and(|carries| carries.iter().any(|(_, carry)| !carry.amount.is_zero()))
+    }
+
     /// What bills have carried of a month of a project; of a bill that was told anew the last that it told.
     fn told_by_carries(&self, month_s: i64, project_id: &ProjectId) -> Amount {
         let is_newest: HashSet<i64> = self.newest.values().map(|bill| bill.seq).collect();
@@ -118,17 +138,24 @@ impl MonthBills {
         let month_s = month_of(told.period).expect("it is a month's bill");
         // Of projects that are closed the month's own bill says no news, however often it is told.
         let looked = self.carriers(month_s).next_back().map(|(_, bill)| bill);
-        let looked = looked.filter(|looked| looked.seq > told.seq || !self.closed(month_s).is_empty());
+        let dropped =
+            self.dropped.iter().filter(|((month, _), _)| *month == month_s).map(|(_, span)| *span.end()).max();
+        let is_or_was_closed = dropped.is_some() || !self.closed(month_s).is_empty();
+        let looked = looked.filter(|looked| looked.seq > told.seq || is_or_was_closed);
         let (knew_seq, at_s) = match looked {
             Some(looked) => (looked.knew_seq, looked.first_asked_at_s),
             None => (told.last_knew_seq, told.first_asked_at_s),
         };
+        // Told again after that, it may have told what was carried of it; or the other what it had carried no more.
+        let last_told = told.seq.max(dropped.unwrap_or_default());
+        let is_told_anew = looked.is_some_and(|looked| looked.seq < last_told);
         let newest: HashSet<i64> = self.newest.values().map(|bill| bill.seq).collect();
         let waits = self.carries.iter().any(|((month, _), carries)| {
             let is_last = |seq: &i64| newest.contains(seq) || looked.is_some_and(|looked| looked.seq == *seq);
             *month == month_s && carries.iter().any(|(seq, carry)| is_last(seq) && !carry.whole)
         });
-        Ok(waits || written_late(tx, month_s)?.is_some_and(|seq| seq > knew_seq) || is_priced_anew(tx, month_s, at_s)?)
+        let is_written_late = written_late(tx, month_s)?.is_some_and(|seq| seq > knew_seq);
+        Ok(waits || is_told_anew || is_written_late || is_priced_anew(tx, month_s, at_s)?)
     }
 
     /// What each project costs by now of a month less what was told of it, of those where that is something.
@@ -171,17 +198,23 @@ impl MonthBills {
     pub(super) fn told_seq(&self, month_s: i64, project_id: &ProjectId, at_s: i64, own: i64) -> i64 {
         let carries = self.carries.get(&(month_s, project_id.clone())).map_or(&[][..], Vec::as_slice);
         let closed_by = carries.iter().find(|(_, carry)| !carry.amount.is_zero()).map(|(seq, _)| *seq);
-        let own = match closed_by {
-            None => own,
-            Some(closed_by) => {
-                let before = self.all.iter().map(|(_, bill)| bill).filter(|bill| bill.seq < closed_by);
-                let holding = before.filter(|bill| (bill.period.first_s()..=bill.period.last_s()).contains(&at_s));
+        let dropped = self.dropped.get(&(month_s, project_id.clone()));
+        let own = match closed_by.is_none() && dropped.is_none() {
+            true => own,
+            false => {
+                let was_open = |bill: &&Statement| {
+                    closed_by.is_none_or(|closed_by| bill.seq < closed_by)
+                        && dropped.is_none_or(|dropped| !dropped.contains(&bill.seq))
+                };
+                let open = self.all.iter().map(|(_, bill)| bill).filter(was_open);
+                let holding = open.filter(|bill| (bill.period.first_s()..=bill.period.last_s()).contains(&at_s));
                 holding.map(|bill| bill.last_knew_seq).max().unwrap_or_default()
             }
         };
         let waits: HashSet<i64> = carries.iter().filter(|(_, carry)| !carry.whole).map(|(seq, _)| *seq).collect();
         let carriers = self
             .carriers(month_s)
+            .filter(|(_, bill)| dropped.is_none_or(|dropped| bill.seq > *dropped.end()))
             .filter(|(month, bill)| ![bill.seq, self.newest[month].seq].iter().any(|seq| waits.contains(seq)));
         carriers.map(|(_, bill)| bill.knew_seq).max().unwrap_or_default().max(own)
     }

@@ -623,10 +623,12 @@ fn check_statements(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
             let entries = statement::entries(tx, statement.seq)?;
             let in_order = entries.windows(2).all(|two| two[0].project_id < two[1].project_id);
             let total_size = usize::try_from(statement.total_size).unwrap_or(usize::MAX);
+            let carries: usize = entries.iter().map(|entry| entry.carries().len()).sum();
+            let all_of_entries = carries == statement::carries(tx, statement.seq)?.len();
             let problems = [
                 (total(&entries) != statement.total, StatementProblem::Total),
                 (!in_order || !statement::is_gapless(tx, statement.seq)?, StatementProblem::Order),
-                (Digest::of(total_size, &entries) != statement.digest, StatementProblem::Digest),
+                (Digest::of(total_size, &entries) != statement.digest || !all_of_entries, StatementProblem::Digest),
                 (statement.last_knew_seq > last_seq, StatementProblem::Knew),
             ];
             for (_, problem) in problems.into_iter().filter(|(is_wrong, _)| *is_wrong) {

@@ -1,7 +1,7 @@
 //! The ledger of what Agora was told, and what was recorded too late for it.
 
 use crate::billing::amount::Amount;
-use crate::billing::carry::Carry;
+use crate::billing::carry::{Carry, month_of};
 use crate::billing::id::ProjectId;
 use crate::billing::period::{Grain, Period};
 use crate::billing::statement::{Billed, Digest, Entry, ListingKind, Segment, Statement, Timeline, Told};
@@ -12,6 +12,19 @@ use crate::store::rollup::UsageSum;
 use crate::store::{ReadTx, Result, WriteTx, usage};
 use rusqlite::{OptionalExtension, Row, named_params};
 use std::collections::{BTreeMap, HashMap, HashSet};
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "
+        select seq, kind, first_s, last_s, first_asked_at_s, last_asked_at_s, asked, knew_seq, last_knew_seq, provisional,
+          total, total_size, digest, carried
+        from statement
+        ",
+            $rest
+        )
+    };
+}
 
 /// An answer that is to be kept. Times are Unix seconds.
 pub struct Answer<'a> {
@@ -31,8 +44,6 @@ pub struct Answer<'a> {
     pub digest: Digest,
     /// Whether it is a month's bill that looked at what earlier months had not been told: the first that was told of it.
     pub carried: bool,
-    /// Whether bills carry, so that another that was kept since it was made may have told the same.
-    pub guarded: bool,
     /// Whether it says of some projects what was told of them, and no news: then it is told again without knowing more.
     pub closed: bool,
     /// The newest statement that there was as it was made.
@@ -65,7 +76,8 @@ impl Count {
 }
 
 /// Keeps an answer, and tells its number: where it is the same as the last that was kept of its window, that one is
-/// counted. `None` where it must not be told: another bill has carried something since it was made, perhaps the same.
+/// counted. `None` where it must not be told, since another bill has told something since it was made, perhaps the same: of
+/// a month's bill one that carried, of one that carries any month's.
 ///
 /// # Errors
 /// When SQLite fails.
@@ -77,7 +89,9 @@ pub fn keep(tx: &WriteTx<'_>, answer: &Answer<'_>) -> Result<Option<i64>> {
         count(tx, same.seq, answer.told.known_unless(answer.closed))?;
         return Ok(Some(same.seq));
     }
-    if answer.guarded && has_carried_after(tx, answer.after_seq)? {
+    if is_months_bill(answer.kind, answer.period, provisional)
+        && was_billed_after(tx, answer.after_seq, answer.carried)?
+    {
         return Ok(None);
     }
     const INSERT: &str = "
@@ -136,10 +150,22 @@ pub fn keep(tx: &WriteTx<'_>, answer: &Answer<'_>) -> Result<Option<i64>> {
     Ok(Some(seq))
 }
 
-/// Tells whether a bill that carried something was kept after a statement.
-fn has_carried_after(tx: &ReadTx<'_>, seq: i64) -> Result<bool> {
-    const SELECT: &str = "select exists (select 1 from statement where seq > :seq and carried = 1)";
-    Ok(tx.sql().prepare_cached(SELECT)?.query_row(named_params! { ":seq": seq }, |row| row.get(0))?)
+/// Tells whether a statement is a month's bill that was told when the month was over.
+fn is_months_bill(kind: ListingKind, period: Period, provisional: bool) -> bool {
+    kind == ListingKind::Bill && !provisional && month_of(period).is_some()
+}
+
+/// Tells whether a month's bill was kept after a statement, and unless it may be `any` one, whether one that carried was.
+fn was_billed_after(tx: &ReadTx<'_>, seq: i64, any: bool) -> Result<bool> {
+    const SELECT: &str = select!("where seq > :seq");
+    let mut select = tx.sql().prepare_cached(SELECT)?;
+    for kept in select.query_map(named_params! { ":seq": seq }, statement)? {
+        let kept = kept?;
+        if is_months_bill(kept.kind, kept.period, kept.provisional) && (any || kept.carried) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Counts that a statement was told again.
@@ -160,19 +186,6 @@ pub fn count(tx: &WriteTx<'_>, seq: i64, told: Count) -> Result<()> {
         ":seq": seq,
     })?;
     Ok(())
-}
-
-macro_rules! select {
-    ($rest:literal) => {
-        concat!(
-            "
-        select seq, kind, first_s, last_s, first_asked_at_s, last_asked_at_s, asked, knew_seq, last_knew_seq, provisional,
-          total, total_size, digest, carried
-        from statement
-        ",
-            $rest
-        )
-    };
 }
 
 fn statement(row: &Row<'_>) -> rusqlite::Result<Statement> {
@@ -582,9 +595,14 @@ pub fn reconcile(tx: &ReadTx<'_>, kind: ListingKind, month: Period) -> Result<BT
     each_late(tx, &timeline, month, |segment, entry| {
         add(late.entry(segment.period.first_s()).or_default(), entry.project_id, &entry.sum)
     })?;
+    let bills = if kind == ListingKind::Bill { Some(MonthBills::read(tx)?) } else { None };
     let mut unpriced: HashSet<(i64, ProjectId)> = HashSet::new();
     for teller in timeline.tellers(month) {
-        let left_out = |entry: &Entry| entry.billed.as_ref().is_some_and(|billed| billed.unpriced);
+        // What had no price and was carried later had one then.
+        let is_carried = |id: &ProjectId| bills.as_ref().is_some_and(|bills| bills.has_carried(month.first_s(), id));
+        let left_out = |entry: &Entry| {
+            entry.billed.as_ref().is_some_and(|billed| billed.unpriced) && !is_carried(&entry.project_id)
+        };
         let entries = entries(tx, teller.seq)?.into_iter().filter(left_out);
         unpriced.extend(entries.map(|entry| (teller.seq, entry.project_id)));
     }

@@ -140,3 +140,118 @@ fn nothing_is_carried_unless_it_is_set_nor_by_a_window_that_is_no_month_or_not_o
     assert_eq!(bill(&server, 10), ["a 0.5: 0.5 carried from 2026-08"]);
     vendor.ok(["check"]);
 }
+
+#[test]
+fn what_a_later_bill_has_carried_stays_told_where_the_project_has_no_price_any_more() {
+    let (vendor, server) = with_august();
+    vendor.ok(["project", "add", "a", "--customer", "c1"]);
+    record(&vendor, "a", "50", "a8-late", "2026-08-31");
+    assert_eq!(bill(&server, 9), ["a 0.5: 0.5 carried from 2026-08"]);
+    vendor.ok(["customer", "add", "c1", "--plan", "none", "--from", "2026-08", "--rewrite"]);
+    let each = "1: 100 Call × Standard (0.01 each)";
+    assert_eq!(bill(&server, 8), [format!("a {each}"), format!("b {each}"), format!("c {each}")]);
+    vendor.ok(["check"]);
+}
+
+#[test]
+fn what_had_no_price_is_carried_once_it_has_one_and_is_not_told_as_unpriced_then() {
+    let vendor = Vendor::new();
+    vendor.ok(["setting", "set", "late", "carry"]);
+    vendor.ok(["record", "a", "100", "--id", "a8", "--at", "2026-08-10", "--customer", "c1"]);
+    vendor.ok(["customer", "add", "c1", "--plan", "pro"]);
+    let server = vendor.serve();
+    let unpriced = || vendor.json(["totals", "--reconcile", "--month", "2026-08"])["bill"][0]["unpriced"].clone();
+    assert_eq!((bill(&server, 8), unpriced()), (vec![], json!("100")));
+    vendor.ok(["plan", "set", "pro", "--name", "Pro", "--unit", "Call", "--price", "0.02"]);
+    assert_eq!(bill(&server, 9), ["a 2: 2 carried from 2026-08"]);
+    assert_eq!((reconciled(&vendor, "2026-08"), unpriced()), (vec!["a 100 100 0 0".to_owned()], json!("0")));
+}
+
+#[test]
+fn of_two_bills_that_are_followed_at_once_only_one_tells_what_is_late() {
+    for first in [8, 9] {
+        let (vendor, server) = with_august();
+        for project in ["a", "b", "c"] {
+            record(&vendor, project, "50", &format!("{project}8-late"), "2026-08-31");
+        }
+        let page = |number: i8, page_num: &str| {
+            let (from, to) = (month(number).0.to_string(), month(number).1.to_string());
+            let fields = [("fromTs", &*from), ("toTs", &to), ("pageNum", page_num), ("limit", "2")];
+            let answer = server.ask("/bill", &fields);
+            (answer.status, if answer.status == 200 { answer.entries() } else { Vec::new() })
+        };
+        let second = 17 - first;
+        page(8, "1");
+        page(9, "1");
+        assert_eq!(page(first, "2").0, 200);
+        // It is refused until it begins anew, and never ends with another state of the books than it began with.
+        for _ in 0..2 {
+            assert_eq!(page(second, "2").0, 503);
+        }
+        page(second, "1");
+        let last = page(second, "2");
+        let wanted = if second == 8 { vec![("c".to_owned(), "1".to_owned())] } else { Vec::new() };
+        assert_eq!(last, (200, wanted), "{first} before {second}");
+        vendor.ok(["check"]);
+    }
+}
+
+#[test]
+fn what_was_told_again_while_bills_did_not_carry_is_carried_or_taken_off_after_that() {
+    for again in [8, 9] {
+        let (vendor, server) = with_august();
+        record(&vendor, "a", "200", "a10", "2026-10-10");
+        record(&vendor, "a", "50", "a8-late", "2026-08-31");
+        assert_eq!(bill(&server, 9), ["a 0.5: 0.5 carried from 2026-08"]);
+        vendor.ok(["setting", "set", "late", "report"]);
+        let told = bill(&server, again);
+        vendor.ok(["setting", "set", "late", "carry"]);
+        let own = "200 Call × Standard (0.01 each)";
+        let (told_again, reconciled_then, october) = match again {
+            // It was told in both.
+            8 => ("a 1.5: 150 Call × Standard (0.01 each)", "a 150 150 0 0", format!("a 1.5: {own} + -0.5")),
+            // It was told in neither.
+            _ => ("", "a 150 100 50 0", format!("a 2.5: {own} + 0.5")),
+        };
+        assert_eq!(told.first().map_or("", String::as_str), told_again);
+        assert_eq!(reconciled(&vendor, "2026-08")[0], reconciled_then);
+        assert_eq!(bill(&server, 10), [format!("{october} carried from 2026-08")]);
+        assert_eq!(reconciled(&vendor, "2026-08")[0], "a 150 150 0 0");
+        vendor.ok(["check"]);
+    }
+}
+
+#[test]
+fn check_finds_what_was_tampered_with_of_what_was_carried_and_of_what_is_late() {
+    let (vendor, server) = with_august();
+    record(&vendor, "a", "50", "a8-late", "2026-08-31");
+    bill(&server, 9);
+    drop(server);
+    for refused in ["update statement_carry set amount = '9'", "delete from statement_carry"] {
+        vendor.sql().execute_batch(refused).expect_err(refused);
+    }
+    let whole = std::fs::read(vendor.db()).expect("the books");
+    let free = "drop trigger statement_carry_is_not_changed; drop trigger statement_carry_is_not_deleted;";
+    let august = month(8).0;
+    let differs = "statement 2: its entries are not those that were told";
+    for (tampering, told) in [
+        ("update statement_carry set amount = '9'".to_owned(), differs),
+        ("update statement_carry set whole = 0".to_owned(), differs),
+        ("delete from statement_carry".to_owned(), differs),
+        (format!("insert into statement_carry values (2, 'z', {august}, '1', 1)"), differs),
+        (format!("insert into statement_carry values (1, 'z', {august}, '1', 1)"), "what was told is not added to"),
+        ("update statement_carry set amount = '1.0'".to_owned(), "a value of what statement 2 carried"),
+        ("update late_month set last_seq = 1".to_owned(), "the last late entry of 2026-08"),
+        ("delete from late_month".to_owned(), "the last late entry of 2026-08"),
+    ] {
+        match vendor.sql().execute_batch(&format!("{free}{tampering}")) {
+            Err(refused) => assert!(refused.to_string().contains(told), "{refused}"),
+            Ok(()) => {
+                let found = vendor.run(["check"]);
+                assert!(found.code == 1 && found.out.contains(told), "{tampering}: {}", found.out);
+            }
+        }
+        std::fs::write(vendor.db(), &whole).expect("restored");
+    }
+    vendor.ok(["check"]);
+}

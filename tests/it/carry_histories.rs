@@ -13,7 +13,7 @@ use agora_vendor::store::{Readers, Store, Writer, plan, setting, usage};
 use proptest::prelude::*;
 use proptest::test_runner::{TestCaseError, TestRunner};
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 /// A package of so many units costs so much, so that late usage is often free and sometimes not.
@@ -38,6 +38,11 @@ enum Step {
     Void { which: prop::sample::Index },
     /// The bill of so many months back is asked for; 1 is the last month that is over.
     Ask { back: usize },
+    /// The bills of two months are asked for page by page, the one that was begun first ended last; one that is refused is
+    /// asked for anew.
+    Interleave { first: usize, second: usize, steps: Vec<Step> },
+    /// Bills carry from now on, or do not.
+    Switch { carry: bool },
     /// It is the next month, and its bill before is asked for.
     NextMonth,
 }
@@ -49,6 +54,23 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (1_usize..5).prop_map(|back| Step::Ask { back }),
         2 => Just(Step::NextMonth),
     ]
+}
+
+/// The same, and now and then two bills at once, or another setting.
+fn any_step() -> impl Strategy<Value = Step> {
+    let between =
+        || prop::collection::vec(step().prop_filter("in one month", |step| !matches!(step, Step::NextMonth)), 0..3);
+    prop_oneof![
+        12 => step(),
+        2 => (0_usize..4, 0_usize..4, between()).prop_map(|(first, second, steps)| Step::Interleave { first, second, steps }),
+        1 => any::<bool>().prop_map(|carry| Step::Switch { carry }),
+    ]
+}
+
+/// A page as it was told.
+struct Page {
+    told: BTreeMap<String, i64>,
+    has_next: bool,
 }
 
 struct Books {
@@ -97,6 +119,41 @@ impl Books {
                     self.ask(month);
                 }
             }
+            Step::Interleave { first, second, steps } => {
+                // The bill of the month before was told; what is asked for at its turn may not have been.
+                self.month += 1;
+                NOW_S.set(month_s(self.month) + 100);
+                let months = [first, second].map(|back| self.month - 1 - (*back).min(self.month - 1));
+                let mut begun = Vec::new();
+                for month in BTreeSet::from(months) {
+                    let page = self.page(month, 1, 1).expect("nothing came between");
+                    match page.has_next {
+                        true => begun.push((month, page)),
+                        // It went out whole.
+                        false => drop(self.told.insert(month, page.told)),
+                    }
+                }
+                if months[0] > months[1] {
+                    begun.reverse();
+                }
+                let is_begun =
+                    |back: &usize| begun.iter().any(|(month, _)| self.month.checked_sub(*back) == Some(*month));
+                let between: Vec<&Step> =
+                    steps.iter().filter(|step| !matches!(step, Step::Ask { back } if is_begun(back))).collect();
+                between.into_iter().for_each(|step| self.take(step));
+                for (month, page) in begun.into_iter().rev() {
+                    match self.follow(month, page) {
+                        Some(told) => drop(self.told.insert(month, told)),
+                        None => self.ask(month),
+                    }
+                }
+                self.ask(self.month - 1);
+            }
+            Step::Switch { carry } => {
+                let mut settings = Settings::default();
+                settings.set(Name::Late, if *carry { "carry" } else { "report" }).expect("a setting");
+                self.store.write(|tx| setting::write(tx, Name::Late, &settings)).expect("it is set");
+            }
             Step::NextMonth => {
                 self.month += 1;
                 NOW_S.set(month_s(self.month) + 100);
@@ -106,13 +163,38 @@ impl Books {
     }
 
     fn ask(&mut self, month: usize) {
+        let page = self.page(month, 1, 100).expect("nothing came between");
+        let told = self.follow(month, page).expect("nothing came between");
+        self.told.insert(month, told);
+    }
+
+    /// What is told from a page 1 on to the last one; `None` where that is refused.
+    fn follow(&self, month: usize, mut page: Page) -> Option<BTreeMap<String, i64>> {
+        let mut told = page.told;
+        for page_num in 2.. {
+            if !page.has_next {
+                break;
+            }
+            page = self.page(month, page_num, 1)?;
+            told.append(&mut page.told);
+        }
+        Some(told)
+    }
+
+    /// A page of a month's bill; `None` where it is refused for now.
+    fn page(&self, month: usize, page_num: usize, limit: usize) -> Option<Page> {
         let (from, to) = (month_s(month).to_string(), (month_s(month + 1) - 1).to_string());
-        let target = signed(API_KEY, API_SECRET, "/bill", &[("fromTs", &from), ("toTs", &to), ("pageNum", "1")]);
+        let (page_num, limit) = (page_num.to_string(), limit.to_string());
+        let fields = [("fromTs", &*from), ("toTs", &to), ("pageNum", &page_num), ("limit", &limit)];
+        let target = signed(API_KEY, API_SECRET, "/bill", &fields);
         let (path, query) = target.split_once('?').expect("a query");
         let arrived = Instant::now();
         let request = Request { method: "GET", path, query, body: &[], arrived };
         let until = arrived + Duration::from_secs(20);
         let reply = self.service.answer_by_writing(&request, || NOW_S.get(), until, until);
+        if reply.status == 503 {
+            return None;
+        }
         assert_eq!(reply.status, 200);
         let body: serde_json::Value = serde_json::from_slice(&reply.body).expect("JSON");
         let entries = body["data"]["data"].as_array().expect("entries").iter();
@@ -121,7 +203,7 @@ impl Books {
             assert!(amount > 0, "{entry}");
             (entry["projectId"].as_str().expect("an id").to_owned(), amount)
         });
-        self.told.insert(month, told.collect());
+        Some(Page { told: told.collect(), has_next: body["data"]["hasNext"] == true })
     }
 
     /// What a project was told of all months less what they cost.
@@ -190,6 +272,15 @@ fn begin(folder: &std::path::Path) -> Books {
 
 #[test]
 fn what_was_told_last_of_all_months_is_what_they_cost() {
+    check_histories(step());
+}
+
+#[test]
+fn it_is_too_where_bills_of_several_months_are_asked_for_at_once_and_carrying_is_switched_off_and_on() {
+    check_histories(any_step());
+}
+
+fn check_histories(step: impl Strategy<Value = Step>) {
     let cases = if long() { 2_000 } else { 40 };
     let mut runner = TestRunner::new(ProptestConfig {
         cases,
@@ -197,12 +288,13 @@ fn what_was_told_last_of_all_months_is_what_they_cost() {
         max_shrink_iters: 3_000,
         ..ProptestConfig::default()
     });
-    let done = runner.run(&prop::collection::vec(step(), 5..60), |steps| {
+    let done = runner.run(&prop::collection::vec(step, 5..60), |steps| {
         let folder = tempfile::tempdir().expect("a folder");
         let mut history = begin(folder.path());
         for step in &steps {
             history.take(step);
         }
+        history.take(&Step::Switch { carry: true });
         // Whatever is still late is in the next bill, but for what could not be taken off.
         history.take(&Step::NextMonth);
         history.take(&Step::NextMonth);

@@ -204,21 +204,10 @@ fn tell(tx: &WriteTx<'_>, kind: ListingKind, period: Period, provisional: bool) 
     let told = Count { asked: 1, last_asked_at_s: asked_at_s, knew_seq: statement::last_known_seq(tx)? };
     let digest = Digest::of(3, &entries);
     let (total_size, entries) = (3, entries.as_slice());
-    let (guarded, carried, closed, after_seq) = (false, false, false, 0);
+    let (carried, closed, after_seq) = (false, false, 0);
     let first_asked_at_s = asked_at_s;
-    let answer = Answer {
-        kind,
-        period,
-        first_asked_at_s,
-        told,
-        total_size,
-        entries,
-        digest,
-        guarded,
-        carried,
-        closed,
-        after_seq,
-    };
+    let answer =
+        Answer { kind, period, first_asked_at_s, told, total_size, entries, digest, carried, closed, after_seq };
     statement::keep(tx, &answer)?;
     Ok(())
 }
