@@ -362,5 +362,5 @@ end;
 -- was told. Derived, and recomputed by `check`.
 create table late_month (
   month_s  integer primary key,  -- seconds; the month's first
-  last_seq integer not null      -- the last entry of the usage ledger that is dated in it and was written in a later month, or in its last second
+  last_seq integer not null      -- the last entry of the usage ledger that is dated in it and was written in a later month, or in its last hour: it may have waited for the lock while the month was billed
 ) strict;

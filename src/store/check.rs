@@ -289,7 +289,7 @@ fn check_values(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
         full join (
           select unixepoch(at_s, 'unixepoch', 'start of month') as month_s, max(seq) as last_seq
           from usage_ledger
-          where unixepoch(at_s, 'unixepoch', 'start of month') < unixepoch(recorded_at_s + 1, 'unixepoch', 'start of month')
+          where unixepoch(at_s, 'unixepoch', 'start of month') < unixepoch(recorded_at_s + 3600, 'unixepoch', 'start of month')
           group by 1
         ) l on l.month_s = k.month_s
         where k.last_seq is not l.last_seq

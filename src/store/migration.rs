@@ -49,7 +49,7 @@ const FROM_1: &str = "
     insert into late_month (month_s, last_seq)
     select unixepoch(at_s, 'unixepoch', 'start of month'), max(seq)
     from usage_ledger
-    where unixepoch(at_s, 'unixepoch', 'start of month') < unixepoch(recorded_at_s + 1, 'unixepoch', 'start of month')
+    where unixepoch(at_s, 'unixepoch', 'start of month') < unixepoch(recorded_at_s + 3600, 'unixepoch', 'start of month')
     group by 1;
     insert into license
       (license_id, customer_id, issued_at_s, asked, starts_at_s, expires_at_s, granted, balance, revoked_at_s)
@@ -114,7 +114,7 @@ const FROM_2: &str = "
     insert into late_month (month_s, last_seq)
     select unixepoch(at_s, 'unixepoch', 'start of month'), max(seq)
     from usage_ledger
-    where unixepoch(at_s, 'unixepoch', 'start of month') < unixepoch(recorded_at_s + 1, 'unixepoch', 'start of month')
+    where unixepoch(at_s, 'unixepoch', 'start of month') < unixepoch(recorded_at_s + 3600, 'unixepoch', 'start of month')
     group by 1;
     insert into license
     select seq, license_id, customer_id, type, platforms, issued_at_s, asked, starts_at_s, expires_at_s, granted, balance,

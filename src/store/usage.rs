@@ -69,6 +69,10 @@ pub fn void(tx: &WriteTx<'_>, id: &RecordId, reason: &Words, stamp: &Stamp) -> R
     Slice::write(tx, stamp, |slice| slice.void(id, reason))
 }
 
+/// How long before a month's end an entry counts as written after it: one that had its time then may have waited for the
+/// lock, or for its slice, while the month was billed.
+const LATE_MARGIN_S: i64 = 3_600;
+
 /// Records that are written, and taken back, in one transaction. What they have in common is read once, and the sums
 /// are written once, when all of them are.
 pub struct Slice<'t, 'c> {
@@ -78,7 +82,7 @@ pub struct Slice<'t, 'c> {
     projects: HashMap<ProjectId, OpenProject>,
     /// What is left to draw from, of the customers of those projects.
     drawable: HashMap<CustomerId, Vec<Drawable>>,
-    /// The month in which this is, by its first second; in a month's last second the next one.
+    /// The month in which this is, by its first second; in a month's last hour the next one.
     this_month_s: i64,
     /// The months that were over, with the last entry that was written of each.
     late_months: BTreeMap<i64, i64>,
@@ -116,8 +120,7 @@ impl<'t, 'c> Slice<'t, 'c> {
             stamp,
             projects: HashMap::new(),
             drawable: HashMap::new(),
-            // A month's bill may be asked for in its last second.
-            this_month_s: Grain::Month.floor(stamp.at_s + 1),
+            this_month_s: Grain::Month.floor(stamp.at_s + LATE_MARGIN_S),
             late_months: BTreeMap::new(),
             late_month: 0..0,
         };

@@ -280,6 +280,22 @@ fn it_is_too_where_bills_of_several_months_are_asked_for_at_once_and_carrying_is
     check_histories(any_step());
 }
 
+#[test]
+fn what_had_its_time_within_a_month_and_was_written_after_it_was_billed_is_carried() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut history = begin(folder.path());
+    history.take(&Step::NextMonth);
+    // A step takes a minute.
+    NOW_S.set(month_s(1) - 120);
+    history.month = 0;
+    history.take(&Step::Record { project: 0, back: 0, amount: 1 });
+    history.month = 1;
+    history.take(&Step::NextMonth);
+    assert_eq!(history.told[&1], BTreeMap::from([("p0".to_owned(), PRICE)]));
+    let report = history.store.read(agora_vendor::store::check::check).expect("a report");
+    assert_eq!(report.differences, []);
+}
+
 fn check_histories(step: impl Strategy<Value = Step>) {
     let cases = if long() { 2_000 } else { 40 };
     let mut runner = TestRunner::new(ProptestConfig {
