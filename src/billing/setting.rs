@@ -40,7 +40,7 @@ impl Name {
             Self::Unit => "the word for one unit of usage where no plan says another",
             Self::UnlimitedAs => "what residueCount says while a customer has an unlimited license",
             Self::Late => {
-                "what is recorded after its month was billed: report it, or carry it in the next month's bill"
+                "what came after its month was billed: report it, or carry its price in the next month's bill"
             }
         }
     }

@@ -15,6 +15,9 @@ use serde::Serialize;
 ///
 /// Charges what no license covered, by the prices, plans and customers that are in force in the month. Projects that
 /// need a price and have none are left out of what Agora is told; they are listed apart, and the command ends with 1.
+///
+/// Where the setting `late` is `carry`, a month that is over carries what earlier months cost by now less what was told of
+/// them, as a line of its own; a project of which a later bill has carried something is shown as it was told.
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// The month, e.g. 2026-11

@@ -27,7 +27,8 @@ pub(super) enum Args {
     Show(ShowArgs),
     /// Show what was recorded after Agora was told of its time, by month and project
     ///
-    /// A void counts below zero. Of a month of which no bill is kept it is not known what is late for the bill.
+    /// A void counts below zero. What a later bill has carried is told, unless part of it waits. Of a month of which no bill is
+    /// kept it is not known what is late for the bill.
     Late(LateArgs),
 }
 
