@@ -4,6 +4,7 @@
 
 use crate::agora::reply::Listing;
 use crate::billing::bill::Unpriced;
+use crate::billing::carry::Carry;
 use crate::billing::id::{ApiKey, ProjectId};
 use crate::billing::period::Period;
 use crate::billing::statement::{Billed, Entry, ListingKind, Statement, entries};
@@ -67,7 +68,10 @@ impl Listed {
         listing.shrink();
         billed.shrink_to_fit();
         let billed_bytes = billed.len() * size_of::<(ProjectId, Billed)>()
-            + billed.iter().map(|(project_id, _)| project_id.as_str().len()).sum::<usize>();
+            + billed
+                .iter()
+                .map(|(project_id, billed)| project_id.as_str().len() + billed.carries.capacity() * size_of::<Carry>())
+                .sum::<usize>();
         let size_bytes =
             listing.size_bytes() + billed_bytes + unpriced.named.iter().map(String::capacity).sum::<usize>();
         Self {
@@ -250,6 +254,7 @@ pub(super) fn total_size<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::billing::amount::Amount;
     use std::time::Duration;
 
     fn listed(entries: usize) -> Arc<Listed> {
@@ -306,6 +311,18 @@ mod tests {
         let joined = sequences.join(sequence(1, Some(later + Duration::from_millis(1)), &older));
         assert!(Arc::ptr_eq(&joined.listed, &newer));
         assert!(find(&sequences, 1, "other").is_none() && find(&sequences, 2, "k").is_none());
+    }
+
+    #[test]
+    fn what_a_bill_carries_takes_room_too() {
+        let carry = Carry { month_s: 0, amount: Amount::default(), whole: true };
+        let [without, with] = [0, 24].map(|months| {
+            let (usage, covered) = (Amount::default(), Amount::default());
+            let billed = Billed { usage, covered, unpriced: false, carries: vec![carry.clone(); months] };
+            let listing = Listing::new(ListingKind::Bill, 1);
+            Listed::new(listing, LeftOut::default(), vec![("p".parse().expect("an id"), billed)]).size_bytes
+        });
+        assert_eq!(with - without, 24 * size_of::<Carry>());
     }
 
     #[test]
