@@ -281,6 +281,26 @@ fn it_is_too_where_bills_of_several_months_are_asked_for_at_once_and_carrying_is
 }
 
 #[test]
+fn what_was_told_twice_or_not_at_all_while_bills_did_not_carry_is_set_right_by_the_next_that_does() {
+    // In both months, 5 too much; in neither, 5 too little.
+    for (back, wanted) in [(2, 10), (1, 20)] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut history = begin(folder.path());
+        let record = |back, amount| Step::Record { project: 0, back, amount };
+        for step in [record(0, 10), Step::NextMonth, record(1, 10), Step::NextMonth] {
+            history.take(&step);
+        }
+        let of = |amount| BTreeMap::from([("p0".to_owned(), amount)]);
+        assert_eq!(history.told[&1], of(PRICE));
+        for step in [Step::Switch { carry: false }, Step::Ask { back }, Step::Switch { carry: true }, record(0, 25)] {
+            history.take(&step);
+        }
+        history.take(&Step::NextMonth);
+        assert_eq!(history.told[&2], of(wanted), "asked for again: {back} months back");
+    }
+}
+
+#[test]
 fn what_had_its_time_within_a_month_and_was_written_after_it_was_billed_is_carried() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut history = begin(folder.path());
