@@ -527,6 +527,10 @@ impl Import<'_, '_> {
                 .with(&format!("the {} rows before that are taken, and the import can be run again", tally.read))),
             (Err(failure), _) => Err(failure),
             (Ok(Some(reason)), _) => Err(Failure::failed(format!("{}, {reason}; {before}: {again}", name(args)))),
+            // Its start already: there is nothing before it.
+            (Ok(None), Err(broken)) if tally.read == 0 => {
+                Err(Failure::failed(format!("{} cannot be read: {broken}", name(args))))
+            }
             (Ok(None), Err(broken)) => Err(Failure::failed(format!(
                 "{} cannot be read any further: {broken}; {before}, and the import can be run again",
                 name(args)

@@ -214,9 +214,14 @@ fn a_malformed_file_gets_a_sentence_and_loses_nothing() {
     // A frame's head that asks for a window of 256 MiB, and an empty last block.
     let wide = b"\x28\xb5\x2f\xfd\x00\x90\x01\x00\x00".to_vec();
     let utf16 = |mark: u16| [mark].into_iter().chain(header.encode_utf16());
-    let files: [(&str, Vec<u8>, &str); 19] = [
-        ("empty.csv", Vec::new(), "does not name the columns id, projectId, amount, at"),
-        ("short.csv", b"id,amount,at\na,1,2026-10-10\n".to_vec(), "does not name the columns projectId"),
+    let files: [(&str, Vec<u8>, &str); 20] = [
+        ("empty.csv", Vec::new(), "empty.csv cannot be read: it is empty: a first line with id,projectId,amount,at"),
+        ("blank.csv", b"\r\n\r\n".to_vec(), "cannot be read: it is empty"),
+        (
+            "short.csv",
+            b"id,amount,at\na,1,2026-10-10\n".to_vec(),
+            "cannot be read: its first line does not name the columns projectId",
+        ),
         ("twice.csv", b"id,id,projectId,amount,at\n".to_vec(), "names the column id twice"),
         ("columns.csv", format!("{header}\na,p,1,2026-10-10\nb,p,1\n").into_bytes(), "line 3: the row has 3 columns"),
         (
@@ -237,12 +242,13 @@ fn a_malformed_file_gets_a_sentence_and_loses_nothing() {
         ("cut.jsonl.zst", zst[..zst.len() / 2].to_vec(), "breaks off in the middle of its compressed data"),
         ("wide.csv.zst", wide, "with a window of more than 128 MiB: compress it again with --long=27"),
         ("empty.csv.gz", gz[..5].to_vec(), "breaks off in the middle of its compressed data"),
-        ("bad.csv.zst", b"\x28\xb5\x2f\xfdnonsense".to_vec(), "cannot be read any further"),
+        ("bad.csv.zst", b"\x28\xb5\x2f\xfdnonsense".to_vec(), "bad.csv.zst cannot be read: "),
     ];
     for (name, content, word) in files {
         fs::write(vendor.path(name), content).expect("a file");
         let said = vendor.fails(1, ["import", name]);
         assert!(said.contains(word) && said.contains(name), "{name}: {said}");
+        assert!(!word.contains("cannot be read: ") || !said.contains("before it is recorded"), "{name}: {said}");
         vendor.ok(["check"]);
     }
     for (arguments, code, word) in [
