@@ -81,7 +81,7 @@ pub(super) struct Args {
     /// Give each row an id made of the file's SHA-256 and the row's line, for files without ids
     ///
     /// The same file again is the same records. A file that has grown is another file: all of its rows would count
-    /// again.
+    /// again. A row that has an id is a bad row here.
     #[arg(long)]
     ids_from_file: bool,
 

@@ -469,7 +469,11 @@ fn read_fields<'a>(
     id_prefix: Option<&str>,
 ) -> Result<Said, String> {
     let id: RecordId = match id_prefix {
-        Some(prefix) => parsed(Field::Id, &format!("{prefix}:{line}"))?,
+        Some(prefix) => match text(Field::Id)? {
+            None => parsed(Field::Id, &format!("{prefix}:{line}"))?,
+            // Under another id it would count again.
+            Some(own) => return Err(format!("id is {:?}: --ids-from-file is for rows without ids", start(&own))),
+        },
         None => required(&text, Field::Id)?,
     };
     let at: Moment = required(&text, Field::At)?;
@@ -499,10 +503,12 @@ fn optional<'a, T: FromStr<Err: fmt::Display>>(
 }
 
 fn parsed<T: FromStr<Err: fmt::Display>>(field: Field, text: &str) -> Result<T, String> {
-    text.parse().map_err(|error| {
-        let shown: String = text.chars().take(40).collect();
-        format!("{} is {shown:?}: {error}", field.as_str())
-    })
+    text.parse().map_err(|error| format!("{} is {:?}: {error}", field.as_str(), start(text)))
+}
+
+/// As much of a text as is shown.
+fn start(text: &str) -> String {
+    text.chars().take(40).collect()
 }
 
 #[cfg(test)]

@@ -284,6 +284,13 @@ fn rows_without_ids_get_them_of_the_file_and_the_line() {
         assert_eq!((&tally["recorded"], &tally["read"]), (&json!(recorded), &json!(2)));
     }
     assert_eq!(vendor.total(), "2");
+    // A row that has an id would count again under another.
+    fs::write(vendor.path("own.csv"), "id,projectId,amount,at\n,q,1,2026-10-10\nown,q,1,2026-10-10\n").expect("a file");
+    fs::write(vendor.path("own.jsonl"), row(1) + "\n").expect("a file");
+    for (file, word) in [("own.csv", "line 3: id is \"own\""), ("own.jsonl", "line 1: id is \"r1\"")] {
+        let said = vendor.fails(1, ["import", file, "--ids-from-file"]);
+        assert!(said.contains(word) && said.contains("nothing was recorded"), "{said}");
+    }
     // A bad row is told before anything is recorded: mended, it would be another file.
     fs::write(vendor.path("bad.csv"), "projectId,amount,at\nq,1,2026-10-10\nq,x,2026-10-10\n").expect("a file");
     let said = vendor.fails(1, ["import", "bad.csv", "--ids-from-file"]);
