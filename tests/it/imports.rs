@@ -1,9 +1,10 @@
 //! Import and export: exactly once, whatever the file and however often it is cut short.
 
-use crate::vendor::{Ended, Vendor, days_from_now, long, signal};
+use crate::vendor::{Ended, Vendor, days_from_now, long, second, signal};
 use agora_vendor::billing::amount::Amount;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
+use rustix::pty::{self, OpenptFlags};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
@@ -149,6 +150,45 @@ fn what_a_slow_pipe_has_given_is_recorded_while_it_is_still_open() {
         let ended: Ended = child.wait_with_output().expect("an end").into();
         assert!(ended.out.starts_with(r#"{"read":2,"recorded":2,"#), "{}", ended.out);
     }
+}
+
+#[test]
+fn on_a_terminal_there_is_a_bar_and_what_is_said_meanwhile_has_a_line_of_its_own() {
+    let vendor = Vendor::new();
+    let server = vendor.serve();
+    let (from_ts, to_ts) = (second("2026-10-01T00:00:00Z"), second("2026-10-31T23:59:59Z"));
+    assert_eq!(server.listing("/bill", from_ts, to_ts, 1).status, 200);
+    let terminal = pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+    pty::grantpt(&terminal).expect("a terminal");
+    pty::unlockpt(&terminal).expect("a terminal");
+    let name = pty::ptsname(&terminal, Vec::new()).expect("a name");
+    let stderr = fs::OpenOptions::new().write(true).open(name.to_str().expect("a path")).expect("a terminal");
+    let mut command = vendor.command(["import", "-", "--format", "jsonl"]);
+    command.env("TERM", "xterm").stdin(Stdio::piped()).stdout(Stdio::null()).stderr(stderr);
+    let mut child = command.spawn().expect("it runs");
+    // So that nobody but the import holds the terminal.
+    drop(command);
+    let mut pipe = child.stdin.take().expect("piped");
+    let mut terminal = fs::File::from(terminal);
+    let mut shown = String::new();
+    let mut read_until = |word: &str| {
+        let mut buffer = [0; 4096];
+        while !shown.contains(word) {
+            let count = terminal.read(&mut buffer).expect("what is shown");
+            shown += &String::from_utf8_lossy(&buffer[..count]);
+        }
+        let before = shown.split(word).next().unwrap_or_default();
+        before.rsplit(['\n', '\r']).next().unwrap_or_default().to_owned()
+    };
+    pipe.write_all(br#"{"id":"a","projectId":"p","amount":1,"at":"2026-11-01"}"#).expect("written");
+    pipe.write_all(b"\n").expect("written");
+    read_until("1 records, ");
+    pipe.write_all(br#"{"id":"b","projectId":"p","amount":1,"at":"2026-10-10"}"#).expect("written");
+    pipe.write_all(b"\n").expect("written");
+    let line = read_until("usage of 2026-10 was billed");
+    assert!(!line.contains("records"), "{line:?}");
+    drop(pipe);
+    assert_eq!(child.wait().expect("an end").code(), Some(0));
 }
 
 #[test]
