@@ -73,6 +73,9 @@ pub(super) struct Args {
     format: Option<Format>,
 
     /// Put bad rows into this file, with the reason, and go on; without it the first one stops the import
+    ///
+    /// A new file. Mended, it is imported like any other where it is CSV; of JSON lines
+    /// `jq -r .row rejects.jsonl > mended.jsonl` takes the rows out. Of a row that is too long it has the start alone.
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
 

@@ -107,6 +107,12 @@ fn a_bad_row_stops_the_import_after_what_is_before_it() {
     fs::write(vendor.path("bad.csv"), bad.replace(",1e3,", ",1000,")).expect("a file");
     vendor.ok(["import", "bad.csv"]);
     assert_eq!(vendor.total(), "1003");
+    // Of JSON lines the row is a text, which may be anything.
+    fs::write(vendor.path("u.jsonl"), row(1).replace(':', ": ").replace("r1", "r 1") + "\r\n").expect("a file");
+    assert_eq!(vendor.run(["import", "u.jsonl", "--rejects", "bad.jsonl"]).code, 1);
+    let bad: Value = serde_json::from_slice(&fs::read(vendor.path("bad.jsonl")).expect("a file")).expect("JSON");
+    let mended = bad["row"].as_str().expect("a text").replace("r 1", "r1");
+    assert_eq!((mended.as_str(), bad["line"].as_u64()), (row(1).replace(':', ": ").as_str(), Some(1)));
     // What is there already is never written over: not the file itself, nor the books.
     for there in ["u.csv", "bad.csv", "agora-vendor.db"] {
         let before = fs::read(vendor.path(there)).expect("a file");
@@ -198,6 +204,7 @@ fn an_id_twice_in_a_file_is_one_record_or_a_bad_row() {
     let ended = import(&vendor, &["-", "--format", "jsonl"], twice.as_bytes());
     assert_eq!(ended.code, 1);
     assert!(ended.err.contains("line 4: the id r2 stands for another record"), "{}", ended.err);
+    assert!(!ended.err.contains("nothing was recorded"), "what is before it is: {}", ended.err);
     assert!(ended.out.starts_with("rows 4: recorded 2, there already 1, rejected 1"), "{}", ended.out);
     vendor.ok(["check"]);
 }
