@@ -21,10 +21,8 @@ use serde::Serialize;
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::fs::File;
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -75,13 +73,16 @@ pub(super) struct Args {
     format: Option<Format>,
 
     /// Put bad rows into this file, with the reason, and go on; without it the first one stops the import
+    ///
+    /// A new file. Mended, it is imported like any other where it is CSV; of JSON lines
+    /// `jq -r .row rejects.jsonl > mended.jsonl` takes the rows out. Of a row that is too long it has the start alone.
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
 
     /// Give each row an id made of the file's SHA-256 and the row's line, for files without ids
     ///
     /// The same file again is the same records. A file that has grown is another file: all of its rows would count
-    /// again.
+    /// again. A row that has an id is a bad row here.
     #[arg(long)]
     ids_from_file: bool,
 
@@ -191,9 +192,8 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
             (Box::new(file.take(hashed)), Some(prefix))
         }
     };
-    let read_bytes = Arc::new(AtomicU64::new(0));
-    let file = Counted { inner: file, bytes: Arc::clone(&read_bytes) };
-    let progress = Progress::new(args.quiet, size, read_bytes);
+    let progress = Progress::new(args.quiet, size);
+    let file = progress.bar.wrap_read(file);
     let (sender, batches) = sync_channel(BATCHES);
     let (headers, header) = sync_channel(1);
     let reading = thread::spawn(move || read(file, format, id_prefix, &headers, sender));
@@ -454,7 +454,7 @@ impl Import<'_, '_> {
             false => (*takes * 9 / 8).min(SLICE),
         };
         if scratch.is_none() {
-            news.late.point_out_first(&tally.late, shell);
+            progress.bar.suspend(|| news.late.point_out_first(&tally.late, shell));
         }
         let listed = LISTED.saturating_sub(tally.rejected);
         tally.join(news);
@@ -463,7 +463,7 @@ impl Import<'_, '_> {
             rejects.flush()?;
         } else if goes_on {
             for BadRow { line, reason, .. } in bad.iter().take(usize::try_from(listed).unwrap_or(usize::MAX)) {
-                progress.aside(|| shell.note(&format!("line {line}: {reason}")));
+                progress.bar.suspend(|| shell.note(&format!("line {line}: {reason}")));
             }
         }
         Ok(end)
@@ -478,7 +478,7 @@ impl Import<'_, '_> {
     ) -> Result<Exit, Failure> {
         let Self { shell, tally, progress, scratch, .. } = self;
         let dry_run = scratch.is_some();
-        progress.finish();
+        progress.bar.finish_and_clear();
         if let Some(more) = tally.rejected.checked_sub(LISTED).filter(|more| *more > 0 && args.rejects.is_none()) {
             shell.note(&format!("{more} more rows are bad: --rejects FILE takes all of them"));
         }
@@ -527,6 +527,10 @@ impl Import<'_, '_> {
                 .with(&format!("the {} rows before that are taken, and the import can be run again", tally.read))),
             (Err(failure), _) => Err(failure),
             (Ok(Some(reason)), _) => Err(Failure::failed(format!("{}, {reason}; {before}: {again}", name(args)))),
+            // Its start already: there is nothing before it.
+            (Ok(None), Err(broken)) if tally.read == 0 => {
+                Err(Failure::failed(format!("{} cannot be read: {broken}", name(args))))
+            }
             (Ok(None), Err(broken)) => Err(Failure::failed(format!(
                 "{} cannot be read any further: {broken}; {before}, and the import can be run again",
                 name(args)
@@ -732,70 +736,37 @@ impl Rejects {
     }
 }
 
-/// A file of which is counted what has been read.
-struct Counted<R> {
-    inner: R,
-    bytes: Arc<AtomicU64>,
-}
-
-impl<R: Read> Read for Counted<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(buffer)?;
-        self.bytes.fetch_add(u64::try_from(read).unwrap_or(u64::MAX), Ordering::Relaxed);
-        Ok(read)
-    }
-}
-
 /// How far an import is, as it is told: by a bar on a terminal, by a line every few seconds elsewhere.
 struct Progress {
-    bar: Option<ProgressBar>,
-    /// How much has been read of the file, as it lies there.
-    bytes: Arc<AtomicU64>,
+    /// At what has been read of the file, as it lies there. Hidden, it shows nothing; what is said while it is shown is
+    /// said while it is suspended.
+    bar: ProgressBar,
     began: Instant,
     told: Instant,
     is_quiet: bool,
 }
 
 impl Progress {
-    fn new(is_quiet: bool, size: Option<u64>, bytes: Arc<AtomicU64>) -> Self {
-        let bar = || {
-            let (bar, form) = match size {
-                Some(size) => (ProgressBar::new(size), "{wide_bar} {percent}%  {msg}  {eta} left"),
-                None => (ProgressBar::new_spinner(), "{spinner} {msg}"),
-            };
-            let style = ProgressStyle::with_template(form).expect("a template of the names that there are");
-            bar.with_style(style)
+    fn new(is_quiet: bool, size: Option<u64>) -> Self {
+        // By itself it is hidden where stderr is no terminal.
+        let (bar, form) = match (is_quiet, size) {
+            (true, _) => (ProgressBar::hidden(), ""),
+            (false, Some(size)) => (ProgressBar::new(size), "{wide_bar} {percent}%  {msg}  {eta} left"),
+            (false, None) => (ProgressBar::new_spinner(), "{spinner} {msg}"),
         };
-        let bar = (!is_quiet && io::stderr().is_terminal()).then(bar);
+        let style = ProgressStyle::with_template(form).expect("a template of the names that there are");
         let now = Instant::now();
-        Self { bar, bytes, began: now, told: now, is_quiet }
+        Self { bar: bar.with_style(style), began: now, told: now, is_quiet }
     }
 
     fn tell(&mut self, tally: &Tally, shell: &mut Shell<'_>) {
-        let words = || {
-            let tenths = u64::try_from(self.began.elapsed().as_millis() / 100).unwrap_or(u64::MAX).max(1);
-            format!("{} records, {}/s", tally.read, tally.read.saturating_mul(10) / tenths)
-        };
-        if let Some(bar) = &self.bar {
-            bar.set_message(words());
-            bar.set_position(self.bytes.load(Ordering::Relaxed));
+        let tenths = u64::try_from(self.began.elapsed().as_millis() / 100).unwrap_or(u64::MAX).max(1);
+        let words = format!("{} records, {}/s", tally.read, tally.read.saturating_mul(10) / tenths);
+        if !self.bar.is_hidden() {
+            self.bar.set_message(words);
         } else if !self.is_quiet && self.told.elapsed() >= REPORT_EVERY {
-            shell.note(&words());
+            shell.note(&words);
             self.told = Instant::now();
-        }
-    }
-
-    /// Says something in between, past the bar.
-    fn aside(&self, say: impl FnOnce()) {
-        match &self.bar {
-            Some(bar) => bar.suspend(say),
-            None => say(),
-        }
-    }
-
-    fn finish(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
         }
     }
 }

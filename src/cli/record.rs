@@ -177,14 +177,14 @@ pub(super) fn refused(refusal: &RecordRefusal, new: &NewRecord) -> Failure {
             MAX_AHEAD_S / 60
         )),
         RecordRefusal::OtherContent(stands) => Failure::conflict(format!(
-            "the id {} stands for another record, {}{}{}: nothing was recorded; give new usage an id of its own",
+            "the id {} stands for another record, {}{}{}: give new usage an id of its own",
             stands.id,
             words(stands),
             stands.customer_id.as_ref().map_or(String::new(), |customer_id| format!(", customer {customer_id}")),
             void_words(stands).map_or(String::new(), |void| format!(", {void}")),
         )),
         RecordRefusal::OtherCustomer(owner) => Failure::conflict(format!(
-            "the project {} is customer {owner}'s, not {}: nothing was recorded; `agora-vendor project add` moves a project",
+            "the project {} is customer {owner}'s, not {}: `agora-vendor project add` moves a project",
             new.project_id,
             new.customer_id.as_ref().map(ToString::to_string).unwrap_or_default()
         )),

@@ -20,6 +20,9 @@ const MAX_ROW_BYTES: usize = 1 << 20;
 /// How much is kept of a row that is longer.
 const KEPT_BYTES: usize = 1_000;
 
+const COLUMNS: &str =
+    "a first line with id,projectId,amount,at is wanted, in any order, and customerId and note where known";
+
 /// How rows are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Format {
@@ -128,8 +131,12 @@ impl<'f> Rows<'f> {
             Format::Jsonl => Form::Jsonl,
             Format::Csv => {
                 let mut text = Vec::new();
-                if let Some((_, Err(reason))) = read_csv(&mut lines, &mut text)? {
-                    return Err(Broken(format!("its first line, which names the columns, is no row: {reason}")));
+                match read_csv(&mut lines, &mut text)? {
+                    None => return Err(Broken(format!("it is empty: {COLUMNS}"))),
+                    Some((_, Err(reason))) => {
+                        return Err(Broken(format!("its first line, which names the columns, is no row: {reason}")));
+                    }
+                    Some((_, Ok(()))) => {}
                 }
                 Form::Csv { columns: Columns::new(csv_columns(&text), id_prefix.is_some())?, splitter: Box::default() }
             }
@@ -373,10 +380,7 @@ impl Columns {
             .collect();
         match missing.is_empty() {
             true => Ok(columns),
-            false => Err(Broken(format!(
-                "its first line does not name the columns {}: id,projectId,amount,at are wanted, in any order, and customerId and note where known",
-                missing.join(", ")
-            ))),
+            false => Err(Broken(format!("its first line does not name the columns {}: {COLUMNS}", missing.join(", ")))),
         }
     }
 
@@ -465,7 +469,11 @@ fn read_fields<'a>(
     id_prefix: Option<&str>,
 ) -> Result<Said, String> {
     let id: RecordId = match id_prefix {
-        Some(prefix) => parsed(Field::Id, &format!("{prefix}:{line}"))?,
+        Some(prefix) => match text(Field::Id)? {
+            None => parsed(Field::Id, &format!("{prefix}:{line}"))?,
+            // Under another id it would count again.
+            Some(own) => return Err(format!("id is {:?}: --ids-from-file is for rows without ids", start(&own))),
+        },
         None => required(&text, Field::Id)?,
     };
     let at: Moment = required(&text, Field::At)?;
@@ -495,10 +503,12 @@ fn optional<'a, T: FromStr<Err: fmt::Display>>(
 }
 
 fn parsed<T: FromStr<Err: fmt::Display>>(field: Field, text: &str) -> Result<T, String> {
-    text.parse().map_err(|error| {
-        let shown: String = text.chars().take(40).collect();
-        format!("{} is {shown:?}: {error}", field.as_str())
-    })
+    text.parse().map_err(|error| format!("{} is {:?}: {error}", field.as_str(), start(text)))
+}
+
+/// As much of a text as is shown.
+fn start(text: &str) -> String {
+    text.chars().take(40).collect()
 }
 
 #[cfg(test)]

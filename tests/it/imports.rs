@@ -1,9 +1,10 @@
 //! Import and export: exactly once, whatever the file and however often it is cut short.
 
-use crate::vendor::{Ended, Vendor, days_from_now, long, signal};
+use crate::vendor::{Ended, Vendor, days_from_now, long, second, signal};
 use agora_vendor::billing::amount::Amount;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
+use rustix::pty::{self, OpenptFlags};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
@@ -106,6 +107,12 @@ fn a_bad_row_stops_the_import_after_what_is_before_it() {
     fs::write(vendor.path("bad.csv"), bad.replace(",1e3,", ",1000,")).expect("a file");
     vendor.ok(["import", "bad.csv"]);
     assert_eq!(vendor.total(), "1003");
+    // Of JSON lines the row is a text, which may be anything.
+    fs::write(vendor.path("u.jsonl"), row(1).replace(':', ": ").replace("r1", "r 1") + "\r\n").expect("a file");
+    assert_eq!(vendor.run(["import", "u.jsonl", "--rejects", "bad.jsonl"]).code, 1);
+    let bad: Value = serde_json::from_slice(&fs::read(vendor.path("bad.jsonl")).expect("a file")).expect("JSON");
+    let mended = bad["row"].as_str().expect("a text").replace("r 1", "r1");
+    assert_eq!((mended.as_str(), bad["line"].as_u64()), (row(1).replace(':', ": ").as_str(), Some(1)));
     // What is there already is never written over: not the file itself, nor the books.
     for there in ["u.csv", "bad.csv", "agora-vendor.db"] {
         let before = fs::read(vendor.path(there)).expect("a file");
@@ -152,12 +159,52 @@ fn what_a_slow_pipe_has_given_is_recorded_while_it_is_still_open() {
 }
 
 #[test]
+fn on_a_terminal_there_is_a_bar_and_what_is_said_meanwhile_has_a_line_of_its_own() {
+    let vendor = Vendor::new();
+    let server = vendor.serve();
+    let (from_ts, to_ts) = (second("2026-10-01T00:00:00Z"), second("2026-10-31T23:59:59Z"));
+    assert_eq!(server.listing("/bill", from_ts, to_ts, 1).status, 200);
+    let terminal = pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+    pty::grantpt(&terminal).expect("a terminal");
+    pty::unlockpt(&terminal).expect("a terminal");
+    let name = pty::ptsname(&terminal, Vec::new()).expect("a name");
+    let stderr = fs::OpenOptions::new().write(true).open(name.to_str().expect("a path")).expect("a terminal");
+    let mut command = vendor.command(["import", "-", "--format", "jsonl"]);
+    command.env("TERM", "xterm").stdin(Stdio::piped()).stdout(Stdio::null()).stderr(stderr);
+    let mut child = command.spawn().expect("it runs");
+    // So that nobody but the import holds the terminal.
+    drop(command);
+    let mut pipe = child.stdin.take().expect("piped");
+    let mut terminal = fs::File::from(terminal);
+    let mut shown = String::new();
+    let mut read_until = |word: &str| {
+        let mut buffer = [0; 4096];
+        while !shown.contains(word) {
+            let count = terminal.read(&mut buffer).expect("what is shown");
+            shown += &String::from_utf8_lossy(&buffer[..count]);
+        }
+        let before = shown.split(word).next().unwrap_or_default();
+        before.rsplit(['\n', '\r']).next().unwrap_or_default().to_owned()
+    };
+    pipe.write_all(br#"{"id":"a","projectId":"p","amount":1,"at":"2026-11-01"}"#).expect("written");
+    pipe.write_all(b"\n").expect("written");
+    read_until("1 records, ");
+    pipe.write_all(br#"{"id":"b","projectId":"p","amount":1,"at":"2026-10-10"}"#).expect("written");
+    pipe.write_all(b"\n").expect("written");
+    let line = read_until("usage of 2026-10 was billed");
+    assert!(!line.contains("records"), "{line:?}");
+    drop(pipe);
+    assert_eq!(child.wait().expect("an end").code(), Some(0));
+}
+
+#[test]
 fn an_id_twice_in_a_file_is_one_record_or_a_bad_row() {
     let vendor = Vendor::new();
     let twice = [row(1), row(2), row(1), row(1).replace("r1", "r2")].join("\n");
     let ended = import(&vendor, &["-", "--format", "jsonl"], twice.as_bytes());
     assert_eq!(ended.code, 1);
     assert!(ended.err.contains("line 4: the id r2 stands for another record"), "{}", ended.err);
+    assert!(!ended.err.contains("nothing was recorded"), "what is before it is: {}", ended.err);
     assert!(ended.out.starts_with("rows 4: recorded 2, there already 1, rejected 1"), "{}", ended.out);
     vendor.ok(["check"]);
 }
@@ -214,9 +261,14 @@ fn a_malformed_file_gets_a_sentence_and_loses_nothing() {
     // A frame's head that asks for a window of 256 MiB, and an empty last block.
     let wide = b"\x28\xb5\x2f\xfd\x00\x90\x01\x00\x00".to_vec();
     let utf16 = |mark: u16| [mark].into_iter().chain(header.encode_utf16());
-    let files: [(&str, Vec<u8>, &str); 19] = [
-        ("empty.csv", Vec::new(), "does not name the columns id, projectId, amount, at"),
-        ("short.csv", b"id,amount,at\na,1,2026-10-10\n".to_vec(), "does not name the columns projectId"),
+    let files: [(&str, Vec<u8>, &str); 20] = [
+        ("empty.csv", Vec::new(), "empty.csv cannot be read: it is empty: a first line with id,projectId,amount,at"),
+        ("blank.csv", b"\r\n\r\n".to_vec(), "cannot be read: it is empty"),
+        (
+            "short.csv",
+            b"id,amount,at\na,1,2026-10-10\n".to_vec(),
+            "cannot be read: its first line does not name the columns projectId",
+        ),
         ("twice.csv", b"id,id,projectId,amount,at\n".to_vec(), "names the column id twice"),
         ("columns.csv", format!("{header}\na,p,1,2026-10-10\nb,p,1\n").into_bytes(), "line 3: the row has 3 columns"),
         (
@@ -237,12 +289,13 @@ fn a_malformed_file_gets_a_sentence_and_loses_nothing() {
         ("cut.jsonl.zst", zst[..zst.len() / 2].to_vec(), "breaks off in the middle of its compressed data"),
         ("wide.csv.zst", wide, "with a window of more than 128 MiB: compress it again with --long=27"),
         ("empty.csv.gz", gz[..5].to_vec(), "breaks off in the middle of its compressed data"),
-        ("bad.csv.zst", b"\x28\xb5\x2f\xfdnonsense".to_vec(), "cannot be read any further"),
+        ("bad.csv.zst", b"\x28\xb5\x2f\xfdnonsense".to_vec(), "bad.csv.zst cannot be read: "),
     ];
     for (name, content, word) in files {
         fs::write(vendor.path(name), content).expect("a file");
         let said = vendor.fails(1, ["import", name]);
         assert!(said.contains(word) && said.contains(name), "{name}: {said}");
+        assert!(!word.contains("cannot be read: ") || !said.contains("before it is recorded"), "{name}: {said}");
         vendor.ok(["check"]);
     }
     for (arguments, code, word) in [
@@ -278,6 +331,13 @@ fn rows_without_ids_get_them_of_the_file_and_the_line() {
         assert_eq!((&tally["recorded"], &tally["read"]), (&json!(recorded), &json!(2)));
     }
     assert_eq!(vendor.total(), "2");
+    // A row that has an id would count again under another.
+    fs::write(vendor.path("own.csv"), "id,projectId,amount,at\n,q,1,2026-10-10\nown,q,1,2026-10-10\n").expect("a file");
+    fs::write(vendor.path("own.jsonl"), row(1) + "\n").expect("a file");
+    for (file, word) in [("own.csv", "line 3: id is \"own\""), ("own.jsonl", "line 1: id is \"r1\"")] {
+        let said = vendor.fails(1, ["import", file, "--ids-from-file"]);
+        assert!(said.contains(word) && said.contains("nothing was recorded"), "{said}");
+    }
     // A bad row is told before anything is recorded: mended, it would be another file.
     fs::write(vendor.path("bad.csv"), "projectId,amount,at\nq,1,2026-10-10\nq,x,2026-10-10\n").expect("a file");
     let said = vendor.fails(1, ["import", "bad.csv", "--ids-from-file"]);
