@@ -353,6 +353,8 @@ impl Readers {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let watch = open_file(path, flags)?;
         prepare_reader(&watch)?;
+        // It reads nothing but whether anybody has committed.
+        watch.execute_batch("pragma cache_size = -16;")?;
         schema::verify(&watch, path).and_then(|()| check_reader(&watch)).map_err(|error| explain(error, path))?;
         let manager =
             SqliteConnectionManager::file(path).with_flags(flags).with_init(|connection| prepare_reader(connection));
@@ -516,7 +518,7 @@ fn prepare_writer(connection: &Connection) -> Result<()> {
 /// read once in a row.
 fn prepare_reader(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(READER_WAITS)?;
-    connection.execute_batch("pragma query_only = on; pragma cache_size = -256;")?;
+    connection.execute_batch("pragma query_only = on; pragma cache_size = -512;")?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(())
 }

@@ -653,14 +653,18 @@ fn a_server_killed_at_any_moment_tells_no_wrong_page_and_has_kept_every_bill_tha
     vendor.ok(["check"]);
 }
 
-#[test]
-fn one_month_worked_through_by_hand_from_its_records_to_its_second_bill() {
-    let vendor = Vendor::new();
-    let month = |number: i64| match number {
+/// The first and the last second of August, September or October.
+fn month(number: i64) -> (i64, i64) {
+    match number {
         8 => (second("2026-08-01T00:00:00Z"), second("2026-08-31T23:59:59Z")),
         9 => (second("2026-09-01T00:00:00Z"), second("2026-09-30T23:59:59Z")),
         _ => october(),
-    };
+    }
+}
+
+/// Books of three months with three plans, a price that changes, a plan that changes and a license that runs out.
+fn three_months() -> Vendor {
+    let vendor = Vendor::new();
     // Three plans. The first costs 0.01 a unit, and 0.02 from September on.
     let named = |id: &'static str, price: [&'static str; 2]| {
         ["plan", "set", id, "--name", id, "--unit", "Call"].into_iter().chain(price).collect::<Vec<_>>()
@@ -689,6 +693,12 @@ fn one_month_worked_through_by_hand_from_its_records_to_its_second_bill() {
         let customer = customer.iter().flat_map(|customer| ["--customer", customer]);
         vendor.ok(["record", project, amount, "--id", id, "--at", at].into_iter().chain(customer));
     }
+    vendor
+}
+
+#[test]
+fn one_month_worked_through_by_hand_from_its_records_to_its_second_bill() {
+    let vendor = three_months();
     let server = vendor.serve();
     let bill = |number| {
         let answer = page(&server, "/bill", month(number), 1, 100);
@@ -736,6 +746,45 @@ fn one_month_worked_through_by_hand_from_its_records_to_its_second_bill() {
     let kept = vendor.json(["statement", "list", "--month", "2026-09", "--kind", "bill"])["statements"].clone();
     let totals: Vec<_> = kept.as_array().expect("a list").iter().map(|kept| kept["total"].clone()).collect();
     assert_eq!(totals, ["13.5", "12.5"]);
+    vendor.ok(["check"]);
+}
+
+#[test]
+fn the_same_month_worked_through_by_hand_where_the_next_bill_carries() {
+    let vendor = three_months();
+    vendor.ok(["setting", "set", "late", "carry"]);
+    let server = vendor.serve();
+    let bill = |number| {
+        let answer = page(&server, "/bill", month(number), 1, 100);
+        answer.entries().into_iter().map(|(project, amount)| format!("{project} {amount}")).collect::<Vec<_>>()
+    };
+    // August: 100 × 0.01; 100 × 0.1 + 20 × 0.05.
+    assert_eq!(bill(8), ["a 1", "b 11"]);
+    // September: 100 × 0.02; 120 are three started packages of 50 at 2; 55 × 0.1, since the license covered 30 of 85.
+    let september = ["a 2", "b 6", "c 5.5"];
+    assert_eq!(bill(9), september);
+
+    // A late record of a: 50 × 0.02 = 1 more. A void of 20 of b: 100 are two packages, 2 less. A void of 20 of c that the
+    // license had covered: 65 less 10 are the 55 that were billed, nothing more or less.
+    vendor.ok(["record", "a", "50", "--id", "late", "--at", "2026-09-30"]);
+    for id in ["b9-more", "c9-1"] {
+        vendor.ok(["void", id, "--reason", "a mistake"]);
+    }
+    // In October b uses 60, which are two packages: 4.
+    vendor.ok(["record", "b", "60", "--id", "b10", "--at", "2026-10-03"]);
+    // October: 10 × 0.02 + 1; 4 - 2.
+    let october = ["a 1.2", "b 2"];
+    assert_eq!(bill(10), october);
+    // September asked for again after that is what it was, and October carries the same.
+    assert_eq!(bill(9), september);
+    assert_eq!(bill(10), october);
+    // Told of all: a 1 + 2 + 1.2 and b 11 + 6 + 2, which is what the three months cost: 1 + 3 + 0.2 and 11 + 4 + 4.
+    for month in ["2026-08", "2026-09", "2026-10"] {
+        let shown = vendor.json(["totals", "--reconcile", "--month", month]);
+        for row in shown["bill"].as_array().expect("rows") {
+            assert_eq!((&row["late"], &row["notAsked"]), (&json!("0"), &json!("0")), "{month}: {row}");
+        }
+    }
     vendor.ok(["check"]);
 }
 
