@@ -304,34 +304,20 @@ begin
   select raise(abort, 'what was told is not deleted');
 end;
 
--- What a statement said of each project, and what a bill was made from. Told with Agora's ids, as it was sent.
-create table statement_entry (
-  statement_seq integer not null references statement,         -- the statement
-  place         integer not null,                              -- from 0, in the order of project ids
-  project_id    text    not null,                              -- the project
-  amount        text,                                          -- decimal, as told: usage, or money; null on a project that a bill left out
-  description   text,                                          -- as told
-  usage         text,                                          -- decimal; of a bill: the project's usage in the window; null of usage, and where there was none
-  covered       text,                                          -- decimal; of a bill: the part of the usage that licenses covered
-  unpriced      integer not null check (unpriced in (0, 1)),   -- 1: a bill left it out for want of a price
-  primary key (statement_seq, place),
-  check ((amount is null) = (description is null)),
-  check ((usage is null) = (covered is null)),
-  check (amount is not null or usage is not null)
-) strict, without rowid;
+-- What a statement said of each project, and what a bill was made from. One document a statement: it is only read whole, and
+-- it is on disk in one small write.
+create table statement_entries (
+  statement_seq integer primary key references statement,  -- the statement
+  entries       blob    not null                           -- compressed with zstd: a JSON object a line, in the order of project ids, with projectId as sent; amount (decimal: usage, or money) and description as told, none on a project that a bill left out; of a bill also usage in the window, covered, the part of it that licenses covered, and unpriced, where it was left out for want of a price
+) strict;
 
-create trigger statement_entry_is_not_changed before update on statement_entry
+create trigger statement_entries_are_not_changed before update on statement_entries
 begin
   select raise(abort, 'what was told is not changed');
 end;
-create trigger statement_entry_is_not_deleted before delete on statement_entry
+create trigger statement_entries_are_not_deleted before delete on statement_entries
 begin
   select raise(abort, 'what was told is not deleted');
-end;
-create trigger statement_entry_is_added_with_its_statement before insert on statement_entry
-when new.statement_seq < (select max(seq) from statement)
-begin
-  select raise(abort, 'what was told is not added to');
 end;
 
 -- What of a bill's charges was carried from earlier months that had been billed before.

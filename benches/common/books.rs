@@ -2,7 +2,7 @@
 
 use crate::Outcome;
 use crate::report::EXECUTABLE;
-use crate::row::{PROJECTS, project_id, whole};
+use crate::row::{project_id, whole};
 use agora_vendor::billing::event::{Actor, Stamp};
 use agora_vendor::billing::key::{KeyPair, Purpose};
 use agora_vendor::billing::license::{NewLicense, Operation};
@@ -40,12 +40,12 @@ impl Keys {
     }
 }
 
-/// Makes books with the keys, a price for everybody, and the projects.
-pub fn create(path: &Path, keys: &Keys) -> Outcome {
+/// Makes books with the keys, a price for everybody, and so many projects.
+pub fn create(path: &Path, keys: &Keys, projects: usize) -> Outcome {
     Store::create(path, |tx| -> Outcome {
         key::add(tx, &keys.live)?;
         key::add(tx, &keys.test)?;
-        for n in 0..PROJECTS {
+        for n in 0..projects {
             let customer_id = (120_000 + n / PROJECTS_PER_CUSTOMER).to_string().parse()?;
             project::announce(tx, &project_id(n).parse()?, &customer_id, None, &stamp())?;
         }

@@ -93,7 +93,7 @@ fn measure() -> Outcome<bool> {
     let database = folder.path().join("agora-vendor.db");
     let keys = Keys::make();
     println!("seeding two months of {} records each", length.records);
-    books::create(&database, &keys)?;
+    books::create(&database, &keys, row::PROJECTS)?;
     books::issue_licenses(&database, length.customers)?;
     let september = row::spread(0..length.records, SEPTEMBER_S, OCTOBER_S - SEPTEMBER_S);
     row::import(&database, september.chain(october(length.records..2 * length.records)))?;

@@ -70,7 +70,7 @@ fn measure() -> Outcome<bool> {
     let length = Length { rows: variable("BENCH_ROWS", FULL.rows)?, pairs: variable("BENCH_PAIRS", FULL.pairs)? };
     let folder = tempfile::tempdir()?;
     let ours = folder.path().join("ours.db");
-    books::create(&ours, &Keys::make())?;
+    books::create(&ours, &Keys::make(), row::PROJECTS)?;
     let month = |rows| row::spread(rows, OCTOBER_S, NOVEMBER_S - OCTOBER_S);
     println!("seeding two databases with {} records each", length.rows);
     row::import(&ours, month(0..length.rows))?;

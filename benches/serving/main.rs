@@ -2,12 +2,11 @@
 //!
 //! Requests per second beside a bare hyper server that answers the same bytes; the same page with few records behind
 //! it and with many; half a day of a project whose records are all on that day; provisioning calls while 50 processes
-//! record; a month's bill followed page by page; and the server's memory, size and start. See `benches/README.md`.
+//! record; and the server's memory, size and start. See `benches/README.md`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark tells what it measured")]
 #![expect(clippy::float_arithmetic, reason = "times and ratios are measured, not accounted")]
 
 mod bare;
-mod bill;
 mod growth;
 mod half_day;
 mod length;
@@ -92,7 +91,6 @@ fn measure() -> Outcome<bool> {
     runtime.block_on(growth::measure([&books.few, &books.many], &keys.test, windows, &length, &mut report))?;
     runtime.block_on(half_day::measure(&books.crowded, &keys.test, &length, &mut report))?;
     runtime.block_on(provisioning::measure(&books.large, &keys.live, &length, &mut report))?;
-    runtime.block_on(bill::measure(books.directory.path(), &keys, &length, &mut report))?;
     report.finish(length.is_full())
 }
 

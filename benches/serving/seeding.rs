@@ -85,7 +85,7 @@ impl Books {
 
 /// September and October with so many records each, spread evenly: every project has usage on every day.
 fn seed_large(path: &Path, keys: &Keys, length: &Length) -> Outcome {
-    books::create(path, keys)?;
+    books::create(path, keys, PROJECTS)?;
     books::issue_licenses(path, length.customers)?;
     let months = [(0, SEPTEMBER_S, OCTOBER_S), (1, OCTOBER_S, NOVEMBER_S)];
     let rows = months.into_iter().flat_map(|(month, first_s, end_s)| {
@@ -96,7 +96,7 @@ fn seed_large(path: &Path, keys: &Keys, length: &Length) -> Outcome {
 
 /// October alone.
 fn seed_many(path: &Path, keys: &Keys, records: usize) -> Outcome {
-    books::create(path, keys)?;
+    books::create(path, keys, PROJECTS)?;
     row::import(path, row::spread(0..records, OCTOBER_S, NOVEMBER_S - OCTOBER_S))
 }
 
@@ -105,7 +105,7 @@ fn seed_many(path: &Path, keys: &Keys, records: usize) -> Outcome {
 fn seed_few(path: &Path, keys: &Keys, many: &Path) -> Outcome {
     let asked = |period| Store::open(many)?.read(|tx| usage::by_project(tx, period, None));
     let (day, month) = (asked(day())?, asked(month())?);
-    books::create(path, keys)?;
+    books::create(path, keys, PROJECTS)?;
     let small: Amount = "0.001".parse()?;
     let rows = (0..FEW_RECORDS).map(|n| {
         let (turn, project) = (n / PROJECTS, n % PROJECTS);
@@ -126,7 +126,7 @@ fn seed_few(path: &Path, keys: &Keys, many: &Path) -> Outcome {
 /// One project with all of its `records` on the asked day: half of them spread evenly, half dated noon, as records are
 /// that were told only their day.
 fn seed_crowded(path: &Path, keys: &Keys, records: usize) -> Outcome {
-    books::create(path, keys)?;
+    books::create(path, keys, PROJECTS)?;
     let rows = (0..records).map(|n| {
         let at_s = match n % 2 {
             0 => ASKED_DAY_S + whole(n) * DAY_S / whole(records),

@@ -105,17 +105,17 @@ pub struct Entry {
 
 /// Puts what was told of projects together with what it was told from; both in the order of project ids.
 pub fn entries(told: Vec<(ProjectId, Told)>, billed: &[(ProjectId, Billed)]) -> Vec<Entry> {
-    let mut entries: BTreeMap<ProjectId, Entry> = BTreeMap::new();
-    let empty = |project_id: &ProjectId| Entry { project_id: project_id.clone(), told: None, billed: None };
-    for (project_id, told) in told {
-        let entry = empty(&project_id);
-        entries.insert(project_id, Entry { told: Some(told), ..entry });
-    }
+    let mut entries = Vec::with_capacity(told.len().max(billed.len()));
+    let mut told = told.into_iter().peekable();
     for (project_id, billed) in billed {
-        let entry = entries.entry(project_id.clone()).or_insert_with(|| empty(project_id));
-        entry.billed = Some(billed.clone());
+        while let Some((project_id, told)) = told.next_if(|(id, _)| id < project_id) {
+            entries.push(Entry { project_id, told: Some(told), billed: None });
+        }
+        let told = told.next_if(|(id, _)| id == project_id).map(|(_, told)| told);
+        entries.push(Entry { project_id: project_id.clone(), told, billed: Some(billed.clone()) });
     }
-    entries.into_values().collect()
+    entries.extend(told.map(|(project_id, told)| Entry { project_id, told: Some(told), billed: None }));
+    entries
 }
 
 /// The sum of what was told.

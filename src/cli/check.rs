@@ -6,7 +6,7 @@ use crate::cli::moment::rfc3339;
 use crate::cli::shell::Shell;
 use crate::store;
 use crate::store::check::{Difference, LicenseState, StatementProblem};
-use crate::store::statement::Deviation;
+use crate::store::late::Deviation;
 use crate::store::usage::UsageSum;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -122,7 +122,7 @@ fn words(difference: &Difference) -> String {
 fn problem_words(problem: StatementProblem) -> &'static str {
     match problem {
         StatementProblem::Total => "its entries do not add up to its total",
-        StatementProblem::Order => "its entries are not in order, or one is missing",
+        StatementProblem::Order => "its entries are not in order",
         StatementProblem::Digest => "its entries are not those that were told",
         StatementProblem::Knew => "it knew ledger entries that are not there",
     }

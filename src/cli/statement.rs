@@ -9,7 +9,7 @@ use crate::cli::failure::{Exit, Failure};
 use crate::cli::moment::{self, Month, rfc3339};
 use crate::cli::shell::{Columns, Shell, exact, or_dash, print_properties};
 use crate::store::usage::UsageSum;
-use crate::store::{self, ReadTx, statement};
+use crate::store::{self, ReadTx, late, statement};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -335,7 +335,7 @@ struct ShownLateness {
 fn late(args: &LateArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let scope = scope(args.month);
     let read = |tx: &ReadTx<'_>| {
-        let of = |kind| statement::late(tx, kind, scope);
+        let of = |kind| late::by_month(tx, kind, scope);
         Ok::<_, store::Error>((of(ListingKind::Usage)?, of(ListingKind::Bill)?, untold(tx, scope)?))
     };
     let (usage, bill, untold) = shell.open()?.read(read)?;
@@ -382,7 +382,7 @@ fn late(args: &LateArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
 }
 
 fn untold(tx: &ReadTx<'_>, scope: Period) -> store::Result<Vec<i64>> {
-    statement::untold_months(tx, ListingKind::Bill, scope)
+    late::untold_months(tx, ListingKind::Bill, scope)
 }
 
 /// Says that something came too late for a statement.

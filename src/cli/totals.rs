@@ -8,7 +8,7 @@ use crate::cli::failure::{Exit, Failure};
 use crate::cli::moment::{self, Day, Moment, Month, rfc3339};
 use crate::cli::shell::{Columns, Shell, exact, or_dash};
 use crate::cli::{customer, project};
-use crate::store::statement::{self, Reconciled};
+use crate::store::late::{self, Reconciled};
 use crate::store::usage::{self, UsageSum};
 use crate::store::{self, ReadTx};
 use serde::Serialize;
@@ -193,7 +193,7 @@ struct ReconciledMonth {
 fn reconcile(month: Month, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let (usage, bill) = shell.open()?.read(|tx| {
         let of = |kind| {
-            let rows = statement::reconcile(tx, kind, month.period())?;
+            let rows = late::reconcile(tx, kind, month.period())?;
             Ok::<_, store::Error>(rows.iter().map(|(id, row)| ReconciledRow::new(kind, id, row)).collect::<Vec<_>>())
         };
         Ok::<_, store::Error>((of(ListingKind::Usage)?, of(ListingKind::Bill)?))

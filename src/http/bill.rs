@@ -28,7 +28,7 @@ pub(super) fn list(tx: &ReadTx<'_>, period: Period, asked_at_s: i64) -> store::R
     Ok(Listed { carried: looked, closed, ..listed })
 }
 
-/// What the charges were made from, and what was left out.
+/// What the charges were made from, and what was left out, in the order of project ids.
 fn made_from(bill: &Bill) -> Vec<(ProjectId, Billed)> {
     let charged = bill.entries.iter().map(|entry| (&entry.usage, &entry.carries[..], false));
     let uncharged = bill.uncharged.iter().map(|usage| (usage, &[][..], false));
@@ -38,5 +38,7 @@ fn made_from(bill: &Bill) -> Vec<(ProjectId, Billed)> {
         let billed = Billed { usage: amount, covered, unpriced, carries: carries.to_vec() };
         (usage.project_id.clone(), billed)
     };
-    charged.chain(uncharged).chain(unpriced).map(billed).collect()
+    let mut all: Vec<_> = charged.chain(uncharged).chain(unpriced).map(billed).collect();
+    all.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    all
 }

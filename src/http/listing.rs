@@ -39,8 +39,8 @@ pub(super) struct Listed {
     pub carried: bool,
     pub closed: bool,
     pub tellings: Tellings,
-    /// About how many bytes of memory it takes.
-    pub size_bytes: usize,
+    /// About how many bytes of memory it takes, but for what of it is to be kept.
+    pub made_bytes: usize,
 }
 
 /// The projects that have usage and no price, in the words of the log: the first few, and how many more.
@@ -72,7 +72,7 @@ impl Listed {
                 .iter()
                 .map(|(project_id, billed)| project_id.as_str().len() + billed.carries.capacity() * size_of::<Carry>())
                 .sum::<usize>();
-        let size_bytes =
+        let made_bytes =
             listing.size_bytes() + billed_bytes + unpriced.named.iter().map(String::capacity).sum::<usize>();
         Self {
             listing,
@@ -84,7 +84,7 @@ impl Listed {
             carried: false,
             closed: false,
             tellings: Tellings::default(),
-            size_bytes,
+            made_bytes,
         }
     }
 
@@ -112,6 +112,11 @@ impl Listed {
         let listed = Self::new(listing, LeftOut::default(), billed);
         listed.tellings.was_kept(&statement);
         Ok(Self { knew_seq: statement.last_knew_seq, last: Some(statement), ..listed })
+    }
+
+    /// About how many bytes of memory it takes.
+    pub(super) fn size_bytes(&self) -> usize {
+        self.made_bytes + self.tellings.size_bytes()
     }
 
     /// What it says of each project, and what it says it from.
@@ -157,9 +162,9 @@ impl Listings {
             return Ok(Arc::clone(listed));
         }
         kept.push_back((key, Arc::clone(&listed)));
-        let mut bytes: usize = kept.iter().map(|(_, listed)| listed.size_bytes).sum();
+        let mut bytes: usize = kept.iter().map(|(_, listed)| listed.size_bytes()).sum();
         while kept.len() > KEPT || (bytes > KEPT_BYTES && kept.len() > 1) {
-            bytes -= kept.pop_front().map_or(0, |(_, listed)| listed.size_bytes);
+            bytes -= kept.pop_front().map_or(0, |(_, listed)| listed.size_bytes());
         }
         Ok(listed)
     }
@@ -232,9 +237,9 @@ impl Sequences {
         let held = place.and_then(|place| begun.remove(place)).filter(|held| stays(held));
         let sequence = held.unwrap_or(sequence);
         begun.push_back(Arc::clone(&sequence));
-        let mut bytes: usize = begun.iter().map(|sequence| sequence.listed.size_bytes).sum();
+        let mut bytes: usize = begun.iter().map(|sequence| sequence.listed.size_bytes()).sum();
         while begun.len() > KEPT || (bytes > KEPT_BYTES && begun.len() > 1) {
-            bytes -= begun.pop_front().map_or(0, |sequence| sequence.listed.size_bytes);
+            bytes -= begun.pop_front().map_or(0, |sequence| sequence.listed.size_bytes());
         }
         sequence
     }
@@ -291,7 +296,7 @@ mod tests {
         }
         assert_eq!(known(130), std::iter::once(0).chain(3..130).collect::<Vec<_>>());
         let large = listed(KEPT_BYTES / 60);
-        assert!(large.size_bytes > KEPT_BYTES);
+        assert!(large.size_bytes() > KEPT_BYTES);
         sequences.begin(sequence(7, now, &large));
         assert_eq!(known(130), [7], "the newest is kept whatever it takes");
     }
@@ -320,7 +325,7 @@ mod tests {
             let (usage, covered) = (Amount::default(), Amount::default());
             let billed = Billed { usage, covered, unpriced: false, carries: vec![carry.clone(); months] };
             let listing = Listing::new(ListingKind::Bill, 1);
-            Listed::new(listing, LeftOut::default(), vec![("p".parse().expect("an id"), billed)]).size_bytes
+            Listed::new(listing, LeftOut::default(), vec![("p".parse().expect("an id"), billed)]).size_bytes()
         });
         assert_eq!(with - without, 24 * size_of::<Carry>());
     }

@@ -23,7 +23,7 @@ use crate::store::{self, ReadTx, Readers, Version, WriteTx, Writer};
 use listing::{Listed, Listings, Sequence, Sequences};
 use provisioning::Asked;
 use route::{Call, Route};
-use statement::{BillToKeep, Due, Keeper};
+use statement::{Due, Keeper};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -204,6 +204,9 @@ impl Service {
                 let is_told = request.method == "GET" && pair.purpose == Purpose::Live;
                 if is_told && listed.listing.ends_with(asked.page) {
                     self.keep(&sequence, clock(), patience)?;
+                } else if is_told && kind == ListingKind::Bill && !matches!(patience, Patience::None) {
+                    // Page 1 has the time to make ready what its last page has to wait for.
+                    sequence.make_ready();
                 }
                 if asked.page.page_num == 1 {
                     listed.point_out();
@@ -294,18 +297,17 @@ impl Service {
     fn keep(&self, sequence: &Sequence, now_s: i64, patience: Patience) -> Result<(), Failure> {
         match self.keeper.tell(sequence, now_s, !matches!(patience, Patience::None)) {
             Due::Nothing => Ok(()),
-            Due::Digest => Err(Failure::Impatient),
+            Due::Content => Err(Failure::Impatient),
             Due::Full => Err(Failure::Store(store::Error::Busy)),
             Due::Keeping => {
                 let Patience::Writing { read_until, lock_until } = patience else {
                     return Err(Failure::Impatient);
                 };
-                let bill = BillToKeep::new(sequence, now_s);
                 let lock_until = lock_until.min(Instant::now() + KEEP_WITHIN);
                 let patience = Patience::Writing { read_until, lock_until };
-                match self.write(patience, |tx| bill.keep(tx))? {
+                match self.write(patience, |tx| sequence.keep(tx, now_s))? {
                     Some(seq) => {
-                        bill.was_kept(seq);
+                        sequence.was_kept(seq);
                         Ok(())
                     }
                     None => {

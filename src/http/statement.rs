@@ -4,10 +4,10 @@
 //! counted in memory and written down every other second.
 
 use crate::billing::period::Period;
-use crate::billing::statement::{Digest, Entry, ListingKind, Statement, is_provisional};
+use crate::billing::statement::{ListingKind, Statement, is_provisional};
 use crate::http::Failure;
 use crate::http::listing::{Listed, Sequence};
-use crate::store::statement::{Answer, Count, count, keep};
+use crate::store::statement::{Answer, Content, Count, count, keep};
 use crate::store::{self, WriteTx, Writer};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -30,7 +30,7 @@ const STOP_WITHIN: Duration = Duration::from_millis(1_000);
 #[derive(Default)]
 pub(super) struct Tellings {
     /// Made out when it is needed: most listings are never told to their end.
-    digest: OnceLock<Digest>,
+    content: OnceLock<Content>,
     by_provisional: Mutex<[Telling; 2]>,
 }
 
@@ -50,6 +50,11 @@ impl Tellings {
         self.by_provisional.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// About how many bytes of memory they take.
+    pub(super) fn size_bytes(&self) -> usize {
+        self.content.get().map_or(0, Content::size_bytes)
+    }
+
     /// Takes note that it was made from a statement.
     pub(super) fn was_kept(&self, statement: &Statement) {
         self.lock()[usize::from(statement.provisional)] = Telling::Kept(statement.seq);
@@ -60,8 +65,8 @@ impl Tellings {
 pub(super) enum Due {
     /// Nothing: it is counted, or will be kept.
     Nothing,
-    /// Its digest has to be made out, which may take longer than an answer at once.
-    Digest,
+    /// What of it is kept has to be made out, which may take longer than an answer at once.
+    Content,
     /// It has to be kept.
     Keeping,
     /// Too many others wait to be kept.
@@ -114,9 +119,8 @@ impl Keeper {
         let listed = &sequence.listed;
         let provisional = is_provisional(sequence.period, sequence.asked_at_s);
         let told = listed.told_at(now_s);
-        if may_take_long && matches!(listed.tellings.lock()[usize::from(provisional)], Telling::Untold) {
-            // Made out while nobody waits for it.
-            listed.digest();
+        if may_take_long {
+            sequence.make_ready();
         }
         let mut tellings = listed.tellings.lock();
         let telling = &mut tellings[usize::from(provisional)];
@@ -126,10 +130,10 @@ impl Keeper {
                 counted.get_or_insert(Count { asked: 0, ..told }).add(told);
             }
             Telling::Untold => {
-                let Some(digest) = listed.tellings.digest.get() else {
-                    return Due::Digest;
+                let Some(content) = listed.tellings.content.get() else {
+                    return Due::Content;
                 };
-                let same = |last: &&Statement| last.digest == *digest && last.provisional == provisional;
+                let same = |last: &&Statement| last.digest == content.digest() && last.provisional == provisional;
                 if let Some(last) = listed.last.as_ref().filter(same) {
                     *telling = Telling::Kept(last.seq);
                     self.shared.count(last.seq, told.known_unless(listed.closed));
@@ -168,48 +172,42 @@ impl Drop for Keeper {
     }
 }
 
-/// A bill whose last page is about to go out.
-pub(super) struct BillToKeep<'s> {
-    sequence: &'s Sequence,
-    entries: Vec<Entry>,
-    now_s: i64,
-}
-
-impl<'s> BillToKeep<'s> {
-    /// Made ready before the lock is asked for.
-    pub(super) fn new(sequence: &'s Sequence, now_s: i64) -> Self {
-        Self { sequence, entries: sequence.listed.entries(), now_s }
+impl Sequence {
+    /// Makes out what of it is to be kept, unless it has been.
+    pub(super) fn make_ready(&self) {
+        let provisional = is_provisional(self.period, self.asked_at_s);
+        let telling = self.listed.tellings.lock()[usize::from(provisional)];
+        if matches!(telling, Telling::Untold) {
+            self.listed.content();
+        }
     }
 
-    /// Keeps it; `None` where it must not be told.
-    pub(super) fn keep(&self, tx: &WriteTx<'_>) -> Result<Option<i64>, Failure> {
-        let Sequence { listed, period, asked_at_s, .. } = self.sequence;
-        let told = listed.told_at(self.now_s);
-        let answer = listed.answer(*period, *asked_at_s, told, &self.entries);
-        Ok(keep(tx, &answer)?)
+    /// Keeps it as told at `now_s`; `None` where it must not be told.
+    pub(super) fn keep(&self, tx: &WriteTx<'_>, now_s: i64) -> Result<Option<i64>, Failure> {
+        let told = self.listed.told_at(now_s);
+        Ok(keep(tx, &self.listed.answer(self.period, self.asked_at_s, told))?)
     }
 
     /// Takes note of its number, once that has been committed.
     pub(super) fn was_kept(&self, seq: i64) {
-        let provisional = is_provisional(self.sequence.period, self.sequence.asked_at_s);
-        self.sequence.listed.tellings.lock()[usize::from(provisional)] = Telling::Kept(seq);
+        let provisional = is_provisional(self.period, self.asked_at_s);
+        self.listed.tellings.lock()[usize::from(provisional)] = Telling::Kept(seq);
     }
 }
 
 impl Listed {
-    fn digest(&self) -> Digest {
-        *self.tellings.digest.get_or_init(|| Digest::of(self.listing.total_size(), &self.entries()))
+    /// What of it is kept.
+    fn content(&self) -> &Content {
+        self.tellings.content.get_or_init(|| Content::of(self.listing.total_size(), &self.entries()))
     }
 
-    fn answer<'e>(&self, period: Period, first_asked_at_s: i64, told: Count, entries: &'e [Entry]) -> Answer<'e> {
+    fn answer(&self, period: Period, first_asked_at_s: i64, told: Count) -> Answer<'_> {
         Answer {
             kind: self.listing.kind(),
             period,
             first_asked_at_s,
             told,
-            total_size: self.listing.total_size(),
-            entries,
-            digest: self.digest(),
+            content: self.content(),
             carried: self.carried,
             closed: self.closed,
             after_seq: self.after_seq,
@@ -238,7 +236,7 @@ impl Shared {
 
     fn queue(&self, job: Job) -> bool {
         let mut waiting = self.lock();
-        let bytes: usize = waiting.jobs.iter().chain([&job]).map(|job| job.listed.size_bytes).sum();
+        let bytes: usize = waiting.jobs.iter().chain([&job]).map(|job| job.listed.size_bytes()).sum();
         if waiting.jobs.len() >= WAITING || (bytes > WAITING_BYTES && !waiting.jobs.is_empty()) {
             return false;
         }
@@ -280,9 +278,9 @@ impl Shared {
 
     /// Writes a statement and counts down, however long that takes; after a stop, while there is time.
     fn write(&self, job: Option<&Job>, counts: &HashMap<i64, Count>) {
-        let taken = job.map(|job| (job, job.take(), job.listed.entries()));
-        let answer = taken.as_ref().map(|(job, (first_asked_at_s, told), entries)| {
-            job.listed.answer(job.period, *first_asked_at_s, *told, entries)
+        let answer = job.map(|job| {
+            let (first_asked_at_s, told) = job.take();
+            job.listed.answer(job.period, first_asked_at_s, told)
         });
         let mut has_told = false;
         let kept = loop {

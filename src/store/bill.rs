@@ -1,7 +1,6 @@
 //! All that the bill of a window follows from, read of one state of the books.
 
 use crate::billing::bill::{Basis, MonthUsage, Project, Terms};
-use crate::billing::history::History;
 use crate::billing::id::ProjectId;
 use crate::billing::period::{Grain, Period};
 use crate::store::{ReadTx, Result, customer, plan, project, usage};
@@ -50,16 +49,4 @@ pub fn basis(tx: &ReadTx<'_>, period: Period, project_id: Option<&ProjectId>) ->
 /// When SQLite fails.
 pub fn terms(tx: &ReadTx<'_>) -> Result<Terms> {
     Ok(Terms { named: customer::plans(tx)?, plans: plan::book(tx)? })
-}
-
-/// What was and is to be in force of a list of `(of whom, from when, what)`, which is in the order in which it was said.
-pub(super) fn histories<K: Eq + std::hash::Hash, T>(
-    said: impl Iterator<Item = rusqlite::Result<(K, i64, T)>>,
-) -> Result<std::collections::HashMap<K, History<T>>> {
-    let mut histories = std::collections::HashMap::new();
-    for said in said {
-        let (of, from_s, value) = said?;
-        histories.entry(of).or_insert_with(History::default).add(from_s, value);
-    }
-    Ok(histories)
 }

@@ -3,7 +3,7 @@
 use crate::billing::event::{Change, Stamp};
 use crate::billing::history::{History, Said, next_month};
 use crate::billing::id::{CustomerId, PlanId, Words};
-use crate::store::{ReadTx, Result, WriteTx, bill, event};
+use crate::store::{ReadTx, Result, WriteTx, event, history};
 use rusqlite::{OptionalExtension, Row, named_params};
 use std::collections::HashMap;
 
@@ -195,7 +195,7 @@ pub fn plans(tx: &ReadTx<'_>) -> Result<HashMap<CustomerId, History<PlanId>>> {
         from customer_plan
         order by seq";
     let mut select = tx.sql().prepare_cached(SELECT)?;
-    bill::histories(select.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?)
+    history::histories(select.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?)
 }
 
 /// Deactivates an account; one that is not active stays as it is.

@@ -5,7 +5,7 @@ use crate::billing::history::{History, Said, next_month};
 use crate::billing::id::{CustomerId, ProjectId};
 use crate::billing::key::AppKeys;
 use crate::billing::period::{LAST_SECOND, Period};
-use crate::store::{ReadTx, Result, WriteTx, bill, customer, event, key};
+use crate::store::{ReadTx, Result, WriteTx, customer, event, history, key};
 use rusqlite::{OptionalExtension, Row, ToSql, named_params};
 use std::collections::{HashMap, HashSet};
 
@@ -160,7 +160,7 @@ pub fn customers(tx: &ReadTx<'_>, id: Option<&ProjectId>) -> Result<HashMap<Proj
         order by seq";
     let mut select = tx.sql().prepare_cached(SELECT)?;
     let params = named_params! { ":project_id": id };
-    bill::histories(select.query_map(params, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?)
+    history::histories(select.query_map(params, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?)
 }
 
 /// Announces a project of a customer: it is that customer's from now on, whoever's it was, and enabled; the

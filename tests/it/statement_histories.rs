@@ -8,8 +8,9 @@ use agora_vendor::billing::id::{CustomerId, ProjectId};
 use agora_vendor::billing::license::{NewLicense, Operation};
 use agora_vendor::billing::period::{Grain, Period};
 use agora_vendor::billing::record::NewRecord;
-use agora_vendor::billing::statement::{Billed, Digest, Entry, ListingKind, Told};
-use agora_vendor::store::statement::{Answer, Count, Reconciled};
+use agora_vendor::billing::statement::{Billed, Entry, ListingKind, Told};
+use agora_vendor::store::late::{self, Reconciled};
+use agora_vendor::store::statement::{Answer, Content, Count};
 use agora_vendor::store::usage::{Recorded, UsageSum};
 use agora_vendor::store::{self, Store, WriteTx, check, license, statement, usage};
 use proptest::prelude::*;
@@ -202,12 +203,10 @@ fn tell(tx: &WriteTx<'_>, kind: ListingKind, period: Period, provisional: bool) 
     }
     let asked_at_s = period.last_s() + i64::from(!provisional);
     let told = Count { asked: 1, last_asked_at_s: asked_at_s, knew_seq: statement::last_known_seq(tx)? };
-    let digest = Digest::of(3, &entries);
-    let (total_size, entries) = (3, entries.as_slice());
+    let content = &Content::of(3, &entries);
     let (carried, closed, after_seq) = (false, false, 0);
     let first_asked_at_s = asked_at_s;
-    let answer =
-        Answer { kind, period, first_asked_at_s, told, total_size, entries, digest, carried, closed, after_seq };
+    let answer = Answer { kind, period, first_asked_at_s, told, content, carried, closed, after_seq };
     statement::keep(tx, &answer)?;
     Ok(())
 }
@@ -215,10 +214,10 @@ fn tell(tx: &WriteTx<'_>, kind: ListingKind, period: Period, provisional: bool) 
 fn compare(tx: &WriteTx<'_>, model: &Model) -> Result<(), TestCaseError> {
     let all_time = Period::new(0, NOW_S).expect("a window");
     for kind in ListingKind::ALL {
-        prop_assert_eq!(statement::late(tx, kind, all_time).expect("a read"), model.late(kind), "late for {}", kind);
+        prop_assert_eq!(late::by_month(tx, kind, all_time).expect("a read"), model.late(kind), "late for {}", kind);
         for month_s in [START_S, START_S + 20 * 86_400, START_S + 36 * 86_400] {
             let month = Period::around(Grain::Month, month_s);
-            let found = statement::reconcile(tx, kind, month).expect("a read");
+            let found = late::reconcile(tx, kind, month).expect("a read");
             prop_assert_eq!(&found, &model.reconciled(kind, month), "{} in {:?}", kind, month);
             prop_assert!(found.values().all(|row| row.difference().is_zero()));
         }

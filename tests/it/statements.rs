@@ -500,12 +500,12 @@ fn what_was_recorded_is_told_or_late_or_not_asked_for() {
     }
     vendor.ok(["check"]);
     // What a statement says and the ledger never held does not add up.
-    let sql = vendor.sql();
-    sql.execute_batch(
-        "drop trigger statement_entry_is_not_changed;
-        update statement_entry set amount = '3', usage = iif(usage is null, null, '3') where project_id = 'd' and statement_seq in (1, 3);",
-    )
-    .expect("tampering");
+    for seq in [1, 3] {
+        rewrite_entries(&vendor, seq, |line| match line.contains(r#""projectId":"d""#) {
+            true => line.replace(r#":"2""#, r#":"3""#),
+            false => line.to_owned(),
+        });
+    }
     let ended = vendor.run(["totals", "--reconcile", "--month", "2026-10", "--json"]);
     assert_eq!(ended.code, 1);
     let month: Value = serde_json::from_str(&ended.out).expect("JSON");
@@ -559,42 +559,63 @@ fn a_statement_stays_what_was_told_and_check_finds_what_was_tampered_with() {
         "update statement set asked = 0",
         "update statement set last_knew_seq = last_knew_seq - 1",
         "delete from statement",
-        "update statement_entry set amount = '1'",
-        "delete from statement_entry",
-        "insert into statement_entry values (1, 9, 'z', '1', 'x', null, null, 0)",
+        "update statement_entries set entries = x'00'",
+        "delete from statement_entries",
+        "insert into statement_entries values (1, x'00')",
     ] {
         vendor.sql().execute_batch(refused).expect_err(refused);
     }
     let whole = std::fs::read(vendor.db()).expect("the books");
-    let free = "drop trigger statement_entry_is_not_changed; drop trigger statement_entry_is_not_deleted;
-        drop trigger statement_stays_what_was_told;";
-    for (tampering, told) in [
-        (
-            "update statement_entry set amount = '5' where place = 0",
-            "statement 1: its entries do not add up to its total",
-        ),
-        (
-            "update statement_entry set amount = '5' where place = 0",
-            "statement 1 says that project b used 5; the ledger said 1 then",
-        ),
-        ("update statement_entry set usage = '5' where usage = '1'", "statement 2 says that project b used 5"),
-        (
-            "update statement_entry set description = 'x' where place = 0",
-            "statement 1: its entries are not those that were told",
-        ),
-        ("delete from statement_entry where place = 1", "statement 1: its entries are not in order, or one is missing"),
-        ("update statement_entry set project_id = 'z' where place = 1", "statement 1: its entries are not in order"),
-        ("update statement set last_knew_seq = 9", "statement 1: it knew ledger entries that are not there"),
-        ("update statement set total = '1.0'", "a value of statement 1 is not"),
-        ("update statement_entry set amount = 'x' where place = 2", "a value of entry 2 of statement 1 is not"),
-    ] {
-        vendor.sql().execute_batch(&format!("{free}{tampering}")).expect(tampering);
+    let found = |tampering: &str, told: &str| {
         let ended = vendor.run(["check"]);
         assert_eq!(ended.code, 1, "{tampering}");
         assert!(ended.out.contains(told), "{tampering}: {}", ended.out);
         std::fs::write(vendor.db(), &whole).expect("restored");
         vendor.ok(["check"]);
+    };
+    for (tampering, told) in [
+        ("update statement set last_knew_seq = 9", "statement 1: it knew ledger entries that are not there"),
+        ("update statement set total = '1.0'", "a value of statement 1 is not"),
+        ("update statement_entries set entries = x'00' where statement_seq = 1", "a value of what statement 1 said"),
+        ("delete from statement_entries where statement_seq = 1", "a value of what statement 1 said"),
+    ] {
+        let free = "drop trigger statement_entries_are_not_changed; drop trigger statement_entries_are_not_deleted;
+            drop trigger statement_stays_what_was_told;";
+        vendor.sql().execute_batch(&format!("{free}{tampering}")).expect(tampering);
+        found(tampering, told);
     }
+    let b = r#"{"projectId":"b","amount":"1","#;
+    for (seq, from, to, told) in [
+        (1, b, r#"{"projectId":"b","amount":"5","#, "statement 1: its entries do not add up to its total"),
+        (1, b, r#"{"projectId":"b","amount":"5","#, "statement 1 says that project b used 5; the ledger said 1 then"),
+        (2, r#""usage":"1""#, r#""usage":"5""#, "statement 2 says that project b used 5"),
+        (1, "1 Minute", "one Minute", "statement 1: its entries are not those that were told"),
+        (1, r#""projectId":"d""#, r#""projectId":"z""#, "statement 1: its entries are not in order"),
+        (1, b, r#"{"projectId":"b","amount":"x","#, "a value of what statement 1 said"),
+        (1, b, r#"{"project":"b","amount":"1","#, "a value of what statement 1 said"),
+    ] {
+        rewrite_entries(&vendor, seq, |line| line.replace(from, to));
+        found(to, told);
+    }
+    rewrite_entries(&vendor, 1, |line| match line.contains(r#""projectId":"d""#) {
+        true => String::new(),
+        false => line.to_owned(),
+    });
+    found("an entry less", "statement 1: its entries do not add up to its total");
+}
+
+/// Puts other lines in the place of what a statement said.
+fn rewrite_entries(vendor: &Vendor, seq: i64, rewritten: impl Fn(&str) -> String) {
+    const SELECT: &str = "select entries from statement_entries where statement_seq = ?1";
+    const UPDATE: &str = "update statement_entries set entries = ?2 where statement_seq = ?1";
+    let sql = vendor.sql();
+    let kept: Vec<u8> = sql.query_row(SELECT, [seq], |row| row.get(0)).expect("a statement's entries");
+    let text = String::from_utf8(zstd::decode_all(&kept[..]).expect("zstd")).expect("text");
+    let other: String = text.lines().map(rewritten).filter(|line| !line.is_empty()).map(|line| line + "\n").collect();
+    assert_ne!(other, text, "nothing was rewritten of {text}");
+    sql.execute_batch("drop trigger if exists statement_entries_are_not_changed").expect("no trigger");
+    let compressed = zstd::encode_all(other.as_bytes(), 1).expect("compressed");
+    sql.execute(UPDATE, rusqlite::params![seq, compressed]).expect("rewritten");
 }
 
 #[test]
