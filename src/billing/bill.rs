@@ -82,7 +82,7 @@ pub struct Project {
     /// The project.
     pub id: ProjectId,
     /// Whose project it was, and is to be.
-    pub customers: History<CustomerId>,
+    pub customers: Arc<History<CustomerId>>,
     /// What it used in the window, ascending; months without usage left out.
     pub usage: Vec<MonthUsage>,
     /// When it was enabled, as far as it is in the window.
@@ -108,7 +108,7 @@ pub struct Basis {
     /// The projects that were enabled in it at any moment, or have usage in it, in the order of their ids.
     pub projects: Vec<Project>,
     /// By what they are priced.
-    pub terms: Terms,
+    pub terms: Arc<Terms>,
 }
 
 /// A line of a bill.
@@ -296,6 +296,15 @@ pub fn bill(basis: Basis) -> Bill {
     bill
 }
 
+/// What a project's part of a window costs, without the words for it.
+///
+/// # Errors
+/// The id of the plan that would price it and is not set up.
+pub fn cost(project: &Project, period: Period, terms: &Terms) -> Result<Amount, PlanId> {
+    let lines = charge(project, &period.months(), terms)?;
+    Ok(price::total(lines.iter().map(|line| &line.charge)))
+}
+
 /// Adds up a project's usage; who answers for it is told as of a second.
 fn usage_of(project: Project, terms: &Terms, second: i64) -> ProjectUsage {
     let in_force = terms.in_force(&project.customers, second);
@@ -390,7 +399,7 @@ mod tests {
     fn project(id: &str, customer: Option<&str>, usage: &[(i8, &str, &str)]) -> Project {
         Project {
             id: id.parse().expect("an id"),
-            customers: customer.map(|id| (0, id.parse().expect("an id"))).into_iter().collect(),
+            customers: Arc::new(customer.map(|id| (0, id.parse().expect("an id"))).into_iter().collect()),
             usage: usage
                 .iter()
                 .map(|(number, used, covered)| MonthUsage {
@@ -413,7 +422,7 @@ mod tests {
     }
 
     fn billed(period: Period, projects: Vec<Project>, terms: &Terms) -> Bill {
-        bill(Basis { period, projects, terms: terms.clone() })
+        bill(Basis { period, projects, terms: Arc::new(terms.clone()) })
     }
 
     fn entries(bill: &Bill) -> Vec<(&str, String, &str)> {
@@ -501,7 +510,7 @@ mod tests {
         let stays = project("stays", Some("rich"), &usage);
         // Of a customer without a plan from November on.
         let mut moves = project("moves", Some("rich"), &usage);
-        moves.customers.add(month(11), "other".parse().expect("an id"));
+        Arc::make_mut(&mut moves.customers).add(month(11), "other".parse().expect("an id"));
         let bill = billed(months(9, 12), vec![stays, moves], &terms);
         assert_eq!(
             entries(&bill),
@@ -584,7 +593,7 @@ mod tests {
         let rich: CustomerId = "rich".parse().expect("an id");
         terms.named.get_mut(&rich).expect("rich").add(month(5), "free".parse().expect("an id"));
         let mut idle = Project { enabled: vec![months(1, 12)], ..project("idle", Some("rich"), &[]) };
-        idle.customers.add(month(9), "other".parse().expect("an id"));
+        Arc::make_mut(&mut idle.customers).add(month(9), "other".parse().expect("an id"));
         let bill = billed(months(1, 12), vec![idle], &terms);
         let lines: Vec<String> = bill.entries[0].lines.iter().map(Line::words).collect();
         // January and February; March and April; May to August; September to December.
@@ -630,7 +639,9 @@ mod tests {
                 Period::new(first_s, (first_s + days * 86_400).min(period.last_s()))
             };
             let project = Project {
-                customers: customers.into_iter().map(|(from_s, id)| (from_s, id.parse().expect("an id"))).collect(),
+                customers: Arc::new(
+                    customers.into_iter().map(|(from_s, id)| (from_s, id.parse().expect("an id"))).collect(),
+                ),
                 usage: usage
                     .into_iter()
                     .map(|(number, (uncovered, covered))| MonthUsage {
@@ -642,7 +653,7 @@ mod tests {
                 enabled: enabled.into_iter().filter_map(|(from_day, days)| within(from_day, days)).collect(),
                 ..project("p", None, &[])
             };
-            Basis { period, projects: vec![project], terms }
+            Basis { period, projects: vec![project], terms: Arc::new(terms) }
         })
     }
 

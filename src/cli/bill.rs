@@ -8,7 +8,8 @@ use crate::cli::failure::{Exit, Failure};
 use crate::cli::moment::Month;
 use crate::cli::project;
 use crate::cli::shell::{Columns, Shell, exact, or_dash};
-use crate::store;
+use crate::store::bill::Pricing;
+use crate::store::carry::{Dues, carried};
 use serde::Serialize;
 
 /// Show the bill that Agora will be told of a month
@@ -156,7 +157,9 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         if let Some(project_id) = only {
             project::find(tx, project_id)?;
         }
-        Ok::<_, Failure>((store::bill::basis(tx, period, only)?, store::carry::carried(tx, period, only, shell.now_s)?))
+        let pricing = Pricing::read(tx, only)?;
+        let carried = carried(tx, period, only, shell.now_s, &pricing, &Dues::default())?;
+        Ok::<_, Failure>((pricing.basis(tx, period, only)?, carried))
     })?;
 
     let bill = bill::bill_carrying(basis, carried.as_ref());

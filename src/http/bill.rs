@@ -7,12 +7,16 @@ use crate::billing::id::ProjectId;
 use crate::billing::period::Period;
 use crate::billing::statement::{Billed, ListingKind};
 use crate::http::listing::{LeftOut, Listed};
+use crate::store::bill::Pricing;
+use crate::store::carry::{Dues, carried};
 use crate::store::{self, ReadTx};
 
-/// Lists the window's charges, as they are asked for at `asked_at_s` (Unix seconds).
-pub(super) fn list(tx: &ReadTx<'_>, period: Period, asked_at_s: i64) -> store::Result<Listed> {
-    let basis = store::bill::basis(tx, period, None)?;
-    let carried = store::carry::carried(tx, period, None, asked_at_s)?;
+/// Lists the window's charges, as they are asked for at `asked_at_s` (Unix seconds); what is due of earlier months is
+/// looked up in `dues` first.
+pub(super) fn list(tx: &ReadTx<'_>, period: Period, asked_at_s: i64, dues: &Dues) -> store::Result<Listed> {
+    let pricing = Pricing::read(tx, None)?;
+    let basis = pricing.basis(tx, period, None)?;
+    let carried = carried(tx, period, None, asked_at_s, &pricing, dues)?;
     let total_size = basis.projects.len();
 
     let bill = bill_carrying(basis, carried.as_ref());

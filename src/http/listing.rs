@@ -10,6 +10,7 @@ use crate::billing::period::Period;
 use crate::billing::statement::{Billed, Entry, ListingKind, Statement, entries};
 use crate::http::statement::Tellings;
 use crate::http::{bill, usage};
+use crate::store::carry::Dues;
 use crate::store::{self, ReadTx, project, statement};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -88,11 +89,12 @@ impl Listed {
         }
     }
 
-    /// Lists a window as the books are, as it is asked for at `asked_at_s` (Unix seconds).
-    pub(super) fn list(tx: &ReadTx<'_>, kind: ListingKind, period: Period, asked_at_s: i64) -> store::Result<Self> {
+    /// Lists a window as the books are, as it is asked for at `asked_at_s` (Unix seconds); a bill may find in `dues` what
+    /// it carries.
+    pub(super) fn list(tx: &ReadTx<'_>, (kind, period): Key, asked_at_s: i64, dues: &Dues) -> store::Result<Self> {
         let listed = match kind {
             ListingKind::Usage => usage::list(tx, period)?,
-            ListingKind::Bill => bill::list(tx, period, asked_at_s)?,
+            ListingKind::Bill => bill::list(tx, period, asked_at_s, dues)?,
         };
         let (knew_seq, last) = (statement::last_known_seq(tx)?, statement::last(tx, kind, period)?);
         Ok(Self { knew_seq, last, after_seq: statement::newest(tx)?, ..listed })

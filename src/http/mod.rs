@@ -19,6 +19,7 @@ use crate::billing::id::ApiKey;
 use crate::billing::key::{KeyPair, Purpose};
 use crate::billing::setting::Settings;
 use crate::billing::statement::{ListingKind, is_provisional};
+use crate::store::carry::Dues;
 use crate::store::{self, ReadTx, Readers, Version, WriteTx, Writer};
 use listing::{Listed, Listings, Sequence, Sequences};
 use provisioning::Asked;
@@ -68,6 +69,8 @@ pub struct Service {
     decoy: signature::Key,
     known: Mutex<Option<Arc<Known>>>,
     sequences: Sequences,
+    /// What is due of earlier months.
+    dues: Dues,
     keeper: Keeper,
 }
 
@@ -129,7 +132,8 @@ impl Service {
         let decoy = (&store::key::make(Purpose::Test, 0).api_secret).into();
         let writer = Arc::new(writer);
         let keeper = Keeper::start(Arc::clone(&writer));
-        Self { readers, writer, options, decoy, known: Mutex::new(None), sequences: Sequences::default(), keeper }
+        let (known, sequences, dues) = (Mutex::default(), Sequences::default(), Dues::default());
+        Self { readers, writer, options, decoy, known, sequences, dues, keeper }
     }
 
     /// Writes down what has been told and is not kept yet; takes a second at most. Nothing may be asked for afterwards.
@@ -280,7 +284,7 @@ impl Service {
         let (listed, as_of) = match kept {
             Some(listed) => (Arc::new(listed), None),
             None => {
-                let list = || self.read(patience, |tx| Listed::list(tx, kind, asked.period, asked_at_s));
+                let list = || self.read(patience, |tx| Listed::list(tx, key, asked_at_s, &self.dues));
                 let made_for = (key, !is_provisional(asked.period, asked_at_s));
                 (known.listings.get_or_list(made_for, list)?, Some(as_of))
             }

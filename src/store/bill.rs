@@ -1,46 +1,79 @@
 //! All that the bill of a window follows from, read of one state of the books.
 
 use crate::billing::bill::{Basis, MonthUsage, Project, Terms};
-use crate::billing::id::ProjectId;
-use crate::billing::period::{Grain, Period};
+use crate::billing::history::History;
+use crate::billing::id::{CustomerId, ProjectId};
+use crate::billing::period::{Grain, LAST_SECOND, Period};
 use crate::store::{ReadTx, Result, customer, plan, project, usage};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
-/// Reads what the bill of a window follows from; of one project alone where told. Its cost grows with projects and
-/// months, never with records.
-///
-/// # Errors
-/// When SQLite fails.
-pub fn basis(tx: &ReadTx<'_>, period: Period, project_id: Option<&ProjectId>) -> Result<Basis> {
-    let mut projects: BTreeMap<ProjectId, Project> = BTreeMap::new();
-    let mut customers = project::customers(tx, project_id)?;
-    let mut fresh = |id: &ProjectId| Project {
-        id: id.clone(),
-        customers: customers.remove(id).unwrap_or_default(),
-        usage: Vec::new(),
-        enabled: Vec::new(),
-    };
-    // In the order of time, and so are the months of each project.
-    for ((start_s, id), sum) in usage::by_stretch(tx, period, Grain::Month, project_id)? {
-        let month = MonthUsage { month_s: Grain::Month.floor(start_s), amount: sum.amount, covered: sum.covered };
-        match projects.get_mut(&id) {
-            Some(project) => project.usage.push(month),
-            None => {
-                let project = Project { usage: vec![month], ..fresh(&id) };
-                projects.insert(id, project);
-            }
+/// By what projects are priced in whatever window: all that a bill follows from but usage.
+pub struct Pricing {
+    /// Who is priced by which plan.
+    pub terms: Arc<Terms>,
+    /// Whose each project was and is to be, of those that have customers.
+    pub(super) customers: HashMap<ProjectId, Arc<History<CustomerId>>>,
+    /// When each was enabled, in the order of time.
+    pub(super) enabled: BTreeMap<ProjectId, Vec<Period>>,
+}
+
+impl Pricing {
+    /// Reads it; of one project alone where told.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn read(tx: &ReadTx<'_>, project_id: Option<&ProjectId>) -> Result<Self> {
+        let all_time = Period::new(0, LAST_SECOND).expect("all time is a window");
+        let customers = project::customers(tx, project_id)?;
+        let mut enabled: BTreeMap<ProjectId, Vec<Period>> = BTreeMap::new();
+        for (id, stretch) in project::enabled_within(tx, all_time, project_id)? {
+            enabled.entry(id).or_default().push(stretch);
+        }
+        Ok(Self {
+            terms: Arc::new(terms(tx)?),
+            customers: customers.into_iter().map(|(id, history)| (id, Arc::new(history))).collect(),
+            enabled,
+        })
+    }
+
+    /// A project with what it used in a window.
+    pub(super) fn project(&self, id: &ProjectId, usage: Vec<MonthUsage>, period: Period) -> Project {
+        let within = |stretch: &Period| {
+            Period::new(stretch.first_s().max(period.first_s()), stretch.last_s().min(period.last_s()))
+        };
+        Project {
+            id: id.clone(),
+            customers: self.customers.get(id).map(Arc::clone).unwrap_or_default(),
+            usage,
+            enabled: self.enabled.get(id).into_iter().flatten().filter_map(within).collect(),
         }
     }
-    for (id, enabled) in project::enabled_within(tx, period, project_id)? {
-        match projects.get_mut(&id) {
-            Some(project) => project.enabled.push(enabled),
-            None => {
-                let project = Project { enabled: vec![enabled], ..fresh(&id) };
-                projects.insert(id, project);
+
+    /// What the bill of a window follows from; of one project alone where told. Its cost grows with projects and months,
+    /// never with records.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn basis(&self, tx: &ReadTx<'_>, period: Period, project_id: Option<&ProjectId>) -> Result<Basis> {
+        // Those that were enabled, and those that used something.
+        let mut usage: BTreeMap<&ProjectId, Vec<MonthUsage>> = BTreeMap::new();
+        let touches = |stretch: &Period| stretch.first_s() <= period.last_s() && stretch.last_s() >= period.first_s();
+        for (id, stretches) in &self.enabled {
+            if stretches.iter().any(touches) {
+                usage.insert(id, Vec::new());
             }
         }
+        let used = usage::by_stretch(tx, period, Grain::Month, project_id)?;
+        // In the order of time, and so are the months of each project.
+        for ((start_s, id), sum) in &used {
+            let month_s = Grain::Month.floor(*start_s);
+            let month = MonthUsage { month_s, amount: sum.amount.clone(), covered: sum.covered.clone() };
+            usage.entry(id).or_default().push(month);
+        }
+        let projects = usage.into_iter().map(|(id, usage)| self.project(id, usage, period)).collect();
+        Ok(Basis { period, projects, terms: Arc::clone(&self.terms) })
     }
-    Ok(Basis { period, projects: projects.into_values().collect(), terms: terms(tx)? })
 }
 
 /// Who is priced by which plan, by date.

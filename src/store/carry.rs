@@ -1,23 +1,31 @@
 //! What the bill of a month carries of earlier ones, read of the statements that were kept and of the books as they are.
+//!
+//! Every earlier month is looked at, and what has to be read grows with those that may cost something else by now than was
+//! told of them; what has to be priced, with the projects in them of which that is so.
 
 use crate::billing::amount::Amount;
-use crate::billing::bill::bill;
-use crate::billing::carry::{Carried, Carry, Due, month_of};
-use crate::billing::id::ProjectId;
-use crate::billing::period::{LAST_SECOND, Period};
+use crate::billing::bill::{MonthUsage, cost};
+use crate::billing::carry::{Carried, Due, month_of};
+use crate::billing::history::History;
+use crate::billing::id::{CustomerId, PlanId, ProjectId};
+use crate::billing::period::{Grain, Period};
 use crate::billing::setting::Late;
-use crate::billing::statement::{Entry, ListingKind, Statement, is_provisional};
-use crate::store::{ReadTx, Result, bill as books, setting, statement};
-use rusqlite::{OptionalExtension, named_params};
+use crate::billing::statement::{Entry, Statement, is_provisional};
+use crate::store::bill::Pricing;
+use crate::store::document::Line;
+use crate::store::month_bill::{LastLook, MonthBills};
+use crate::store::rollup::UsageSum;
+use crate::store::{ReadTx, Result, column, setting, statement, usage};
+use rusqlite::types::FromSql;
+use rusqlite::{OptionalExtension, Row, named_params};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::ops::RangeInclusive;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What the bill of a window has to say beside what the window costs, as it is asked for at `asked_at_s` (Unix seconds);
 /// of one project alone where told. `None` where nothing is carried: unless the setting `late` says so, of a window that
-/// is no month's, and of one that is not over.
-///
-/// Months of which nothing can have changed since they were told are not priced again: its cost grows with those that
-/// have.
+/// is no month's, and of one that is not over. What is due of a month is looked up in `dues` first, and left there.
 ///
 /// # Errors
 /// When SQLite fails.
@@ -26,6 +34,8 @@ pub fn carried(
     window: Period,
     project_id: Option<&ProjectId>,
     asked_at_s: i64,
+    pricing: &Pricing,
+    dues: &Dues,
 ) -> Result<Option<Carried>> {
     let Some(month_s) = month_of(window).filter(|_| !is_provisional(window, asked_at_s)) else {
         return Ok(None);
@@ -34,27 +44,13 @@ pub fn carried(
         return Ok(None);
     }
     let bills = MonthBills::read(tx)?;
-    let mut carried = Carried::default();
-    if let Some(told) = bills.newest.get(&month_s) {
-        let closed = bills.closed(month_s);
-        let entries = statement::entries(tx, told.seq)?.into_iter();
-        let mut entries: HashMap<ProjectId, Entry> = entries.map(|entry| (entry.project_id.clone(), entry)).collect();
-        let carries = entries.iter().filter(|(_, entry)| !entry.carries().is_empty());
-        carried.repeated = Some(carries.map(|(id, entry)| (id.clone(), entry.carries().to_vec())).collect());
-        for id in closed {
-            let entry =
-                entries.remove(id).unwrap_or_else(|| Entry { project_id: id.clone(), told: None, billed: None });
-            carried.closed.insert(id.clone(), entry);
-        }
-    } else {
-        for told in bills.newest.range(..month_s).map(|(_, told)| told) {
-            if bills.may_have_changed(tx, told)? {
-                for (id, due) in bills.due(tx, told, project_id)? {
-                    carried.due.entry(id).or_default().push(due);
-                }
-            }
-        }
-    }
+    let mut carried = match bills.newest(month_s) {
+        Some(told) => told_before(tx, &bills, month_s, told)?,
+        None => Carried {
+            due: Earlier::read(tx, &bills, pricing, month_s)?.due(tx, project_id, dues)?,
+            ..Carried::default()
+        },
+    };
     if let Some(only) = project_id {
         carried.repeated.iter_mut().for_each(|repeated| repeated.retain(|id, _| id == only));
         carried.closed.retain(|id, _| id == only);
@@ -62,180 +58,303 @@ pub fn carried(
     Ok(Some(carried))
 }
 
-/// The bills of months that were kept, those that were not over left aside, and what they carried.
-pub(super) struct MonthBills {
-    /// All of them, in the order in which they were kept, each with its month's first second.
-    all: Vec<(i64, Statement)>,
-    /// Of each month the one that was kept last.
-    newest: BTreeMap<i64, Statement>,
-    /// What was carried, by the earlier month and project: the statements that did, in the order in which they were kept.
-    carries: HashMap<(i64, ProjectId), Vec<(i64, Carry)>>,
-    /// What was carried and is not any more, by the same: from the first statement that did to the last that was told again
-    /// without it, while bills did not carry.
-    dropped: HashMap<(i64, ProjectId), RangeInclusive<i64>>,
+/// What a month's bill repeats that was told before.
+fn told_before(tx: &ReadTx<'_>, bills: &MonthBills, month_s: i64, told: &Statement) -> Result<Carried> {
+    let entries = statement::entries(tx, told.seq)?.into_iter();
+    let mut entries: HashMap<ProjectId, Entry> = entries.map(|entry| (entry.project_id.clone(), entry)).collect();
+    let carries = entries.iter().filter(|(_, entry)| !entry.carries().is_empty());
+    let repeated = carries.map(|(id, entry)| (id.clone(), entry.carries().to_vec())).collect();
+    let closed = bills.closed(month_s).into_iter().map(|id| {
+        let nothing = || Entry { project_id: id.clone(), told: None, billed: None };
+        (id.clone(), entries.remove(id).unwrap_or_else(nothing))
+    });
+    Ok(Carried { closed: closed.collect(), repeated: Some(repeated), ..Carried::default() })
 }
 
-impl MonthBills {
-    pub(super) fn read(tx: &ReadTx<'_>) -> Result<Self> {
-        let all_time = Period::new(0, LAST_SECOND).expect("all time is a window");
-        let bills = statement::list(tx, all_time, Some(ListingKind::Bill))?.into_iter();
-        let over = bills.filter(|bill| !bill.provisional);
-        let all: Vec<(i64, Statement)> = over.filter_map(|bill| Some((month_of(bill.period)?, bill))).collect();
-        let newest: BTreeMap<i64, Statement> = all.iter().cloned().collect();
-        let mut carries: HashMap<(i64, ProjectId), Vec<(i64, Carry)>> = HashMap::new();
-        let newest_of: HashMap<i64, i64> = all.iter().map(|(month, bill)| (bill.seq, newest[month].seq)).collect();
-        for (seq, project_id, carry) in statement::all_carries(tx)? {
-            if newest_of.contains_key(&seq) {
-                carries.entry((carry.month_s, project_id)).or_default().push((seq, carry));
+/// What is due of months, as far as that was worked out before and nothing has changed since.
+///
+/// A bill that looks at more months than there is time for is refused, and finds here what it had got to as it is asked for
+/// again.
+#[derive(Debug, Default)]
+pub struct Dues(Mutex<HashMap<i64, (Of, DueOf)>>);
+
+/// What is due of a month, by project.
+type DueOf = Arc<[(ProjectId, Due)]>;
+
+/// All that what is due of a month follows from, told by the last of each kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Of {
+    /// The last bill of any month that was kept.
+    bill_seq: i64,
+    /// The last ledger entry that was written after the month.
+    late_seq: i64,
+    /// The last that was said of plans, of customers' plans, and of projects' customers.
+    said: [i64; 3],
+}
+
+impl Dues {
+    fn lock(&self) -> MutexGuard<'_, HashMap<i64, (Of, DueOf)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn get_or<E>(
+        &self,
+        month_s: i64,
+        of: Of,
+        work_out: impl FnOnce() -> Result<Vec<(ProjectId, Due)>, E>,
+    ) -> Result<DueOf, E> {
+        let known = self.lock().get(&month_s).filter(|(known_of, _)| *known_of == of).map(|(_, due)| Arc::clone(due));
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let due: Arc<[_]> = work_out()?.into();
+        let mut held = self.lock();
+        // What was told meanwhile is not asked for again.
+        held.retain(|_, (held_of, _)| held_of.bill_seq == of.bill_seq);
+        held.insert(month_s, (of, Arc::clone(&due)));
+        Ok(due)
+    }
+}
+
+/// The months before one whose bill is asked for.
+struct Earlier<'a> {
+    bills: &'a MonthBills,
+    pricing: &'a Pricing,
+    /// In the order of time: each with what was told of it, and when a bill last looked at it.
+    months: Vec<(i64, &'a Statement, LastLook)>,
+    said: SaidSince,
+    /// As in [`Of`].
+    last_said: [i64; 3],
+}
+
+impl<'a> Earlier<'a> {
+    fn read(tx: &ReadTx<'_>, bills: &'a MonthBills, pricing: &'a Pricing, before_s: i64) -> Result<Self> {
+        let months: Vec<_> = bills
+            .newest_before(before_s)
+            .map(|(month_s, told)| (month_s, told, bills.last_look(month_s, told)))
+            .collect();
+        let since_s = months.iter().map(|(_, _, look)| look.at_s).min();
+        let said = since_s.map_or(Ok(SaidSince::default()), |since_s| SaidSince::read(tx, since_s))?;
+        Ok(Self { bills, pricing, months, said, last_said: last_said(tx)? })
+    }
+
+    /// What is due of them by project, in the order of time; of one project alone where told.
+    fn due(&self, tx: &ReadTx<'_>, only: Option<&ProjectId>, dues: &Dues) -> Result<BTreeMap<ProjectId, Vec<Due>>> {
+        let mut all: BTreeMap<ProjectId, Vec<Due>> = BTreeMap::new();
+        for (month_s, told, look) in &self.months {
+            let late_seq = written_late(tx, *month_s)?;
+            let Some(suspects) = self.suspects(*month_s, look, late_seq) else {
+                continue;
+            };
+            let of = Of { bill_seq: self.bills.last_seq(), late_seq, said: self.last_said };
+            let work_out = || self.due_of(tx, *month_s, told, &suspects, only);
+            let due = match only {
+                None => dues.get_or(*month_s, of, work_out)?,
+                Some(_) => work_out()?.into(),
+            };
+            for (id, due) in due.iter() {
+                match all.get_mut(id) {
+                    Some(earlier) => earlier.push(due.clone()),
+                    None => drop(all.insert(id.clone(), vec![due.clone()])),
+                }
             }
         }
-        let mut dropped = HashMap::new();
-        carries.retain(|key, carries| {
-            let told: BTreeSet<i64> = carries.iter().map(|(seq, _)| *seq).collect();
-            let without = told.iter().map(|seq| newest_of[seq]).filter(|newest| !told.contains(newest)).max();
-            if let (Some(first), Some(last)) = (told.first(), without) {
-                dropped.insert(key.clone(), *first..=last);
-            }
-            carries.retain(|(seq, _)| told.contains(&newest_of[seq]));
-            !carries.is_empty()
-        });
-        Ok(Self { all, newest, carries, dropped })
+        Ok(all)
     }
 
-    /// Tells whether any bill has looked whether it had to carry something.
-    pub(super) fn any_carried(&self) -> bool {
-        self.all.iter().any(|(_, bill)| bill.carried)
-    }
-
-    /// The bills that looked at what a month that was told before was not told, in the order in which they were kept.
-    fn carriers(&self, month_s: i64) -> impl DoubleEndedIterator<Item = &(i64, Statement)> {
-        let first_told = self.all.iter().find(|(month, _)| *month == month_s).map_or(i64::MAX, |(_, told)| told.seq);
-        self.all.iter().filter(move |(month, bill)| *month > month_s && bill.carried && bill.seq > first_told)
-    }
-
-    /// The projects of whose month a later bill has carried something.
-    fn closed(&self, month_s: i64) -> BTreeSet<&ProjectId> {
-        let of_month = self.carries.iter().filter(|((month, _), _)| *month == month_s);
-        let closed = of_month.filter(|(_, carries)| carries.iter().any(|(_, carry)| !carry.amount.is_zero()));
-        closed.map(|((_, project_id), _)| project_id).collect()
-    }
-
-    /// Tells whether a later bill has carried something of a month of a project.
-    pub(super) fn has_carried(&self, month_s: i64, project_id: &ProjectId) -> bool {
-        let carries = self.carries.get(&(month_s, project_id.clone()));
-        carries.is_some_and(|carries| carries.iter().any(|(_, carry)| !carry.amount.is_zero()))
-    }
-
-    /// What bills have carried of a month of a project; of a bill that was told anew the last that it told.
-    fn told_by_carries(&self, month_s: i64, project_id: &ProjectId) -> Amount {
-        let is_newest: HashSet<i64> = self.newest.values().map(|bill| bill.seq).collect();
-        let carries = self.carries.get(&(month_s, project_id.clone())).map_or(&[][..], Vec::as_slice);
-        carries.iter().filter(|(seq, _)| is_newest.contains(seq)).map(|(_, carry)| &carry.amount).sum()
-    }
-
-    /// Tells whether a month may cost something else by now than was told of it.
-    fn may_have_changed(&self, tx: &ReadTx<'_>, told: &Statement) -> Result<bool> {
-        let month_s = month_of(told.period).expect("it is a month's bill");
-        // Of projects that are closed the month's own bill says no news, however often it is told.
-        let looked = self.carriers(month_s).next_back().map(|(_, bill)| bill);
-        let dropped =
-            self.dropped.iter().filter(|((month, _), _)| *month == month_s).map(|(_, span)| *span.end()).max();
-        let is_or_was_closed = dropped.is_some() || !self.closed(month_s).is_empty();
-        let looked = looked.filter(|looked| looked.seq > told.seq || is_or_was_closed);
-        let (knew_seq, at_s) = match looked {
-            Some(looked) => (looked.knew_seq, looked.first_asked_at_s),
-            None => (told.last_knew_seq, told.first_asked_at_s),
-        };
-        // Told again after that, it may have told what was carried of it; or the other what it had carried no more.
-        let last_told = told.seq.max(dropped.unwrap_or_default());
-        let is_told_anew = looked.is_some_and(|looked| looked.seq < last_told);
-        let newest: HashSet<i64> = self.newest.values().map(|bill| bill.seq).collect();
-        let waits = self.carries.iter().any(|((month, _), carries)| {
-            let is_last = |seq: &i64| newest.contains(seq) || looked.is_some_and(|looked| looked.seq == *seq);
-            *month == month_s && carries.iter().any(|(seq, carry)| is_last(seq) && !carry.whole)
-        });
-        let is_written_late = written_late(tx, month_s)?.is_some_and(|seq| seq > knew_seq);
-        Ok(waits || is_told_anew || is_written_late || is_priced_anew(tx, month_s, at_s)?)
-    }
-
-    /// What each project costs by now of a month less what was told of it, of those where that is something.
-    fn due(&self, tx: &ReadTx<'_>, told: &Statement, project_id: Option<&ProjectId>) -> Result<Vec<(ProjectId, Due)>> {
-        let month_s = month_of(told.period).expect("it is a month's bill");
-        let priced = bill(books::basis(tx, told.period, project_id)?);
-        let unpriced: HashSet<&ProjectId> = priced.unpriced.iter().map(|unpriced| &unpriced.usage.project_id).collect();
-        let now = priced.entries.iter().map(|entry| (entry.usage.project_id.clone(), entry.amount.clone()));
-        // Less what was told.
-        let mut differences: BTreeMap<ProjectId, Amount> = now.collect();
-        let mut never_priced: HashSet<ProjectId> = HashSet::new();
-        let entries = statement::entries(tx, told.seq)?.into_iter();
-        for entry in entries.filter(|entry| project_id.is_none_or(|only| *only == entry.project_id)) {
-            let own = entry.own();
-            if entry.billed.is_some_and(|billed| billed.unpriced) && unpriced.contains(&entry.project_id) {
-                never_priced.insert(entry.project_id.clone());
-            }
-            *differences.entry(entry.project_id).or_default() -= &own;
+    /// Of which projects a month may cost something else than was told; `None`: of none.
+    fn suspects<'s>(&'s self, month_s: i64, look: &'s LastLook, late_seq: i64) -> Option<Suspects<'s>> {
+        let mut suspects = self.said.suspects(month_s, look.at_s);
+        suspects.everyone = look.is_told_anew;
+        suspects.used_otherwise = late_seq > look.knew_seq;
+        suspects.projects.extend(look.waits.iter().map(ProjectId::as_str));
+        if suspects.everyone || suspects.used_otherwise {
+            // What was carried of them made up for what they used otherwise by then.
+            suspects.projects.extend(self.bills.ever_carried(month_s).map(ProjectId::as_str));
         }
-        for (_, id) in self.carries.keys().filter(|(month, _)| *month == month_s) {
-            if project_id.is_none_or(|only| only == id) {
-                *differences.entry(id.clone()).or_default() -= &self.told_by_carries(month_s, id);
-            }
-        }
+        (suspects != Suspects::default()).then_some(suspects)
+    }
+
+    /// What each suspect costs by now of a month less what was told of it, where that is something; of one project alone
+    /// where told.
+    fn due_of(
+        &self,
+        tx: &ReadTx<'_>,
+        month_s: i64,
+        told: &Statement,
+        suspects: &Suspects<'_>,
+        only: Option<&ProjectId>,
+    ) -> Result<Vec<(ProjectId, Due)>> {
+        let text = statement::text(tx, told.seq)?;
+        let lines: BTreeMap<Cow<'_, str>, Line<'_>> = text
+            .lines()
+            .map(|line| line.map(|line| (line.project_id.clone(), line)))
+            .collect::<rusqlite::Result<_>>()?;
+        let carries: HashMap<ProjectId, Amount> =
+            statement::carries(tx, told.seq)?.into_iter().fold(HashMap::new(), |mut sums, (id, carry)| {
+                *sums.entry(id).or_default() += &carry.amount;
+                sums
+            });
+        let used = usage::by_stretch(tx, told.period, Grain::Month, only)?;
+        let used: BTreeMap<ProjectId, UsageSum> = used.into_iter().map(|((_, id), sum)| (id, sum)).collect();
+
+        let mut projects: BTreeSet<&str> = lines.keys().map(AsRef::as_ref).collect();
+        projects.extend(used.keys().chain(self.pricing.enabled.keys()).map(ProjectId::as_str));
+        projects.extend(&suspects.projects);
         let mut due = Vec::new();
-        for (id, amount) in differences {
-            match unpriced.contains(&id) {
-                true if never_priced.contains(&id) => {}
-                true => due.push((id, Due { month_s, amount: None })),
-                false if amount.is_zero() => {}
-                false => due.push((id, Due { month_s, amount: Some(amount) })),
+        for id in projects {
+            let (line, sum) = (lines.get(id), used.get(id));
+            let is_suspect = suspects.everyone
+                || suspects.projects.contains(id)
+                || self.are_terms_suspect(suspects, month_s, id)
+                || (suspects.used_otherwise && is_otherwise(line, sum)?);
+            if !is_suspect || only.is_some_and(|only| only.as_str() != id) {
+                continue;
+            }
+            let id: ProjectId = column::parse(id)?;
+            let (own, carried) = (carries.get(&id), self.bills.told_by_carries(month_s, &id));
+            let usage = sum.map(|sum| MonthUsage { month_s, amount: sum.amount.clone(), covered: sum.covered.clone() });
+            let project = self.pricing.project(&id, usage.into_iter().collect(), told.period);
+            match cost(&project, told.period, &self.pricing.terms) {
+                // Where it never had a price, nothing is missed until it has one.
+                Err(_) if line.is_some_and(|line| line.unpriced) => {}
+                Err(_) => due.push((id, Due { month_s, amount: None })),
+                Ok(mut amount) => {
+                    // The charge that was told is what the month cost then, and what its bill carried itself.
+                    amount -= &Line::amount(line.and_then(|line| line.amount.as_deref()))?;
+                    amount += own.unwrap_or(&Amount::default());
+                    amount -= &carried;
+                    if !amount.is_zero() {
+                        due.push((id, Due { month_s, amount: Some(amount) }));
+                    }
+                }
             }
         }
         Ok(due)
     }
 
-    /// The last ledger entry of which a project's bills told what it made of a month, by the bills that later ones carried
-    /// of it; of the month's own bills those are left aside that were kept once it was closed. `own` is the
-    /// last that any of them knew.
-    pub(super) fn told_seq(&self, month_s: i64, project_id: &ProjectId, at_s: i64, own: i64) -> i64 {
-        let carries = self.carries.get(&(month_s, project_id.clone())).map_or(&[][..], Vec::as_slice);
-        let closed_by = carries.iter().find(|(_, carry)| !carry.amount.is_zero()).map(|(seq, _)| *seq);
-        let dropped = self.dropped.get(&(month_s, project_id.clone()));
-        let own = match closed_by.is_none() && dropped.is_none() {
-            true => own,
-            false => {
-                let was_open = |bill: &&Statement| {
-                    closed_by.is_none_or(|closed_by| bill.seq < closed_by)
-                        && dropped.is_none_or(|dropped| !dropped.contains(&bill.seq))
-                };
-                let open = self.all.iter().map(|(_, bill)| bill).filter(was_open);
-                let holding = open.filter(|bill| (bill.period.first_s()..=bill.period.last_s()).contains(&at_s));
-                holding.map(|bill| bill.last_knew_seq).max().unwrap_or_default()
-            }
-        };
-        let waits: HashSet<i64> = carries.iter().filter(|(_, carry)| !carry.whole).map(|(seq, _)| *seq).collect();
-        let carriers = self
-            .carriers(month_s)
-            .filter(|(_, bill)| dropped.is_none_or(|dropped| bill.seq > *dropped.end()))
-            .filter(|(month, bill)| ![bill.seq, self.newest[month].seq].iter().any(|seq| waits.contains(seq)));
-        carriers.map(|(_, bill)| bill.knew_seq).max().unwrap_or_default().max(own)
+    /// Tells whether a project's customer, or its plan, is one of those of which something was said.
+    fn are_terms_suspect(&self, suspects: &Suspects<'_>, month_s: i64, id: &str) -> bool {
+        if suspects.plans.is_empty() && suspects.customers.is_empty() {
+            return false;
+        }
+        let nobody = History::default();
+        let customers = self.pricing.customers.get(id).map_or(&nobody, Arc::as_ref);
+        let in_force = self.pricing.terms.in_force(customers, month_s);
+        let plan_id = in_force.plan.as_ref().map_or_else(|missing| missing, |plan| &plan.id);
+        suspects.plans.contains(plan_id)
+            || in_force.customer_id.is_some_and(|customer_id| suspects.customers.contains(customer_id))
     }
 }
 
-/// The last ledger entry that was written after its month, where there is one.
-fn written_late(tx: &ReadTx<'_>, month_s: i64) -> Result<Option<i64>> {
+/// Tells whether a project's usage is other than a bill said.
+fn is_otherwise(line: Option<&Line<'_>>, sum: Option<&UsageSum>) -> Result<bool> {
+    let nothing = UsageSum::default();
+    let sum = sum.unwrap_or(&nothing);
+    let (usage, covered) = (line.and_then(|line| line.usage.as_deref()), line.and_then(|line| line.covered.as_deref()));
+    Ok(sum.amount != Line::amount(usage)? || sum.covered != Line::amount(covered)?)
+}
+
+/// Those of whom a month may cost something else by now than was told of it.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Suspects<'s> {
+    /// All of them.
+    everyone: bool,
+    /// Those who by now used something else than was told.
+    used_otherwise: bool,
+    /// Those who are priced by one of these.
+    plans: HashSet<&'s PlanId>,
+    /// Those of these customers.
+    customers: HashSet<&'s CustomerId>,
+    /// These.
+    projects: HashSet<&'s str>,
+}
+
+/// What was said since a second of what prices months: of plans, of customers' plans, and of projects' customers.
+#[derive(Default)]
+struct SaidSince {
+    plans: Vec<SaidOf<PlanId>>,
+    customers: Vec<SaidOf<CustomerId>>,
+    projects: Vec<SaidOf<ProjectId>>,
+}
+
+/// Something that was said of a plan, a customer or a project. Times are Unix seconds.
+struct SaidOf<T> {
+    of: T,
+    /// When it was said.
+    at_s: i64,
+    /// From when it holds.
+    from_s: i64,
+    /// When the books first heard of whom it was said; of a plan 0.
+    first_seen_at_s: i64,
+}
+
+impl SaidSince {
+    fn read(tx: &ReadTx<'_>, since_s: i64) -> Result<Self> {
+        const PLANS: &str = "
+            select plan_id, at_s, from_s, 0
+            from plan_version
+            where at_s >= :since_s";
+        const CUSTOMERS: &str = "
+            select p.customer_id, p.at_s, p.from_s, c.first_seen_at_s
+            from customer_plan p
+            join customer c on c.customer_id = p.customer_id
+            where p.at_s >= :since_s";
+        const PROJECTS: &str = "
+            select c.project_id, c.at_s, c.from_s, p.first_seen_at_s
+            from project_customer c
+            join project p on p.project_id = c.project_id
+            where c.at_s >= :since_s";
+        fn rows<T: FromSql>(tx: &ReadTx<'_>, select: &str, since_s: i64) -> Result<Vec<SaidOf<T>>> {
+            let said = |row: &Row<'_>| {
+                let [at_s, from_s, first_seen_at_s] = [row.get(1)?, row.get(2)?, row.get(3)?];
+                Ok(SaidOf { of: row.get(0)?, at_s, from_s, first_seen_at_s })
+            };
+            let mut select = tx.sql().prepare_cached(select)?;
+            Ok(select.query_map(named_params! { ":since_s": since_s }, said)?.collect::<rusqlite::Result<_>>()?)
+        }
+        Ok(Self {
+            plans: rows(tx, PLANS, since_s)?,
+            customers: rows(tx, CUSTOMERS, since_s)?,
+            projects: rows(tx, PROJECTS, since_s)?,
+        })
+    }
+
+    /// Those of whom something was said since a second that holds in a month.
+    fn suspects(&self, month_s: i64, since_s: i64) -> Suspects<'_> {
+        fn of<T: Eq + Hash>(said: &[SaidOf<T>], month_s: i64, since_s: i64) -> HashSet<&T> {
+            // Of whom the books heard later, nothing can have been told; what they are found to have used is used otherwise.
+            let holds =
+                |said: &&SaidOf<T>| said.at_s >= since_s && said.from_s <= month_s && said.first_seen_at_s <= since_s;
+            said.iter().filter(holds).map(|said| &said.of).collect()
+        }
+        Suspects {
+            plans: of(&self.plans, month_s, since_s),
+            customers: of(&self.customers, month_s, since_s),
+            projects: of(&self.projects, month_s, since_s).into_iter().map(ProjectId::as_str).collect(),
+            ..Suspects::default()
+        }
+    }
+}
+
+/// The numbers of what was said last of plans, of customers' plans, and of projects' customers.
+fn last_said(tx: &ReadTx<'_>) -> Result<[i64; 3]> {
+    const SELECT: &str = "
+        select
+          (select coalesce(max(seq), 0) from plan_version),
+          (select coalesce(max(seq), 0) from customer_plan),
+          (select coalesce(max(seq), 0) from project_customer)";
+    let numbers = |row: &Row<'_>| Ok([row.get(0)?, row.get(1)?, row.get(2)?]);
+    Ok(tx.sql().prepare_cached(SELECT)?.query_row([], numbers)?)
+}
+
+/// The last ledger entry that was written after its month; 0 where there is none.
+fn written_late(tx: &ReadTx<'_>, month_s: i64) -> Result<i64> {
     const SELECT: &str = "
         select last_seq
         from late_month
         where month_s = :month_s";
     let mut select = tx.sql().prepare_cached(SELECT)?;
-    Ok(select.query_row(named_params! { ":month_s": month_s }, |row| row.get(0)).optional()?)
-}
-
-/// Tells whether anything was said since a second of what prices a month: a plan, a customer's plan, a project's customer.
-fn is_priced_anew(tx: &ReadTx<'_>, month_s: i64, since_s: i64) -> Result<bool> {
-    const SELECT: &str = "
-        select exists (select 1 from plan_version where at_s >= :since_s and from_s <= :month_s)
-          or exists (select 1 from customer_plan where at_s >= :since_s and from_s <= :month_s)
-          or exists (select 1 from project_customer where at_s >= :since_s and from_s <= :month_s)";
-    let mut select = tx.sql().prepare_cached(SELECT)?;
-    Ok(select.query_row(named_params! { ":since_s": since_s, ":month_s": month_s }, |row| row.get(0))?)
+    let last = select.query_row(named_params! { ":month_s": month_s }, |row| row.get(0)).optional()?;
+    Ok(last.unwrap_or_default())
 }

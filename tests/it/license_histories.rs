@@ -10,11 +10,13 @@ use agora_vendor::billing::license::{Act, Extension, NewLicense, Operation, Resi
 use agora_vendor::billing::period::Period;
 use agora_vendor::billing::plan::Plan;
 use agora_vendor::billing::record::NewRecord;
+use agora_vendor::store::bill::Pricing;
 use agora_vendor::store::license::News;
 use agora_vendor::store::{self, Store, WriteTx, check, license, usage};
 use proptest::prelude::*;
 use proptest::test_runner::{TestCaseError, TestRunner};
 use std::cell::RefCell;
+use std::sync::Arc;
 
 /// A midnight.
 const START_S: i64 = 1_780_012_800;
@@ -465,8 +467,8 @@ fn compare(tx: &WriteTx<'_>, model: &Model) -> Result<(), TestCaseError> {
             prop_assert_eq!((&used.amount, used.uncovered()), (&amount(all), amount(uncovered)), "project {}", number);
         }
         let uncovered: i64 = (0..4).map(|number| model.used(number, from_s, to_s).1).sum();
-        let basis = store::bill::basis(tx, period, None).expect("sums");
-        let bill = bill(Basis { terms: terms.clone(), ..basis });
+        let basis = Pricing::read(tx, None).and_then(|pricing| pricing.basis(tx, period, None)).expect("sums");
+        let bill = bill(Basis { terms: Arc::new(terms.clone()), ..basis });
         prop_assert_eq!(bill.total(), &amount(uncovered) * &amount(30));
     }
     Ok(())

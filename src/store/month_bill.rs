@@ -1,0 +1,184 @@
+//! What was told of months: by their own bills, and by what later bills carried of them.
+
+use crate::billing::amount::Amount;
+use crate::billing::carry::{Carry, month_of};
+use crate::billing::id::ProjectId;
+use crate::billing::period::{LAST_SECOND, Period};
+use crate::billing::statement::{ListingKind, Statement};
+use crate::store::{ReadTx, Result, statement};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ops::RangeInclusive;
+
+/// The bills of months that were kept, those that were not over left aside, and what they carried.
+pub(super) struct MonthBills {
+    /// All of them, in the order in which they were kept, each with its month's first second.
+    all: Vec<(i64, Statement)>,
+    /// Of each month the one that was kept last.
+    newest: BTreeMap<i64, Statement>,
+    /// The numbers of these.
+    newest_seqs: HashSet<i64>,
+    /// By the earlier month.
+    carried: HashMap<i64, CarriedOf>,
+}
+
+/// What later bills carried of a month, by project.
+#[derive(Default)]
+struct CarriedOf {
+    /// The statements that did, in the order in which they were kept.
+    carries: HashMap<ProjectId, Vec<(i64, Carry)>>,
+    /// What was carried and is not any more: from the first statement that did to the last that was told again without
+    /// it, while bills did not carry.
+    dropped: HashMap<ProjectId, RangeInclusive<i64>>,
+}
+
+/// When a bill last looked whether a month costs something else than was told of it, and what it left.
+pub(super) struct LastLook {
+    /// The last ledger entry that it knew.
+    pub knew_seq: i64,
+    /// When, in Unix seconds.
+    pub at_s: i64,
+    /// Whether what it went by was told anew since.
+    pub is_told_anew: bool,
+    /// The projects of which something waits since.
+    pub waits: Vec<ProjectId>,
+}
+
+impl MonthBills {
+    pub(super) fn read(tx: &ReadTx<'_>) -> Result<Self> {
+        let all_time = Period::new(0, LAST_SECOND).expect("all time is a window");
+        let bills = statement::list(tx, all_time, Some(ListingKind::Bill))?.into_iter();
+        let over = bills.filter(|bill| !bill.provisional);
+        let all: Vec<(i64, Statement)> = over.filter_map(|bill| Some((month_of(bill.period)?, bill))).collect();
+        let newest: BTreeMap<i64, Statement> = all.iter().cloned().collect();
+        let newest_of: HashMap<i64, i64> = all.iter().map(|(month, bill)| (bill.seq, newest[month].seq)).collect();
+        let mut carried: HashMap<i64, CarriedOf> = HashMap::new();
+        for (seq, project_id, carry) in statement::all_carries(tx)? {
+            if newest_of.contains_key(&seq) {
+                let of_month = carried.entry(carry.month_s).or_default();
+                of_month.carries.entry(project_id).or_default().push((seq, carry));
+            }
+        }
+        carried.values_mut().for_each(|of_month| of_month.set_dropped_apart(&newest_of));
+        let newest_seqs = newest.values().map(|bill| bill.seq).collect();
+        Ok(Self { all, newest, newest_seqs, carried })
+    }
+
+    /// The bill of a month that was told last.
+    pub(super) fn newest(&self, month_s: i64) -> Option<&Statement> {
+        self.newest.get(&month_s)
+    }
+
+    /// Those of the months before one, in the order of time.
+    pub(super) fn newest_before(&self, month_s: i64) -> impl Iterator<Item = (i64, &Statement)> {
+        self.newest.range(..month_s).map(|(month_s, told)| (*month_s, told))
+    }
+
+    /// The number of the one that was kept last; 0 where there is none.
+    pub(super) fn last_seq(&self) -> i64 {
+        self.all.last().map_or(0, |(_, bill)| bill.seq)
+    }
+
+    /// Tells whether any bill has looked whether it had to carry something.
+    pub(super) fn any_carried(&self) -> bool {
+        self.all.iter().any(|(_, bill)| bill.carried)
+    }
+
+    /// The bills that looked at what a month that was told before was not told, in the order in which they were kept.
+    fn carriers(&self, month_s: i64) -> impl DoubleEndedIterator<Item = &(i64, Statement)> {
+        let first_told = self.all.iter().find(|(month, _)| *month == month_s).map_or(i64::MAX, |(_, told)| told.seq);
+        self.all.iter().filter(move |(month, bill)| *month > month_s && bill.carried && bill.seq > first_told)
+    }
+
+    fn carries(&self, month_s: i64, project_id: &ProjectId) -> &[(i64, Carry)] {
+        self.carried.get(&month_s).and_then(|of_month| of_month.carries.get(project_id)).map_or(&[], Vec::as_slice)
+    }
+
+    /// The projects of which bills carried something of a month, even where they took it back.
+    pub(super) fn ever_carried(&self, month_s: i64) -> impl Iterator<Item = &ProjectId> {
+        let of_month = self.carried.get(&month_s).into_iter();
+        of_month.flat_map(|of_month| of_month.carries.keys().chain(of_month.dropped.keys()))
+    }
+
+    /// The projects of whose month a later bill has carried something.
+    pub(super) fn closed(&self, month_s: i64) -> BTreeSet<&ProjectId> {
+        let of_month = self.carried.get(&month_s).into_iter().flat_map(|of_month| &of_month.carries);
+        let closed = of_month.filter(|(_, carries)| carries.iter().any(|(_, carry)| !carry.amount.is_zero()));
+        closed.map(|(project_id, _)| project_id).collect()
+    }
+
+    /// Tells whether a later bill has carried something of a month of a project.
+    pub(super) fn has_carried(&self, month_s: i64, project_id: &ProjectId) -> bool {
+        self.carries(month_s, project_id).iter().any(|(_, carry)| !carry.amount.is_zero())
+    }
+
+    /// What bills have carried of a month of a project; of a bill that was told anew the last that it told.
+    pub(super) fn told_by_carries(&self, month_s: i64, project_id: &ProjectId) -> Amount {
+        let told = self.carries(month_s, project_id).iter().filter(|(seq, _)| self.newest_seqs.contains(seq));
+        told.map(|(_, carry)| &carry.amount).sum()
+    }
+
+    /// When a bill last looked at a month that was told as this statement says, and what it left.
+    pub(super) fn last_look(&self, month_s: i64, told: &Statement) -> LastLook {
+        // Of projects that are closed the month's own bill says no news, however often it is told.
+        let looked = self.carriers(month_s).next_back().map(|(_, bill)| bill);
+        let of_month = self.carried.get(&month_s);
+        let dropped = of_month.and_then(|of_month| of_month.dropped.values().map(|span| *span.end()).max());
+        let is_or_was_closed = dropped.is_some() || !self.closed(month_s).is_empty();
+        let looked = looked.filter(|looked| looked.seq > told.seq || is_or_was_closed);
+        let (knew_seq, at_s) = match looked {
+            Some(looked) => (looked.knew_seq, looked.first_asked_at_s),
+            None => (told.last_knew_seq, told.first_asked_at_s),
+        };
+        // Told again after that, it may have told what was carried of it; or the other what it had carried no more.
+        let last_told = told.seq.max(dropped.unwrap_or_default());
+        let is_told_anew = looked.is_some_and(|looked| looked.seq < last_told);
+        let is_last = |seq: i64| self.newest_seqs.contains(&seq) || looked.is_some_and(|looked| looked.seq == seq);
+        let waits = of_month.into_iter().flat_map(|of_month| &of_month.carries);
+        let waits = waits.filter(|(_, carries)| carries.iter().any(|(seq, carry)| is_last(*seq) && !carry.whole));
+        let waits = waits.map(|(project_id, _)| project_id.clone()).collect();
+        LastLook { knew_seq, at_s, is_told_anew, waits }
+    }
+
+    /// The last ledger entry of which a project's bills told what it made of a month, by the bills that later ones carried
+    /// of it; of the month's own bills those are left aside that were kept once it was closed. `own` is the
+    /// last that any of them knew.
+    pub(super) fn told_seq(&self, month_s: i64, project_id: &ProjectId, at_s: i64, own: i64) -> i64 {
+        let carries = self.carries(month_s, project_id);
+        let closed_by = carries.iter().find(|(_, carry)| !carry.amount.is_zero()).map(|(seq, _)| *seq);
+        let dropped = self.carried.get(&month_s).and_then(|of_month| of_month.dropped.get(project_id));
+        let own = match closed_by.is_none() && dropped.is_none() {
+            true => own,
+            false => {
+                let was_open = |bill: &&Statement| {
+                    closed_by.is_none_or(|closed_by| bill.seq < closed_by)
+                        && dropped.is_none_or(|dropped| !dropped.contains(&bill.seq))
+                };
+                let open = self.all.iter().map(|(_, bill)| bill).filter(was_open);
+                let holding = open.filter(|bill| (bill.period.first_s()..=bill.period.last_s()).contains(&at_s));
+                holding.map(|bill| bill.last_knew_seq).max().unwrap_or_default()
+            }
+        };
+        let waits: HashSet<i64> = carries.iter().filter(|(_, carry)| !carry.whole).map(|(seq, _)| *seq).collect();
+        let carriers = self
+            .carriers(month_s)
+            .filter(|(_, bill)| dropped.is_none_or(|dropped| bill.seq > *dropped.end()))
+            .filter(|(month, bill)| ![bill.seq, self.newest[month].seq].iter().any(|seq| waits.contains(seq)));
+        carriers.map(|(_, bill)| bill.knew_seq).max().unwrap_or_default().max(own)
+    }
+}
+
+impl CarriedOf {
+    /// Sets apart what is carried no more by the newest bill of the month that had carried it; `newest_of` tells that bill
+    /// for each.
+    fn set_dropped_apart(&mut self, newest_of: &HashMap<i64, i64>) {
+        self.carries.retain(|project_id, carries| {
+            let told: BTreeSet<i64> = carries.iter().map(|(seq, _)| *seq).collect();
+            let without = told.iter().map(|seq| newest_of[seq]).filter(|newest| !told.contains(newest)).max();
+            if let (Some(first), Some(last)) = (told.first(), without) {
+                self.dropped.insert(project_id.clone(), *first..=last);
+            }
+            carries.retain(|(seq, _)| told.contains(&newest_of[seq]));
+            !carries.is_empty()
+        });
+    }
+}
