@@ -308,7 +308,7 @@ end;
 -- it is on disk in one small write.
 create table statement_entries (
   statement_seq integer primary key references statement,  -- the statement
-  entries       blob    not null                           -- compressed with zstd: a JSON object a line, in the order of project ids, with projectId as sent; amount (decimal: usage, or money) and description as told, none on a project that a bill left out; of a bill also usage in the window, covered, the part of it that licenses covered, and unpriced, where it was left out for want of a price
+  entries       blob    not null                           -- compressed with zstd: a JSON object a line, in the order of project ids, with projectId as sent; amount (decimal: usage, or money) and description as told, none on a project that a bill left out; of a bill also carried, the part of the amount that is carried from earlier months, usage in the window, covered, the part of it that licenses covered, and unpriced, where it was left out for want of a price
 ) strict;
 
 create trigger statement_entries_are_not_changed before update on statement_entries
@@ -320,15 +320,15 @@ begin
   select raise(abort, 'what was told is not deleted');
 end;
 
--- What of a bill's charges was carried from earlier months that had been billed before.
+-- What of a bill's charges was carried from earlier months that had been billed before, by the month.
 create table statement_carry (
-  statement_seq integer not null references statement,         -- the bill
-  project_id    text    not null,                              -- the project
-  month_s       integer not null,                              -- seconds; the earlier month's first
-  amount        text    not null,                              -- decimal, money; what was carried of it: below zero where it was told too much, zero where all of it waits
-  whole         integer not null check (whole in (0, 1)),      -- 0: something of it waits for a later bill, or has no price any more
-  primary key (statement_seq, project_id, month_s)
-) strict, without rowid;
+  statement_seq integer not null references statement,     -- the bill
+  month_s       integer not null,                          -- seconds; the earlier month's first
+  carried       integer not null check (carried in (0, 1)),  -- 1: something was, of some project; 0: all of it waits
+  waits         integer not null check (waits in (0, 1)),    -- 1: something waits for a later bill, of some project, or has no price any more
+  carries       blob    not null,                          -- compressed with zstd: a JSON object a line, in the order of project ids, with projectId; amount: decimal, money, what was carried of it, below zero where it was told too much, zero where all of it waits; waits, where something of it does
+  primary key (statement_seq, month_s)
+) strict;
 
 create trigger statement_carry_is_not_changed before update on statement_carry
 begin

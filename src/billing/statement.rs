@@ -79,16 +79,14 @@ pub struct Billed {
 }
 
 impl Entry {
-    /// What a bill told of the window itself: the charge less what it carried from earlier months.
-    pub fn own(&self) -> Amount {
-        let told = self.told.as_ref().map(|told| told.amount.clone()).unwrap_or_default();
-        let carried: Amount = self.carries().iter().map(|carry| &carry.amount).sum();
-        &told - &carried
-    }
-
     /// What a bill carried from earlier months.
     pub fn carries(&self) -> &[Carry] {
         self.billed.as_ref().map_or(&[], |billed| &billed.carries)
+    }
+
+    /// The sum of it.
+    pub fn carried(&self) -> Amount {
+        self.carries().iter().map(|carry| &carry.amount).sum()
     }
 }
 

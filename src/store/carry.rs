@@ -12,7 +12,7 @@ use crate::billing::period::{Grain, Period};
 use crate::billing::setting::Late;
 use crate::billing::statement::{Entry, Statement, is_provisional};
 use crate::store::bill::Pricing;
-use crate::store::document::Line;
+use crate::store::document::{EntryLine, amount};
 use crate::store::month_bill::{LastLook, MonthBills};
 use crate::store::rollup::UsageSum;
 use crate::store::{ReadTx, Result, column, setting, statement, usage};
@@ -59,14 +59,15 @@ pub fn carried(
 }
 
 /// What a month's bill repeats that was told before.
-fn told_before(tx: &ReadTx<'_>, bills: &MonthBills, month_s: i64, told: &Statement) -> Result<Carried> {
+fn told_before(tx: &ReadTx<'_>, bills: &MonthBills<'_>, month_s: i64, told: &Statement) -> Result<Carried> {
     let entries = statement::entries(tx, told.seq)?.into_iter();
     let mut entries: HashMap<ProjectId, Entry> = entries.map(|entry| (entry.project_id.clone(), entry)).collect();
     let carries = entries.iter().filter(|(_, entry)| !entry.carries().is_empty());
     let repeated = carries.map(|(id, entry)| (id.clone(), entry.carries().to_vec())).collect();
-    let closed = bills.closed(month_s).into_iter().map(|id| {
+    let closed = bills.closed(month_s)?.into_iter().map(|id| {
         let nothing = || Entry { project_id: id.clone(), told: None, billed: None };
-        (id.clone(), entries.remove(id).unwrap_or_else(nothing))
+        let entry = entries.remove(&id).unwrap_or_else(nothing);
+        (id, entry)
     });
     Ok(Carried { closed: closed.collect(), repeated: Some(repeated), ..Carried::default() })
 }
@@ -118,7 +119,7 @@ impl Dues {
 
 /// The months before one whose bill is asked for.
 struct Earlier<'a> {
-    bills: &'a MonthBills,
+    bills: &'a MonthBills<'a>,
     pricing: &'a Pricing,
     /// In the order of time: each with what was told of it, and when a bill last looked at it.
     months: Vec<(i64, &'a Statement, LastLook)>,
@@ -128,11 +129,11 @@ struct Earlier<'a> {
 }
 
 impl<'a> Earlier<'a> {
-    fn read(tx: &ReadTx<'_>, bills: &'a MonthBills, pricing: &'a Pricing, before_s: i64) -> Result<Self> {
+    fn read(tx: &ReadTx<'_>, bills: &'a MonthBills<'a>, pricing: &'a Pricing, before_s: i64) -> Result<Self> {
         let months: Vec<_> = bills
             .newest_before(before_s)
-            .map(|(month_s, told)| (month_s, told, bills.last_look(month_s, told)))
-            .collect();
+            .map(|(month_s, told)| Ok((month_s, told, bills.last_look(month_s, told)?)))
+            .collect::<Result<_>>()?;
         let since_s = months.iter().map(|(_, _, look)| look.at_s).min();
         let said = since_s.map_or(Ok(SaidSince::default()), |since_s| SaidSince::read(tx, since_s))?;
         Ok(Self { bills, pricing, months, said, last_said: last_said(tx)? })
@@ -143,7 +144,7 @@ impl<'a> Earlier<'a> {
         let mut all: BTreeMap<ProjectId, Vec<Due>> = BTreeMap::new();
         for (month_s, told, look) in &self.months {
             let late_seq = written_late(tx, *month_s)?;
-            let Some(suspects) = self.suspects(*month_s, look, late_seq) else {
+            let Some(suspects) = self.suspects(*month_s, look, late_seq)? else {
                 continue;
             };
             let of = Of { bill_seq: self.bills.last_seq(), late_seq, said: self.last_said };
@@ -163,16 +164,16 @@ impl<'a> Earlier<'a> {
     }
 
     /// Of which projects a month may cost something else than was told; `None`: of none.
-    fn suspects<'s>(&'s self, month_s: i64, look: &'s LastLook, late_seq: i64) -> Option<Suspects<'s>> {
+    fn suspects<'s>(&'s self, month_s: i64, look: &'s LastLook, late_seq: i64) -> Result<Option<Suspects<'s>>> {
         let mut suspects = self.said.suspects(month_s, look.at_s);
         suspects.everyone = look.is_told_anew;
         suspects.used_otherwise = late_seq > look.knew_seq;
-        suspects.projects.extend(look.waits.iter().map(ProjectId::as_str));
+        suspects.projects.extend(look.waits.iter().cloned());
         if suspects.everyone || suspects.used_otherwise {
             // What was carried of them made up for what they used otherwise by then.
-            suspects.projects.extend(self.bills.ever_carried(month_s).map(ProjectId::as_str));
+            suspects.projects.extend(self.bills.ever_carried(month_s)?);
         }
-        (suspects != Suspects::default()).then_some(suspects)
+        Ok((suspects != Suspects::default()).then_some(suspects))
     }
 
     /// What each suspect costs by now of a month less what was told of it, where that is something; of one project alone
@@ -186,21 +187,16 @@ impl<'a> Earlier<'a> {
         only: Option<&ProjectId>,
     ) -> Result<Vec<(ProjectId, Due)>> {
         let text = statement::text(tx, told.seq)?;
-        let lines: BTreeMap<Cow<'_, str>, Line<'_>> = text
-            .lines()
+        let lines: BTreeMap<Cow<'_, str>, EntryLine<'_>> = text
+            .entry_lines()
             .map(|line| line.map(|line| (line.project_id.clone(), line)))
             .collect::<rusqlite::Result<_>>()?;
-        let carries: HashMap<ProjectId, Amount> =
-            statement::carries(tx, told.seq)?.into_iter().fold(HashMap::new(), |mut sums, (id, carry)| {
-                *sums.entry(id).or_default() += &carry.amount;
-                sums
-            });
         let used = usage::by_stretch(tx, told.period, Grain::Month, only)?;
         let used: BTreeMap<ProjectId, UsageSum> = used.into_iter().map(|((_, id), sum)| (id, sum)).collect();
 
         let mut projects: BTreeSet<&str> = lines.keys().map(AsRef::as_ref).collect();
         projects.extend(used.keys().chain(self.pricing.enabled.keys()).map(ProjectId::as_str));
-        projects.extend(&suspects.projects);
+        projects.extend(suspects.projects.iter().map(ProjectId::as_str));
         let mut due = Vec::new();
         for id in projects {
             let (line, sum) = (lines.get(id), used.get(id));
@@ -212,7 +208,6 @@ impl<'a> Earlier<'a> {
                 continue;
             }
             let id: ProjectId = column::parse(id)?;
-            let (own, carried) = (carries.get(&id), self.bills.told_by_carries(month_s, &id));
             let usage = sum.map(|sum| MonthUsage { month_s, amount: sum.amount.clone(), covered: sum.covered.clone() });
             let project = self.pricing.project(&id, usage.into_iter().collect(), told.period);
             match cost(&project, told.period, &self.pricing.terms) {
@@ -220,10 +215,8 @@ impl<'a> Earlier<'a> {
                 Err(_) if line.is_some_and(|line| line.unpriced) => {}
                 Err(_) => due.push((id, Due { month_s, amount: None })),
                 Ok(mut amount) => {
-                    // The charge that was told is what the month cost then, and what its bill carried itself.
-                    amount -= &Line::amount(line.and_then(|line| line.amount.as_deref()))?;
-                    amount += own.unwrap_or(&Amount::default());
-                    amount -= &carried;
+                    amount -= &line.map_or_else(|| Ok(Amount::default()), EntryLine::own)?;
+                    amount -= &self.bills.told_by_carries(month_s, &id)?;
                     if !amount.is_zero() {
                         due.push((id, Due { month_s, amount: Some(amount) }));
                     }
@@ -248,11 +241,11 @@ impl<'a> Earlier<'a> {
 }
 
 /// Tells whether a project's usage is other than a bill said.
-fn is_otherwise(line: Option<&Line<'_>>, sum: Option<&UsageSum>) -> Result<bool> {
+fn is_otherwise(line: Option<&EntryLine<'_>>, sum: Option<&UsageSum>) -> Result<bool> {
     let nothing = UsageSum::default();
     let sum = sum.unwrap_or(&nothing);
     let (usage, covered) = (line.and_then(|line| line.usage.as_deref()), line.and_then(|line| line.covered.as_deref()));
-    Ok(sum.amount != Line::amount(usage)? || sum.covered != Line::amount(covered)?)
+    Ok(sum.amount != amount(usage)? || sum.covered != amount(covered)?)
 }
 
 /// Those of whom a month may cost something else by now than was told of it.
@@ -267,7 +260,7 @@ struct Suspects<'s> {
     /// Those of these customers.
     customers: HashSet<&'s CustomerId>,
     /// These.
-    projects: HashSet<&'s str>,
+    projects: HashSet<ProjectId>,
 }
 
 /// What was said since a second of what prices months: of plans, of customers' plans, and of projects' customers.
@@ -331,7 +324,7 @@ impl SaidSince {
         Suspects {
             plans: of(&self.plans, month_s, since_s),
             customers: of(&self.customers, month_s, since_s),
-            projects: of(&self.projects, month_s, since_s).into_iter().map(ProjectId::as_str).collect(),
+            projects: of(&self.projects, month_s, since_s).into_iter().cloned().collect(),
             ..Suspects::default()
         }
     }

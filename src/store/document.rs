@@ -1,8 +1,10 @@
-//! What a statement says of each project, as it is kept: one JSON object a line, in the order of project ids, compressed with
-//! zstd. It is written once and only ever read whole, and so is one value and not a row for each project: a bill of
-//! many is on disk in the time of a single small write.
+//! What a statement says, as it is kept: one JSON object a line and project, in the order of project ids, compressed with
+//! zstd. It is written once and read whole, and so is one value and not a row for each project: a bill of many is on
+//! disk in the time of one small write.
 
 use crate::billing::amount::Amount;
+use crate::billing::carry::Carry;
+use crate::billing::id::ProjectId;
 use crate::billing::statement::{Billed, Entry, Told};
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use serde::{Deserialize, Serialize};
@@ -11,15 +13,15 @@ use std::borrow::Cow;
 /// The lowest level: a fifth of the bytes in a millisecond; higher ones save little more.
 const LEVEL: i32 = 1;
 
-/// Entries as they are written down.
+/// Lines as they are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Document(Vec<u8>);
 
-/// A project's line.
+/// What a statement says of a project.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct Line<'a> {
-    /// Its id.
+pub(super) struct EntryLine<'a> {
+    /// The project.
     #[serde(borrow)]
     pub project_id: Cow<'a, str>,
     /// As told: usage, or money; `None` where a bill left it out.
@@ -28,10 +30,13 @@ pub(super) struct Line<'a> {
     /// As told.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub description: Option<Cow<'a, str>>,
+    /// Of a bill: the part of the amount that is carried from earlier months; `None` where that is zero.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub carried: Option<Cow<'a, str>>,
     /// Of a bill: the project's usage in the window.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Cow<'a, str>>,
-    /// Of a bill: the part of the usage that licenses covered; `None` where they covered nothing.
+    /// Of a bill: the part of the usage that licenses covered; `None` where that is zero.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub covered: Option<Cow<'a, str>>,
     /// Of a bill: whether it left the project out for want of a price.
@@ -39,12 +44,37 @@ pub(super) struct Line<'a> {
     pub unpriced: bool,
 }
 
+/// What a bill carried of an earlier month of a project.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct CarryLine<'a> {
+    #[serde(borrow)]
+    project_id: Cow<'a, str>,
+    #[serde(borrow)]
+    amount: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    waits: bool,
+}
+
 impl Document {
-    /// Writes entries down, without what they carry: that has a table of its own, since it is asked for by itself.
-    pub(super) fn of(entries: &[Entry]) -> Self {
+    /// Writes entries down, without the single months that they carry from.
+    pub(super) fn of_entries(entries: &[Entry]) -> Self {
+        Self::of(entries.iter().map(EntryLine::of))
+    }
+
+    /// Writes down what was carried of one month.
+    pub(super) fn of_carries<'c>(carries: impl IntoIterator<Item = &'c (&'c ProjectId, &'c Carry)>) -> Self {
+        Self::of(carries.into_iter().map(|(project_id, carry)| CarryLine {
+            project_id: project_id.as_str().into(),
+            amount: carry.amount.to_string().into(),
+            waits: !carry.whole,
+        }))
+    }
+
+    fn of(lines: impl Iterator<Item = impl Serialize>) -> Self {
         let mut text = Vec::new();
-        for entry in entries {
-            serde_json::to_writer(&mut text, &Line::of(entry)).expect("writing into memory does not fail");
+        for line in lines {
+            serde_json::to_writer(&mut text, &line).expect("writing into memory does not fail");
             text.push(b'\n');
         }
         let compress = |text: &[u8]| {
@@ -53,6 +83,11 @@ impl Document {
             compressor.compress(text)
         };
         Self(compress(&text).expect("zstd compresses whatever there is memory for"))
+    }
+
+    /// What is written in it.
+    pub(super) fn text(&self) -> rusqlite::Result<Text> {
+        Ok(Text::column_result(self.0.as_slice().into())?)
     }
 
     /// About how many bytes of memory it takes.
@@ -68,17 +103,27 @@ impl ToSql for Document {
 }
 
 /// The text of a document.
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Text(String);
 
 impl Text {
-    /// Its lines, in the order of project ids.
-    pub(super) fn lines(&self) -> impl Iterator<Item = rusqlite::Result<Line<'_>>> {
+    /// The lines of a document of entries.
+    pub(super) fn entry_lines(&self) -> impl Iterator<Item = rusqlite::Result<EntryLine<'_>>> {
         self.0.lines().map(|line| serde_json::from_str(line).map_err(|error| FromSqlError::other(error).into()))
     }
 
-    /// Its entries, without what they carry.
+    /// The entries of a document of them, without the single months that they carry from.
     pub(super) fn entries(&self) -> rusqlite::Result<Vec<Entry>> {
-        self.lines().map(|line| line?.entry()).collect()
+        self.entry_lines().map(|line| line?.entry()).collect()
+    }
+
+    /// What a document says that was carried of a month.
+    pub(super) fn carries(&self, month_s: i64) -> impl Iterator<Item = rusqlite::Result<(ProjectId, Carry)>> {
+        self.0.lines().map(move |line| {
+            let line: CarryLine<'_> = serde_json::from_str(line).map_err(FromSqlError::other)?;
+            let carry = Carry { month_s, amount: amount(Some(&line.amount))?, whole: !line.waits };
+            Ok((line.project_id.parse().map_err(FromSqlError::other)?, carry))
+        })
     }
 }
 
@@ -89,37 +134,45 @@ impl FromSql for Text {
     }
 }
 
-impl<'e> Line<'e> {
-    fn of(Entry { project_id, told, billed }: &'e Entry) -> Self {
+impl<'e> EntryLine<'e> {
+    fn of(entry: &'e Entry) -> Self {
         let number = |amount: &Amount| Cow::Owned(amount.to_string());
+        let unless_zero = |amount: &Amount| (!amount.is_zero()).then(|| number(amount));
+        let Entry { project_id, told, billed } = entry;
         Self {
             project_id: project_id.as_str().into(),
             amount: told.as_ref().map(|told| number(&told.amount)),
             description: told.as_ref().map(|told| told.description.as_str().into()),
+            carried: unless_zero(&entry.carried()),
             usage: billed.as_ref().map(|billed| number(&billed.usage)),
-            covered: billed.as_ref().filter(|billed| !billed.covered.is_zero()).map(|billed| number(&billed.covered)),
+            covered: billed.as_ref().and_then(|billed| unless_zero(&billed.covered)),
             unpriced: billed.as_ref().is_some_and(|billed| billed.unpriced),
         }
     }
 }
 
-impl Line<'_> {
-    /// The amount of one of its fields; zero where there is none.
-    pub(super) fn amount(field: Option<&str>) -> rusqlite::Result<Amount> {
-        Ok(field.map_or(Ok(Amount::default()), Amount::from_canonical).map_err(FromSqlError::other)?)
+/// The amount that a line tells; zero where it tells none.
+pub(super) fn amount(field: Option<&str>) -> rusqlite::Result<Amount> {
+    Ok(field.map_or(Ok(Amount::default()), Amount::from_canonical).map_err(FromSqlError::other)?)
+}
+
+impl EntryLine<'_> {
+    /// What a bill told of the window itself: the charge less what it carried from earlier months.
+    pub(super) fn own(&self) -> rusqlite::Result<Amount> {
+        Ok(&amount(self.amount.as_deref())? - &amount(self.carried.as_deref())?)
     }
 
     fn entry(self) -> rusqlite::Result<Entry> {
         let told = match (self.amount, self.description) {
-            (Some(amount), Some(description)) => {
-                Some(Told { amount: Self::amount(Some(&amount))?, description: description.into_owned() })
+            (Some(told), Some(description)) => {
+                Some(Told { amount: amount(Some(&told))?, description: description.into_owned() })
             }
             _ => None,
         };
         let billed = match self.usage {
             Some(usage) => Some(Billed {
-                usage: Self::amount(Some(&usage))?,
-                covered: Self::amount(self.covered.as_deref())?,
+                usage: amount(Some(&usage))?,
+                covered: amount(self.covered.as_deref())?,
                 unpriced: self.unpriced,
                 carries: Vec::new(),
             }),

@@ -92,7 +92,7 @@ fn each_late(
         let mut told_seq = timeline.teller(segment).last_knew_seq;
         if let Some(bills) = &bills {
             let project_id: ProjectId = column::parse(entry.project_id)?;
-            told_seq = bills.told_seq(Grain::Month.floor(entry.at_s), &project_id, entry.at_s, told_seq);
+            told_seq = bills.told_seq(Grain::Month.floor(entry.at_s), &project_id, entry.at_s, told_seq)?;
         }
         if entry.seq > told_seq { each(segment, entry) } else { Ok(()) }
     })
@@ -236,13 +236,15 @@ pub fn reconcile(tx: &ReadTx<'_>, kind: ListingKind, month: Period) -> Result<BT
     let bills = if kind == ListingKind::Bill { Some(MonthBills::read(tx)?) } else { None };
     let mut unpriced: HashSet<(i64, ProjectId)> = HashSet::new();
     for teller in timeline.tellers(month) {
-        // What had no price and was carried later had one then.
-        let is_carried = |id: &ProjectId| bills.as_ref().is_some_and(|bills| bills.has_carried(month.first_s(), id));
-        let left_out = |entry: &Entry| {
-            entry.billed.as_ref().is_some_and(|billed| billed.unpriced) && !is_carried(&entry.project_id)
-        };
-        let entries = statement::entries(tx, teller.seq)?.into_iter().filter(left_out);
-        unpriced.extend(entries.map(|entry| (teller.seq, entry.project_id)));
+        for entry in statement::entries(tx, teller.seq)? {
+            // What had no price and was carried later had one then.
+            let is_carried = |bills: &MonthBills<'_>| bills.has_carried(month.first_s(), &entry.project_id);
+            if entry.billed.as_ref().is_some_and(|billed| billed.unpriced)
+                && !bills.as_ref().map_or(Ok(false), is_carried)?
+            {
+                unpriced.insert((teller.seq, entry.project_id));
+            }
+        }
     }
     let mut rows: BTreeMap<ProjectId, Reconciled> = BTreeMap::new();
     for (project_id, sum) in usage::by_project(tx, month, None)? {

@@ -5,20 +5,26 @@ use crate::billing::carry::{Carry, month_of};
 use crate::billing::id::ProjectId;
 use crate::billing::period::{LAST_SECOND, Period};
 use crate::billing::statement::{ListingKind, Statement};
+use crate::store::statement::CarriedSomething;
 use crate::store::{ReadTx, Result, statement};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::RangeInclusive;
+use std::rc::Rc;
 
 /// The bills of months that were kept, those that were not over left aside, and what they carried.
-pub(super) struct MonthBills {
+pub(super) struct MonthBills<'t> {
+    tx: &'t ReadTx<'t>,
     /// All of them, in the order in which they were kept, each with its month's first second.
     all: Vec<(i64, Statement)>,
     /// Of each month the one that was kept last.
     newest: BTreeMap<i64, Statement>,
-    /// The numbers of these.
-    newest_seqs: HashSet<i64>,
-    /// By the earlier month.
-    carried: HashMap<i64, CarriedOf>,
+    /// Of each bill the newest of its month, by their numbers.
+    newest_of: HashMap<i64, i64>,
+    /// By the earlier month: the bills that carried something of it, in the order in which they were kept.
+    carrying: HashMap<i64, Vec<CarriedSomething>>,
+    /// The same by project, of those months of which that was asked for.
+    carried: RefCell<HashMap<i64, Rc<CarriedOf>>>,
 }
 
 /// What later bills carried of a month, by project.
@@ -43,24 +49,45 @@ pub(super) struct LastLook {
     pub waits: Vec<ProjectId>,
 }
 
-impl MonthBills {
-    pub(super) fn read(tx: &ReadTx<'_>) -> Result<Self> {
+impl<'t> MonthBills<'t> {
+    pub(super) fn read(tx: &'t ReadTx<'t>) -> Result<Self> {
         let all_time = Period::new(0, LAST_SECOND).expect("all time is a window");
         let bills = statement::list(tx, all_time, Some(ListingKind::Bill))?.into_iter();
         let over = bills.filter(|bill| !bill.provisional);
         let all: Vec<(i64, Statement)> = over.filter_map(|bill| Some((month_of(bill.period)?, bill))).collect();
         let newest: BTreeMap<i64, Statement> = all.iter().cloned().collect();
         let newest_of: HashMap<i64, i64> = all.iter().map(|(month, bill)| (bill.seq, newest[month].seq)).collect();
-        let mut carried: HashMap<i64, CarriedOf> = HashMap::new();
-        for (seq, project_id, carry) in statement::all_carries(tx)? {
-            if newest_of.contains_key(&seq) {
-                let of_month = carried.entry(carry.month_s).or_default();
-                of_month.carries.entry(project_id).or_default().push((seq, carry));
+        let mut carrying: HashMap<i64, Vec<CarriedSomething>> = HashMap::new();
+        for something in statement::all_carried(tx)?.into_iter().filter(|one| newest_of.contains_key(&one.seq)) {
+            carrying.entry(something.month_s).or_default().push(something);
+        }
+        Ok(Self { tx, all, newest, newest_of, carrying, carried: RefCell::default() })
+    }
+
+    fn is_newest(&self, seq: i64) -> bool {
+        self.newest_of.get(&seq) == Some(&seq)
+    }
+
+    /// The bills that carried something of a month.
+    fn carrying(&self, month_s: i64) -> &[CarriedSomething] {
+        self.carrying.get(&month_s).map_or(&[], Vec::as_slice)
+    }
+
+    /// What was carried of a month by project, read when it is first asked for.
+    fn carried_of(&self, month_s: i64) -> Result<Rc<CarriedOf>> {
+        if let Some(known) = self.carried.borrow().get(&month_s) {
+            return Ok(Rc::clone(known));
+        }
+        let mut carried = CarriedOf::default();
+        for CarriedSomething { seq, .. } in self.carrying(month_s) {
+            for (project_id, carry) in statement::carries(self.tx, *seq, month_s)? {
+                carried.carries.entry(project_id).or_default().push((*seq, carry));
             }
         }
-        carried.values_mut().for_each(|of_month| of_month.set_dropped_apart(&newest_of));
-        let newest_seqs = newest.values().map(|bill| bill.seq).collect();
-        Ok(Self { all, newest, newest_seqs, carried })
+        carried.set_dropped_apart(&self.newest_of);
+        let carried = Rc::new(carried);
+        self.carried.borrow_mut().insert(month_s, Rc::clone(&carried));
+        Ok(carried)
     }
 
     /// The bill of a month that was told last.
@@ -89,41 +116,42 @@ impl MonthBills {
         self.all.iter().filter(move |(month, bill)| *month > month_s && bill.carried && bill.seq > first_told)
     }
 
-    fn carries(&self, month_s: i64, project_id: &ProjectId) -> &[(i64, Carry)] {
-        self.carried.get(&month_s).and_then(|of_month| of_month.carries.get(project_id)).map_or(&[], Vec::as_slice)
-    }
-
     /// The projects of which bills carried something of a month, even where they took it back.
-    pub(super) fn ever_carried(&self, month_s: i64) -> impl Iterator<Item = &ProjectId> {
-        let of_month = self.carried.get(&month_s).into_iter();
-        of_month.flat_map(|of_month| of_month.carries.keys().chain(of_month.dropped.keys()))
+    pub(super) fn ever_carried(&self, month_s: i64) -> Result<Vec<ProjectId>> {
+        let carried = self.carried_of(month_s)?;
+        Ok(carried.carries.keys().chain(carried.dropped.keys()).cloned().collect())
     }
 
     /// The projects of whose month a later bill has carried something.
-    pub(super) fn closed(&self, month_s: i64) -> BTreeSet<&ProjectId> {
-        let of_month = self.carried.get(&month_s).into_iter().flat_map(|of_month| &of_month.carries);
-        let closed = of_month.filter(|(_, carries)| carries.iter().any(|(_, carry)| !carry.amount.is_zero()));
-        closed.map(|(project_id, _)| project_id).collect()
+    pub(super) fn closed(&self, month_s: i64) -> Result<BTreeSet<ProjectId>> {
+        let carried = self.carried_of(month_s)?;
+        let closed = carried.carries.iter().filter(|(_, carries)| is_carried(carries));
+        Ok(closed.map(|(project_id, _)| project_id.clone()).collect())
     }
 
     /// Tells whether a later bill has carried something of a month of a project.
-    pub(super) fn has_carried(&self, month_s: i64, project_id: &ProjectId) -> bool {
-        self.carries(month_s, project_id).iter().any(|(_, carry)| !carry.amount.is_zero())
+    pub(super) fn has_carried(&self, month_s: i64, project_id: &ProjectId) -> Result<bool> {
+        Ok(self.carried_of(month_s)?.carries.get(project_id).is_some_and(|carries| is_carried(carries)))
     }
 
     /// What bills have carried of a month of a project; of a bill that was told anew the last that it told.
-    pub(super) fn told_by_carries(&self, month_s: i64, project_id: &ProjectId) -> Amount {
-        let told = self.carries(month_s, project_id).iter().filter(|(seq, _)| self.newest_seqs.contains(seq));
-        told.map(|(_, carry)| &carry.amount).sum()
+    pub(super) fn told_by_carries(&self, month_s: i64, project_id: &ProjectId) -> Result<Amount> {
+        let carried = self.carried_of(month_s)?;
+        let carries = carried.carries.get(project_id).into_iter().flatten();
+        Ok(carries.filter(|(seq, _)| self.is_newest(*seq)).map(|(_, carry)| &carry.amount).sum())
     }
 
     /// When a bill last looked at a month that was told as this statement says, and what it left.
-    pub(super) fn last_look(&self, month_s: i64, told: &Statement) -> LastLook {
+    pub(super) fn last_look(&self, month_s: i64, told: &Statement) -> Result<LastLook> {
         // Of projects that are closed the month's own bill says no news, however often it is told.
         let looked = self.carriers(month_s).next_back().map(|(_, bill)| bill);
-        let of_month = self.carried.get(&month_s);
-        let dropped = of_month.and_then(|of_month| of_month.dropped.values().map(|span| *span.end()).max());
-        let is_or_was_closed = dropped.is_some() || !self.closed(month_s).is_empty();
+        let carrying = self.carrying(month_s);
+        // Where no bill was told again that had carried something, none can have dropped it.
+        let dropped = match carrying.iter().all(|carrying| self.is_newest(carrying.seq)) {
+            true => None,
+            false => self.carried_of(month_s)?.dropped.values().map(|span| *span.end()).max(),
+        };
+        let is_or_was_closed = dropped.is_some() || carrying.iter().any(|carrying| carrying.carried);
         let looked = looked.filter(|looked| looked.seq > told.seq || is_or_was_closed);
         let (knew_seq, at_s) = match looked {
             Some(looked) => (looked.knew_seq, looked.first_asked_at_s),
@@ -132,20 +160,25 @@ impl MonthBills {
         // Told again after that, it may have told what was carried of it; or the other what it had carried no more.
         let last_told = told.seq.max(dropped.unwrap_or_default());
         let is_told_anew = looked.is_some_and(|looked| looked.seq < last_told);
-        let is_last = |seq: i64| self.newest_seqs.contains(&seq) || looked.is_some_and(|looked| looked.seq == seq);
-        let waits = of_month.into_iter().flat_map(|of_month| &of_month.carries);
-        let waits = waits.filter(|(_, carries)| carries.iter().any(|(seq, carry)| is_last(*seq) && !carry.whole));
-        let waits = waits.map(|(project_id, _)| project_id.clone()).collect();
-        LastLook { knew_seq, at_s, is_told_anew, waits }
+        let is_last = |seq: i64| self.is_newest(seq) || looked.is_some_and(|looked| looked.seq == seq);
+        let mut waits = Vec::new();
+        if carrying.iter().any(|carrying| carrying.waits && is_last(carrying.seq)) {
+            let carried = self.carried_of(month_s)?;
+            let waiting = |carries: &[(i64, Carry)]| carries.iter().any(|(seq, carry)| is_last(*seq) && !carry.whole);
+            let waiting = carried.carries.iter().filter(|(_, carries)| waiting(carries));
+            waits.extend(waiting.map(|(project_id, _)| project_id.clone()));
+        }
+        Ok(LastLook { knew_seq, at_s, is_told_anew, waits })
     }
 
     /// The last ledger entry of which a project's bills told what it made of a month, by the bills that later ones carried
     /// of it; of the month's own bills those are left aside that were kept once it was closed. `own` is the
     /// last that any of them knew.
-    pub(super) fn told_seq(&self, month_s: i64, project_id: &ProjectId, at_s: i64, own: i64) -> i64 {
-        let carries = self.carries(month_s, project_id);
+    pub(super) fn told_seq(&self, month_s: i64, project_id: &ProjectId, at_s: i64, own: i64) -> Result<i64> {
+        let carried = self.carried_of(month_s)?;
+        let carries = carried.carries.get(project_id).map_or(&[][..], Vec::as_slice);
         let closed_by = carries.iter().find(|(_, carry)| !carry.amount.is_zero()).map(|(seq, _)| *seq);
-        let dropped = self.carried.get(&month_s).and_then(|of_month| of_month.dropped.get(project_id));
+        let dropped = carried.dropped.get(project_id);
         let own = match closed_by.is_none() && dropped.is_none() {
             true => own,
             false => {
@@ -163,8 +196,12 @@ impl MonthBills {
             .carriers(month_s)
             .filter(|(_, bill)| dropped.is_none_or(|dropped| bill.seq > *dropped.end()))
             .filter(|(month, bill)| ![bill.seq, self.newest[month].seq].iter().any(|seq| waits.contains(seq)));
-        carriers.map(|(_, bill)| bill.knew_seq).max().unwrap_or_default().max(own)
+        Ok(carriers.map(|(_, bill)| bill.knew_seq).max().unwrap_or_default().max(own))
     }
+}
+
+fn is_carried(carries: &[(i64, Carry)]) -> bool {
+    carries.iter().any(|(_, carry)| !carry.amount.is_zero())
 }
 
 impl CarriedOf {

@@ -8,6 +8,7 @@ use crate::billing::statement::{Digest, Entry, ListingKind, Statement, Timeline,
 use crate::store::document::{Document, Text};
 use crate::store::{ReadTx, Result, WriteTx};
 use rusqlite::{OptionalExtension, Row, named_params};
+use std::collections::BTreeMap;
 
 macro_rules! select {
     ($rest:literal) => {
@@ -33,21 +34,43 @@ pub struct Content {
     digest: Digest,
     /// What it says of each project.
     document: Document,
-    /// What of it is carried from earlier months.
-    carries: Vec<(ProjectId, Carry)>,
+    /// What of it is carried, by the earlier month.
+    carries: Vec<CarriedOfMonth>,
+}
+
+/// What a bill carries of an earlier month, as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct CarriedOfMonth {
+    /// The month, by its first second.
+    month_s: i64,
+    /// Whether anything is carried, of any project.
+    carried: bool,
+    /// Whether anything waits, of any project.
+    waits: bool,
+    document: Document,
 }
 
 impl Content {
     /// Of entries in the order of project ids.
     pub fn of(total_size: usize, entries: &[Entry]) -> Self {
-        let carried =
-            |entry: &Entry| entry.carries().iter().map(|carry| (entry.project_id.clone(), carry.clone())).collect();
+        let mut carries: BTreeMap<i64, Vec<(&ProjectId, &Carry)>> = BTreeMap::new();
+        for entry in entries {
+            for carry in entry.carries() {
+                carries.entry(carry.month_s).or_default().push((&entry.project_id, carry));
+            }
+        }
+        let of_month = |(month_s, carries): (i64, Vec<(&ProjectId, &Carry)>)| CarriedOfMonth {
+            month_s,
+            carried: carries.iter().any(|(_, carry)| !carry.amount.is_zero()),
+            waits: carries.iter().any(|(_, carry)| !carry.whole),
+            document: Document::of_carries(&carries),
+        };
         Self {
             total_size: i64::try_from(total_size).unwrap_or(i64::MAX),
             total: total(entries),
             digest: Digest::of(total_size, entries),
-            document: Document::of(entries),
-            carries: entries.iter().flat_map(|entry| -> Vec<_> { carried(entry) }).collect(),
+            document: Document::of_entries(entries),
+            carries: carries.into_iter().map(of_month).collect(),
         }
     }
 
@@ -58,7 +81,7 @@ impl Content {
 
     /// About how many bytes of memory it takes.
     pub fn size_bytes(&self) -> usize {
-        self.document.size_bytes() + self.carries.capacity() * size_of::<(ProjectId, Carry)>()
+        self.document.size_bytes() + self.carries.iter().map(|carried| carried.document.size_bytes()).sum::<usize>()
     }
 }
 
@@ -155,16 +178,16 @@ pub fn keep(tx: &WriteTx<'_>, answer: &Answer<'_>) -> Result<Option<i64>> {
         values (:seq, :entries)";
     tx.sql().prepare_cached(INSERT_ENTRIES)?.execute(named_params! { ":seq": seq, ":entries": content.document })?;
     const INSERT_CARRY: &str = "
-        insert into statement_carry (statement_seq, project_id, month_s, amount, whole)
-        values (:seq, :project_id, :month_s, :amount, :whole)";
+        insert into statement_carry (statement_seq, month_s, carried, waits, carries)
+        values (:seq, :month_s, :carried, :waits, :carries)";
     let mut insert = tx.sql().prepare_cached(INSERT_CARRY)?;
-    for (project_id, Carry { month_s, amount, whole }) in &content.carries {
+    for CarriedOfMonth { month_s, carried, waits, document } in &content.carries {
         insert.execute(named_params! {
             ":seq": seq,
-            ":project_id": project_id,
             ":month_s": month_s,
-            ":amount": amount,
-            ":whole": whole,
+            ":carried": carried,
+            ":waits": waits,
+            ":carries": document,
         })?;
     }
     Ok(Some(seq))
@@ -322,10 +345,12 @@ pub fn last_known_seq(tx: &ReadTx<'_>) -> Result<i64> {
 /// When SQLite fails, or what is kept cannot be read.
 pub fn entries(tx: &ReadTx<'_>, seq: i64) -> Result<Vec<Entry>> {
     let mut entries = text(tx, seq)?.entries()?;
-    for (project_id, carry) in carries(tx, seq)? {
-        let place = entries.binary_search_by(|entry| entry.project_id.cmp(&project_id));
-        if let Some(billed) = place.ok().and_then(|place| entries[place].billed.as_mut()) {
-            billed.carries.push(carry);
+    for month_s in carried_months(tx, seq)? {
+        for (project_id, carry) in carries(tx, seq, month_s)? {
+            let place = entries.binary_search_by(|entry| entry.project_id.cmp(&project_id));
+            if let Some(billed) = place.ok().and_then(|place| entries[place].billed.as_mut()) {
+                billed.carries.push(carry);
+            }
         }
     }
     Ok(entries)
@@ -340,37 +365,72 @@ pub(super) fn text(tx: &ReadTx<'_>, seq: i64) -> Result<Text> {
     Ok(tx.sql().prepare_cached(SELECT)?.query_row(named_params! { ":seq": seq }, |row| row.get(0))?)
 }
 
-/// What a bill carried, in the order of projects and months.
-///
-/// # Errors
-/// When SQLite fails.
-pub fn carries(tx: &ReadTx<'_>, seq: i64) -> Result<Vec<(ProjectId, Carry)>> {
+/// The months that a bill looked at and found something due of, by their first seconds, in the order of time.
+pub(super) fn carried_months(tx: &ReadTx<'_>, seq: i64) -> Result<Vec<i64>> {
     const SELECT: &str = "
-        select project_id, month_s, amount, whole
+        select month_s
         from statement_carry
         where statement_seq = :seq
-        order by project_id, month_s";
+        order by month_s";
     let mut select = tx.sql().prepare_cached(SELECT)?;
-    Ok(select.query_map(named_params! { ":seq": seq }, carry)?.collect::<rusqlite::Result<_>>()?)
+    Ok(select.query_map(named_params! { ":seq": seq }, |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
 }
 
-/// What any bill carried, with its number, in the order of statements, projects and months.
-///
-/// # Errors
-/// When SQLite fails.
-pub(super) fn all_carries(tx: &ReadTx<'_>) -> Result<Vec<(i64, ProjectId, Carry)>> {
+/// What a bill carried of one month, in the order of projects.
+pub(super) fn carries(tx: &ReadTx<'_>, seq: i64, month_s: i64) -> Result<Vec<(ProjectId, Carry)>> {
+    Ok(carries_text(tx, seq, month_s)?.carries(month_s).collect::<rusqlite::Result<_>>()?)
+}
+
+/// The same, as it is written down.
+fn carries_text(tx: &ReadTx<'_>, seq: i64, month_s: i64) -> Result<Text> {
     const SELECT: &str = "
-        select project_id, month_s, amount, whole, statement_seq
+        select carries
         from statement_carry
-        order by statement_seq, project_id, month_s";
+        where statement_seq = :seq
+          and month_s = :month_s";
     let mut select = tx.sql().prepare_cached(SELECT)?;
-    let of_statement = |row: &Row<'_>| {
-        let (project_id, carry) = carry(row)?;
-        Ok((row.get(4)?, project_id, carry))
-    };
-    Ok(select.query_map([], of_statement)?.collect::<rusqlite::Result<_>>()?)
+    Ok(select.query_row(named_params! { ":seq": seq, ":month_s": month_s }, |row| row.get(0))?)
 }
 
-fn carry(row: &Row<'_>) -> rusqlite::Result<(ProjectId, Carry)> {
-    Ok((row.get(0)?, Carry { month_s: row.get(1)?, amount: row.get(2)?, whole: row.get(3)? }))
+/// Tells whether what is kept of a statement is, to the letter, what is written of such entries.
+pub(super) fn is_as_written(tx: &ReadTx<'_>, seq: i64, content: &Content) -> Result<bool> {
+    let of = |carried: &CarriedSomething| (carried.month_s, carried.carried, carried.waits);
+    let kept: Vec<_> = all_carried(tx)?.iter().filter(|carried| carried.seq == seq).map(of).collect();
+    let written: Vec<_> =
+        content.carries.iter().map(|carried| (carried.month_s, carried.carried, carried.waits)).collect();
+    if kept != written || text(tx, seq)? != content.document.text()? {
+        return Ok(false);
+    }
+    for CarriedOfMonth { month_s, document, .. } in &content.carries {
+        if carries_text(tx, seq, *month_s)? != document.text()? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// That a bill carried something of an earlier month, or found that something of it waits.
+pub(super) struct CarriedSomething {
+    /// The bill.
+    pub seq: i64,
+    /// The earlier month, by its first second.
+    pub month_s: i64,
+    /// Whether anything was carried, of any project.
+    pub carried: bool,
+    /// Whether anything waits, of any project.
+    pub waits: bool,
+}
+
+/// Which bills carried something, and of which months, in the order in which they were kept.
+pub(super) fn all_carried(tx: &ReadTx<'_>) -> Result<Vec<CarriedSomething>> {
+    const SELECT: &str = "
+        select statement_seq, month_s, carried, waits
+        from statement_carry
+        order by statement_seq, month_s";
+    let mut select = tx.sql().prepare_cached(SELECT)?;
+    let something = |row: &Row<'_>| {
+        let (seq, month_s) = (row.get(0)?, row.get(1)?);
+        Ok(CarriedSomething { seq, month_s, carried: row.get(2)?, waits: row.get(3)? })
+    };
+    Ok(select.query_map([], something)?.collect::<rusqlite::Result<_>>()?)
 }

@@ -227,20 +227,28 @@ fn check_finds_what_was_tampered_with_of_what_was_carried_and_of_what_is_late() 
     record(&vendor, "a", "50", "a8-late", "2026-08-31");
     bill(&server, 9);
     drop(server);
-    for refused in ["update statement_carry set amount = '9'", "delete from statement_carry"] {
+    for refused in ["update statement_carry set waits = 1", "delete from statement_carry"] {
         vendor.sql().execute_batch(refused).expect_err(refused);
     }
     let whole = std::fs::read(vendor.db()).expect("the books");
     let free = "drop trigger statement_carry_is_not_changed; drop trigger statement_carry_is_not_deleted;";
-    let august = month(8).0;
+    let (august, july) = (month(8).0, month(7).0);
     let differs = "statement 2: its entries are not those that were told";
+    let written = |line: &str| zstd::encode_all(format!("{line}\n").as_bytes(), 1).expect("compressed");
+    let kept = |lines: Vec<u8>| lines.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let set = |line: &str| format!("update statement_carry set carries = x'{}'", kept(written(line)));
     for (tampering, told) in [
-        ("update statement_carry set amount = '9'".to_owned(), differs),
-        ("update statement_carry set whole = 0".to_owned(), differs),
+        (set(r#"{"projectId":"a","amount":"9"}"#), differs),
+        (set(r#"{"projectId":"a","amount":"50","waits":true}"#), differs),
+        (set(r#"{"projectId":"z","amount":"50"}"#), differs),
+        (set(r#"{"projectId":"a","amount":"50.0"}"#), differs),
+        (set(r#"{"projectId":"a","amount":"x"}"#), "a value of what statement 2 said"),
+        ("update statement_carry set carries = x'00'".to_owned(), "a value of what statement 2 said"),
+        ("update statement_carry set carried = 0".to_owned(), differs),
+        ("update statement_carry set waits = 1".to_owned(), differs),
         ("delete from statement_carry".to_owned(), differs),
-        (format!("insert into statement_carry values (2, 'z', {august}, '1', 1)"), differs),
-        (format!("insert into statement_carry values (1, 'z', {august}, '1', 1)"), "what was told is not added to"),
-        ("update statement_carry set amount = '1.0'".to_owned(), "a value of what statement 2 carried"),
+        (format!("insert into statement_carry select 2, {july}, 0, 0, carries from statement_carry"), differs),
+        (format!("insert into statement_carry values (1, {august}, 0, 0, x'00')"), "what was told is not added to"),
         ("update late_month set last_seq = 1".to_owned(), "the last late entry of 2026-08"),
         ("delete from late_month".to_owned(), "the last late entry of 2026-08"),
     ] {
