@@ -31,6 +31,9 @@ enum Value {
 /// The most places behind the point of a short amount: ten to this power fits its units.
 const SHORT_PLACES: u8 = 36;
 
+/// The longest text of a short amount: a sign, 39 digits and a point; or a zero, a point and the places behind it.
+const MAX_SHORT_TEXT: usize = 41;
+
 /// Why a text is not an amount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -194,15 +197,41 @@ impl fmt::Display for Amount {
         let Value::Short { units, places } = &self.0 else {
             return f.pad(&self.to_long().normalized().to_plain_string());
         };
+        // Built on the stack: bills print amounts by the hundred thousand.
+        let mut text = [b'0'; MAX_SHORT_TEXT];
         let places = usize::from(*places);
-        let sign = if *units < 0 { "-" } else { "" };
-        // With a digit before the point, however small it is.
-        let digits = format!("{:0width$}", units.unsigned_abs(), width = places + 1);
-        let (whole, fraction) = digits.split_at(digits.len() - places);
-        match fraction.trim_end_matches('0') {
-            "" => f.pad(&format!("{sign}{whole}")),
-            fraction => f.pad(&format!("{sign}{whole}.{fraction}")),
+        let mut start = text.len();
+        let mut put = |byte: u8| {
+            start -= 1;
+            text[start] = byte;
+        };
+        let mut rest = units.unsigned_abs();
+        let mut is_fraction_seen = false;
+        for place in 0.. {
+            // With a digit before the point, however small it is.
+            if rest == 0 && place > places {
+                break;
+            }
+            if place == places && is_fraction_seen {
+                put(b'.');
+            }
+            let digit;
+            // Most fit 64 bits, which are divided many times faster than 128.
+            (digit, rest) = match u64::try_from(rest) {
+                Ok(rest) => (rest % 10, u128::from(rest / 10)),
+                Err(_) => (u64::try_from(rest % 10).expect("one digit"), rest / 10),
+            };
+            let digit = u8::try_from(digit).expect("one digit");
+            is_fraction_seen |= place < places && digit != 0;
+            // No zeros at the end of the fraction.
+            if place >= places || is_fraction_seen {
+                put(b'0' + digit);
+            }
         }
+        if *units < 0 {
+            put(b'-');
+        }
+        f.pad(str::from_utf8(&text[start..]).expect("digits"))
     }
 }
 

@@ -9,7 +9,7 @@ use crate::billing::id::ProjectId;
 use crate::billing::period::Period;
 use ring::digest::{Context, SHA256};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
 /// Which of the two listings Agora asks for.
@@ -130,26 +130,31 @@ impl Digest {
     /// The digest of an answer.
     pub fn of(total_size: usize, entries: &[Entry]) -> Self {
         let mut context = Context::new(&SHA256);
-        let mut add = |text: &str| {
+        let (mut text, mut length) = (String::new(), String::new());
+        let mut add = |said: fmt::Arguments<'_>| {
+            text.clear();
+            length.clear();
             // Its length first, so that no two answers run together to the same bytes.
-            context.update(format!("{}:", text.len()).as_bytes());
+            let written = write!(text, "{said}").and_then(|()| write!(length, "{}:", text.len()));
+            written.expect("writing into memory does not fail");
+            context.update(length.as_bytes());
             context.update(text.as_bytes());
         };
-        add(&total_size.to_string());
+        add(format_args!("{total_size}"));
         for Entry { project_id, told, billed } in entries {
             let is_unpriced = billed.as_ref().is_some_and(|billed| billed.unpriced);
             let carries = billed.as_ref().map_or(&[][..], |billed| &billed.carries);
             if told.is_none() && !is_unpriced && carries.is_empty() {
                 continue;
             }
-            add(project_id.as_str());
-            add(if is_unpriced { "unpriced" } else { "" });
+            add(format_args!("{project_id}"));
+            add(format_args!("{}", if is_unpriced { "unpriced" } else { "" }));
             if let Some(Told { amount, description }) = told {
-                add(&amount.to_string());
-                add(description);
+                add(format_args!("{amount}"));
+                add(format_args!("{description}"));
             }
             for Carry { month_s, amount, whole } in carries {
-                add(&format!("{month_s} {amount} {whole}"));
+                add(format_args!("{month_s} {amount} {whole}"));
             }
         }
         let mut bytes = [0; 32];

@@ -32,6 +32,8 @@ pub use route::BasePath;
 
 /// How long a bill's last page waits for the lock, under which it is kept before it goes out.
 const KEEP_WITHIN: Duration = Duration::from_millis(150);
+/// How soon a bill's page has to be made for it to see to what its last page keeps.
+const READY_WITHIN: Duration = Duration::from_millis(150);
 
 /// What is only about this process's answers, never about figures.
 #[derive(Clone, Debug, Default)]
@@ -209,8 +211,10 @@ impl Service {
                 if is_told && listed.listing.ends_with(asked.page) {
                     self.keep(&sequence, clock(), patience)?;
                 } else if is_told && kind == ListingKind::Bill && !matches!(patience, Patience::None) {
-                    // Page 1 has the time to make ready what its last page has to wait for.
-                    sequence.make_ready();
+                    // Page 1 has the time to make ready what its last page has to wait for, unless it has taken long.
+                    if request.arrived.elapsed() < READY_WITHIN {
+                        sequence.make_ready();
+                    }
                 }
                 if asked.page.page_num == 1 {
                     listed.point_out();

@@ -8,7 +8,7 @@ use crate::billing::bill::{MonthUsage, cost};
 use crate::billing::carry::{Carried, Due, month_of};
 use crate::billing::history::History;
 use crate::billing::id::{CustomerId, PlanId, ProjectId};
-use crate::billing::period::{Grain, Period};
+use crate::billing::period::Period;
 use crate::billing::setting::Late;
 use crate::billing::statement::{Entry, Statement, is_provisional};
 use crate::store::bill::Pricing;
@@ -191,12 +191,13 @@ impl<'a> Earlier<'a> {
             .entry_lines()
             .map(|line| line.map(|line| (line.project_id.clone(), line)))
             .collect::<rusqlite::Result<_>>()?;
-        let used = usage::by_stretch(tx, told.period, Grain::Month, only)?;
-        let used: BTreeMap<ProjectId, UsageSum> = used.into_iter().map(|((_, id), sum)| (id, sum)).collect();
-
+        let used = usage::by_project(tx, told.period, only)?;
         let mut projects: BTreeSet<&str> = lines.keys().map(AsRef::as_ref).collect();
-        projects.extend(used.keys().chain(self.pricing.enabled.keys()).map(ProjectId::as_str));
+        projects.extend(used.keys().map(ProjectId::as_str));
         projects.extend(suspects.projects.iter().map(ProjectId::as_str));
+        if suspects.everyone || suspects.any_terms() {
+            projects.extend(self.pricing.enabled.keys().map(ProjectId::as_str));
+        }
         let mut due = Vec::new();
         for id in projects {
             let (line, sum) = (lines.get(id), used.get(id));
@@ -228,7 +229,7 @@ impl<'a> Earlier<'a> {
 
     /// Tells whether a project's customer, or its plan, is one of those of which something was said.
     fn are_terms_suspect(&self, suspects: &Suspects<'_>, month_s: i64, id: &str) -> bool {
-        if suspects.plans.is_empty() && suspects.customers.is_empty() {
+        if !suspects.any_terms() {
             return false;
         }
         let nobody = History::default();
@@ -261,6 +262,12 @@ struct Suspects<'s> {
     customers: HashSet<&'s CustomerId>,
     /// These.
     projects: HashSet<ProjectId>,
+}
+
+impl Suspects<'_> {
+    fn any_terms(&self) -> bool {
+        !self.plans.is_empty() || !self.customers.is_empty()
+    }
 }
 
 /// What was said since a second of what prices months: of plans, of customers' plans, and of projects' customers.
