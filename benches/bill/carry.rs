@@ -6,13 +6,19 @@ use crate::process::Server;
 use crate::report::{Bar, Report};
 use crate::row::{self, Row, amount, whole};
 use crate::{Length, Outcome, milliseconds, record, run};
+use agora_vendor::billing::event::{Actor, Stamp};
 use agora_vendor::billing::period::{Grain, Period};
-use agora_vendor::store::Store;
+use agora_vendor::store::{Store, project};
+use std::ops::Range;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-/// Milliseconds, at most, for the slowest page 1: Agora waits 500.
-const BAR: Bar = Bar::AtMost(360.0);
+/// Milliseconds, at most, for the slowest page 1 that is answered: Agora waits 500.
+const BAR: Bar = Bar::AtMost(400.0);
+/// How often the benchmark asks.
+const GIVES_UP: u32 = 20;
+/// How often Agora asks, and so how often at most it may have to.
+const TRIES: Bar = Bar::AtMost(3.0);
 
 /// Measures page 1 of bills for which earlier months have to be looked at, each time after a commit elsewhere.
 pub async fn measure(database: &Path, keys: &Keys, length: &Length, report: &mut Report) -> Outcome {
@@ -45,8 +51,13 @@ pub async fn measure(database: &Path, keys: &Keys, length: &Length, report: &mut
         earlier.len(),
         length.carries
     ));
+    // As every month brings them: of the months before nothing changes by that. Not in the second in which those were told.
+    std::thread::sleep(Duration::from_millis(1_100));
+    announce(database, length.projects..length.projects + length.projects / 50)?;
     let mut asking = Asking { connection, store: Store::open(database)?, commits: 0 };
-    asking.measure("nothing changed in the months before", keys, september, length, report).await?;
+    asking
+        .measure("nothing changed in the months before, and some customers are new", keys, september, length, report)
+        .await?;
 
     for (n, first_s) in earlier.iter().enumerate() {
         record(&mut asking.store, format!("late-{n}"), n, *first_s)?;
@@ -68,6 +79,17 @@ pub async fn measure(database: &Path, keys: &Keys, length: &Length, report: &mut
         .await?;
     drop(server);
     Ok(())
+}
+
+/// Announces projects, each of a customer of its own.
+fn announce(database: &Path, projects: Range<usize>) -> Outcome {
+    Store::open(database)?.write(|tx| -> Outcome {
+        for n in projects {
+            let stamp = Stamp { at_s: jiff::Timestamp::now().as_second(), actor: Actor::Agora };
+            project::announce(tx, &row::project_id(n).parse()?, &format!("new-{n}").parse()?, None, &stamp)?;
+        }
+        Ok(())
+    })
 }
 
 /// So many months before one, in the order of time, by their first seconds.
@@ -98,19 +120,28 @@ impl Asking {
     ) -> Outcome {
         let requests = length.requests(keys, month);
         let mut latencies = histogram();
-        let mut refused = 0;
+        let mut most_tries = 0;
         for _ in 0..length.carries {
             self.commits += 1;
             record(&mut self.store, format!("elsewhere-{}", self.commits), 0, NOVEMBER_S + whole(self.commits))?;
-            let asked = Instant::now();
-            if self.connection.ask(&requests[0]).await.is_err() {
-                refused += 1;
+            let mut tries = 0;
+            loop {
+                tries += 1;
+                let asked = Instant::now();
+                if self.connection.ask(&requests[0]).await.is_ok() {
+                    latencies.record(nanoseconds(asked.elapsed()))?;
+                    break;
+                }
+                if tries == GIVES_UP {
+                    return Err(format!("{title}: not answered within {GIVES_UP} tries").into());
+                }
             }
-            latencies.record(nanoseconds(asked.elapsed()))?;
+            most_tries = most_tries.max(tries);
         }
         let [p50, _, max] = milliseconds(&latencies);
-        report.say(&format!("   {title}: p50 {p50:.1} ms, max {max:.1} ms, {refused} refused"));
+        report.say(&format!("   {title}: p50 {p50:.1} ms, max {max:.1} ms, within {most_tries} tries"));
         report.judge(&format!("page 1, {title}: the slowest"), max, " ms", BAR);
+        report.judge(&format!("page 1, {title}: tries until it is answered"), f64::from(most_tries), "", TRIES);
         Ok(())
     }
 

@@ -9,7 +9,8 @@ use agora_vendor::billing::plan::Plan;
 use agora_vendor::billing::record::NewRecord;
 use agora_vendor::billing::setting::{Name, Settings};
 use agora_vendor::http::{Options, Request, Service};
-use agora_vendor::store::{Readers, Store, Writer, plan, setting, usage};
+use agora_vendor::store::customer::{self, Announcement};
+use agora_vendor::store::{Readers, Store, Writer, plan, project, setting, usage};
 use proptest::prelude::*;
 use proptest::test_runner::{TestCaseError, TestRunner};
 use std::cell::Cell;
@@ -20,6 +21,8 @@ use std::time::{Duration, Instant};
 const PACKAGE: i64 = 10;
 const PRICE: i64 = 5;
 const PROJECTS: usize = 3;
+const PLANS: [&str; 2] = ["default", "gold"];
+const CUSTOMERS: [&str; 2] = ["one", "two"];
 
 thread_local! {
     static NOW_S: Cell<i64> = const { Cell::new(0) };
@@ -43,6 +46,12 @@ enum Step {
     Interleave { first: usize, second: usize, steps: Vec<Step> },
     /// Bills carry from now on, or do not.
     Switch { carry: bool },
+    /// A plan has another price from so many months back on.
+    Price { plan: usize, back: usize, price: i64 },
+    /// A customer has another plan from so many months back on.
+    Plan { customer: usize, back: usize, plan: usize },
+    /// A project is another customer's from so many months back on.
+    Move { project: usize, back: usize, customer: usize },
     /// It is the next month, and its bill before is asked for.
     NextMonth,
 }
@@ -56,15 +65,43 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// The same, and now and then other prices.
+fn step_or_price() -> impl Strategy<Value = Step> {
+    let back = || 0_usize..4;
+    prop_oneof![
+        8 => step(),
+        1 => (0..PLANS.len(), back(), 1_i64..9).prop_map(|(plan, back, price)| Step::Price { plan, back, price }),
+        1 => (0..CUSTOMERS.len(), back(), 0..PLANS.len()).prop_map(|(customer, back, plan)| Step::Plan { customer, back, plan }),
+        1 => (0..PROJECTS, back(), 0..CUSTOMERS.len()).prop_map(|(project, back, customer)| Step::Move { project, back, customer }),
+    ]
+}
+
 /// The same, and now and then two bills at once, or another setting.
 fn any_step() -> impl Strategy<Value = Step> {
     let between =
         || prop::collection::vec(step().prop_filter("in one month", |step| !matches!(step, Step::NextMonth)), 0..3);
     prop_oneof![
-        12 => step(),
+        12 => step_or_price(),
         2 => (0_usize..4, 0_usize..4, between()).prop_map(|(first, second, steps)| Step::Interleave { first, second, steps }),
         1 => any::<bool>().prop_map(|carry| Step::Switch { carry }),
     ]
+}
+
+/// What holds from months on, in the order in which it was said; the first for all time.
+#[derive(Debug)]
+struct Holds(Vec<(usize, i64)>);
+
+impl Holds {
+    fn say(&mut self, month: usize, what: i64) {
+        let from = if self.0.is_empty() { 0 } else { month };
+        self.0.push((from, what));
+    }
+
+    fn at(&self, month: usize) -> Option<usize> {
+        let before = self.0.iter().enumerate().filter(|(_, (from, _))| *from <= month);
+        let last = before.max_by_key(|(order, (from, _))| (*from, *order));
+        last.and_then(|(_, (_, what))| usize::try_from(*what).ok())
+    }
 }
 
 /// A page as it was told.
@@ -81,6 +118,10 @@ struct Books {
     records: Vec<(usize, usize, i64, bool)>,
     /// What Agora was told last of each month, by project.
     told: BTreeMap<usize, BTreeMap<String, i64>>,
+    /// The price of each plan, the plan of each customer, the customer of each project.
+    prices: [Holds; PLANS.len()],
+    plans: [Holds; CUSTOMERS.len()],
+    customers: [Holds; PROJECTS],
 }
 
 impl Books {
@@ -154,6 +195,32 @@ impl Books {
                 settings.set(Name::Late, if *carry { "carry" } else { "report" }).expect("a setting");
                 self.store.write(|tx| setting::write(tx, Name::Late, &settings)).expect("it is set");
             }
+            Step::Price { plan, back, price } => {
+                let (month, stamp) = (self.month.saturating_sub(*back), self.stamp());
+                let set = plan_of(PLANS[*plan], *price);
+                self.store.write(|tx| plan::set(tx, &set, month_s(month), &stamp)).expect("it is set");
+                self.prices[*plan].say(month, *price);
+            }
+            Step::Plan { customer, back, plan } => {
+                let (month, stamp) = (self.month.saturating_sub(*back), self.stamp());
+                let said = Announcement {
+                    plan_id: Some(PLANS[*plan].parse().expect("an id")),
+                    plan_from_s: Some(month_s(month)),
+                    ..Announcement::default()
+                };
+                let id = CUSTOMERS[*customer].parse().expect("an id");
+                self.store.write(|tx| customer::announce(tx, &id, &said, &stamp)).expect("it is announced");
+                self.plans[*customer].say(month, i64::try_from(*plan).expect("few"));
+            }
+            Step::Move { project, back, customer } => {
+                let (month, stamp) = (self.month.saturating_sub(*back), self.stamp());
+                let (id, to) =
+                    (format!("p{project}").parse().expect("an id"), CUSTOMERS[*customer].parse().expect("an id"));
+                self.store
+                    .write(|tx| project::announce(tx, &id, &to, Some(month_s(month)), &stamp))
+                    .expect("it is announced");
+                self.customers[*project].say(month, i64::try_from(*customer).expect("few"));
+            }
             Step::NextMonth => {
                 self.month += 1;
                 NOW_S.set(month_s(self.month) + 100);
@@ -214,7 +281,10 @@ impl Books {
                 let counts =
                     self.records.iter().filter(|(of, at, _, counts)| (*of, *at) == (project, month) && *counts);
                 let used: i64 = counts.map(|(_, _, amount, _)| amount).sum();
-                (used + PACKAGE - 1) / PACKAGE * PRICE
+                let customer = self.customers[project].at(month);
+                let plan = customer.and_then(|customer| self.plans[customer].at(month)).unwrap_or_default();
+                let price = self.prices[plan].at(month).expect("a price from the start");
+                (used + PACKAGE - 1) / PACKAGE * i64::try_from(price).expect("small")
             })
             .sum();
         told - costs
@@ -239,6 +309,15 @@ impl Books {
     }
 }
 
+fn plan_of(id: &str, price: i64) -> Plan {
+    Plan {
+        id: id.parse().expect("an id"),
+        name: "Standard".parse().expect("a name"),
+        unit: "Call".parse().expect("a unit"),
+        price: format!("package {PACKAGE}:{price}").parse().expect("a price"),
+    }
+}
+
 fn begin(folder: &std::path::Path) -> Books {
     NOW_S.set(month_s(0) + 100);
     let (path, stamp) = (folder.join("books.db"), Stamp { at_s: NOW_S.get(), actor: Actor::Agora });
@@ -249,30 +328,32 @@ fn begin(folder: &std::path::Path) -> Books {
         created_at_s: 0,
         revoked_at_s: None,
     };
-    let default = Plan {
-        id: "default".parse().expect("an id"),
-        name: "Standard".parse().expect("a name"),
-        unit: "Call".parse().expect("a unit"),
-        price: format!("package {PACKAGE}:{PRICE}").parse().expect("a price"),
-    };
     let mut settings = Settings::default();
     settings.set(Name::Late, "carry").expect("a setting");
     let from_s = History::<Plan>::default().start(0, false, 0).expect("the first");
     Store::create(&path, |tx| {
         agora_vendor::store::key::add(tx, &pair)?;
-        plan::set(tx, &default, from_s, &stamp)?;
+        PLANS.iter().try_for_each(|id| plan::set(tx, &plan_of(id, PRICE), from_s, &stamp).map(drop))?;
         setting::write(tx, Name::Late, &settings)
     })
     .expect("books");
     let readers = Readers::open(&path, 2).expect("readers");
     let service = Service::new(readers, Writer::open(&path).expect("a writer"), Options::default());
     let store = Store::open(&path).expect("books");
-    Books { service, store, month: 0, records: Vec::new(), told: BTreeMap::new() }
+    let prices = [(); PLANS.len()].map(|()| Holds(vec![(0, PRICE)]));
+    let (plans, customers) =
+        ([(); CUSTOMERS.len()].map(|()| Holds(Vec::new())), [(); PROJECTS].map(|()| Holds(Vec::new())));
+    Books { service, store, month: 0, records: Vec::new(), told: BTreeMap::new(), prices, plans, customers }
 }
 
 #[test]
 fn what_was_told_last_of_all_months_is_what_they_cost() {
     check_histories(step());
+}
+
+#[test]
+fn it_is_too_where_prices_plans_and_customers_are_rewritten() {
+    check_histories(step_or_price());
 }
 
 #[test]
