@@ -54,6 +54,8 @@ enum Step {
     Move { project: usize, back: usize, customer: usize },
     /// It is the next month, and its bill before is asked for.
     NextMonth,
+    /// The same, but first page 1 alone, with steps before it is asked for in earnest.
+    Look { steps: Vec<Step> },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -82,6 +84,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         || prop::collection::vec(step().prop_filter("in one month", |step| !matches!(step, Step::NextMonth)), 0..3);
     prop_oneof![
         12 => step_or_price(),
+        2 => between().prop_map(|steps| Step::Look { steps }),
         2 => (0_usize..4, 0_usize..4, between()).prop_map(|(first, second, steps)| Step::Interleave { first, second, steps }),
         1 => any::<bool>().prop_map(|carry| Step::Switch { carry }),
     ]
@@ -94,7 +97,10 @@ struct Holds(Vec<(usize, i64)>);
 impl Holds {
     fn say(&mut self, month: usize, what: i64) {
         let from = if self.0.is_empty() { 0 } else { month };
-        self.0.push((from, what));
+        // What holds then already is not said again.
+        if self.at(from).is_none_or(|held| held != usize::try_from(what).expect("above zero")) {
+            self.0.push((from, what));
+        }
     }
 
     fn at(&self, month: usize) -> Option<usize> {
@@ -220,6 +226,17 @@ impl Books {
                     .write(|tx| project::announce(tx, &id, &to, Some(month_s(month)), &stamp))
                     .expect("it is announced");
                 self.customers[*project].say(month, i64::try_from(*customer).expect("few"));
+            }
+            Step::Look { steps } => {
+                self.month += 1;
+                NOW_S.set(month_s(self.month) + 100);
+                let page = self.page(self.month - 1, 1, 1).expect("nothing came between");
+                if !page.has_next {
+                    self.told.insert(self.month - 1, page.told);
+                }
+                let is_between = |step: &&Step| !matches!(step, Step::Ask { .. });
+                steps.iter().filter(is_between).for_each(|step| self.take(step));
+                self.ask(self.month - 1);
             }
             Step::NextMonth => {
                 self.month += 1;
