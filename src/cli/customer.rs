@@ -5,7 +5,7 @@ use crate::billing::id::{CustomerId, PlanId, Words};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::moment::rfc3339;
 use crate::cli::shell::{Columns, Shell, ShownEvent, or_dash, print_events, print_properties};
-use crate::cli::start::{ShownSaid, Start, timeline};
+use crate::cli::start::{ShownSaid, Start, billed_words, timeline};
 use crate::store::customer::{self, Announcement, Customer};
 use crate::store::{ReadTx, event, plan, project};
 use serde::Serialize;
@@ -213,7 +213,7 @@ fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     if args.start.is_told() && args.plan.is_none() {
         return Err(Failure::words("--from is given without --plan: tell what holds from then on"));
     }
-    let (was_known, before, after, customer, plans) = shell.open()?.write(|tx| {
+    let (was_known, before, after, customer, plans, billed) = shell.open()?.write(|tx| {
         let stamp = shell.stamp();
         let was_known = customer::find(tx, &args.customer)?.is_some();
         let history = || Ok::<History<PlanId>, Failure>(customer::plans_of(tx, &args.customer)?.into_iter().collect());
@@ -230,7 +230,9 @@ fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
             phone: args.phone.clone(),
         };
         let customer = customer::announce(tx, &args.customer, &said, &stamp)?;
-        Ok::<_, Failure>((was_known, before, history()?, customer, plan::book(tx)?))
+        let from_s = if before.is_empty() { 0 } else { month_s };
+        let (after, billed) = (history()?, billed_words(tx, from_s)?);
+        Ok::<_, Failure>((was_known, before, after, customer, plan::book(tx)?, billed))
     })?;
     if !before.is_empty() && after != before {
         shell.note(&format!("customer {} is priced by these plans: {}", args.customer, timeline(&after)));
@@ -240,6 +242,9 @@ fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
             args.customer,
             timeline(&after)
         ));
+    }
+    if let Some(billed) = billed.filter(|_| was_known && after != before) {
+        shell.note(&billed);
     }
     if let Err(missing) = plans.applicable(customer.plan_id.as_ref(), shell.now_s) {
         shell.note(&format!(

@@ -10,7 +10,7 @@ use crate::cli::failure::{Exit, Failure};
 use crate::cli::moment::{Month, month};
 use crate::cli::plan_file::{EXAMPLE, PlanFile, Terms};
 use crate::cli::shell::{Columns, Shell, exact, or_dash, print_properties, read_text};
-use crate::cli::start::{ShownSaid, Start, from_month};
+use crate::cli::start::{ShownSaid, Start, billed_words, from_month};
 use crate::store::plan;
 use serde::Serialize;
 use std::path::PathBuf;
@@ -263,11 +263,12 @@ struct Done {
     history: History<Plan>,
     from_s: i64,
     is_news: bool,
+    billed: Option<String>,
 }
 
 fn set(args: &SetArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let Told { name, unit, price } = told(args)?;
-    let Done { plan, history, from_s, is_news } = shell.open()?.write(|tx| {
+    let Done { plan, history, from_s, is_news, billed } = shell.open()?.write(|tx| {
         let stamp = shell.stamp();
         let history: History<Plan> = plan::versions(tx, &args.id)?.into_iter().collect();
         let month_s = args.start.month_s(stamp.at_s);
@@ -282,11 +283,11 @@ fn set(args: &SetArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
             price,
         };
         if stands == Some(&plan) {
-            return Ok(Done { plan, history, from_s: month_s, is_news: false });
+            return Ok(Done { plan, history, from_s: month_s, is_news: false, billed: None });
         }
         let from_s = args.start.of(&history, stamp.at_s)?;
         let is_news = plan::set(tx, &plan, from_s, &stamp)?;
-        Ok::<_, Failure>(Done { plan, history, from_s, is_news })
+        Ok::<_, Failure>(Done { plan, history, from_s, is_news, billed: billed_words(tx, from_s)? })
     })?;
 
     let id = &args.id;
@@ -310,6 +311,9 @@ fn set(args: &SetArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     }
     if let Some(until_s) = history.until(from_s) {
         shell.note(&format!("from {} on another version of plan {id} holds, which was set before", month(until_s)));
+    }
+    if let Some(billed) = billed {
+        shell.note(&billed);
     }
     for warning in plan.warnings() {
         shell.note(&format!("warning: {warning}"));

@@ -7,7 +7,7 @@ use crate::billing::id::{CustomerId, ProjectId};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::moment::rfc3339;
 use crate::cli::shell::{Columns, Shell, ShownEvent, exact, or_dash, print_events, print_properties, read_text};
-use crate::cli::start::{ShownSaid, Start, timeline};
+use crate::cli::start::{ShownSaid, Start, billed_words, timeline};
 use crate::store::project::{self, Project};
 use crate::store::usage::{self, UsageSum};
 use crate::store::{ReadTx, customer, event};
@@ -243,20 +243,26 @@ fn verify(args: &VerifyArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
 
 fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let (id, customer_id) = (&args.project, &args.customer);
-    let (before, customer_before, project, customers) = shell.open()?.write(|tx| {
+    let (before, customer_before, project, customers, billed) = shell.open()?.write(|tx| {
         let stamp = shell.stamp();
         let (before, customer_before) = (project::find(tx, id)?, customer::find(tx, customer_id)?);
-        let customers: History<CustomerId> = project::customers_of(tx, id)?.into_iter().collect();
+        let history = || Ok::<History<CustomerId>, Failure>(project::customers_of(tx, id)?.into_iter().collect());
+        let customers_before = history()?;
         let month_s = args.start.month_s(stamp.at_s);
-        if customers.at(month_s) != Some(customer_id) {
-            args.start.of(&customers, stamp.at_s)?;
+        if customers_before.at(month_s) != Some(customer_id) {
+            args.start.of(&customers_before, stamp.at_s)?;
         }
         let project = project::announce(tx, id, customer_id, Some(month_s), &stamp)?;
-        let customers: History<CustomerId> = project::customers_of(tx, id)?.into_iter().collect();
-        Ok::<_, Failure>((before, customer_before, project, customers))
+        let customers = history()?;
+        let from_s = if customers_before.is_empty() { 0 } else { month_s };
+        let billed = if customers == customers_before { None } else { billed_words(tx, from_s)? };
+        Ok::<_, Failure>((before, customer_before, project, customers, billed))
     })?;
     if customer_before.is_none() {
         shell.note(&format!("customer {customer_id} was not known and is registered"));
+    }
+    if let Some(billed) = billed.filter(|_| before.is_some()) {
+        shell.note(&billed);
     }
     match before.map(|before| before.customer_id) {
         Some(Some(owner)) if owner != *customer_id => shell.note(&format!(

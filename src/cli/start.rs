@@ -1,8 +1,10 @@
 //! `--from` and `--rewrite`: the month from which a price, a plan or a customer holds.
 
 use crate::billing::history::{History, NeedsRewrite, Said, next_month};
+use crate::billing::setting::Late;
 use crate::cli::failure::Failure;
 use crate::cli::moment::{Month, month, rfc3339};
+use crate::store::{self, ReadTx};
 use serde::Serialize;
 use std::fmt::Display;
 
@@ -40,6 +42,24 @@ impl Start {
             ))
         })
     }
+}
+
+/// What becomes of the months from `from_s` on that were billed before something new was said to hold in them; `None`
+/// where none was.
+pub(super) fn billed_words(tx: &ReadTx<'_>, from_s: i64) -> store::Result<Option<String>> {
+    let months = store::month_bill::billed_from(tx, from_s)?;
+    let were_billed = match months[..] {
+        [] => return Ok(None),
+        [only] => format!("{} was billed", month(only)),
+        [first, .., last] => format!("{} months from {} to {} were billed", months.len(), month(first), month(last)),
+    };
+    let then = match store::setting::read(tx)?.late() {
+        Late::Carry => "the next month's bill carries what changes of it",
+        Late::Report => {
+            "what changes of it Agora is told only where it asks again; `agora-vendor setting set late carry` has the next month's bill carry it"
+        }
+    };
+    Ok(Some(format!("{were_billed} already: {then}")))
 }
 
 /// The month from which something holds; none where that is all time.

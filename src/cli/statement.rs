@@ -291,6 +291,22 @@ fn show(args: &ShowArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
             ]);
         }
         columns.print(out)?;
+        if whole.entries.iter().any(|entry| !entry.carries.is_empty()) {
+            writeln!(out, "\nCarried from earlier months:")?;
+            let mut columns = Columns::new(&["project", "month", "amount#", ""]);
+            for entry in &whole.entries {
+                for carry in &entry.carries {
+                    let waits = if carry.whole { "" } else { "more of it waits" };
+                    columns.row([
+                        entry.project_id.to_owned(),
+                        carry.month.clone(),
+                        carry.amount.clone(),
+                        waits.to_owned(),
+                    ]);
+                }
+            }
+            columns.print(out)?;
+        }
         if !left_out.is_empty() {
             writeln!(out, "\nLeft out:")?;
             let mut columns = Columns::new(&["project", "usage#", "covered#", ""]);

@@ -16,7 +16,7 @@ pub mod key;
 pub mod late;
 pub mod license;
 pub mod migration;
-mod month_bill;
+pub mod month_bill;
 pub mod plan;
 pub mod project;
 mod rollup;

@@ -37,6 +37,17 @@ struct CarriedOf {
     dropped: HashMap<ProjectId, RangeInclusive<i64>>,
 }
 
+/// The months from a second on that were billed, over as they were asked for, by their first seconds in the order of time.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn billed_from(tx: &ReadTx<'_>, from_s: i64) -> Result<Vec<i64>> {
+    let all_time = Period::new(from_s.max(0), LAST_SECOND).expect("there is time left");
+    let bills = statement::list(tx, all_time, Some(ListingKind::Bill))?.into_iter().filter(|bill| !bill.provisional);
+    let months: BTreeSet<i64> = bills.filter_map(|bill| month_of(bill.period)).collect();
+    Ok(months.into_iter().filter(|month_s| *month_s >= from_s).collect())
+}
+
 /// When a bill last looked whether a month costs something else than was told of it, and what it left.
 pub(super) struct LastLook {
     /// The last ledger entry that it knew.

@@ -61,6 +61,11 @@ fn the_next_bill_carries_what_was_late_and_the_rest_of_what_it_cannot_waits() {
     let previewed = vendor.json(["bill", "--month", "2026-09"]);
     assert_eq!((&previewed["total"], &previewed["rows"][0]["lines"][1]["amount"]), (&json!("0.8"), &json!("0.5")));
     assert_eq!(bill(&server, 9), september);
+    let shown = vendor.ok(["statement", "show", "2"]).out;
+    let lines: Vec<String> = shown.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    for wanted in ["Carried from earlier months:", "a 2026-08 0.5", "b 2026-08 -0.4 more of it waits"] {
+        assert!(lines.iter().any(|line| line == wanted), "{wanted}: {shown}");
+    }
     // All of a is told, and of b not all that was taken back.
     assert_eq!(reconciled(&vendor, "2026-08"), ["a 150 150 0 0", "b 0 100 -100 0", "c 100 100 0 0"]);
     let late = vendor.json(["statement", "late", "--month", "2026-08"])["rows"].clone();
@@ -109,7 +114,10 @@ fn the_next_bill_carries_what_was_late_and_the_rest_of_what_it_cannot_waits() {
 fn a_price_for_a_month_that_was_billed_is_carried_too() {
     let (vendor, server) = with_august();
     record(&vendor, "a", "10", "a9", "2026-09-10");
-    vendor.ok(["plan", "set", "default", "--price", "0.03", "--from", "2026-08", "--rewrite"]);
+    let said = vendor.ok(["plan", "set", "default", "--price", "0.03", "--from", "2026-08", "--rewrite"]).err;
+    assert!(said.contains("2026-08 was billed already: the next month's bill carries what changes of it"), "{said}");
+    let said = vendor.ok(["plan", "set", "default", "--price", "0.03", "--from", "2026-08", "--rewrite"]).err;
+    assert!(!said.contains("billed already"), "nothing was changed: {said}");
     let carried = "2 carried from 2026-08";
     let september = [
         format!("a 2.3: 10 Call × Standard (0.03 each) + {carried}"),
@@ -147,7 +155,14 @@ fn what_a_later_bill_has_carried_stays_told_where_the_project_has_no_price_any_m
     vendor.ok(["project", "add", "a", "--customer", "c1"]);
     record(&vendor, "a", "50", "a8-late", "2026-08-31");
     assert_eq!(bill(&server, 9), ["a 0.5: 0.5 carried from 2026-08"]);
-    vendor.ok(["customer", "add", "c1", "--plan", "none", "--from", "2026-08", "--rewrite"]);
+    let said = vendor.ok(["customer", "add", "c1", "--plan", "none"]).err;
+    // Its first, which holds for all time.
+    assert!(said.contains("2 months from 2026-08 to 2026-09 were billed already"), "{said}");
+    vendor.ok(["setting", "set", "late", "report"]);
+    let said = vendor.ok(["project", "add", "a", "--customer", "c2", "--from", "2026-09", "--rewrite"]).err;
+    assert!(said.contains("2026-09 was billed already") && said.contains("only where it asks again"), "{said}");
+    vendor.ok(["project", "add", "a", "--customer", "c1", "--from", "2026-09", "--rewrite"]);
+    vendor.ok(["setting", "set", "late", "carry"]);
     let each = "1: 100 Call × Standard (0.01 each)";
     assert_eq!(bill(&server, 8), [format!("a {each}"), format!("b {each}"), format!("c {each}")]);
     vendor.ok(["check"]);
