@@ -1,9 +1,12 @@
 //! How long the benchmark runs: in full, or shorter as the environment says.
 
 use crate::Outcome;
-use crate::seeding::FEWEST_RECORDS;
+use crate::row::PROJECTS;
 use crate::variable::variable;
 use std::time::Duration;
+
+/// With fewer in a month, a project has a day without usage.
+const FEWEST_RECORDS: usize = PROJECTS * 31 * 2;
 
 /// How much is seeded and asked.
 #[derive(Clone, Debug, PartialEq, Eq)]

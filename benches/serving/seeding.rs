@@ -17,8 +17,6 @@ use tempfile::TempDir;
 const FEW: usize = 100;
 /// Records in the books with few of them.
 pub const FEW_RECORDS: usize = FEW * PROJECTS;
-/// With fewer in a month, a project has a day without usage.
-pub const FEWEST_RECORDS: usize = PROJECTS * 31 * 2;
 /// 2026-10-15T00:00:00Z: the day that is asked.
 pub const ASKED_DAY_S: i64 = OCTOBER_S + 14 * DAY_S;
 

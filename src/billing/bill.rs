@@ -1,13 +1,13 @@
 //! A bill: what every project used in a window, month by month, priced by what was in force in each.
 
 use crate::billing::amount::Amount;
-use crate::billing::carry::{Carried, Carry};
+use crate::billing::carry::{Carry, Due, carry, repeat};
 use crate::billing::history::History;
 use crate::billing::id::{CustomerId, PlanId, ProjectId};
 use crate::billing::period::Period;
 use crate::billing::plan::{self, Plan, PlanBook};
 use crate::billing::{price, statement};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -177,6 +177,33 @@ impl Bill {
     /// The sum of all charges.
     pub fn total(&self) -> Amount {
         self.entries.iter().map(|entry| &entry.amount).sum()
+    }
+}
+
+/// What the bill of a month has to say beside what it costs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Carried {
+    /// What the month's bill carried as it was told before, which it repeats; `None` where it was not told yet.
+    pub repeated: Option<BTreeMap<ProjectId, Vec<Carry>>>,
+    /// What is due, where nothing is repeated.
+    pub due: BTreeMap<ProjectId, Vec<Due>>,
+    /// The projects of whose month a later bill has carried something: their bill stays what was told.
+    pub closed: BTreeMap<ProjectId, statement::Entry>,
+}
+
+impl Carried {
+    /// What is carried for a project whose own charge this is.
+    pub fn of(&self, project_id: &ProjectId, own: &Amount) -> Vec<Carry> {
+        match &self.repeated {
+            Some(repeated) => repeat(own, repeated.get(project_id).map_or(&[], Vec::as_slice)),
+            None => self.due.get(project_id).map_or_else(Vec::new, |due| carry(own, due)),
+        }
+    }
+
+    /// The projects that have something beside what the month costs.
+    pub fn projects(&self) -> BTreeSet<&ProjectId> {
+        let repeated = self.repeated.iter().flat_map(BTreeMap::keys);
+        repeated.chain(self.due.keys()).chain(self.closed.keys()).collect()
     }
 }
 

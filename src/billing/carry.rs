@@ -4,10 +4,7 @@
 //! of it is due to be carried, and whatever of that cannot be waits for the next bill.
 
 use crate::billing::amount::Amount;
-use crate::billing::id::ProjectId;
 use crate::billing::period::{Grain, Period};
-use crate::billing::statement::Entry;
-use std::collections::{BTreeMap, BTreeSet};
 
 /// How many seconds of a month a window may leave out at either end and still be that month's: Agora's text says
 /// later than its first second and earlier than its last.
@@ -65,38 +62,11 @@ pub fn carry(own: &Amount, due: &[Due]) -> Vec<Carry> {
 
 /// What of what a bill carried before it can carry again, where it is `own` by itself by now: all of it, unless it would fall
 /// below zero.
-fn repeat(own: &Amount, before: &[Carry]) -> Vec<Carry> {
+pub fn repeat(own: &Amount, before: &[Carry]) -> Vec<Carry> {
     let due: Vec<Due> =
         before.iter().map(|carry| Due { month_s: carry.month_s, amount: Some(carry.amount.clone()) }).collect();
     let again = carry(own, &due).into_iter().zip(before);
     again.map(|(again, before)| Carry { whole: again.whole && before.whole, ..again }).collect()
-}
-
-/// What the bill of a month has to say beside what it costs.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Carried {
-    /// What the month's bill carried as it was told before, which it repeats; `None` where it was not told yet.
-    pub repeated: Option<BTreeMap<ProjectId, Vec<Carry>>>,
-    /// What is due, where nothing is repeated.
-    pub due: BTreeMap<ProjectId, Vec<Due>>,
-    /// The projects of whose month a later bill has carried something: their bill stays what was told.
-    pub closed: BTreeMap<ProjectId, Entry>,
-}
-
-impl Carried {
-    /// What is carried for a project whose own charge this is.
-    pub fn of(&self, project_id: &ProjectId, own: &Amount) -> Vec<Carry> {
-        match &self.repeated {
-            Some(repeated) => repeat(own, repeated.get(project_id).map_or(&[], Vec::as_slice)),
-            None => self.due.get(project_id).map_or_else(Vec::new, |due| carry(own, due)),
-        }
-    }
-
-    /// The projects that have something beside what the month costs.
-    pub fn projects(&self) -> BTreeSet<&ProjectId> {
-        let repeated = self.repeated.iter().flat_map(BTreeMap::keys);
-        repeated.chain(self.due.keys()).chain(self.closed.keys()).collect()
-    }
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! `GET /bill`: what every project's usage in a window costs.
 
 use crate::agora::reply::Listing;
-use crate::billing::bill::{Bill, ProjectUsage, bill_carrying};
-use crate::billing::carry::{Carried, Carry};
+use crate::billing::bill::{Bill, Carried, ProjectUsage, bill_carrying};
+use crate::billing::carry::Carry;
 use crate::billing::id::ProjectId;
 use crate::billing::period::Period;
 use crate::billing::statement::{Billed, ListingKind};
-use crate::http::listing::{LeftOut, Listed};
+use crate::http::listed::{LeftOut, Listed};
 use crate::store::bill::Pricing;
 use crate::store::carry::{Dues, carried};
 use crate::store::{self, ReadTx};

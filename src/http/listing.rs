@@ -2,16 +2,13 @@
 //! and the one that page 1 was cut from stays what all later pages of its sequence are cut from, whatever is recorded
 //! meanwhile.
 
-use crate::agora::reply::Listing;
-use crate::billing::bill::Unpriced;
-use crate::billing::carry::Carry;
-use crate::billing::id::{ApiKey, ProjectId};
+use crate::billing::id::ApiKey;
 use crate::billing::period::Period;
-use crate::billing::statement::{Billed, Entry, ListingKind, Statement, entries};
-use crate::http::statement::Tellings;
+use crate::billing::statement::ListingKind;
+use crate::http::listed::Listed;
 use crate::http::{bill, usage};
 use crate::store::carry::Dues;
-use crate::store::{self, ReadTx, project, statement};
+use crate::store::{self, ReadTx, statement};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -21,126 +18,22 @@ use std::time::Instant;
 const KEPT_BYTES: usize = 8 << 20;
 /// How many listings are kept, and how many sequences.
 const KEPT: usize = 128;
-/// How many projects without a price one line of the log names.
-const NAMED: usize = 20;
 
-/// A listing, and what has to be known of it once it has been told.
-pub(super) struct Listed {
-    pub listing: Listing,
-    pub unpriced: LeftOut,
-    /// What a bill was made from; nothing of usage.
-    pub billed: Vec<(ProjectId, Billed)>,
-    /// The last entry of the usage ledger that it was made from.
-    pub knew_seq: i64,
-    /// The last statement of its window that was kept as it was made, and the newest of any.
-    pub last: Option<Statement>,
-    pub after_seq: i64,
-    /// Whether it is a bill that looked at what earlier months were not told; and whether of some projects it says what was
-    /// told before.
-    pub carried: bool,
-    pub closed: bool,
-    pub tellings: Tellings,
-    /// About how many bytes of memory it takes, but for what of it is to be kept.
-    pub made_bytes: usize,
-}
-
-/// The projects that have usage and no price, in the words of the log: the first few, and how many more.
-#[derive(Default)]
-pub(super) struct LeftOut {
-    named: Vec<String>,
-    others: usize,
-}
-
-impl LeftOut {
-    /// Puts the projects into words.
-    pub(super) fn new(unpriced: &[Unpriced]) -> Self {
-        let (named, others) = unpriced.split_at(unpriced.len().min(NAMED));
-        let words = |unpriced: &Unpriced| {
-            let (project_id, plan_id) = (&unpriced.usage.project_id, &unpriced.missing_plan);
-            format!("project {project_id} with {}, whose plan {plan_id} is not set up", unpriced.usage.uncovered())
-        };
-        Self { named: named.iter().map(words).collect(), others: others.len() }
-    }
-}
-
-impl Listed {
-    /// A listing of which nothing is known yet but how it was made.
-    pub(super) fn new(mut listing: Listing, unpriced: LeftOut, mut billed: Vec<(ProjectId, Billed)>) -> Self {
-        listing.shrink();
-        billed.shrink_to_fit();
-        let billed_bytes = billed.len() * size_of::<(ProjectId, Billed)>()
-            + billed
-                .iter()
-                .map(|(project_id, billed)| project_id.as_str().len() + billed.carries.capacity() * size_of::<Carry>())
-                .sum::<usize>();
-        let made_bytes =
-            listing.size_bytes() + billed_bytes + unpriced.named.iter().map(String::capacity).sum::<usize>();
-        Self {
-            listing,
-            unpriced,
-            billed,
-            knew_seq: 0,
-            last: None,
-            after_seq: 0,
-            carried: false,
-            closed: false,
-            tellings: Tellings::default(),
-            made_bytes,
-        }
-    }
-
-    /// Lists a window as the books are, as it is asked for at `asked_at_s` (Unix seconds); a bill may find in `dues` what
-    /// it carries.
-    pub(super) fn list(tx: &ReadTx<'_>, (kind, period): Key, asked_at_s: i64, dues: &Dues) -> store::Result<Self> {
-        let listed = match kind {
-            ListingKind::Usage => usage::list(tx, period)?,
-            ListingKind::Bill => bill::list(tx, period, asked_at_s, dues)?,
-        };
-        let (knew_seq, last) = (statement::last_known_seq(tx)?, statement::last(tx, kind, period)?);
-        Ok(Self { knew_seq, last, after_seq: statement::newest(tx)?, ..listed })
-    }
-
-    /// The listing that a statement was kept of.
-    pub(super) fn of_statement(tx: &ReadTx<'_>, statement: Statement) -> store::Result<Self> {
-        let total_size = usize::try_from(statement.total_size).unwrap_or_default();
-        let mut listing = Listing::new(statement.kind, total_size);
-        let mut billed = Vec::new();
-        for entry in statement::entries(tx, statement.seq)? {
-            if let Some(told) = &entry.told {
-                listing.push(&entry.project_id, &told.amount, &told.description);
-            }
-            billed.extend(entry.billed.map(|billed| (entry.project_id, billed)));
-        }
-        let listed = Self::new(listing, LeftOut::default(), billed);
-        listed.tellings.was_kept(&statement);
-        Ok(Self { knew_seq: statement.last_knew_seq, last: Some(statement), ..listed })
-    }
-
-    /// About how many bytes of memory it takes.
-    pub(super) fn size_bytes(&self) -> usize {
-        self.made_bytes + self.tellings.size_bytes()
-    }
-
-    /// What it says of each project, and what it says it from.
-    pub(super) fn entries(&self) -> Vec<Entry> {
-        entries(self.listing.told(), &self.billed)
-    }
-
-    /// Logs which projects are left out.
-    pub(super) fn point_out(&self) {
-        let others = match self.unpriced.others {
-            0 => String::new(),
-            count => format!("; and {count} more"),
-        };
-        if !self.unpriced.named.is_empty() {
-            log::error!("left out of the bill for want of a price: {}{others}", self.unpriced.named.join("; "));
-        }
-    }
-}
-
+/// What is listed, and of which window.
 pub(super) type Key = (ListingKind, Period);
 /// What a listing was made for: a window, and whether it was over.
 type MadeFor = (Key, bool);
+
+/// Lists a window as the books are, as it is asked for at `asked_at_s` (Unix seconds); a bill may find in `dues` what
+/// it carries.
+pub(super) fn list(tx: &ReadTx<'_>, (kind, period): Key, asked_at_s: i64, dues: &Dues) -> store::Result<Listed> {
+    let listed = match kind {
+        ListingKind::Usage => usage::list(tx, period)?,
+        ListingKind::Bill => bill::list(tx, period, asked_at_s, dues)?,
+    };
+    let (knew_seq, last) = (statement::last_known_seq(tx)?, statement::last(tx, kind, period)?);
+    Ok(Listed { knew_seq, last, after_seq: statement::newest(tx)?, ..listed })
+}
 
 /// Listings by what was asked, the newest last.
 #[derive(Default)]
@@ -247,21 +140,11 @@ impl Sequences {
     }
 }
 
-/// The number of Agora projects in which the extension is added: those enabled at any moment of the window,
-/// and those that have usage in it.
-pub(super) fn total_size<'a>(
-    tx: &ReadTx<'_>,
-    period: Period,
-    used: impl Iterator<Item = &'a ProjectId>,
-) -> store::Result<usize> {
-    let enabled = project::enabled_in(tx, period)?;
-    Ok(enabled.len() + used.filter(|id| !enabled.contains(*id)).count())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::billing::amount::Amount;
+    use crate::agora::reply::Listing;
+    use crate::http::listed::LeftOut;
     use std::time::Duration;
 
     fn listed(entries: usize) -> Arc<Listed> {
@@ -318,18 +201,6 @@ mod tests {
         let joined = sequences.join(sequence(1, Some(later + Duration::from_millis(1)), &older));
         assert!(Arc::ptr_eq(&joined.listed, &newer));
         assert!(find(&sequences, 1, "other").is_none() && find(&sequences, 2, "k").is_none());
-    }
-
-    #[test]
-    fn what_a_bill_carries_takes_room_too() {
-        let carry = Carry { month_s: 0, amount: Amount::default(), whole: true };
-        let [without, with] = [0, 24].map(|months| {
-            let (usage, covered) = (Amount::default(), Amount::default());
-            let billed = Billed { usage, covered, unpriced: false, carries: vec![carry.clone(); months] };
-            let listing = Listing::new(ListingKind::Bill, 1);
-            Listed::new(listing, LeftOut::default(), vec![("p".parse().expect("an id"), billed)]).size_bytes()
-        });
-        assert_eq!(with - without, 24 * size_of::<Carry>());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod bill;
 mod intake;
 mod license;
+mod listed;
 mod listing;
 mod provisioning;
 mod route;
@@ -21,7 +22,8 @@ use crate::billing::setting::Settings;
 use crate::billing::statement::{ListingKind, is_provisional};
 use crate::store::carry::Dues;
 use crate::store::{self, ReadTx, Readers, Version, WriteTx, Writer};
-use listing::{Listed, Listings, Sequence, Sequences};
+use listed::Listed;
+use listing::{Listings, Sequence, Sequences};
 use provisioning::Asked;
 use route::{Call, Route};
 use statement::{Due, Keeper};
@@ -288,7 +290,7 @@ impl Service {
         let (listed, as_of) = match kept {
             Some(listed) => (Arc::new(listed), None),
             None => {
-                let list = || self.read(patience, |tx| Listed::list(tx, key, asked_at_s, &self.dues));
+                let list = || self.read(patience, |tx| listing::list(tx, key, asked_at_s, &self.dues));
                 let made_for = (key, !is_provisional(asked.period, asked_at_s));
                 (known.listings.get_or_list(made_for, list)?, Some(as_of))
             }

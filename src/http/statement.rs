@@ -6,11 +6,12 @@
 use crate::billing::period::Period;
 use crate::billing::statement::{ListingKind, Statement, is_provisional};
 use crate::http::Failure;
-use crate::http::listing::{Listed, Sequence};
-use crate::store::statement::{Answer, Content, Count, count, keep};
+use crate::http::listed::{Listed, Telling};
+use crate::http::listing::Sequence;
+use crate::store::statement::{Count, count, keep};
 use crate::store::{self, WriteTx, Writer};
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -25,41 +26,6 @@ const AGAIN: Duration = Duration::from_millis(2);
 const AGAIN_AFTER_FAILURE: Duration = Duration::from_secs(1);
 /// How long a stop waits for the lock, for what is still to be written.
 const STOP_WITHIN: Duration = Duration::from_millis(1_000);
-
-/// How a listing was told: while its window was not over, and after. The one is another statement than the other.
-#[derive(Default)]
-pub(super) struct Tellings {
-    /// Made out when it is needed: most listings are never told to their end.
-    content: OnceLock<Content>,
-    by_provisional: Mutex<[Telling; 2]>,
-}
-
-#[derive(Clone, Copy, Default)]
-enum Telling {
-    /// Its last page has not gone out.
-    #[default]
-    Untold,
-    /// It is going to be kept, as what was told so since `first_asked_at_s`; what has been counted of it meanwhile.
-    Waiting { first_asked_at_s: i64, counted: Option<Count> },
-    /// It is kept under this number.
-    Kept(i64),
-}
-
-impl Tellings {
-    fn lock(&self) -> MutexGuard<'_, [Telling; 2]> {
-        self.by_provisional.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// About how many bytes of memory they take.
-    pub(super) fn size_bytes(&self) -> usize {
-        self.content.get().map_or(0, Content::size_bytes)
-    }
-
-    /// Takes note that it was made from a statement.
-    pub(super) fn was_kept(&self, statement: &Statement) {
-        self.lock()[usize::from(statement.provisional)] = Telling::Kept(statement.seq);
-    }
-}
 
 /// What has to be done before a last page may go out.
 pub(super) enum Due {
@@ -130,7 +96,7 @@ impl Keeper {
                 counted.get_or_insert(Count { asked: 0, ..told }).add(told);
             }
             Telling::Untold => {
-                let Some(content) = listed.tellings.content.get() else {
+                let Some(content) = listed.content_if_made() else {
                     return Due::Content;
                 };
                 let same = |last: &&Statement| last.digest == content.digest() && last.provisional == provisional;
@@ -192,31 +158,6 @@ impl Sequence {
     pub(super) fn was_kept(&self, seq: i64) {
         let provisional = is_provisional(self.period, self.asked_at_s);
         self.listed.tellings.lock()[usize::from(provisional)] = Telling::Kept(seq);
-    }
-}
-
-impl Listed {
-    /// What of it is kept.
-    fn content(&self) -> &Content {
-        self.tellings.content.get_or_init(|| Content::of(self.listing.total_size(), &self.entries()))
-    }
-
-    fn answer(&self, period: Period, first_asked_at_s: i64, told: Count) -> Answer<'_> {
-        Answer {
-            kind: self.listing.kind(),
-            period,
-            first_asked_at_s,
-            told,
-            content: self.content(),
-            carried: self.carried,
-            closed: self.closed,
-            after_seq: self.after_seq,
-        }
-    }
-
-    /// That its last page goes out.
-    fn told_at(&self, now_s: i64) -> Count {
-        Count { asked: 1, last_asked_at_s: now_s, knew_seq: self.knew_seq }
     }
 }
 

@@ -1,11 +1,12 @@
 //! `GET /usage`: what every project used in a window.
 
 use crate::agora::reply::Listing;
+use crate::billing::id::ProjectId;
 use crate::billing::period::{Grain, Period};
 use crate::billing::plan::describe_usage;
 use crate::billing::statement::ListingKind;
-use crate::http::listing::{LeftOut, Listed, total_size};
-use crate::store::{self, ReadTx, setting};
+use crate::http::listed::{LeftOut, Listed};
+use crate::store::{self, ReadTx, project, setting};
 
 /// Lists the window's usage.
 pub(super) fn list(tx: &ReadTx<'_>, period: Period) -> store::Result<Listed> {
@@ -22,4 +23,11 @@ pub(super) fn list(tx: &ReadTx<'_>, period: Period) -> store::Result<Listed> {
         listing.push(&usage.project_id, &usage.amount, &description);
     }
     Ok(Listed::new(listing, LeftOut::default(), Vec::new()))
+}
+
+/// The number of Agora projects in which the extension is added: those enabled at any moment of the window,
+/// and those that have usage in it.
+fn total_size<'a>(tx: &ReadTx<'_>, period: Period, used: impl Iterator<Item = &'a ProjectId>) -> store::Result<usize> {
+    let enabled = project::enabled_in(tx, period)?;
+    Ok(enabled.len() + used.filter(|id| !enabled.contains(*id)).count())
 }

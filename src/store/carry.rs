@@ -4,8 +4,8 @@
 //! told of them; what has to be priced, with the projects in them of which that is so.
 
 use crate::billing::amount::Amount;
-use crate::billing::bill::{MonthUsage, cost};
-use crate::billing::carry::{Carried, Due, month_of};
+use crate::billing::bill::{Carried, MonthUsage, cost};
+use crate::billing::carry::{Due, month_of};
 use crate::billing::history::History;
 use crate::billing::id::{CustomerId, PlanId, ProjectId};
 use crate::billing::period::Period;
