@@ -10,7 +10,7 @@ use agora_vendor::billing::record::NewRecord;
 use agora_vendor::billing::setting::{Name, Settings};
 use agora_vendor::http::{Options, Request, Service};
 use agora_vendor::store::customer::{self, Announcement};
-use agora_vendor::store::{Readers, Store, Writer, plan, project, setting, usage};
+use agora_vendor::store::{Readers, Store, WriteTx, Writer, plan, project, setting, usage};
 use proptest::prelude::*;
 use proptest::test_runner::{TestCaseError, TestRunner};
 use std::cell::Cell;
@@ -412,6 +412,62 @@ fn what_had_its_time_within_a_month_and_was_written_after_it_was_billed_is_carri
     assert_eq!(history.told[&1], BTreeMap::from([("p0".to_owned(), PRICE)]));
     let report = history.store.read(agora_vendor::store::check::check).expect("a report");
     assert_eq!(report.differences, []);
+}
+
+#[test]
+fn a_bill_that_ran_out_of_time_gets_further_when_it_is_asked_for_again() {
+    const MONTHS: usize = 20;
+    const MANY: usize = 120;
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("books.db");
+    let mut history = begin(folder.path());
+    for month in 0..=MONTHS {
+        NOW_S.set(month_s(month) + 100);
+        let stamp = history.stamp();
+        let record = |n: usize| NewRecord {
+            id: format!("r{month}-{n}").parse().expect("an id"),
+            project_id: format!("p{n:03}").parse().expect("an id"),
+            amount: "1".parse().expect("an amount"),
+            at_s: Some(month_s(month) + 7),
+            customer_id: None,
+            note: None,
+        };
+        let all = |tx: &WriteTx<'_>| -> Result<(), agora_vendor::store::Error> {
+            (0..MANY)
+                .try_for_each(|n| usage::record(tx, &record(n), &stamp).map(|recorded| drop(recorded.expect("good"))))
+        };
+        history.store.write(all).expect("records");
+        NOW_S.set(month_s(month + 1) + 100);
+        if month < MONTHS {
+            history.ask(month);
+        }
+    }
+    let dearer = plan_of("default", 2 * PRICE);
+    let stamp = history.stamp();
+    history.store.write(|tx| plan::set(tx, &dearer, month_s(0), &stamp)).expect("it is set");
+    let service = || {
+        let readers = Readers::open(&path, 2).expect("readers");
+        Service::new(readers, Writer::open(&path).expect("a writer"), Options::default())
+    };
+    let status = |service: &Service, within: Duration| {
+        let (from, to) = (month_s(MONTHS).to_string(), (month_s(MONTHS + 1) - 1).to_string());
+        let fields = [("fromTs", &*from), ("toTs", &to), ("pageNum", "1"), ("limit", "10")];
+        let target = signed(API_KEY, API_SECRET, "/bill", &fields);
+        let (path, query) = target.split_once('?').expect("a query");
+        let arrived = Instant::now();
+        let request = Request { method: "GET", path, query, body: &[], arrived };
+        service.answer_by_reading(&request, || NOW_S.get(), arrived + within).expect("an answer").status
+    };
+    let whole = (0..3).map(|_| {
+        let started = Instant::now();
+        assert_eq!(status(&service(), Duration::from_secs(20)), 200);
+        started.elapsed()
+    });
+    let whole = whole.min().expect("three");
+    // Within a third of the time it never is, unless it goes on from where it got to.
+    let impatient = service();
+    let is_answered = (0..100).any(|_| status(&impatient, whole / 3) == 200);
+    assert!(is_answered, "not in 100 tries, each within a third of {whole:?}");
 }
 
 fn check_histories(step: impl Strategy<Value = Step>) {
