@@ -278,6 +278,10 @@ create table statement (
   asked            integer not null check (asked >= 1),                         -- how often its last page went out
   knew_seq         integer not null check (knew_seq >= 0),                      -- the last entry of the usage ledger that it was made from; 0: there was none
   last_knew_seq    integer not null check (last_knew_seq >= knew_seq),          -- the last entry with which it still was the answer: what is dated in its window and written later is late
+  knew_plan_seq    integer not null,                                            -- the last row of plan_version that it was made from; 0: there was none; and so on
+  knew_customer_plan_seq    integer not null,                                   -- the last of customer_plan
+  knew_project_customer_seq integer not null,                                   -- the last of project_customer
+  knew_project_no  integer not null,                                            -- the last project
   provisional      integer not null check (provisional in (0, 1)),              -- 1: the window was not over when it was asked for, so that nothing is late for it
   carried          integer not null check (carried in (0, 1)),                  -- 1: a month's first bill, which carried what earlier months had not been told, as far as there was any; told again, it carries the same
   total            text    not null,                                            -- decimal; the sum of what was told: usage in the plans' units, or money
@@ -288,7 +292,8 @@ create table statement (
 create index statement_by_window on statement (kind, last_s, first_s);
 
 create trigger statement_stays_what_was_told
-before update of seq, kind, first_s, last_s, first_asked_at_s, knew_seq, provisional, carried, total, total_size, digest
+before update of seq, kind, first_s, last_s, first_asked_at_s, knew_seq, knew_plan_seq, knew_customer_plan_seq,
+  knew_project_customer_seq, knew_project_no, provisional, carried, total, total_size, digest
 on statement
 begin
   select raise(abort, 'a statement stays what was told: it is only counted how often');
@@ -322,11 +327,11 @@ end;
 
 -- What of a bill's charges was carried from earlier months that had been billed before, by the month.
 create table statement_carry (
-  statement_seq integer not null references statement,     -- the bill
-  month_s       integer not null,                          -- seconds; the earlier month's first
+  statement_seq integer not null references statement,       -- the bill
+  month_s       integer not null,                            -- seconds; the earlier month's first
   carried       integer not null check (carried in (0, 1)),  -- 1: something was, of some project; 0: all of it waits
   waits         integer not null check (waits in (0, 1)),    -- 1: something waits for a later bill, of some project, or has no price any more
-  carries       blob    not null,                          -- compressed with zstd: a JSON object a line, in the order of project ids, with projectId; amount: decimal, money, what was carried of it, below zero where it was told too much, zero where all of it waits; waits, where something of it does
+  carries       blob    not null,                            -- compressed with zstd: a JSON object a line, in the order of project ids, with projectId; amount: decimal, money, what was carried of it, below zero where it was told too much, zero where all of it waits; waits, where something of it does
   primary key (statement_seq, month_s)
 ) strict;
 

@@ -179,6 +179,32 @@ pub fn is_provisional(period: Period, asked_at_s: i64) -> bool {
     asked_at_s <= period.last_s()
 }
 
+/// How far what prices months was known as an answer was made, by the numbers of what was written last of each kind; 0
+/// where there was none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TermsKnown {
+    /// Of the versions of plans.
+    pub plan_seq: i64,
+    /// Of the plans named for customers.
+    pub customer_plan_seq: i64,
+    /// Of the customers of projects.
+    pub project_customer_seq: i64,
+    /// Of the projects.
+    pub project_no: i64,
+}
+
+impl TermsKnown {
+    /// What both know.
+    pub fn earlier(self, other: Self) -> Self {
+        Self {
+            plan_seq: self.plan_seq.min(other.plan_seq),
+            customer_plan_seq: self.customer_plan_seq.min(other.customer_plan_seq),
+            project_customer_seq: self.project_customer_seq.min(other.project_customer_seq),
+            project_no: self.project_no.min(other.project_no),
+        }
+    }
+}
+
 /// A kept statement without its entries. Times are Unix seconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statement {
@@ -198,6 +224,8 @@ pub struct Statement {
     pub knew_seq: i64,
     /// The last entry that it still held good for as it was last told.
     pub last_knew_seq: i64,
+    /// By what terms it was made.
+    pub knew_terms: TermsKnown,
     /// Whether the window was not over when it was asked for.
     pub provisional: bool,
     /// Whether it is a month's first bill, which carried what earlier months had not been told.
@@ -364,6 +392,7 @@ mod tests {
             asked: 1,
             knew_seq: last_knew_seq,
             last_knew_seq,
+            knew_terms: TermsKnown::default(),
             provisional,
             carried: false,
             total: Amount::default(),

@@ -5,7 +5,7 @@ use crate::billing::bill::Unpriced;
 use crate::billing::carry::Carry;
 use crate::billing::id::ProjectId;
 use crate::billing::period::Period;
-use crate::billing::statement::{Billed, Entry, Statement, entries};
+use crate::billing::statement::{Billed, Entry, Statement, TermsKnown, entries};
 use crate::store::statement::{Answer, Content, Count};
 use crate::store::{self, ReadTx, statement};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -21,6 +21,8 @@ pub(super) struct Listed {
     pub billed: Vec<(ProjectId, Billed)>,
     /// The last entry of the usage ledger that it was made from.
     pub knew_seq: i64,
+    /// The terms that it was made by.
+    pub knew_terms: TermsKnown,
     /// The last statement of its window that was kept as it was made, and the newest of any.
     pub last: Option<Statement>,
     pub after_seq: i64,
@@ -69,6 +71,7 @@ impl Listed {
             unpriced,
             billed,
             knew_seq: 0,
+            knew_terms: TermsKnown::default(),
             last: None,
             after_seq: 0,
             carried: false,
@@ -132,6 +135,7 @@ impl Listed {
             period,
             first_asked_at_s,
             told,
+            knew_terms: self.knew_terms,
             content: self.content(),
             carried: self.carried,
             closed: self.closed,

@@ -31,8 +31,9 @@ pub(super) fn list(tx: &ReadTx<'_>, (kind, period): Key, asked_at_s: i64, dues: 
         ListingKind::Usage => usage::list(tx, period)?,
         ListingKind::Bill => bill::list(tx, period, asked_at_s, dues)?,
     };
-    let (knew_seq, last) = (statement::last_known_seq(tx)?, statement::last(tx, kind, period)?);
-    Ok(Listed { knew_seq, last, after_seq: statement::newest(tx)?, ..listed })
+    let (knew_seq, knew_terms) = (statement::last_known_seq(tx)?, statement::terms_known(tx)?);
+    let (last, after_seq) = (statement::last(tx, kind, period)?, statement::newest(tx)?);
+    Ok(Listed { knew_seq, knew_terms, last, after_seq, ..listed })
 }
 
 /// Listings by what was asked, the newest last.
@@ -59,7 +60,7 @@ impl Listings {
         kept.push_back((key, Arc::clone(&listed)));
         let mut bytes: usize = kept.iter().map(|(_, listed)| listed.size_bytes()).sum();
         while kept.len() > KEPT || (bytes > KEPT_BYTES && kept.len() > 1) {
-            bytes -= kept.pop_front().map_or(0, |(_, listed)| listed.size_bytes());
+            bytes = bytes.saturating_sub(kept.pop_front().map_or(0, |(_, listed)| listed.size_bytes()));
         }
         Ok(listed)
     }
@@ -134,7 +135,7 @@ impl Sequences {
         begun.push_back(Arc::clone(&sequence));
         let mut bytes: usize = begun.iter().map(|sequence| sequence.listed.size_bytes()).sum();
         while begun.len() > KEPT || (bytes > KEPT_BYTES && begun.len() > 1) {
-            bytes -= begun.pop_front().map_or(0, |sequence| sequence.listed.size_bytes());
+            bytes = bytes.saturating_sub(begun.pop_front().map_or(0, |sequence| sequence.listed.size_bytes()));
         }
         sequence
     }

@@ -26,7 +26,7 @@ use listed::Listed;
 use listing::{Listings, Sequence, Sequences};
 use provisioning::Asked;
 use route::{Call, Route};
-use statement::{Due, Keeper};
+use statement::{Keeper, Need};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -213,7 +213,7 @@ impl Service {
                 if is_told && listed.listing.ends_with(asked.page) {
                     self.keep(&sequence, clock(), patience)?;
                 } else if is_told && kind == ListingKind::Bill && !matches!(patience, Patience::None) {
-                    // Page 1 has the time to make ready what its last page has to wait for, unless it has taken long.
+                    // What its last page would wait for is made ready as it is listed, unless that has taken long.
                     if request.arrived.elapsed() < READY_WITHIN {
                         sequence.make_ready();
                     }
@@ -306,10 +306,10 @@ impl Service {
     /// Sees to it that what a last page ends is kept, before it goes out where it is a bill.
     fn keep(&self, sequence: &Sequence, now_s: i64, patience: Patience) -> Result<(), Failure> {
         match self.keeper.tell(sequence, now_s, !matches!(patience, Patience::None)) {
-            Due::Nothing => Ok(()),
-            Due::Content => Err(Failure::Impatient),
-            Due::Full => Err(Failure::Store(store::Error::Busy)),
-            Due::Keeping => {
+            Need::Nothing => Ok(()),
+            Need::Content => Err(Failure::Impatient),
+            Need::Full => Err(Failure::Store(store::Error::Busy)),
+            Need::Keeping => {
                 let Patience::Writing { read_until, lock_until } = patience else {
                     return Err(Failure::Impatient);
                 };
@@ -318,6 +318,8 @@ impl Service {
                 match self.write(patience, |tx| sequence.keep(tx, now_s))? {
                     Some(seq) => {
                         sequence.was_kept(seq);
+                        // What was due has been told, or is due of another statement now.
+                        self.dues.forget();
                         Ok(())
                     }
                     None => {

@@ -28,7 +28,7 @@ const AGAIN_AFTER_FAILURE: Duration = Duration::from_secs(1);
 const STOP_WITHIN: Duration = Duration::from_millis(1_000);
 
 /// What has to be done before a last page may go out.
-pub(super) enum Due {
+pub(super) enum Need {
     /// Nothing: it is counted, or will be kept.
     Nothing,
     /// What of it is kept has to be made out, which may take longer than an answer at once.
@@ -81,7 +81,7 @@ impl Keeper {
     }
 
     /// Sees to what a last page that goes out at `now_s` leaves behind, as far as that needs no write.
-    pub(super) fn tell(&self, sequence: &Sequence, now_s: i64, may_take_long: bool) -> Due {
+    pub(super) fn tell(&self, sequence: &Sequence, now_s: i64, may_take_long: bool) -> Need {
         let listed = &sequence.listed;
         let provisional = is_provisional(sequence.period, sequence.asked_at_s);
         let told = listed.told_at(now_s);
@@ -97,20 +97,20 @@ impl Keeper {
             }
             Telling::Untold => {
                 let Some(content) = listed.content_if_made() else {
-                    return Due::Content;
+                    return Need::Content;
                 };
                 let same = |last: &&Statement| last.digest == content.digest() && last.provisional == provisional;
                 if let Some(last) = listed.last.as_ref().filter(same) {
                     *telling = Telling::Kept(last.seq);
                     self.shared.count(last.seq, told.known_unless(listed.closed));
-                    return Due::Nothing;
+                    return Need::Nothing;
                 }
                 match listed.listing.kind() {
-                    ListingKind::Bill => return Due::Keeping,
+                    ListingKind::Bill => return Need::Keeping,
                     ListingKind::Usage => {
                         let job = Job { listed: Arc::clone(listed), period: sequence.period, provisional };
                         if !self.shared.queue(job) {
-                            return Due::Full;
+                            return Need::Full;
                         }
                         let first_asked_at_s = sequence.asked_at_s;
                         *telling = Telling::Waiting { first_asked_at_s, counted: Some(told) };
@@ -118,7 +118,7 @@ impl Keeper {
                 }
             }
         }
-        Due::Nothing
+        Need::Nothing
     }
 
     /// Writes down what is left, and ends the thread.

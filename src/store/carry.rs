@@ -10,7 +10,7 @@ use crate::billing::history::History;
 use crate::billing::id::{CustomerId, PlanId, ProjectId};
 use crate::billing::period::Period;
 use crate::billing::setting::Late;
-use crate::billing::statement::{Entry, Statement, is_provisional};
+use crate::billing::statement::{Entry, Statement, TermsKnown, is_provisional};
 use crate::store::bill::Pricing;
 use crate::store::document::{EntryLine, amount};
 use crate::store::month_bill::{LastLook, MonthBills};
@@ -82,20 +82,26 @@ pub struct Dues(Mutex<HashMap<i64, (Of, DueOf)>>);
 /// What is due of a month, by project.
 type DueOf = Arc<[(ProjectId, Due)]>;
 
-/// All that what is due of a month follows from, told by the last of each kind.
+/// All that what is due of a month follows from, told by the last of each kind; when projects were enabled in it does not
+/// change once it is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Of {
     /// The last bill of any month that was kept.
     bill_seq: i64,
     /// The last ledger entry that was written after the month.
     late_seq: i64,
-    /// The last that was said of plans, of customers' plans, and of projects' customers.
-    said: [i64; 3],
+    /// What is known of terms.
+    terms: TermsKnown,
 }
 
 impl Dues {
     fn lock(&self) -> MutexGuard<'_, HashMap<i64, (Of, DueOf)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets go of all of it.
+    pub fn forget(&self) {
+        self.lock().clear();
     }
 
     fn get_or<E>(
@@ -121,11 +127,11 @@ impl Dues {
 struct Earlier<'a> {
     bills: &'a MonthBills<'a>,
     pricing: &'a Pricing,
-    /// In the order of time: each with what was told of it, and when a bill last looked at it.
+    /// In the order of time: each with what was told of it, and what the bill knew that looked at it last.
     months: Vec<(i64, &'a Statement, LastLook)>,
+    /// What was said since any of these bills was made.
     said: SaidSince,
-    /// As in [`Of`].
-    last_said: [i64; 3],
+    terms: TermsKnown,
 }
 
 impl<'a> Earlier<'a> {
@@ -134,9 +140,9 @@ impl<'a> Earlier<'a> {
             .newest_before(before_s)
             .map(|(month_s, told)| Ok((month_s, told, bills.last_look(month_s, told)?)))
             .collect::<Result<_>>()?;
-        let since_s = months.iter().map(|(_, _, look)| look.at_s).min();
-        let said = since_s.map_or(Ok(SaidSince::default()), |since_s| SaidSince::read(tx, since_s))?;
-        Ok(Self { bills, pricing, months, said, last_said: last_said(tx)? })
+        let terms = statement::terms_known(tx)?;
+        let since = months.iter().map(|(_, _, look)| look.knew_terms).fold(terms, TermsKnown::earlier);
+        Ok(Self { bills, pricing, months, said: SaidSince::read(tx, since)?, terms })
     }
 
     /// What is due of them by project, in the order of time; of one project alone where told.
@@ -144,15 +150,21 @@ impl<'a> Earlier<'a> {
         let mut all: BTreeMap<ProjectId, Vec<Due>> = BTreeMap::new();
         for (month_s, told, look) in &self.months {
             let late_seq = written_late(tx, *month_s)?;
-            let Some(suspects) = self.suspects(*month_s, look, late_seq)? else {
-                continue;
-            };
-            let of = Of { bill_seq: self.bills.last_seq(), late_seq, said: self.last_said };
+            let suspects = self.suspects(*month_s, look, late_seq)?;
+            // Of a project that is new nothing can be due but what is written late.
+            let terms = TermsKnown { project_no: 0, ..self.terms };
+            let of = Of { bill_seq: self.bills.last_seq(), late_seq, terms };
             let work_out = || self.due_of(tx, *month_s, told, &suspects, only);
             let due = match only {
+                _ if suspects == Suspects::default() => DueOf::default(),
                 None => dues.get_or(*month_s, of, work_out)?,
                 Some(_) => work_out()?.into(),
             };
+            debug_assert_eq!(
+                due[..],
+                self.due_of(tx, *month_s, told, &self.everyone(*month_s)?, only)?,
+                "nobody else costs something else of the month that starts at {month_s}"
+            );
             for (id, due) in due.iter() {
                 match all.get_mut(id) {
                     Some(earlier) => earlier.push(due.clone()),
@@ -163,17 +175,24 @@ impl<'a> Earlier<'a> {
         Ok(all)
     }
 
-    /// Of which projects a month may cost something else than was told; `None`: of none.
-    fn suspects<'s>(&'s self, month_s: i64, look: &'s LastLook, late_seq: i64) -> Result<Option<Suspects<'s>>> {
-        let mut suspects = self.said.suspects(month_s, look.at_s);
-        suspects.everyone = look.is_told_anew;
+    /// Of which projects a month may cost something else than was told.
+    fn suspects(&self, month_s: i64, look: &LastLook, late_seq: i64) -> Result<Suspects<'_>> {
+        if look.is_told_anew {
+            return self.everyone(month_s);
+        }
+        let mut suspects = self.said.suspects(month_s, &look.knew_terms, self.pricing);
         suspects.used_otherwise = late_seq > look.knew_seq;
         suspects.projects.extend(look.waits.iter().cloned());
-        if suspects.everyone || suspects.used_otherwise {
+        if suspects.used_otherwise {
             // What was carried of them made up for what they used otherwise by then.
             suspects.projects.extend(self.bills.ever_carried(month_s)?);
         }
-        Ok((suspects != Suspects::default()).then_some(suspects))
+        Ok(suspects)
+    }
+
+    fn everyone(&self, month_s: i64) -> Result<Suspects<'_>> {
+        let projects = self.bills.ever_carried(month_s)?.into_iter().collect();
+        Ok(Suspects { everyone: true, projects, ..Suspects::default() })
     }
 
     /// What each suspect costs by now of a month less what was told of it, where that is something; of one project alone
@@ -195,7 +214,7 @@ impl<'a> Earlier<'a> {
         let mut projects: BTreeSet<&str> = lines.keys().map(AsRef::as_ref).collect();
         projects.extend(used.keys().map(ProjectId::as_str));
         projects.extend(suspects.projects.iter().map(ProjectId::as_str));
-        if suspects.everyone || suspects.any_terms() {
+        if suspects.everyone || !suspects.plans.is_empty() {
             projects.extend(self.pricing.enabled.keys().map(ProjectId::as_str));
         }
         let mut due = Vec::new();
@@ -203,7 +222,7 @@ impl<'a> Earlier<'a> {
             let (line, sum) = (lines.get(id), used.get(id));
             let is_suspect = suspects.everyone
                 || suspects.projects.contains(id)
-                || self.are_terms_suspect(suspects, month_s, id)
+                || self.is_plan_suspect(suspects, month_s, id)
                 || (suspects.used_otherwise && is_otherwise(line, sum)?);
             if !is_suspect || only.is_some_and(|only| only.as_str() != id) {
                 continue;
@@ -227,17 +246,15 @@ impl<'a> Earlier<'a> {
         Ok(due)
     }
 
-    /// Tells whether a project's customer, or its plan, is one of those of which something was said.
-    fn are_terms_suspect(&self, suspects: &Suspects<'_>, month_s: i64, id: &str) -> bool {
-        if !suspects.any_terms() {
+    /// Tells whether a project goes by a plan of which something was said.
+    fn is_plan_suspect(&self, suspects: &Suspects<'_>, month_s: i64, id: &str) -> bool {
+        if suspects.plans.is_empty() {
             return false;
         }
         let nobody = History::default();
         let customers = self.pricing.customers.get(id).map_or(&nobody, Arc::as_ref);
         let in_force = self.pricing.terms.in_force(customers, month_s);
-        let plan_id = in_force.plan.as_ref().map_or_else(|missing| missing, |plan| &plan.id);
-        suspects.plans.contains(plan_id)
-            || in_force.customer_id.is_some_and(|customer_id| suspects.customers.contains(customer_id))
+        suspects.plans.contains(in_force.plan.as_ref().map_or_else(|missing| missing, |plan| &plan.id))
     }
 }
 
@@ -258,94 +275,61 @@ struct Suspects<'s> {
     used_otherwise: bool,
     /// Those who are priced by one of these.
     plans: HashSet<&'s PlanId>,
-    /// Those of these customers.
-    customers: HashSet<&'s CustomerId>,
     /// These.
     projects: HashSet<ProjectId>,
 }
 
-impl Suspects<'_> {
-    fn any_terms(&self) -> bool {
-        !self.plans.is_empty() || !self.customers.is_empty()
-    }
-}
-
-/// What was said since a second of what prices months: of plans, of customers' plans, and of projects' customers.
-#[derive(Default)]
+/// What was said since bills were made of what prices months: of plans, of customers' plans, and of projects' customers; each
+/// with its number and from when it holds, in Unix seconds.
 struct SaidSince {
-    plans: Vec<SaidOf<PlanId>>,
-    customers: Vec<SaidOf<CustomerId>>,
-    projects: Vec<SaidOf<ProjectId>>,
-}
-
-/// Something that was said of a plan, a customer or a project. Times are Unix seconds.
-struct SaidOf<T> {
-    of: T,
-    /// When it was said.
-    at_s: i64,
-    /// From when it holds.
-    from_s: i64,
-    /// When the books first heard of whom it was said; of a plan 0.
-    first_seen_at_s: i64,
+    plans: Vec<(PlanId, i64, i64)>,
+    customers: Vec<(CustomerId, i64, i64)>,
+    projects: Vec<(ProjectId, i64, i64)>,
+    /// The projects that are new since, with their numbers.
+    new_projects: HashMap<ProjectId, i64>,
 }
 
 impl SaidSince {
-    fn read(tx: &ReadTx<'_>, since_s: i64) -> Result<Self> {
-        const PLANS: &str = "
-            select plan_id, at_s, from_s, 0
-            from plan_version
-            where at_s >= :since_s";
-        const CUSTOMERS: &str = "
-            select p.customer_id, p.at_s, p.from_s, c.first_seen_at_s
-            from customer_plan p
-            join customer c on c.customer_id = p.customer_id
-            where p.at_s >= :since_s";
-        const PROJECTS: &str = "
-            select c.project_id, c.at_s, c.from_s, p.first_seen_at_s
-            from project_customer c
-            join project p on p.project_id = c.project_id
-            where c.at_s >= :since_s";
-        fn rows<T: FromSql>(tx: &ReadTx<'_>, select: &str, since_s: i64) -> Result<Vec<SaidOf<T>>> {
-            let said = |row: &Row<'_>| {
-                let [at_s, from_s, first_seen_at_s] = [row.get(1)?, row.get(2)?, row.get(3)?];
-                Ok(SaidOf { of: row.get(0)?, at_s, from_s, first_seen_at_s })
-            };
+    fn read(tx: &ReadTx<'_>, since: TermsKnown) -> Result<Self> {
+        const PLANS: &str = "select plan_id, seq, from_s from plan_version where seq > :since";
+        const CUSTOMERS: &str = "select customer_id, seq, from_s from customer_plan where seq > :since";
+        const PROJECTS: &str = "select project_id, seq, from_s from project_customer where seq > :since";
+        const NEW_PROJECTS: &str = "select project_id, project_no from project where project_no > :since";
+        fn rows<T: FromSql>(tx: &ReadTx<'_>, select: &str, since: i64) -> Result<Vec<(T, i64, i64)>> {
+            let said = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
             let mut select = tx.sql().prepare_cached(select)?;
-            Ok(select.query_map(named_params! { ":since_s": since_s }, said)?.collect::<rusqlite::Result<_>>()?)
+            Ok(select.query_map(named_params! { ":since": since }, said)?.collect::<rusqlite::Result<_>>()?)
         }
+        let mut new_projects = tx.sql().prepare_cached(NEW_PROJECTS)?;
+        let new_projects = new_projects
+            .query_map(named_params! { ":since": since.project_no }, |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok(Self {
-            plans: rows(tx, PLANS, since_s)?,
-            customers: rows(tx, CUSTOMERS, since_s)?,
-            projects: rows(tx, PROJECTS, since_s)?,
+            plans: rows(tx, PLANS, since.plan_seq)?,
+            customers: rows(tx, CUSTOMERS, since.customer_plan_seq)?,
+            projects: rows(tx, PROJECTS, since.project_customer_seq)?,
+            new_projects: new_projects.collect::<rusqlite::Result<_>>()?,
         })
     }
 
-    /// Those of whom something was said since a second that holds in a month.
-    fn suspects(&self, month_s: i64, since_s: i64) -> Suspects<'_> {
-        fn of<T: Eq + Hash>(said: &[SaidOf<T>], month_s: i64, since_s: i64) -> HashSet<&T> {
-            // Of whom the books heard later, nothing can have been told; what they are found to have used is used otherwise.
-            let holds =
-                |said: &&SaidOf<T>| said.at_s >= since_s && said.from_s <= month_s && said.first_seen_at_s <= since_s;
-            said.iter().filter(holds).map(|said| &said.of).collect()
+    /// Those of whom something was said that holds in a month and was not known to the bill that looked at it.
+    fn suspects(&self, month_s: i64, known: &TermsKnown, pricing: &Pricing) -> Suspects<'_> {
+        fn of<T: Eq + Hash>(said: &[(T, i64, i64)], month_s: i64, known_seq: i64) -> HashSet<&T> {
+            said.iter().filter(|(_, seq, from_s)| *seq > known_seq && *from_s <= month_s).map(|(of, _, _)| of).collect()
         }
-        Suspects {
-            plans: of(&self.plans, month_s, since_s),
-            customers: of(&self.customers, month_s, since_s),
-            projects: of(&self.projects, month_s, since_s).into_iter().cloned().collect(),
-            ..Suspects::default()
+        // Of one that was not there nothing can have been told: all that it used is used otherwise.
+        let is_new = |id: &&ProjectId| self.new_projects.get(*id).is_some_and(|number| *number > known.project_no);
+        let mut projects = of(&self.projects, month_s, known.project_customer_seq);
+        let customers = of(&self.customers, month_s, known.customer_plan_seq);
+        if !customers.is_empty() {
+            let theirs = pricing
+                .customers
+                .iter()
+                .filter(|(_, history)| history.at(month_s).is_some_and(|customer_id| customers.contains(customer_id)));
+            projects.extend(theirs.map(|(id, _)| id));
         }
+        let projects = projects.into_iter().filter(|id| !is_new(id)).cloned().collect();
+        Suspects { plans: of(&self.plans, month_s, known.plan_seq), projects, ..Suspects::default() }
     }
-}
-
-/// The numbers of what was said last of plans, of customers' plans, and of projects' customers.
-fn last_said(tx: &ReadTx<'_>) -> Result<[i64; 3]> {
-    const SELECT: &str = "
-        select
-          (select coalesce(max(seq), 0) from plan_version),
-          (select coalesce(max(seq), 0) from customer_plan),
-          (select coalesce(max(seq), 0) from project_customer)";
-    let numbers = |row: &Row<'_>| Ok([row.get(0)?, row.get(1)?, row.get(2)?]);
-    Ok(tx.sql().prepare_cached(SELECT)?.query_row([], numbers)?)
 }
 
 /// The last ledger entry that was written after its month; 0 where there is none.

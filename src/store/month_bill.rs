@@ -4,7 +4,7 @@ use crate::billing::amount::Amount;
 use crate::billing::carry::{Carry, month_of};
 use crate::billing::id::ProjectId;
 use crate::billing::period::{LAST_SECOND, Period};
-use crate::billing::statement::{ListingKind, Statement};
+use crate::billing::statement::{ListingKind, Statement, TermsKnown};
 use crate::store::statement::CarriedSomething;
 use crate::store::{ReadTx, Result, statement};
 use std::cell::RefCell;
@@ -48,12 +48,12 @@ pub fn billed_from(tx: &ReadTx<'_>, from_s: i64) -> Result<Vec<i64>> {
     Ok(months.into_iter().filter(|month_s| *month_s >= from_s).collect())
 }
 
-/// When a bill last looked whether a month costs something else than was told of it, and what it left.
+/// What a bill knew that looked last whether a month costs something else than was told of it, and what it left.
 pub(super) struct LastLook {
     /// The last ledger entry that it knew.
     pub knew_seq: i64,
-    /// When, in Unix seconds.
-    pub at_s: i64,
+    /// The terms that it knew.
+    pub knew_terms: TermsKnown,
     /// Whether what it went by was told anew since.
     pub is_told_anew: bool,
     /// The projects of which something waits since.
@@ -152,7 +152,7 @@ impl<'t> MonthBills<'t> {
         Ok(carries.filter(|(seq, _)| self.is_newest(*seq)).map(|(_, carry)| &carry.amount).sum())
     }
 
-    /// When a bill last looked at a month that was told as this statement says, and what it left.
+    /// What the bill knew that looked last at a month that was told as this statement says, and what it left.
     pub(super) fn last_look(&self, month_s: i64, told: &Statement) -> Result<LastLook> {
         // Of projects that are closed the month's own bill says no news, however often it is told.
         let looked = self.carriers(month_s).next_back().map(|(_, bill)| bill);
@@ -164,10 +164,8 @@ impl<'t> MonthBills<'t> {
         };
         let is_or_was_closed = dropped.is_some() || carrying.iter().any(|carrying| carrying.carried);
         let looked = looked.filter(|looked| looked.seq > told.seq || is_or_was_closed);
-        let (knew_seq, at_s) = match looked {
-            Some(looked) => (looked.knew_seq, looked.first_asked_at_s),
-            None => (told.last_knew_seq, told.first_asked_at_s),
-        };
+        // As it was made: where it held good for longer than that, looking once more finds nothing.
+        let Statement { knew_seq, knew_terms, .. } = *looked.unwrap_or(told);
         // Told again after that, it may have told what was carried of it; or the other what it had carried no more.
         let last_told = told.seq.max(dropped.unwrap_or_default());
         let is_told_anew = looked.is_some_and(|looked| looked.seq < last_told);
@@ -179,7 +177,7 @@ impl<'t> MonthBills<'t> {
             let waiting = carried.carries.iter().filter(|(_, carries)| waiting(carries));
             waits.extend(waiting.map(|(project_id, _)| project_id.clone()));
         }
-        Ok(LastLook { knew_seq, at_s, is_told_anew, waits })
+        Ok(LastLook { knew_seq, knew_terms, is_told_anew, waits })
     }
 
     /// The last ledger entry of which a project's bills told what it made of a month, by the bills that later ones carried

@@ -4,7 +4,7 @@ use crate::billing::amount::Amount;
 use crate::billing::carry::{Carry, month_of};
 use crate::billing::id::ProjectId;
 use crate::billing::period::Period;
-use crate::billing::statement::{Digest, Entry, ListingKind, Statement, Timeline, is_provisional, total};
+use crate::billing::statement::{Digest, Entry, ListingKind, Statement, TermsKnown, Timeline, is_provisional, total};
 use crate::store::document::{Document, Text};
 use crate::store::{ReadTx, Result, WriteTx};
 use rusqlite::{OptionalExtension, Row, named_params};
@@ -15,7 +15,8 @@ macro_rules! select {
         concat!(
             "
         select seq, kind, first_s, last_s, first_asked_at_s, last_asked_at_s, asked, knew_seq, last_knew_seq, provisional,
-          total, total_size, digest, carried
+          total, total_size, digest, carried, knew_plan_seq, knew_customer_plan_seq, knew_project_customer_seq,
+          knew_project_no
         from statement
         ",
             $rest
@@ -95,6 +96,8 @@ pub struct Answer<'a> {
     pub first_asked_at_s: i64,
     /// When and how often its last page went out.
     pub told: Count,
+    /// By what terms it was made.
+    pub knew_terms: TermsKnown,
     /// What it says.
     pub content: &'a Content,
     /// Whether it is a month's bill that looked at what earlier months had not been told: the first that was told of it.
@@ -153,10 +156,12 @@ pub fn keep(tx: &WriteTx<'_>, answer: &Answer<'_>) -> Result<Option<i64>> {
     const INSERT: &str = "
         insert into statement
           (kind, first_s, last_s, first_asked_at_s, last_asked_at_s, asked, knew_seq, last_knew_seq, provisional,
-          carried, total, total_size, digest)
+          carried, total, total_size, digest, knew_plan_seq, knew_customer_plan_seq, knew_project_customer_seq,
+          knew_project_no)
         values
           (:kind, :first_s, :last_s, :first_asked_at_s, :last_asked_at_s, :asked, :knew_seq, :knew_seq, :provisional,
-          :carried, :total, :total_size, :digest)";
+          :carried, :total, :total_size, :digest, :knew_plan_seq, :knew_customer_plan_seq, :knew_project_customer_seq,
+          :knew_project_no)";
     tx.sql().prepare_cached(INSERT)?.execute(named_params! {
         ":kind": answer.kind,
         ":first_s": answer.period.first_s(),
@@ -171,6 +176,10 @@ pub fn keep(tx: &WriteTx<'_>, answer: &Answer<'_>) -> Result<Option<i64>> {
         ":total": content.total,
         ":total_size": content.total_size,
         ":digest": content.digest,
+        ":knew_plan_seq": answer.knew_terms.plan_seq,
+        ":knew_customer_plan_seq": answer.knew_terms.customer_plan_seq,
+        ":knew_project_customer_seq": answer.knew_terms.project_customer_seq,
+        ":knew_project_no": answer.knew_terms.project_no,
     })?;
     let seq = tx.sql().last_insert_rowid();
     const INSERT_ENTRIES: &str = "
@@ -248,6 +257,12 @@ fn statement(row: &Row<'_>) -> rusqlite::Result<Statement> {
         total_size: row.get(11)?,
         digest: row.get(12)?,
         carried: row.get(13)?,
+        knew_terms: TermsKnown {
+            plan_seq: row.get(14)?,
+            customer_plan_seq: row.get(15)?,
+            project_customer_seq: row.get(16)?,
+            project_no: row.get(17)?,
+        },
     })
 }
 
@@ -337,6 +352,28 @@ pub fn newest(tx: &ReadTx<'_>) -> Result<i64> {
 pub fn last_known_seq(tx: &ReadTx<'_>) -> Result<i64> {
     const SELECT: &str = "select coalesce(max(seq), 0) from usage_ledger";
     Ok(tx.sql().prepare_cached(SELECT)?.query_row([], |row| row.get(0))?)
+}
+
+/// How far what prices months is known.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn terms_known(tx: &ReadTx<'_>) -> Result<TermsKnown> {
+    const SELECT: &str = "
+        select
+          (select coalesce(max(seq), 0) from plan_version),
+          (select coalesce(max(seq), 0) from customer_plan),
+          (select coalesce(max(seq), 0) from project_customer),
+          (select coalesce(max(project_no), 0) from project)";
+    let known = |row: &Row<'_>| {
+        Ok(TermsKnown {
+            plan_seq: row.get(0)?,
+            customer_plan_seq: row.get(1)?,
+            project_customer_seq: row.get(2)?,
+            project_no: row.get(3)?,
+        })
+    };
+    Ok(tx.sql().prepare_cached(SELECT)?.query_row([], known)?)
 }
 
 /// What a statement says of each project, in the order of their ids.

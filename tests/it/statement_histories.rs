@@ -206,7 +206,8 @@ fn tell(tx: &WriteTx<'_>, kind: ListingKind, period: Period, provisional: bool) 
     let content = &Content::of(3, &entries);
     let (carried, closed, after_seq) = (false, false, 0);
     let first_asked_at_s = asked_at_s;
-    let answer = Answer { kind, period, first_asked_at_s, told, content, carried, closed, after_seq };
+    let knew_terms = statement::terms_known(tx)?;
+    let answer = Answer { kind, period, first_asked_at_s, told, knew_terms, content, carried, closed, after_seq };
     statement::keep(tx, &answer)?;
     Ok(())
 }
