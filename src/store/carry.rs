@@ -3,7 +3,7 @@
 //! Every earlier month is looked at, and what has to be read grows with those that may cost something else by now than was
 //! told of them; what has to be priced, with the projects in them of which that is so.
 
-use crate::billing::amount::Amount;
+use crate::billing::amount::{self, Amount};
 use crate::billing::bill::{Carried, MonthUsage, cost};
 use crate::billing::carry::{Due, month_of};
 use crate::billing::history::History;
@@ -206,10 +206,8 @@ impl<'a> Earlier<'a> {
         only: Option<&ProjectId>,
     ) -> Result<Vec<(ProjectId, Due)>> {
         let text = statement::text(tx, told.seq)?;
-        let lines: BTreeMap<Cow<'_, str>, EntryLine<'_>> = text
-            .entry_lines()
-            .map(|line| line.map(|line| (line.project_id.clone(), line)))
-            .collect::<rusqlite::Result<_>>()?;
+        let lines: BTreeMap<Cow<'_, str>, EntryLine<'_>> =
+            text.entry_lines().map(|line| line.map(|line| (line.project_id.clone(), line))).collect::<Result<_>>()?;
         let used = usage::by_project(tx, told.period, only)?;
         let mut projects: BTreeSet<&str> = lines.keys().map(AsRef::as_ref).collect();
         projects.extend(used.keys().map(ProjectId::as_str));
@@ -223,7 +221,7 @@ impl<'a> Earlier<'a> {
             let is_suspect = suspects.everyone
                 || suspects.projects.contains(id)
                 || self.is_plan_suspect(suspects, month_s, id)
-                || (suspects.used_otherwise && is_otherwise(line, sum)?);
+                || (suspects.used_otherwise && text.checked(is_otherwise(line, sum))?);
             if !is_suspect || only.is_some_and(|only| only.as_str() != id) {
                 continue;
             }
@@ -235,7 +233,7 @@ impl<'a> Earlier<'a> {
                 Err(_) if line.is_some_and(|line| line.unpriced) => {}
                 Err(_) => due.push((id, Due { month_s, amount: None })),
                 Ok(mut amount) => {
-                    amount -= &line.map_or_else(|| Ok(Amount::default()), EntryLine::own)?;
+                    amount -= &text.checked(line.map_or_else(|| Ok(Amount::default()), EntryLine::own))?;
                     amount -= &self.bills.told_by_carries(month_s, &id)?;
                     if !amount.is_zero() {
                         due.push((id, Due { month_s, amount: Some(amount) }));
@@ -259,7 +257,7 @@ impl<'a> Earlier<'a> {
 }
 
 /// Tells whether a project's usage is other than a bill said.
-fn is_otherwise(line: Option<&EntryLine<'_>>, sum: Option<&UsageSum>) -> Result<bool> {
+fn is_otherwise(line: Option<&EntryLine<'_>>, sum: Option<&UsageSum>) -> Result<bool, amount::Error> {
     let nothing = UsageSum::default();
     let sum = sum.unwrap_or(&nothing);
     let (usage, covered) = (line.and_then(|line| line.usage.as_deref()), line.and_then(|line| line.covered.as_deref()));

@@ -9,7 +9,7 @@ use crate::store::column::Covered;
 use crate::store::late::{self, Deviation};
 use crate::store::rollup::{self, UsageSum};
 use crate::store::statement::Content;
-use crate::store::{ReadTx, Result, column, schema, setting, statement};
+use crate::store::{Error, ReadTx, Result, column, schema, setting, statement};
 use rusqlite::named_params;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -296,10 +296,12 @@ fn check_values(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
     }
     let all_time = Period::new(0, LAST_SECOND).expect("all time is a window");
     for statement in statement::list(tx, all_time, None)? {
-        if statement::entries(tx, statement.seq).is_err() {
-            report
-                .differences
-                .push(Difference::Value { place: format!("a value of what statement {} said", statement.seq) });
+        match statement::entries(tx, statement.seq) {
+            Ok(_) => {}
+            Err(Error::Unreadable { seq, .. }) => {
+                report.differences.push(Difference::Value { place: format!("a value of what statement {seq} said") });
+            }
+            Err(error) => return Err(error),
         }
     }
     if setting::read(tx).is_err() {
@@ -625,8 +627,11 @@ fn check_statements(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
             let in_order = entries.windows(2).all(|two| two[0].project_id < two[1].project_id);
             let total_size = usize::try_from(statement.total_size).unwrap_or(usize::MAX);
             let content = Content::of(total_size, &entries);
-            let is_as_told =
-                content.digest() == statement.digest && statement::is_as_written(tx, statement.seq, &content)?;
+            // What it was made from is a bill's alone.
+            let is_bill = kind == ListingKind::Bill;
+            let is_as_told = content.digest() == statement.digest
+                && entries.iter().all(|entry| entry.billed.is_some() == is_bill)
+                && statement::is_as_written(tx, statement.seq, &content)?;
             let problems = [
                 (total(&entries) != statement.total, StatementProblem::Total),
                 (!in_order, StatementProblem::Order),

@@ -2,16 +2,21 @@
 //! zstd. It is written once and read whole, and so is one value and not a row for each project: a bill of many is on
 //! disk in the time of one small write.
 
-use crate::billing::amount::Amount;
+use crate::billing::amount::{self, Amount};
 use crate::billing::carry::Carry;
-use crate::billing::id::ProjectId;
+use crate::billing::id::{self, ProjectId};
 use crate::billing::statement::{Billed, Entry, Told};
-use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+use crate::store::{Error, Result};
+use rusqlite::types::{ToSql, ToSqlOutput};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
+use std::fmt::Display;
+use std::io::Read as _;
 
 /// The lowest level: a fifth of the bytes in a millisecond; higher ones save little more.
 const LEVEL: i32 = 1;
+/// The longest text that is read back, in bytes: a million projects. What is longer was not written here.
+const MAX_BYTES: u64 = 1 << 28;
 
 /// Lines as they are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,12 +87,15 @@ impl Document {
             compressor.include_checksum(true)?;
             compressor.compress(text)
         };
-        Self(compress(&text).expect("zstd compresses whatever there is memory for"))
+        let mut compressed = compress(&text).expect("zstd compresses whatever there is memory for");
+        // It takes room for the worst case.
+        compressed.shrink_to_fit();
+        Self(compressed)
     }
 
-    /// What is written in it.
-    pub(super) fn text(&self) -> rusqlite::Result<Text> {
-        Ok(Text::column_result(self.0.as_slice().into())?)
+    /// What is written in it, as of a statement.
+    pub(super) fn text(&self, seq: i64) -> Result<Text> {
+        Text::read(seq, &self.0)
     }
 
     /// About how many bytes of memory it takes.
@@ -104,33 +112,71 @@ impl ToSql for Document {
 
 /// The text of a document.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Text(String);
+pub(super) struct Text {
+    /// The statement that it is of.
+    seq: i64,
+    text: String,
+}
 
 impl Text {
+    /// Reads the document of a statement.
+    pub(super) fn read(seq: i64, compressed: &[u8]) -> Result<Self> {
+        let mut text = String::new();
+        let read = |text: &mut String| {
+            let decoder = zstd::stream::read::Decoder::with_buffer(compressed)?;
+            decoder.take(MAX_BYTES + 1).read_to_string(text)
+        };
+        match read(&mut text) {
+            Err(error) => Err(unreadable(seq, &error)),
+            Ok(_) if text.len() as u64 > MAX_BYTES => Err(unreadable(seq, &"it is too long")),
+            Ok(_) => Ok(Self { seq, text }),
+        }
+    }
+
     /// The lines of a document of entries.
-    pub(super) fn entry_lines(&self) -> impl Iterator<Item = rusqlite::Result<EntryLine<'_>>> {
-        self.0.lines().map(|line| serde_json::from_str(line).map_err(|error| FromSqlError::other(error).into()))
+    pub(super) fn entry_lines(&self) -> impl Iterator<Item = Result<EntryLine<'_>>> {
+        self.lines()
     }
 
     /// The entries of a document of them, without the single months that they carry from.
-    pub(super) fn entries(&self) -> rusqlite::Result<Vec<Entry>> {
-        self.entry_lines().map(|line| line?.entry()).collect()
+    pub(super) fn entries(&self) -> Result<Vec<Entry>> {
+        self.lines().map(|line| self.checked(EntryLine::entry(line?))).collect()
     }
 
     /// What a document says that was carried of a month.
-    pub(super) fn carries(&self, month_s: i64) -> impl Iterator<Item = rusqlite::Result<(ProjectId, Carry)>> {
-        self.0.lines().map(move |line| {
-            let line: CarryLine<'_> = serde_json::from_str(line).map_err(FromSqlError::other)?;
-            let carry = Carry { month_s, amount: amount(Some(&line.amount))?, whole: !line.waits };
-            Ok((line.project_id.parse().map_err(FromSqlError::other)?, carry))
-        })
+    pub(super) fn carries(&self, month_s: i64) -> impl Iterator<Item = Result<(ProjectId, Carry)>> {
+        self.lines().map(move |line| self.checked(CarryLine::carry(&line?, month_s)))
+    }
+
+    fn lines<'t, T: Deserialize<'t>>(&'t self) -> impl Iterator<Item = Result<T>> {
+        self.text.lines().map(|line| self.checked(serde_json::from_str(line)))
+    }
+
+    /// The same, with what it is of where it cannot be read.
+    pub(super) fn checked<T, E: Display>(&self, read: Result<T, E>) -> Result<T> {
+        read.map_err(|error| unreadable(self.seq, &error))
     }
 }
 
-impl FromSql for Text {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        let bytes = zstd::decode_all(value.as_blob()?).map_err(FromSqlError::other)?;
-        String::from_utf8(bytes).map(Self).map_err(FromSqlError::other)
+fn unreadable(seq: i64, reason: &dyn Display) -> Error {
+    Error::Unreadable { seq, reason: reason.to_string() }
+}
+
+/// Why a line is none.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NoLine {
+    #[error(transparent)]
+    Amount(#[from] amount::Error),
+    #[error(transparent)]
+    Id(#[from] id::Error),
+    #[error("a line tells no amount with a description, and no usage")]
+    Empty,
+}
+
+impl CarryLine<'_> {
+    fn carry(&self, month_s: i64) -> Result<(ProjectId, Carry), NoLine> {
+        let carry = Carry { month_s, amount: Amount::from_canonical(&self.amount)?, whole: !self.waits };
+        Ok((self.project_id.parse()?, carry))
     }
 }
 
@@ -152,22 +198,23 @@ impl<'e> EntryLine<'e> {
 }
 
 /// The amount that a line tells; zero where it tells none.
-pub(super) fn amount(field: Option<&str>) -> rusqlite::Result<Amount> {
-    Ok(field.map_or(Ok(Amount::default()), Amount::from_canonical).map_err(FromSqlError::other)?)
+pub(super) fn amount(field: Option<&str>) -> Result<Amount, amount::Error> {
+    field.map_or(Ok(Amount::default()), Amount::from_canonical)
 }
 
 impl EntryLine<'_> {
     /// What a bill told of the window itself: the charge less what it carried from earlier months.
-    pub(super) fn own(&self) -> rusqlite::Result<Amount> {
+    pub(super) fn own(&self) -> Result<Amount, amount::Error> {
         Ok(&amount(self.amount.as_deref())? - &amount(self.carried.as_deref())?)
     }
 
-    fn entry(self) -> rusqlite::Result<Entry> {
+    fn entry(self) -> Result<Entry, NoLine> {
         let told = match (self.amount, self.description) {
             (Some(told), Some(description)) => {
                 Some(Told { amount: amount(Some(&told))?, description: description.into_owned() })
             }
-            _ => None,
+            (None, None) if self.usage.is_some() => None,
+            _ => return Err(NoLine::Empty),
         };
         let billed = match self.usage {
             Some(usage) => Some(Billed {
@@ -178,6 +225,44 @@ impl EntryLine<'_> {
             }),
             None => None,
         };
-        Ok(Entry { project_id: self.project_id.parse().map_err(FromSqlError::other)?, told, billed })
+        Ok(Entry { project_id: self.project_id.parse()?, told, billed })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_is_read_back_as_it_was_written_and_takes_the_room_that_it_has() {
+        let entry = |n: u32, unpriced: bool| Entry {
+            project_id: format!("p{n:05}").parse().expect("an id"),
+            told: (!unpriced).then(|| Told { amount: Amount::from(n + 1), description: format!("{n} \"Call\" × S") }),
+            billed: Some(Billed { usage: Amount::from(n), covered: Amount::default(), unpriced, carries: Vec::new() }),
+        };
+        let entries: Vec<Entry> = (0..5_000).map(|n| entry(n, n % 7 == 0)).collect();
+        let document = Document::of_entries(&entries);
+        let text = document.text(1).expect("a text");
+        assert_eq!(text.entries().expect("entries"), entries);
+        assert!(document.size_bytes() < text.text.len() / 5, "{} of {}", document.size_bytes(), text.text.len());
+    }
+
+    #[test]
+    fn what_is_no_document_says_of_which_statement_it_is_and_why() {
+        let compressed = |text: &[u8]| zstd::encode_all(text, 1).expect("compressed");
+        for (bytes, reason) in [
+            (vec![0], "Unknown frame descriptor"),
+            (compressed(&[0xff]), "UTF-8"),
+            (compressed(&vec![b' '; (1 << 28) + 1]), "it is too long"),
+            (compressed(b"x\n"), "expected value"),
+            (compressed(br#"{"projectId":"","amount":"1","description":"x"}"#), "1 to 64 letters"),
+            (compressed(br#"{"projectId":"a","amount":"-x","description":"x"}"#), "plain decimal"),
+            (compressed(br#"{"projectId":"a","amount":"1"}"#), "no amount with a description"),
+            (compressed(br#"{"projectId":"a"}"#), "no amount with a description"),
+        ] {
+            let read = Text::read(7, &bytes).and_then(|text| text.entries());
+            let said = read.expect_err("it is none").to_string();
+            assert!(said.starts_with("what statement 7 said cannot be read: ") && said.contains(reason), "{said}");
+        }
     }
 }

@@ -119,6 +119,14 @@ pub enum Error {
     /// The time allowed for a read is over.
     #[error("the read took longer than it may")]
     Deadline,
+    /// What is kept of a statement is not what this program writes.
+    #[error("what statement {seq} said cannot be read: {reason}; `agora-vendor check` tells what else is wrong")]
+    Unreadable {
+        /// The statement.
+        seq: i64,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// No room on the disk.
     #[error("the disk is full: nothing was written; make room and try again")]
     Full,
@@ -170,6 +178,7 @@ impl Error {
             | Self::Newer { .. }
             | Self::Older { .. }
             | Self::NoAccess { .. }
+            | Self::Unreadable { .. }
             | Self::Full
             | Self::Unsafe(_)
             | Self::File { .. }

@@ -6,7 +6,7 @@ use crate::billing::id::ProjectId;
 use crate::billing::period::Period;
 use crate::billing::statement::{Digest, Entry, ListingKind, Statement, TermsKnown, Timeline, is_provisional, total};
 use crate::store::document::{Document, Text};
-use crate::store::{ReadTx, Result, WriteTx};
+use crate::store::{Error, ReadTx, Result, WriteTx};
 use rusqlite::{OptionalExtension, Row, named_params};
 use std::collections::BTreeMap;
 
@@ -399,7 +399,10 @@ pub(super) fn text(tx: &ReadTx<'_>, seq: i64) -> Result<Text> {
         select entries
         from statement_entries
         where statement_seq = :seq";
-    Ok(tx.sql().prepare_cached(SELECT)?.query_row(named_params! { ":seq": seq }, |row| row.get(0))?)
+    let kept: Option<Vec<u8>> =
+        tx.sql().prepare_cached(SELECT)?.query_row(named_params! { ":seq": seq }, |row| row.get(0)).optional()?;
+    let kept = kept.ok_or_else(|| Error::Unreadable { seq, reason: "it is not there".to_owned() })?;
+    Text::read(seq, &kept)
 }
 
 /// The months that a bill looked at and found something due of, by their first seconds, in the order of time.
@@ -415,7 +418,7 @@ pub(super) fn carried_months(tx: &ReadTx<'_>, seq: i64) -> Result<Vec<i64>> {
 
 /// What a bill carried of one month, in the order of projects.
 pub(super) fn carries(tx: &ReadTx<'_>, seq: i64, month_s: i64) -> Result<Vec<(ProjectId, Carry)>> {
-    Ok(carries_text(tx, seq, month_s)?.carries(month_s).collect::<rusqlite::Result<_>>()?)
+    carries_text(tx, seq, month_s)?.carries(month_s).collect()
 }
 
 /// The same, as it is written down.
@@ -426,20 +429,28 @@ fn carries_text(tx: &ReadTx<'_>, seq: i64, month_s: i64) -> Result<Text> {
         where statement_seq = :seq
           and month_s = :month_s";
     let mut select = tx.sql().prepare_cached(SELECT)?;
-    Ok(select.query_row(named_params! { ":seq": seq, ":month_s": month_s }, |row| row.get(0))?)
+    let kept: Vec<u8> = select.query_row(named_params! { ":seq": seq, ":month_s": month_s }, |row| row.get(0))?;
+    Text::read(seq, &kept)
 }
 
 /// Tells whether what is kept of a statement is, to the letter, what is written of such entries.
 pub(super) fn is_as_written(tx: &ReadTx<'_>, seq: i64, content: &Content) -> Result<bool> {
-    let of = |carried: &CarriedSomething| (carried.month_s, carried.carried, carried.waits);
-    let kept: Vec<_> = all_carried(tx)?.iter().filter(|carried| carried.seq == seq).map(of).collect();
+    const SELECT: &str = "
+        select month_s, carried, waits
+        from statement_carry
+        where statement_seq = :seq
+        order by month_s";
+    let mut select = tx.sql().prepare_cached(SELECT)?;
+    let of = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+    let kept: Vec<(i64, bool, bool)> =
+        select.query_map(named_params! { ":seq": seq }, of)?.collect::<rusqlite::Result<_>>()?;
     let written: Vec<_> =
         content.carries.iter().map(|carried| (carried.month_s, carried.carried, carried.waits)).collect();
-    if kept != written || text(tx, seq)? != content.document.text()? {
+    if kept != written || text(tx, seq)? != content.document.text(seq)? {
         return Ok(false);
     }
     for CarriedOfMonth { month_s, document, .. } in &content.carries {
-        if carries_text(tx, seq, *month_s)? != document.text()? {
+        if carries_text(tx, seq, *month_s)? != document.text(seq)? {
             return Ok(false);
         }
     }

@@ -6,6 +6,7 @@ mod architecture;
 mod books;
 mod carries;
 mod carry_histories;
+mod carry_laws;
 mod concurrency;
 mod imports;
 mod keys;
