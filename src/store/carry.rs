@@ -15,7 +15,7 @@ use crate::store::bill::Pricing;
 use crate::store::document::{EntryLine, amount};
 use crate::store::month_bill::{LastLook, MonthBills};
 use crate::store::rollup::UsageSum;
-use crate::store::{ReadTx, Result, column, setting, statement, usage};
+use crate::store::{Error, ReadTx, Result, column, setting, statement, usage};
 use rusqlite::types::FromSql;
 use rusqlite::{OptionalExtension, Row, named_params};
 use std::borrow::Cow;
@@ -154,17 +154,22 @@ impl<'a> Earlier<'a> {
             // Of a project that is new nothing can be due but what is written late.
             let terms = TermsKnown { project_no: 0, ..self.terms };
             let of = Of { bill_seq: self.bills.last_seq(), late_seq, terms };
-            let work_out = || self.due_of(tx, *month_s, told, &suspects, only);
+            let work_out = || {
+                let due = match suspects == Suspects::default() {
+                    true => Vec::new(),
+                    false => self.due_of(tx, *month_s, told, &suspects, only)?,
+                };
+                debug_assert_eq!(
+                    due,
+                    self.due_of(tx, *month_s, told, &self.everyone(*month_s)?, only)?,
+                    "nobody else costs something else of the month that starts at {month_s}"
+                );
+                Ok::<_, Error>(due)
+            };
             let due = match only {
-                _ if suspects == Suspects::default() => DueOf::default(),
                 None => dues.get_or(*month_s, of, work_out)?,
                 Some(_) => work_out()?.into(),
             };
-            debug_assert_eq!(
-                due[..],
-                self.due_of(tx, *month_s, told, &self.everyone(*month_s)?, only)?,
-                "nobody else costs something else of the month that starts at {month_s}"
-            );
             for (id, due) in due.iter() {
                 match all.get_mut(id) {
                     Some(earlier) => earlier.push(due.clone()),

@@ -26,6 +26,16 @@ const CUSTOMERS: [&str; 2] = ["one", "two"];
 
 thread_local! {
     static NOW_S: Cell<i64> = const { Cell::new(0) };
+    /// What happens once, right after the clock is read.
+    static AFTER_CLOCK: Cell<Option<Box<dyn FnOnce()>>> = const { Cell::new(None) };
+}
+
+fn clock() -> i64 {
+    let now_s = NOW_S.get();
+    if let Some(happens) = AFTER_CLOCK.take() {
+        happens();
+    }
+    now_s
 }
 
 /// The first second of a month, counted from January of 2026.
@@ -275,7 +285,7 @@ impl Books {
         let arrived = Instant::now();
         let request = Request { method: "GET", path, query, body: &[], arrived };
         let until = arrived + Duration::from_secs(20);
-        let reply = self.service.answer_by_writing(&request, || NOW_S.get(), until, until);
+        let reply = self.service.answer_by_writing(&request, clock, until, until);
         if reply.status == 503 {
             return None;
         }
@@ -412,6 +422,75 @@ fn what_had_its_time_within_a_month_and_was_written_after_it_was_billed_is_carri
     assert_eq!(history.told[&1], BTreeMap::from([("p0".to_owned(), PRICE)]));
     let report = history.store.read(agora_vendor::store::check::check).expect("a report");
     assert_eq!(report.differences, []);
+}
+
+/// Usage of a project in January of 2026, of a customer.
+fn january(id: &str, project: &str, amount: &str, customer: &str) -> NewRecord {
+    NewRecord {
+        id: id.parse().expect("an id"),
+        project_id: project.parse().expect("an id"),
+        amount: amount.parse().expect("an amount"),
+        at_s: Some(month_s(0) + 7),
+        customer_id: Some(customer.parse().expect("an id")),
+        note: None,
+    }
+}
+
+#[test]
+fn a_project_that_a_bill_was_told_without_naming_it_is_priced_when_its_plan_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut history = begin(folder.path());
+    let free = Plan { price: "package 10:5 free 100".parse().expect("a price"), ..plan_of("default", PRICE) };
+    let stamp = history.stamp();
+    history.store.write(|tx| plan::set(tx, &free, month_s(0), &stamp)).expect("it is set");
+    let record = |project, amount| Step::Record { project, back: 0, amount };
+    for step in [record(0, 200), record(1, 50), Step::NextMonth] {
+        history.take(&step);
+    }
+    // What is new is free like what is taken back: the same answer, which knows of it.
+    NOW_S.set(NOW_S.get() + 60);
+    let (stamp, reason) = (history.stamp(), "a mistake".parse().expect("words"));
+    let done = history.store.write(|tx| {
+        usage::void(tx, &"r1".parse().expect("an id"), &reason, &stamp)?;
+        usage::record(tx, &january("new", "p9", "50", CUSTOMERS[0]), &stamp)
+    });
+    done.expect("a write").expect("a record");
+    let before = history.told.clone();
+    history.take(&Step::Ask { back: 1 });
+    assert_eq!(history.told, before);
+    history.take(&Step::Plan { customer: 0, back: 1, plan: 1 });
+    history.take(&Step::NextMonth);
+    assert_eq!(history.told[&1], BTreeMap::from([("p9".to_owned(), 5 * PRICE)]));
+}
+
+#[test]
+fn what_comes_between_the_clock_and_what_is_read_is_carried_whatever_its_second() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut history = begin(folder.path());
+    history.take(&Step::Record { project: 0, back: 0, amount: 10 });
+    history.take(&Step::NextMonth);
+    // The bill knows of a record that says that it is later than the bill.
+    let path = folder.path().join("books.db");
+    AFTER_CLOCK.set(Some(Box::new(move || {
+        let stamp = Stamp { at_s: NOW_S.get() + 160, actor: Actor::Agora };
+        let mut store = Store::open(&path).expect("books");
+        let new = january("new", "p9", "10", CUSTOMERS[0]);
+        store.write(|tx| usage::record(tx, &new, &stamp)).expect("a write").expect("a record");
+    })));
+    history.take(&Step::NextMonth);
+    assert_eq!(history.told[&1], BTreeMap::from([("p9".to_owned(), PRICE)]));
+    // Its customer gets a plan at twice the price.
+    for step in [Step::Price { plan: 1, back: 2, price: 2 * PRICE }, Step::Plan { customer: 0, back: 2, plan: 1 }] {
+        history.take(&step);
+    }
+    history.take(&Step::NextMonth);
+    assert_eq!(history.told[&2], BTreeMap::from([("p9".to_owned(), PRICE)]));
+    // A price that says that it was set before that bill, which did not know of it.
+    let stamp = Stamp { at_s: NOW_S.get() - 3_600, actor: Actor::Agora };
+    let dearer = plan_of(PLANS[0], 3 * PRICE);
+    history.store.write(|tx| plan::set(tx, &dearer, month_s(0), &stamp)).expect("it is set");
+    history.take(&Step::NextMonth);
+    assert_eq!(history.told[&3], BTreeMap::from([("p0".to_owned(), 2 * PRICE)]));
 }
 
 #[test]
