@@ -584,6 +584,13 @@ fn a_statement_stays_what_was_told_and_check_finds_what_was_tampered_with() {
         vendor.sql().execute_batch(&format!("{free}{tampering}")).expect(tampering);
         found(tampering, told);
     }
+    let sql = vendor.sql();
+    sql.execute_batch("drop trigger statement_entries_are_not_changed; update statement_entries set entries = x'00'")
+        .expect("tampering");
+    let said = vendor.fails(1, ["statement", "show", "1"]);
+    assert!(said.contains("what statement 1 said cannot be read: ") && said.contains("agora-vendor check"), "{said}");
+    drop(sql);
+    std::fs::write(vendor.db(), &whole).expect("restored");
     let b = r#"{"projectId":"b","amount":"1","#;
     for (seq, from, to, told) in [
         (1, b, r#"{"projectId":"b","amount":"5","#, "statement 1: its entries do not add up to its total"),
@@ -593,6 +600,12 @@ fn a_statement_stays_what_was_told_and_check_finds_what_was_tampered_with() {
         (1, r#""projectId":"d""#, r#""projectId":"z""#, "statement 1: its entries are not in order"),
         (1, b, r#"{"projectId":"b","amount":"x","#, "a value of what statement 1 said"),
         (1, b, r#"{"project":"b","amount":"1","#, "a value of what statement 1 said"),
+        (
+            1,
+            b,
+            r#"{"projectId":"b","usage":"1","amount":"1","#,
+            "statement 1: its entries are not those that were told",
+        ),
     ] {
         rewrite_entries(&vendor, seq, |line| line.replace(from, to));
         found(to, told);
