@@ -1,6 +1,7 @@
 //! The command line: one file a noun. Parsing does not act, and acting does not parse.
 
 mod backup;
+mod batches;
 mod bill;
 mod check;
 mod customer;
@@ -17,15 +18,20 @@ mod migrate;
 mod moment;
 mod plan;
 mod plan_file;
+mod progress;
 mod project;
 mod record;
+mod rejects;
 mod rows;
 mod serve;
 mod setting;
 mod shell;
 mod sign;
+mod slices;
+mod source;
 mod start;
 mod statement;
+mod tally;
 mod totals;
 
 use clap::Parser;

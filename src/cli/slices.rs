@@ -1,0 +1,187 @@
+//! Rows of an import written to the books: in slices that commit within some 50 ms and let others have the lock in
+//! between; in a dry run to scratch books.
+
+use crate::billing::id::ProjectId;
+use crate::billing::period::Period;
+use crate::billing::record::NewRecord;
+use crate::cli::record;
+use crate::cli::rows::{BadRow, Row};
+use crate::cli::shell::Shell;
+use crate::cli::statement::ToldAlready;
+use crate::cli::tally::Tally;
+use crate::store::scratch::{self, Scratch};
+use crate::store::usage::{Recorded, Slice, Voided};
+use crate::store::{self, ReadTx, Store, project};
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+/// How long a slice takes rows at most; its sums and its way to the disk come on top.
+const SLICE: Duration = Duration::from_millis(35);
+/// How long a slice may hold the lock in all: where it has been longer, the next one takes rows for less time.
+const HELD: Duration = Duration::from_millis(48);
+/// How long the first slice takes rows, since nothing is known yet of what theirs cost.
+const FIRST: Duration = Duration::from_millis(6);
+/// How long others have the lock to themselves between two slices: those who wait for it ask every few milliseconds.
+pub(super) const PAUSE: Duration = Duration::from_millis(4);
+/// Of how many projects is kept when they were disabled: a file may have one a row.
+const MAX_KNOWN: usize = 10_000;
+
+/// The slices of an import, one after the other.
+pub(super) struct Slices {
+    /// What is written to where nothing is to be changed.
+    scratch: Option<Scratch>,
+    store: Store,
+    /// How long the next slice takes rows.
+    takes: Duration,
+    known: Known,
+}
+
+/// What a slice took, and has committed.
+pub(super) struct Taken {
+    /// Why the import stops, where a row was bad and is not to be passed over.
+    pub(super) stopped: Option<String>,
+    /// The bad rows that were passed over.
+    pub(super) bad: Vec<BadRow>,
+    pub(super) news: Tally,
+}
+
+impl Slices {
+    pub(super) fn new(store: Store, scratch: Option<Scratch>) -> Self {
+        Self { scratch, store, takes: FIRST, known: Known::default() }
+    }
+
+    /// Takes as many of `rows` as fit a slice, and commits them. Unless the import `goes_on`, a bad row ends it.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub(super) fn take(
+        &mut self,
+        rows: impl Iterator<Item = Result<Row, BadRow>>,
+        goes_on: bool,
+        shell: &Shell<'_>,
+    ) -> store::Result<Taken> {
+        let Self { scratch, store, takes, known } = self;
+        let mut began = Instant::now();
+        let taken = match scratch {
+            None => store.write(|tx| {
+                // Only now is the lock had.
+                began = Instant::now();
+                known.told.refresh(tx)?;
+                Slice::write(tx, &shell.stamp(), |slice| {
+                    fill(tx, slice, rows, began + *takes, goes_on, known, |_| Ok(()))
+                })
+            }),
+            Some(scratch) => scratch.write(store, |books, tx| {
+                known.told.refresh(books)?;
+                let stamp = shell.stamp();
+                Slice::write(tx, &stamp, |slice| {
+                    let bring = |new: &NewRecord| scratch::bring(books, tx, new, &stamp);
+                    fill(books, slice, rows, began + *takes, goes_on, known, bring)
+                })
+            }),
+        }?;
+        // Many different sums take longer to write than their rows to take. What the commit moves into the file itself
+        // counts too, although others have the lock by then.
+        *takes = match began.elapsed() > HELD {
+            true => (*takes / 2).max(Duration::from_millis(2)),
+            false => (*takes * 9 / 8).min(SLICE),
+        };
+        Ok(taken)
+    }
+}
+
+/// Takes rows, those that are at hand until `until`, or until one is bad where the import does not go on. What decides
+/// about a record is brought by `bring`.
+fn fill(
+    books: &ReadTx<'_>,
+    slice: &mut Slice<'_, '_>,
+    rows: impl Iterator<Item = Result<Row, BadRow>>,
+    until: Instant,
+    goes_on: bool,
+    known: &mut Known,
+    bring: impl Fn(&NewRecord) -> store::Result<()>,
+) -> store::Result<Taken> {
+    let mut taken = Taken { stopped: None, bad: Vec::new(), news: Tally::default() };
+    for row in rows {
+        taken.news.read += 1;
+        let bad = match row {
+            Ok(row) => {
+                bring(&row.record)?;
+                take_row(books, slice, row, &mut taken.news, known)?
+            }
+            Err(bad) => Some(bad),
+        };
+        if let Some(bad) = bad {
+            taken.news.rejected += 1;
+            if !goes_on {
+                taken.stopped = Some(format!("line {}: {}", bad.line, bad.reason));
+                break;
+            }
+            taken.bad.push(bad);
+        }
+        if Instant::now() >= until {
+            break;
+        }
+    }
+    Ok(taken)
+}
+
+/// Records a row; gives it back with the reason where it cannot be.
+fn take_row(
+    books: &ReadTx<'_>,
+    slice: &mut Slice<'_, '_>,
+    row: Row,
+    news: &mut Tally,
+    known: &mut Known,
+) -> store::Result<Option<BadRow>> {
+    let Row { line, record: new, void, text } = row;
+    match slice.record(&new)? {
+        Err(refusal) => {
+            let reason = record::refused(&refusal, &new).to_string();
+            return Ok(Some(BadRow { line, reason, text }));
+        }
+        Ok(Recorded::Already(_)) => news.duplicates += 1,
+        Ok(Recorded::Written { record, registered }) => {
+            news.recorded += 1;
+            if registered.project {
+                news.new_projects.add(&record.project_id);
+            }
+            if let (true, Some(customer_id)) = (registered.customer, &record.customer_id) {
+                news.new_customers.add(customer_id);
+            }
+            let is_disabled = known.is_disabled(books, &record.project_id, record.at_s)?;
+            if is_disabled && !news.disabled.contains(&record.project_id) {
+                news.disabled.insert(record.project_id);
+            }
+            known.told.tally(record.at_s, &mut news.late);
+        }
+    }
+    if let Some(reason) = &void {
+        let voided = slice.void(&new.id, reason)?;
+        news.voided += u64::from(matches!(voided, Some(Voided::Done(_))));
+    }
+    Ok(None)
+}
+
+/// What the books say of usage that is recorded.
+#[derive(Default)]
+struct Known {
+    /// When projects were disabled, of those that rows were recorded for.
+    disabled_in: HashMap<ProjectId, Vec<Period>>,
+    /// What Agora has been told already.
+    told: ToldAlready,
+}
+
+impl Known {
+    /// Whether a project was disabled at a time, in Unix seconds.
+    fn is_disabled(&mut self, books: &ReadTx<'_>, project_id: &ProjectId, at_s: i64) -> store::Result<bool> {
+        if !self.disabled_in.contains_key(project_id) {
+            if self.disabled_in.len() >= MAX_KNOWN {
+                self.disabled_in.clear();
+            }
+            self.disabled_in.insert(project_id.clone(), project::disabled_in(books, project_id)?);
+        }
+        let windows = &self.disabled_in[project_id];
+        Ok(windows.iter().any(|window| (window.first_s()..=window.last_s()).contains(&at_s)))
+    }
+}
