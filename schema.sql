@@ -278,10 +278,11 @@ create table statement (
   asked            integer not null check (asked >= 1),                         -- how often its last page went out
   knew_seq         integer not null check (knew_seq >= 0),                      -- the last entry of the usage ledger that it was made from; 0: there was none
   last_knew_seq    integer not null check (last_knew_seq >= knew_seq),          -- the last entry with which it still was the answer: what is dated in its window and written later is late
-  knew_plan_seq    integer not null,                                            -- the last row of plan_version that it was made from; 0: there was none; and so on
-  knew_customer_plan_seq    integer not null,                                   -- the last of customer_plan
-  knew_project_customer_seq integer not null,                                   -- the last of project_customer
-  knew_project_no  integer not null,                                            -- the last project
+  knew_plan_seq    integer not null check (knew_plan_seq >= 0),                 -- the last row of plan_version that it was made from; 0: there was none; and so on
+  knew_customer_plan_seq    integer not null check (knew_customer_plan_seq >= 0),     -- the last of customer_plan
+  knew_project_customer_seq integer not null check (knew_project_customer_seq >= 0),  -- the last of project_customer
+  knew_project_no  integer not null check (knew_project_no >= 0),               -- the last project
+  knew_event_seq   integer not null check (knew_event_seq >= 0),                -- the last event
   provisional      integer not null check (provisional in (0, 1)),              -- 1: the window was not over when it was asked for, so that nothing is late for it
   carried          integer not null check (carried in (0, 1)),                  -- 1: a month's first bill, which carried what earlier months had not been told, as far as there was any; told again, it carries the same
   total            text    not null,                                            -- decimal; the sum of what was told: usage in the plans' units, or money
@@ -293,7 +294,7 @@ create index statement_by_window on statement (kind, last_s, first_s);
 
 create trigger statement_stays_what_was_told
 before update of seq, kind, first_s, last_s, first_asked_at_s, knew_seq, knew_plan_seq, knew_customer_plan_seq,
-  knew_project_customer_seq, knew_project_no, provisional, carried, total, total_size, digest
+  knew_project_customer_seq, knew_project_no, knew_event_seq, provisional, carried, total, total_size, digest
 on statement
 begin
   select raise(abort, 'a statement stays what was told: it is only counted how often');
@@ -349,8 +350,8 @@ begin
   select raise(abort, 'what was told is not added to');
 end;
 
--- The months of which anything was recorded or taken back after they were over: those alone can cost something else than
--- was told. Derived, and recomputed by `check`.
+-- The months of which anything was recorded or taken back after they were over, or in their last hour: their usage can be
+-- another than was told. Derived, and recomputed by `check`.
 create table late_month (
   month_s  integer primary key,  -- seconds; the month's first
   last_seq integer not null      -- the last entry of the usage ledger that is dated in it and was written in a later month, or in its last hour: it may have waited for the lock while the month was billed

@@ -77,7 +77,8 @@ pub async fn measure(database: &Path, keys: &Keys, length: &Length, report: &mut
     asking
         .measure("the month after, the price lowered in all of them, so that most waits", keys, october, length, report)
         .await?;
-    drop(server);
+    let (resident, most) = server.memory_kib()?;
+    report.say(&format!("   the server's memory: {} MiB resident, {} MiB at most", resident >> 10, most >> 10));
     Ok(())
 }
 

@@ -13,7 +13,7 @@ mod books;
 mod client;
 #[path = "../common/machine.rs"]
 mod machine;
-#[expect(dead_code, reason = "neither memory nor processor time here")]
+#[expect(dead_code, reason = "no processor time here")]
 #[path = "../common/process.rs"]
 mod process;
 #[expect(dead_code, reason = "no medians here, and every bar is an upper one")]

@@ -191,9 +191,16 @@ pub struct TermsKnown {
     pub project_customer_seq: i64,
     /// Of the projects.
     pub project_no: i64,
+    /// Of what was changed of customers and projects: when projects were enabled.
+    pub event_seq: i64,
 }
 
 impl TermsKnown {
+    /// Tells whether nothing is known that the other does not know.
+    pub fn is_within(self, other: Self) -> bool {
+        self.earlier(other) == self
+    }
+
     /// What both know.
     pub fn earlier(self, other: Self) -> Self {
         Self {
@@ -201,6 +208,7 @@ impl TermsKnown {
             customer_plan_seq: self.customer_plan_seq.min(other.customer_plan_seq),
             project_customer_seq: self.project_customer_seq.min(other.project_customer_seq),
             project_no: self.project_no.min(other.project_no),
+            event_seq: self.event_seq.min(other.event_seq),
         }
     }
 }

@@ -124,7 +124,7 @@ fn problem_words(problem: StatementProblem) -> &'static str {
         StatementProblem::Total => "its entries do not add up to its total",
         StatementProblem::Order => "its entries are not in order",
         StatementProblem::Digest => "its entries are not those that were told",
-        StatementProblem::Knew => "it knew ledger entries that are not there",
+        StatementProblem::Knew => "it knew ledger entries, prices or projects that are not there",
     }
 }
 

@@ -94,7 +94,8 @@ impl Listed {
         }
         let listed = Self::new(listing, LeftOut::default(), billed);
         listed.tellings.was_kept(&statement);
-        Ok(Self { knew_seq: statement.last_knew_seq, last: Some(statement), ..listed })
+        let (knew_seq, knew_terms) = (statement.last_knew_seq, statement.knew_terms);
+        Ok(Self { knew_seq, knew_terms, last: Some(statement), ..listed })
     }
 
     /// About how many bytes of memory it takes.

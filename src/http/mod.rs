@@ -318,8 +318,10 @@ impl Service {
                 match self.write(patience, |tx| sequence.keep(tx, now_s))? {
                     Some(seq) => {
                         sequence.was_kept(seq);
-                        // What was due has been told, or is due of another statement now.
-                        self.dues.forget();
+                        if sequence.listed.carried {
+                            // What was due has been told.
+                            self.dues.forget();
+                        }
                         Ok(())
                     }
                     None => {

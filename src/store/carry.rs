@@ -8,14 +8,14 @@ use crate::billing::bill::{Carried, MonthUsage, cost};
 use crate::billing::carry::{Due, month_of};
 use crate::billing::history::History;
 use crate::billing::id::{CustomerId, PlanId, ProjectId};
-use crate::billing::period::Period;
+use crate::billing::period::{Grain, Period};
 use crate::billing::setting::Late;
 use crate::billing::statement::{Entry, Statement, TermsKnown, is_provisional};
 use crate::store::bill::Pricing;
 use crate::store::document::{EntryLine, amount};
 use crate::store::month_bill::{LastLook, MonthBills};
 use crate::store::rollup::UsageSum;
-use crate::store::{Error, ReadTx, Result, column, setting, statement, usage};
+use crate::store::{Error, ReadTx, Result, setting, statement, usage};
 use rusqlite::types::FromSql;
 use rusqlite::{OptionalExtension, Row, named_params};
 use std::borrow::Cow;
@@ -82,15 +82,14 @@ pub struct Dues(Mutex<HashMap<i64, (Of, DueOf)>>);
 /// What is due of a month, by project.
 type DueOf = Arc<[(ProjectId, Due)]>;
 
-/// All that what is due of a month follows from, told by the last of each kind; when projects were enabled in it does not
-/// change once it is over.
+/// All that what is due of a month follows from, told by the last of each kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Of {
     /// The last bill of any month that was kept.
     bill_seq: i64,
-    /// The last ledger entry that was written after the month.
+    /// The last ledger entry that was written after the month, or in its last hour.
     late_seq: i64,
-    /// What is known of terms.
+    /// What is known of terms; of what was changed of projects, as far as it was when the month was not over.
     terms: TermsKnown,
 }
 
@@ -117,7 +116,7 @@ impl Dues {
         let due: Arc<[_]> = work_out()?.into();
         let mut held = self.lock();
         // What was told meanwhile is not asked for again.
-        held.retain(|_, (held_of, _)| held_of.bill_seq == of.bill_seq);
+        held.retain(|_, (held_of, _)| held_of.bill_seq >= of.bill_seq);
         held.insert(month_s, (of, Arc::clone(&due)));
         Ok(due)
     }
@@ -141,7 +140,8 @@ impl<'a> Earlier<'a> {
             .map(|(month_s, told)| Ok((month_s, told, bills.last_look(month_s, told)?)))
             .collect::<Result<_>>()?;
         let terms = statement::terms_known(tx)?;
-        let since = months.iter().map(|(_, _, look)| look.knew_terms).fold(terms, TermsKnown::earlier);
+        let known = months.iter().flat_map(|(_, told, look)| [told.knew_terms, look.knew_terms]);
+        let since = known.fold(terms, TermsKnown::earlier);
         Ok(Self { bills, pricing, months, said: SaidSince::read(tx, since)?, terms })
     }
 
@@ -150,9 +150,9 @@ impl<'a> Earlier<'a> {
         let mut all: BTreeMap<ProjectId, Vec<Due>> = BTreeMap::new();
         for (month_s, told, look) in &self.months {
             let late_seq = written_late(tx, *month_s)?;
-            let suspects = self.suspects(*month_s, look, late_seq)?;
-            // Of a project that is new nothing can be due but what is written late.
-            let terms = TermsKnown { project_no: 0, ..self.terms };
+            let suspects = self.suspects(*month_s, told, look, late_seq)?;
+            // Of a project that is new nothing can be due but what is written late, or was enabled in time.
+            let terms = TermsKnown { project_no: 0, event_seq: self.said.enabled_in_time(*month_s), ..self.terms };
             let of = Of { bill_seq: self.bills.last_seq(), late_seq, terms };
             let work_out = || {
                 let due = match suspects == Suspects::default() {
@@ -181,14 +181,18 @@ impl<'a> Earlier<'a> {
     }
 
     /// Of which projects a month may cost something else than was told.
-    fn suspects(&self, month_s: i64, look: &LastLook, late_seq: i64) -> Result<Suspects<'_>> {
+    fn suspects(&self, month_s: i64, told: &Statement, look: &LastLook, late_seq: i64) -> Result<Suspects<'_>> {
         if look.is_told_anew {
             return self.everyone(month_s);
         }
-        let mut suspects = self.said.suspects(month_s, &look.knew_terms, self.pricing);
-        suspects.used_otherwise = late_seq > look.knew_seq;
+        let used_otherwise = late_seq > look.knew_seq;
+        // Usage is compared with what was told of the month itself, and so the terms have to be those of that time: what was
+        // used otherwise and priced anew may have come to the same when it was looked at.
+        let known = if used_otherwise { told.knew_terms.earlier(look.knew_terms) } else { look.knew_terms };
+        let mut suspects = self.said.suspects(month_s, &known, self.pricing);
+        suspects.used_otherwise = used_otherwise;
         suspects.projects.extend(look.waits.iter().cloned());
-        if suspects.used_otherwise {
+        if used_otherwise {
             // What was carried of them made up for what they used otherwise by then.
             suspects.projects.extend(self.bills.ever_carried(month_s)?);
         }
@@ -230,7 +234,7 @@ impl<'a> Earlier<'a> {
             if !is_suspect || only.is_some_and(|only| only.as_str() != id) {
                 continue;
             }
-            let id: ProjectId = column::parse(id)?;
+            let id: ProjectId = text.checked(id.parse())?;
             let usage = sum.map(|sum| MonthUsage { month_s, amount: sum.amount.clone(), covered: sum.covered.clone() });
             let project = self.pricing.project(&id, usage.into_iter().collect(), told.period);
             match cost(&project, told.period, &self.pricing.terms) {
@@ -282,12 +286,14 @@ struct Suspects<'s> {
     projects: HashSet<ProjectId>,
 }
 
-/// What was said since bills were made of what prices months: of plans, of customers' plans, and of projects' customers; each
-/// with its number and from when it holds, in Unix seconds.
+/// What was said since bills were made of what prices months: of plans, of customers' plans, of projects' customers, and of
+/// when projects were enabled; each with its number and from when it holds, in Unix seconds.
 struct SaidSince {
     plans: Vec<(PlanId, i64, i64)>,
     customers: Vec<(CustomerId, i64, i64)>,
     projects: Vec<(ProjectId, i64, i64)>,
+    /// The projects that were enabled or disabled since, with the number of that event and when that was, in Unix seconds.
+    enabled: Vec<(ProjectId, i64, i64)>,
     /// The projects that are new since, with their numbers.
     new_projects: HashMap<ProjectId, i64>,
 }
@@ -297,6 +303,12 @@ impl SaidSince {
         const PLANS: &str = "select plan_id, seq, from_s from plan_version where seq > :since";
         const CUSTOMERS: &str = "select customer_id, seq, from_s from customer_plan where seq > :since";
         const PROJECTS: &str = "select project_id, seq, from_s from project_customer where seq > :since";
+        const ENABLED: &str = "
+            select project_id, seq, at_s
+            from event
+            where seq > :since
+              and project_id is not null
+              and change in ('enabled', 'disabled')";
         const NEW_PROJECTS: &str = "select project_id, project_no from project where project_no > :since";
         fn rows<T: FromSql>(tx: &ReadTx<'_>, select: &str, since: i64) -> Result<Vec<(T, i64, i64)>> {
             let said = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
@@ -310,8 +322,16 @@ impl SaidSince {
             plans: rows(tx, PLANS, since.plan_seq)?,
             customers: rows(tx, CUSTOMERS, since.customer_plan_seq)?,
             projects: rows(tx, PROJECTS, since.project_customer_seq)?,
+            enabled: rows(tx, ENABLED, since.event_seq)?,
             new_projects: new_projects.collect::<rusqlite::Result<_>>()?,
         })
+    }
+
+    /// The last event of a project that was enabled or disabled by the end of a month; 0 where there was none.
+    fn enabled_in_time(&self, month_s: i64) -> i64 {
+        let end_s = Grain::Month.after(month_s);
+        let in_time = self.enabled.iter().filter(|(_, _, at_s)| *at_s < end_s);
+        in_time.map(|(_, seq, _)| *seq).max().unwrap_or_default()
     }
 
     /// Those of whom something was said that holds in a month and was not known to the bill that looked at it.
@@ -330,12 +350,16 @@ impl SaidSince {
                 .filter(|(_, history)| history.at(month_s).is_some_and(|customer_id| customers.contains(customer_id)));
             projects.extend(theirs.map(|(id, _)| id));
         }
-        let projects = projects.into_iter().filter(|id| !is_new(id)).cloned().collect();
+        let projects = projects.into_iter().filter(|id| !is_new(id));
+        // Before the month was over, by its time, and unknown to its bill all the same.
+        let end_s = Grain::Month.after(month_s);
+        let enabled = self.enabled.iter().filter(|(_, seq, at_s)| *seq > known.event_seq && *at_s < end_s);
+        let projects = projects.chain(enabled.map(|(id, _, _)| id)).cloned().collect();
         Suspects { plans: of(&self.plans, month_s, known.plan_seq), projects, ..Suspects::default() }
     }
 }
 
-/// The last ledger entry that was written after its month; 0 where there is none.
+/// The last ledger entry that was written after its month, or in its last hour; 0 where there is none.
 fn written_late(tx: &ReadTx<'_>, month_s: i64) -> Result<i64> {
     const SELECT: &str = "
         select last_seq

@@ -110,7 +110,7 @@ pub enum StatementProblem {
     Order,
     /// Its entries are not those that its digest was made of.
     Digest,
-    /// It knew ledger entries that are not there.
+    /// It knew ledger entries, prices or projects that are not there.
     Knew,
 }
 
@@ -619,7 +619,7 @@ fn check_given_back(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
 /// Checks that each statement agrees with itself, and those that tell what is in some window with the ledger.
 fn check_statements(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
     let all_time = Period::new(0, LAST_SECOND).expect("all time is a window");
-    let last_seq = statement::last_known_seq(tx)?;
+    let (last_seq, terms) = (statement::last_known_seq(tx)?, statement::terms_known(tx)?);
     for kind in ListingKind::ALL {
         let statements = statement::list(tx, all_time, Some(kind))?;
         for statement in &statements {
@@ -636,7 +636,7 @@ fn check_statements(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
                 (total(&entries) != statement.total, StatementProblem::Total),
                 (!in_order, StatementProblem::Order),
                 (!is_as_told, StatementProblem::Digest),
-                (statement.last_knew_seq > last_seq, StatementProblem::Knew),
+                (statement.last_knew_seq > last_seq || !statement.knew_terms.is_within(terms), StatementProblem::Knew),
             ];
             for (_, problem) in problems.into_iter().filter(|(is_wrong, _)| *is_wrong) {
                 report.differences.push(Difference::Statement { seq: statement.seq, problem });

@@ -16,7 +16,7 @@ macro_rules! select {
             "
         select seq, kind, first_s, last_s, first_asked_at_s, last_asked_at_s, asked, knew_seq, last_knew_seq, provisional,
           total, total_size, digest, carried, knew_plan_seq, knew_customer_plan_seq, knew_project_customer_seq,
-          knew_project_no
+          knew_project_no, knew_event_seq
         from statement
         ",
             $rest
@@ -157,11 +157,11 @@ pub fn keep(tx: &WriteTx<'_>, answer: &Answer<'_>) -> Result<Option<i64>> {
         insert into statement
           (kind, first_s, last_s, first_asked_at_s, last_asked_at_s, asked, knew_seq, last_knew_seq, provisional,
           carried, total, total_size, digest, knew_plan_seq, knew_customer_plan_seq, knew_project_customer_seq,
-          knew_project_no)
+          knew_project_no, knew_event_seq)
         values
           (:kind, :first_s, :last_s, :first_asked_at_s, :last_asked_at_s, :asked, :knew_seq, :knew_seq, :provisional,
           :carried, :total, :total_size, :digest, :knew_plan_seq, :knew_customer_plan_seq, :knew_project_customer_seq,
-          :knew_project_no)";
+          :knew_project_no, :knew_event_seq)";
     tx.sql().prepare_cached(INSERT)?.execute(named_params! {
         ":kind": answer.kind,
         ":first_s": answer.period.first_s(),
@@ -180,6 +180,7 @@ pub fn keep(tx: &WriteTx<'_>, answer: &Answer<'_>) -> Result<Option<i64>> {
         ":knew_customer_plan_seq": answer.knew_terms.customer_plan_seq,
         ":knew_project_customer_seq": answer.knew_terms.project_customer_seq,
         ":knew_project_no": answer.knew_terms.project_no,
+        ":knew_event_seq": answer.knew_terms.event_seq,
     })?;
     let seq = tx.sql().last_insert_rowid();
     const INSERT_ENTRIES: &str = "
@@ -262,6 +263,7 @@ fn statement(row: &Row<'_>) -> rusqlite::Result<Statement> {
             customer_plan_seq: row.get(15)?,
             project_customer_seq: row.get(16)?,
             project_no: row.get(17)?,
+            event_seq: row.get(18)?,
         },
     })
 }
@@ -364,13 +366,15 @@ pub fn terms_known(tx: &ReadTx<'_>) -> Result<TermsKnown> {
           (select coalesce(max(seq), 0) from plan_version),
           (select coalesce(max(seq), 0) from customer_plan),
           (select coalesce(max(seq), 0) from project_customer),
-          (select coalesce(max(project_no), 0) from project)";
+          (select coalesce(max(project_no), 0) from project),
+          (select coalesce(max(seq), 0) from event)";
     let known = |row: &Row<'_>| {
         Ok(TermsKnown {
             plan_seq: row.get(0)?,
             customer_plan_seq: row.get(1)?,
             project_customer_seq: row.get(2)?,
             project_no: row.get(3)?,
+            event_seq: row.get(4)?,
         })
     };
     Ok(tx.sql().prepare_cached(SELECT)?.query_row([], known)?)
@@ -385,9 +389,12 @@ pub fn entries(tx: &ReadTx<'_>, seq: i64) -> Result<Vec<Entry>> {
     for month_s in carried_months(tx, seq)? {
         for (project_id, carry) in carries(tx, seq, month_s)? {
             let place = entries.binary_search_by(|entry| entry.project_id.cmp(&project_id));
-            if let Some(billed) = place.ok().and_then(|place| entries[place].billed.as_mut()) {
-                billed.carries.push(carry);
-            }
+            let billed =
+                place.ok().and_then(|place| entries[place].billed.as_mut()).ok_or_else(|| Error::Unreadable {
+                    seq,
+                    reason: format!("it carried something for {project_id}, of which it says nothing"),
+                })?;
+            billed.carries.push(carry);
         }
     }
     Ok(entries)

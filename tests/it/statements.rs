@@ -574,7 +574,11 @@ fn a_statement_stays_what_was_told_and_check_finds_what_was_tampered_with() {
         vendor.ok(["check"]);
     };
     for (tampering, told) in [
-        ("update statement set last_knew_seq = 9", "statement 1: it knew ledger entries that are not there"),
+        (
+            "update statement set last_knew_seq = 9",
+            "statement 1: it knew ledger entries, prices or projects that are not there",
+        ),
+        ("update statement set knew_plan_seq = 9", "statement 1: it knew ledger entries, prices or projects"),
         ("update statement set total = '1.0'", "a value of statement 1 is not"),
         ("update statement_entries set entries = x'00' where statement_seq = 1", "a value of what statement 1 said"),
         ("delete from statement_entries where statement_seq = 1", "a value of what statement 1 said"),
