@@ -350,9 +350,9 @@ begin
   select raise(abort, 'what was told is not added to');
 end;
 
--- The months of which anything was recorded or taken back after they were over, or in their last hour: their usage can be
--- another than was told. Derived, and recomputed by `check`.
-create table late_month (
+-- Up to where each month's usage is written: what a bill knew tells by it whether anything was recorded or taken back since.
+-- Derived, and recomputed by `check`.
+create table usage_month (
   month_s  integer primary key,  -- seconds; the month's first
-  last_seq integer not null      -- the last entry of the usage ledger that is dated in it and was written in a later month, or in its last hour: it may have waited for the lock while the month was billed
+  last_seq integer not null      -- the last entry of the usage ledger that is dated in it
 ) strict;

@@ -87,8 +87,8 @@ type DueOf = Arc<[(ProjectId, Due)]>;
 struct Of {
     /// The last bill of any month that was kept.
     bill_seq: i64,
-    /// The last ledger entry that was written after the month, or in its last hour.
-    late_seq: i64,
+    /// The last ledger entry that is dated in the month.
+    usage_seq: i64,
     /// What is known of terms; of what was changed of projects, as far as it was when the month was not over.
     terms: TermsKnown,
 }
@@ -149,11 +149,11 @@ impl<'a> Earlier<'a> {
     fn due(&self, tx: &ReadTx<'_>, only: Option<&ProjectId>, dues: &Dues) -> Result<BTreeMap<ProjectId, Vec<Due>>> {
         let mut all: BTreeMap<ProjectId, Vec<Due>> = BTreeMap::new();
         for (month_s, told, look) in &self.months {
-            let late_seq = written_late(tx, *month_s)?;
-            let suspects = self.suspects(*month_s, told, look, late_seq)?;
-            // Of a project that is new nothing can be due but what is written late, or was enabled in time.
+            let usage_seq = last_usage_seq(tx, *month_s)?;
+            let suspects = self.suspects(*month_s, told, look, usage_seq)?;
+            // Of a project that is new nothing can be due but what it used, or was enabled in time.
             let terms = TermsKnown { project_no: 0, event_seq: self.said.enabled_in_time(*month_s), ..self.terms };
-            let of = Of { bill_seq: self.bills.last_seq(), late_seq, terms };
+            let of = Of { bill_seq: self.bills.last_seq(), usage_seq, terms };
             let work_out = || {
                 let due = match suspects == Suspects::default() {
                     true => Vec::new(),
@@ -181,11 +181,11 @@ impl<'a> Earlier<'a> {
     }
 
     /// Of which projects a month may cost something else than was told.
-    fn suspects(&self, month_s: i64, told: &Statement, look: &LastLook, late_seq: i64) -> Result<Suspects<'_>> {
+    fn suspects(&self, month_s: i64, told: &Statement, look: &LastLook, usage_seq: i64) -> Result<Suspects<'_>> {
         if look.is_told_anew {
             return self.everyone(month_s);
         }
-        let used_otherwise = late_seq > look.knew_seq;
+        let used_otherwise = usage_seq > look.knew_seq;
         // Usage is compared with what was told of the month itself, and so the terms have to be those of that time: what was
         // used otherwise and priced anew may have come to the same when it was looked at.
         let known = if used_otherwise { told.knew_terms.earlier(look.knew_terms) } else { look.knew_terms };
@@ -359,11 +359,11 @@ impl SaidSince {
     }
 }
 
-/// The last ledger entry that was written after its month, or in its last hour; 0 where there is none.
-fn written_late(tx: &ReadTx<'_>, month_s: i64) -> Result<i64> {
+/// The last ledger entry that is dated in a month; 0 where there is none.
+fn last_usage_seq(tx: &ReadTx<'_>, month_s: i64) -> Result<i64> {
     const SELECT: &str = "
         select last_seq
-        from late_month
+        from usage_month
         where month_s = :month_s";
     let mut select = tx.sql().prepare_cached(SELECT)?;
     let last = select.query_row(named_params! { ":month_s": month_s }, |row| row.get(0)).optional()?;

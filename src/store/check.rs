@@ -277,12 +277,12 @@ fn check_values(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
         from statement_carry
         where month_s not between 0 and :last_second
         union all
-        select 'the last late entry of ' || strftime('%Y-%m', coalesce(k.month_s, l.month_s), 'unixepoch')
-        from late_month k
+        select 'the last entry of ' || coalesce(strftime('%Y-%m', coalesce(k.month_s, l.month_s), 'unixepoch'), 'no month')
+        from usage_month k
         full join (
           select unixepoch(at_s, 'unixepoch', 'start of month') as month_s, max(seq) as last_seq
           from usage_ledger
-          where unixepoch(at_s, 'unixepoch', 'start of month') < unixepoch(recorded_at_s + 3600, 'unixepoch', 'start of month')
+          where at_s between 0 and :last_second
           group by 1
         ) l on l.month_s = k.month_s
         where k.last_seq is not l.last_seq

@@ -46,10 +46,9 @@ const FROM_1: &str = "
     from old_usage_rollup r
     join project p on p.project_id = r.project_id
     order by 1, 2, 3;
-    insert into late_month (month_s, last_seq)
+    insert into usage_month (month_s, last_seq)
     select unixepoch(at_s, 'unixepoch', 'start of month'), max(seq)
     from usage_ledger
-    where unixepoch(at_s, 'unixepoch', 'start of month') < unixepoch(recorded_at_s + 3600, 'unixepoch', 'start of month')
     group by 1;
     insert into license
       (license_id, customer_id, issued_at_s, asked, starts_at_s, expires_at_s, granted, balance, revoked_at_s)
@@ -111,10 +110,9 @@ const FROM_2: &str = "
     from old_usage_rollup r
     join project p on p.project_id = r.project_id
     order by 1, 2, 3;
-    insert into late_month (month_s, last_seq)
+    insert into usage_month (month_s, last_seq)
     select unixepoch(at_s, 'unixepoch', 'start of month'), max(seq)
     from usage_ledger
-    where unixepoch(at_s, 'unixepoch', 'start of month') < unixepoch(recorded_at_s + 3600, 'unixepoch', 'start of month')
     group by 1;
     insert into license
     select seq, license_id, customer_id, type, platforms, issued_at_s, asked, starts_at_s, expires_at_s, granted, balance,

@@ -69,10 +69,6 @@ pub fn void(tx: &WriteTx<'_>, id: &RecordId, reason: &Words, stamp: &Stamp) -> R
     Slice::write(tx, stamp, |slice| slice.void(id, reason))
 }
 
-/// How long before a month's end an entry counts as written after it: one that had its time then may have waited for the
-/// lock, or for its slice, while the month was billed.
-const LATE_MARGIN_S: i64 = 3_600;
-
 /// Records that are written, and taken back, in one transaction. What they have in common is read once, and the sums
 /// are written once, when all of them are.
 pub struct Slice<'t, 'c> {
@@ -82,12 +78,10 @@ pub struct Slice<'t, 'c> {
     projects: HashMap<ProjectId, OpenProject>,
     /// What is left to draw from, of the customers of those projects.
     drawable: HashMap<CustomerId, Vec<Drawable>>,
-    /// The month in which this is, by its first second; in a month's last hour the next one.
-    this_month_s: i64,
-    /// The months that were over, with the last entry that was written of each.
-    late_months: BTreeMap<i64, i64>,
+    /// The months that entries were written of, by their first seconds, with the last one of each.
+    months: BTreeMap<i64, i64>,
     /// The one of them that an entry was last written of.
-    late_month: Range<i64>,
+    month: Range<i64>,
 }
 
 /// A project that is in the books, and what is to be added to its sums.
@@ -120,24 +114,21 @@ impl<'t, 'c> Slice<'t, 'c> {
             stamp,
             projects: HashMap::new(),
             drawable: HashMap::new(),
-            this_month_s: Grain::Month.floor(stamp.at_s + LATE_MARGIN_S),
-            late_months: BTreeMap::new(),
-            late_month: 0..0,
+            months: BTreeMap::new(),
+            month: 0..0,
         };
         let done = f(&mut slice)?;
         slice.write_sums()?;
         Ok(done)
     }
 
-    /// Takes note of an entry that was written after its month.
-    fn note_late(&mut self, at_s: i64, seq: i64) {
-        if at_s < self.this_month_s {
-            if !self.late_month.contains(&at_s) {
-                let month_s = Grain::Month.floor(at_s);
-                self.late_month = month_s..Grain::Month.after(month_s);
-            }
-            self.late_months.insert(self.late_month.start, seq);
+    /// Takes note of an entry for its month.
+    fn note(&mut self, at_s: i64, seq: i64) {
+        if !self.month.contains(&at_s) {
+            let month_s = Grain::Month.floor(at_s);
+            self.month = month_s..Grain::Month.after(month_s);
         }
+        self.months.insert(self.month.start, seq);
     }
 
     /// Writes a usage record unless it is there already.
@@ -206,7 +197,7 @@ impl<'t, 'c> Slice<'t, 'c> {
             customer_id: open.owner.clone(),
             void: None,
         };
-        self.note_late(at_s, seq);
+        self.note(at_s, seq);
         Ok(Ok(Recorded::Written { record, registered }))
     }
 
@@ -254,25 +245,25 @@ impl<'t, 'c> Slice<'t, 'c> {
             }
         };
         open.add(record.at_s, true, &reversal);
-        self.note_late(record.at_s, seq);
+        self.note(record.at_s, seq);
         let void = Some(Void { at_s: now_s, reason: reason.clone() });
         Ok(Some(Voided::Done(Record { void, ..record })))
     }
 
-    /// Writes the sums.
+    /// Writes the sums, and up to where the months are written.
     fn write_sums(self) -> Result<()> {
         let mut sums: Vec<(Grain, i64, i64, &UsageSum)> = Vec::new();
         for open in self.projects.values() {
             sums.extend(open.sums.iter().map(|((grain, start_s), sum)| (*grain, *start_s, open.no, sum)));
         }
-        const LATE: &str = "
-            insert into late_month (month_s, last_seq)
+        const MONTH: &str = "
+            insert into usage_month (month_s, last_seq)
             values (:month_s, :last_seq)
             on conflict (month_s) do update
             set last_seq = excluded.last_seq";
-        for (month_s, last_seq) in &self.late_months {
+        for (month_s, last_seq) in &self.months {
             let params = named_params! { ":month_s": month_s, ":last_seq": last_seq };
-            self.tx.sql().prepare_cached(LATE)?.execute(params)?;
+            self.tx.sql().prepare_cached(MONTH)?.execute(params)?;
         }
         // Grain by grain in the order in which they are kept, so that neighbours are written together.
         sums.sort_unstable_by_key(|(grain, start_s, project_no, _)| (*grain, *start_s, *project_no));

@@ -264,8 +264,9 @@ fn check_finds_what_was_tampered_with_of_what_was_carried_and_of_what_is_late() 
         ("delete from statement_carry".to_owned(), differs),
         (format!("insert into statement_carry select 2, {july}, 0, 0, carries from statement_carry"), differs),
         (format!("insert into statement_carry values (1, {august}, 0, 0, x'00')"), "what was told is not added to"),
-        ("update late_month set last_seq = 1".to_owned(), "the last late entry of 2026-08"),
-        ("delete from late_month".to_owned(), "the last late entry of 2026-08"),
+        ("update usage_month set last_seq = 1".to_owned(), "the last entry of 2026-08"),
+        ("delete from usage_month".to_owned(), "the last entry of 2026-08"),
+        ("insert into usage_month values (9223372036854775806, 1)".to_owned(), "the last entry of no month"),
     ] {
         match vendor.sql().execute_batch(&format!("{free}{tampering}")) {
             Err(refused) => assert!(refused.to_string().contains(told), "{refused}"),

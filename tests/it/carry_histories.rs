@@ -485,12 +485,18 @@ fn what_comes_between_the_clock_and_what_is_read_is_carried_whatever_its_second(
     }
     history.take(&Step::NextMonth);
     assert_eq!(history.told[&2], BTreeMap::from([("p9".to_owned(), PRICE)]));
+    // A record that says that it was written while its month was not over.
+    let stamp = Stamp { at_s: month_s(1) - 3 * 86_400, actor: Actor::Agora };
+    let new = january("earlier", "p9", "1", CUSTOMERS[0]);
+    history.store.write(|tx| usage::record(tx, &new, &stamp)).expect("a write").expect("a record");
+    history.take(&Step::NextMonth);
+    assert_eq!(history.told[&3], BTreeMap::from([("p9".to_owned(), 2 * PRICE)]));
     // A price that says that it was set before that bill, which did not know of it.
     let stamp = Stamp { at_s: NOW_S.get() - 3_600, actor: Actor::Agora };
     let dearer = plan_of(PLANS[0], 3 * PRICE);
     history.store.write(|tx| plan::set(tx, &dearer, month_s(0), &stamp)).expect("it is set");
     history.take(&Step::NextMonth);
-    assert_eq!(history.told[&3], BTreeMap::from([("p0".to_owned(), 2 * PRICE)]));
+    assert_eq!(history.told[&4], BTreeMap::from([("p0".to_owned(), 2 * PRICE)]));
 }
 
 #[test]
