@@ -11,6 +11,8 @@ mod pages;
 mod books;
 #[path = "../common/client.rs"]
 mod client;
+#[path = "../common/entry.rs"]
+mod entry;
 #[path = "../common/machine.rs"]
 mod machine;
 #[expect(dead_code, reason = "no processor time here")]
@@ -63,19 +65,7 @@ const FULL: Length = Length { projects: 10_000, records: 1_000_000, bills: 100, 
 const LIMIT: usize = 1_000;
 
 fn main() -> ExitCode {
-    if !std::env::args().any(|argument| argument == "--bench") {
-        // `cargo test --all-targets` comes by here, unoptimised.
-        println!("not measured: `cargo bench --bench bill` does");
-        return ExitCode::SUCCESS;
-    }
-    match measure() {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    entry::measured("bill", measure)
 }
 
 fn measure() -> Outcome<bool> {

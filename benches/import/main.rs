@@ -3,6 +3,8 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark tells what it measured")]
 #![expect(clippy::float_arithmetic, reason = "times and ratios are measured, not accounted")]
 
+#[path = "../common/entry.rs"]
+mod entry;
 #[path = "../common/machine.rs"]
 mod machine;
 #[path = "../common/plain.rs"]
@@ -45,19 +47,7 @@ const OCTOBER_S: i64 = 1_790_812_800;
 const MONTH_S: i64 = 31 * 86_400;
 
 fn main() -> ExitCode {
-    if !std::env::args().any(|argument| argument == "--bench") {
-        // `cargo test --all-targets` comes by here, unoptimised.
-        println!("not measured: `cargo bench --bench import` does");
-        return ExitCode::SUCCESS;
-    }
-    match measure() {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    entry::measured("import", measure)
 }
 
 fn measure() -> Outcome<bool> {

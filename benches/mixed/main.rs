@@ -7,6 +7,8 @@
 mod books;
 #[path = "../common/client.rs"]
 mod client;
+#[path = "../common/entry.rs"]
+mod entry;
 #[path = "../common/machine.rs"]
 mod machine;
 #[expect(dead_code, reason = "no processor time here")]
@@ -67,19 +69,7 @@ const SLOWEST_BAR: Bar = Bar::AtMost(500.0);
 const NONE: Bar = Bar::AtMost(0.0);
 
 fn main() -> ExitCode {
-    if !std::env::args().any(|argument| argument == "--bench") {
-        // `cargo test --all-targets` comes by here, unoptimised.
-        println!("not measured: `cargo bench --bench mixed` does");
-        return ExitCode::SUCCESS;
-    }
-    match measure() {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    entry::measured("mixed", measure)
 }
 
 fn measure() -> Outcome<bool> {

@@ -6,6 +6,8 @@
 #[expect(dead_code, reason = "nothing is asked here")]
 #[path = "../common/books.rs"]
 mod books;
+#[path = "../common/entry.rs"]
+mod entry;
 #[path = "../common/machine.rs"]
 mod machine;
 #[path = "../common/plain.rs"]
@@ -47,23 +49,13 @@ const BAR: Bar = Bar::AtLeast(1.0);
 const SHELL: &str = "sqlite3";
 
 fn main() -> ExitCode {
-    if !std::env::args().any(|argument| argument == "--bench") {
-        // `cargo test --all-targets` comes by here, unoptimised.
-        println!("not measured: `cargo bench --bench record` does");
-        return ExitCode::SUCCESS;
-    }
-    if Command::new(SHELL).arg("--version").output().is_err() {
-        println!("not measured: SQLite's own shell is needed beside ours (on Debian: apt install sqlite3)");
-        return ExitCode::SUCCESS;
-    }
-    match measure() {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
+    entry::measured("record", || match Command::new(SHELL).arg("--version").output() {
+        Ok(_) => measure(),
+        Err(_) => {
+            println!("not measured: SQLite's own shell is needed beside ours (on Debian: apt install sqlite3)");
+            Ok(true)
         }
-    }
+    })
 }
 
 fn measure() -> Outcome<bool> {

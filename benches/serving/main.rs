@@ -20,6 +20,8 @@ mod throughput;
 mod books;
 #[path = "../common/client.rs"]
 mod client;
+#[path = "../common/entry.rs"]
+mod entry;
 #[path = "../common/machine.rs"]
 mod machine;
 #[path = "../common/process.rs"]
@@ -52,22 +54,9 @@ const MEMORY_BAR: Bar = Bar::AtMost(20.0);
 const EXECUTABLE_BAR: Bar = Bar::AtMost(8.0);
 
 fn main() -> ExitCode {
-    let done = match bare::asked_for() {
-        Some(answers) => bare::serve(&answers).map(|()| true),
-        None if std::env::args().any(|argument| argument == "--bench") => measure(),
-        None => {
-            // `cargo test --all-targets` comes by here, unoptimised.
-            println!("not measured: `cargo bench --bench serving` does");
-            Ok(true)
-        }
-    };
-    match done {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
+    match bare::asked_for() {
+        Some(answers) => entry::ended(bare::serve(&answers).map(|()| true)),
+        None => entry::measured("serving", measure),
     }
 }
 

@@ -132,7 +132,7 @@ impl<'f> Held<'f> {
 
     /// What it starts with: so many bytes, or fewer where there are no more. A pipe may give them one by one.
     fn start(&mut self, bytes: usize) -> io::Result<&[u8]> {
-        let missing = u64::try_from(bytes.saturating_sub(self.held.len())).unwrap_or_default();
+        let missing = u64::try_from(bytes.saturating_sub(self.held.len())).expect("a few bytes");
         self.inner.by_ref().take(missing).read_to_end(&mut self.held)?;
         Ok(&self.held[..bytes.min(self.held.len())])
     }

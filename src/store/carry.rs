@@ -12,7 +12,7 @@ use crate::billing::period::{Grain, Period};
 use crate::billing::setting::Late;
 use crate::billing::statement::{Entry, Statement, TermsKnown, is_provisional};
 use crate::store::bill::Pricing;
-use crate::store::document::{EntryLine, amount};
+use crate::store::document::{EntryLine, decimal};
 use crate::store::month_bill::{LastLook, MonthBills};
 use crate::store::rollup::UsageSum;
 use crate::store::{Error, ReadTx, Result, setting, statement, usage};
@@ -77,14 +77,14 @@ fn told_before(tx: &ReadTx<'_>, bills: &MonthBills<'_>, month_s: i64, told: &Sta
 /// A bill that looks at more months than there is time for is refused, and finds here what it had got to as it is asked for
 /// again.
 #[derive(Debug, Default)]
-pub struct Dues(Mutex<HashMap<i64, (Of, DueOf)>>);
+pub struct Dues(Mutex<HashMap<i64, (FollowsFrom, DueOf)>>);
 
 /// What is due of a month, by project.
 type DueOf = Arc<[(ProjectId, Due)]>;
 
 /// All that what is due of a month follows from, told by the last of each kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Of {
+struct FollowsFrom {
     /// The last bill of any month that was kept.
     bill_seq: i64,
     /// The last ledger entry that is dated in the month.
@@ -94,7 +94,7 @@ struct Of {
 }
 
 impl Dues {
-    fn lock(&self) -> MutexGuard<'_, HashMap<i64, (Of, DueOf)>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<i64, (FollowsFrom, DueOf)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -106,7 +106,7 @@ impl Dues {
     fn get_or<E>(
         &self,
         month_s: i64,
-        of: Of,
+        of: FollowsFrom,
         work_out: impl FnOnce() -> Result<Vec<(ProjectId, Due)>, E>,
     ) -> Result<DueOf, E> {
         let known = self.lock().get(&month_s).filter(|(known_of, _)| *known_of == of).map(|(_, due)| Arc::clone(due));
@@ -153,7 +153,7 @@ impl<'a> Earlier<'a> {
             let suspects = self.suspects(*month_s, told, look, usage_seq)?;
             // Of a project that is new nothing can be due but what it used, or was enabled in time.
             let terms = TermsKnown { project_no: 0, event_seq: self.said.enabled_in_time(*month_s), ..self.terms };
-            let of = Of { bill_seq: self.bills.last_seq(), usage_seq, terms };
+            let of = FollowsFrom { bill_seq: self.bills.last_seq(), usage_seq, terms };
             let work_out = || {
                 let due = match suspects == Suspects::default() {
                     true => Vec::new(),
@@ -270,7 +270,7 @@ fn is_otherwise(line: Option<&EntryLine<'_>>, sum: Option<&UsageSum>) -> Result<
     let nothing = UsageSum::default();
     let sum = sum.unwrap_or(&nothing);
     let (usage, covered) = (line.and_then(|line| line.usage.as_deref()), line.and_then(|line| line.covered.as_deref()));
-    Ok(sum.amount != amount(usage)? || sum.covered != amount(covered)?)
+    Ok(sum.amount != decimal(usage)? || sum.covered != decimal(covered)?)
 }
 
 /// Those of whom a month may cost something else by now than was told of it.

@@ -197,29 +197,29 @@ impl<'e> EntryLine<'e> {
     }
 }
 
-/// The amount that a line tells; zero where it tells none.
-pub(super) fn amount(field: Option<&str>) -> Result<Amount, amount::Error> {
+/// The decimal that a line tells; zero where it tells none.
+pub(super) fn decimal(field: Option<&str>) -> Result<Amount, amount::Error> {
     field.map_or(Ok(Amount::default()), Amount::from_canonical)
 }
 
 impl EntryLine<'_> {
     /// What a bill told of the window itself: the charge less what it carried from earlier months.
     pub(super) fn own(&self) -> Result<Amount, amount::Error> {
-        Ok(&amount(self.amount.as_deref())? - &amount(self.carried.as_deref())?)
+        Ok(&decimal(self.amount.as_deref())? - &decimal(self.carried.as_deref())?)
     }
 
     fn entry(self) -> Result<Entry, NoLine> {
         let told = match (self.amount, self.description) {
             (Some(told), Some(description)) => {
-                Some(Told { amount: amount(Some(&told))?, description: description.into_owned() })
+                Some(Told { amount: decimal(Some(&told))?, description: description.into_owned() })
             }
             (None, None) if self.usage.is_some() => None,
             _ => return Err(NoLine::Empty),
         };
         let billed = match self.usage {
             Some(usage) => Some(Billed {
-                usage: amount(Some(&usage))?,
-                covered: amount(self.covered.as_deref())?,
+                usage: decimal(Some(&usage))?,
+                covered: decimal(self.covered.as_deref())?,
                 unpriced: self.unpriced,
                 carries: Vec::new(),
             }),

@@ -1,10 +1,9 @@
 //! Random histories of late usage, voids and bills that are asked for again, on a clock of their own: whatever happens, what
 //! Agora was told last of every month adds up to what all months cost, unless more was taken back than could be taken off.
 
-use crate::vendor::{API_KEY, API_SECRET, long, second, signed};
+use crate::vendor::{API_KEY, API_SECRET, live_pair, long, month_s, signed};
 use agora_vendor::billing::event::{Actor, Stamp};
 use agora_vendor::billing::history::History;
-use agora_vendor::billing::key::{KeyPair, Purpose};
 use agora_vendor::billing::plan::Plan;
 use agora_vendor::billing::record::NewRecord;
 use agora_vendor::billing::setting::{Name, Settings};
@@ -36,11 +35,6 @@ fn clock() -> i64 {
         happens();
     }
     now_s
-}
-
-/// The first second of a month, counted from January of 2026.
-fn month_s(number: usize) -> i64 {
-    second(&format!("{}-{:02}-01T00:00:00Z", 2026 + number / 12, number % 12 + 1))
 }
 
 #[derive(Clone, Debug)]
@@ -348,13 +342,7 @@ fn plan_of(id: &str, price: i64) -> Plan {
 fn begin(folder: &std::path::Path) -> Books {
     NOW_S.set(month_s(0) + 100);
     let (path, stamp) = (folder.join("books.db"), Stamp { at_s: NOW_S.get(), actor: Actor::Agora });
-    let pair = KeyPair {
-        api_key: API_KEY.parse().expect("a key"),
-        api_secret: API_SECRET.parse().expect("a secret"),
-        purpose: Purpose::Live,
-        created_at_s: 0,
-        revoked_at_s: None,
-    };
+    let pair = live_pair();
     let mut settings = Settings::default();
     settings.set(Name::Late, "carry").expect("a setting");
     let from_s = History::<Plan>::default().start(0, false, 0).expect("the first");

@@ -3,10 +3,9 @@
 //! looking at those alone who may cost something else is what it finds by looking at everybody: builds with debug
 //! assertions compare the two each time it is worked out, and panic where they differ.
 
-use crate::vendor::{API_KEY, API_SECRET, long, second, signed};
+use crate::vendor::{API_KEY, API_SECRET, live_pair, long, month_s, signed};
 use agora_vendor::agora::reply::Reply;
 use agora_vendor::billing::event::{Actor, Stamp};
-use agora_vendor::billing::key::{KeyPair, Purpose};
 use agora_vendor::billing::license::{NewLicense, Operation};
 use agora_vendor::billing::plan::Plan;
 use agora_vendor::billing::record::NewRecord;
@@ -34,11 +33,6 @@ const CUSTOMERS: usize = 4;
 
 thread_local! {
     static NOW_S: Cell<i64> = const { Cell::new(0) };
-}
-
-/// The first second of a month, counted from January of 2026.
-fn month_s(number: usize) -> i64 {
-    second(&format!("{}-{:02}-01T00:00:00Z", 2026 + number / 12, number % 12 + 1))
 }
 
 /// Something that happens; months are told by how far they are back.
@@ -137,13 +131,7 @@ where
 impl Books {
     fn begin(path: &Path) -> Self {
         NOW_S.set(month_s(0) + 100);
-        let pair = KeyPair {
-            api_key: API_KEY.parse().expect("a key"),
-            api_secret: API_SECRET.parse().expect("a secret"),
-            purpose: Purpose::Live,
-            created_at_s: 0,
-            revoked_at_s: None,
-        };
+        let pair = live_pair();
         Store::create(path, |tx| key::add(tx, &pair).map(drop)).expect("books");
         let service = Self::service(path);
         let mut books = Self { service, store: Store::open(path).expect("books"), month: 0, records: 0, licenses: 0 };

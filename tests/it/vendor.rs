@@ -2,7 +2,7 @@
 
 use agora_vendor::agora::request::Body;
 use agora_vendor::agora::signature::{self, Encoding, source_string};
-use agora_vendor::billing::key::ApiSecret;
+use agora_vendor::billing::key::{ApiSecret, KeyPair, Purpose};
 use agora_vendor::billing::period::{Grain, Period};
 use serde_json::Value;
 use std::ffi::OsStr;
@@ -332,6 +332,22 @@ pub fn signed_body(api_key: &str, api_secret: &str, method: &str, path: &str, fi
 /// A request with a body, as it is sent.
 pub fn with_body(method: &str, path: &str, body: &str) -> String {
     format!("{method} {path} HTTP/1.1\r\nHost: vendor\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+}
+
+/// The first second of a month, counted from January of 2026.
+pub fn month_s(number: usize) -> i64 {
+    second(&format!("{}-{:02}-01T00:00:00Z", 2026 + number / 12, number % 12 + 1))
+}
+
+/// The live pair of the tests' books.
+pub fn live_pair() -> KeyPair {
+    KeyPair {
+        api_key: API_KEY.parse().expect("a key"),
+        api_secret: API_SECRET.parse().expect("a secret"),
+        purpose: Purpose::Live,
+        created_at_s: 0,
+        revoked_at_s: None,
+    }
 }
 
 /// A second, from RFC 3339.
