@@ -1,4 +1,4 @@
--- agora-vendor's books, version 3. One file holds one extension of one vendor.
+-- agora-vendor's books, version 4. One file holds one extension of one vendor.
 --
 -- Times are Unix seconds, UTC. Amounts are exact decimals as text, in canonical form: no exponent, no
 -- leading zeros, no zeros at the end of the fraction, zero as '0'; SQLite's own numbers would round them.

@@ -124,6 +124,59 @@ const FROM_2: &str = "
     insert into license_operation select op_id, at_s, asked from old_license_operation;
     insert into license_type select type, name, granted from old_license_type;";
 
+/// Fills the tables out of those of version 3, which stand as `old_…`. Carries come before the statements that told
+/// them: once a later statement is there, a trigger lets none be added.
+const FROM_3: &str = "
+    insert into setting select name, value from old_setting;
+    insert into api_key
+    select api_key, api_secret, purpose, created_at_s, revoked_at_s
+    from old_api_key;
+    insert into plan_version
+    select seq, plan_id, from_s, name, unit, price, at_s, actor
+    from old_plan_version;
+    insert into customer
+    select customer_id, plan_id, name, email, phone, first_seen_at_s, announced_at_s, deactivated_at_s
+    from old_customer;
+    insert into project
+    select project_no, project_id, customer_id, first_seen_at_s, app_key, app_secret
+    from old_project;
+    insert into customer_plan
+    select seq, customer_id, plan_id, from_s, at_s, actor
+    from old_customer_plan;
+    insert into project_customer
+    select seq, project_id, customer_id, from_s, at_s, actor
+    from old_project_customer;
+    insert into project_enablement select project_id, from_s, until_s from old_project_enablement;
+    insert into event
+    select seq, at_s, actor, customer_id, project_id, change, fields
+    from old_event;
+    insert into usage_ledger
+    select seq, record_id, project_no, at_s, amount, covered, recorded_at_s, reverses_seq, in_crowd,
+      note
+    from old_usage_ledger;
+    insert into usage_rollup
+    select grain, start_s, project_no, amount, covered, records
+    from old_usage_rollup;
+    insert into license
+    select seq, license_id, customer_id, type, platforms, issued_at_s, asked, starts_at_s,
+      expires_at_s, granted, balance, revoked_at_s
+    from old_license;
+    insert into license_ledger
+    select seq, license_seq, at_s, kind, amount, expires_at_s, usage_seq, actor, reason, op_id
+    from old_license_ledger;
+    insert into license_operation select op_id, at_s, asked from old_license_operation;
+    insert into license_type select type, name, granted from old_license_type;
+    insert into statement_carry
+    select statement_seq, month_s, carried, waits, carries
+    from old_statement_carry;
+    insert into statement
+    select seq, kind, first_s, last_s, first_asked_at_s, last_asked_at_s, asked, knew_seq,
+      last_knew_seq, knew_plan_seq, knew_customer_plan_seq, knew_project_customer_seq,
+      knew_project_no, knew_event_seq, provisional, carried, total, total_size, digest
+    from old_statement;
+    insert into statement_entries select statement_seq, entries from old_statement_entries;
+    insert into usage_month select month_s, last_seq from old_usage_month;";
+
 /// What a migration did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Migrated {
@@ -159,6 +212,7 @@ fn migrate_older(path: &Path) -> Result<Option<Migrated>> {
         schema::VERSION => return Ok(None),
         1 => FROM_1,
         2 => FROM_2,
+        3 => FROM_3,
         _ => return Err(Error::NotOurs(path.to_owned())),
     };
     // With the lock had, what is copied is what is migrated.

@@ -79,6 +79,23 @@ fn of_version_2() -> Vendor {
     vendor
 }
 
+/// Books as version 3 wrote them: months that were billed, with carries and what waits.
+fn of_version_3() -> Vendor {
+    let vendor = Vendor::without_books();
+    let sql = Connection::open(vendor.db()).expect("a file");
+    sql.execute_batch(&format!(
+        "pragma journal_mode = wal;
+        {}
+        pragma application_id = 1097291374;
+        pragma user_version = 3;
+        {}",
+        include_str!("schema-3.sql"),
+        include_str!("books-3.sql")
+    ))
+    .expect("books of version 3");
+    vendor
+}
+
 fn schema(vendor: &Vendor) -> BTreeSet<(String, String)> {
     let sql = vendor.sql();
     let mut select = sql.prepare("select name, coalesce(sql, '') from sqlite_schema").expect("a statement");
@@ -101,7 +118,7 @@ fn a_verb_does_not_touch_books_of_an_earlier_version_and_says_what_does() {
 fn migrated_books_have_the_schema_of_fresh_ones_and_what_the_old_ones_held() {
     let vendor = of_version_1();
     let told = vendor.json(["migrate"]);
-    assert_eq!((&told["from"], &told["to"]), (&json!(1), &json!(3)));
+    assert_eq!((&told["from"], &told["to"]), (&json!(1), &json!(4)));
     assert_eq!(schema(&vendor), schema(&Vendor::new()));
     vendor.ok(["check"]);
     assert_eq!(vendor.json(["migrate"]), json!(null));
@@ -131,7 +148,7 @@ fn migrated_books_have_the_schema_of_fresh_ones_and_what_the_old_ones_held() {
 fn books_of_version_2_keep_what_they_held() {
     let vendor = of_version_2();
     let told = vendor.json(["migrate"]);
-    assert_eq!((&told["from"], &told["to"]), (&json!(2), &json!(3)));
+    assert_eq!((&told["from"], &told["to"]), (&json!(2), &json!(4)));
     assert_eq!(schema(&vendor), schema(&Vendor::new()));
     vendor.ok(["check"]);
     assert_eq!(vendor.total(), "1.5");
@@ -146,6 +163,25 @@ fn books_of_version_2_keep_what_they_held() {
     vendor.ok(["void", "r1", "--reason", "again"]);
     assert_eq!(vendor.json(["license", "show", "order-1"])["residue"], "1");
     vendor.ok(["check"]);
+}
+
+#[test]
+fn books_of_version_3_keep_what_they_told() {
+    let vendor = of_version_3();
+    let told = vendor.json(["migrate"]);
+    assert_eq!((&told["from"], &told["to"]), (&json!(3), &json!(4)));
+    assert_eq!(schema(&vendor), schema(&Vendor::new()));
+    vendor.ok(["check"]);
+    let totals: Vec<_> = vendor.json(["statement", "list"])["statements"]
+        .as_array()
+        .expect("an array")
+        .iter()
+        .map(|statement| statement["total"].clone())
+        .collect();
+    assert_eq!(totals, ["18", "18", "11.25", "13", "18"]);
+    // Under version 3 usage drew from the licenses that were live as it was written.
+    let august = vendor.json(["bill", "--month", "2026-08"]);
+    assert_eq!(august["rows"][1]["covered"], "0");
 }
 
 #[test]
@@ -187,7 +223,7 @@ fn prices_plans_and_customers_hold_for_all_time_in_migrated_books() {
 fn the_server_migrates_when_it_starts() {
     let vendor = of_version_1();
     let server = vendor.serve();
-    assert!(server.log().contains("from schema version 1 to 3"), "{}", server.log());
+    assert!(server.log().contains("from schema version 1 to 4"), "{}", server.log());
     assert_eq!(server.get("/healthz").status, 200);
     vendor.ok(["license", "issue", "c", "--expires", &days_from_now(3)]);
     vendor.ok(["check"]);
