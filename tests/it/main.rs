@@ -7,6 +7,7 @@ mod books;
 mod carries;
 mod carry_histories;
 mod carry_laws;
+mod clock;
 mod concurrency;
 mod imports;
 mod keys;

@@ -1,0 +1,48 @@
+//! A wall clock that tests set, for the executable as it ships.
+
+use crate::vendor::{Vendor, second};
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::LazyLock;
+
+/// The library that stands before the system's clock, built once by the C compiler that SQLite is built with.
+static LIBRARY: LazyLock<PathBuf> = LazyLock::new(|| {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    let (draft, library) = (folder.join(format!("clock-{}.so", std::process::id())), folder.join("clock.so"));
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/clock.c");
+    let built = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&draft).arg(source).status();
+    assert!(built.expect("a C compiler").success());
+    std::fs::rename(draft, &library).expect("a library");
+    library
+});
+
+impl Vendor {
+    /// Sets the clock that this vendor's executable goes by, also one that is running; it stands still.
+    /// `time` is RFC 3339. Without a call the executable goes by the system's clock.
+    pub fn at(&self, time: &str) -> &Self {
+        // Renamed into place, so that no process reads half of it.
+        let draft = self.path("clock.draft");
+        std::fs::write(&draft, second(time).to_string()).expect("a file");
+        std::fs::rename(draft, self.path("clock")).expect("a clock");
+        self
+    }
+
+    /// Lets a command go by the clock that was set, if one was.
+    pub fn set_clock(&self, command: &mut Command) {
+        let clock = self.path("clock");
+        if clock.exists() {
+            command.env("LD_PRELOAD", &*LIBRARY).env("TEST_CLOCK", clock);
+        }
+    }
+}
+
+#[test]
+fn the_executable_goes_by_the_clock_that_a_test_sets() {
+    let vendor = Vendor::new();
+    vendor.at("2024-02-29T12:00:00Z").ok(["record", "p", "1", "--id", "a"]);
+    let server = vendor.serve();
+    assert_eq!(server.usage(second("2024-02-29T12:00:00Z"), second("2024-02-29T12:00:00Z")).entries().len(), 1);
+    vendor.at("2024-03-01T00:00:00Z");
+    let key = vendor.json(["key", "add", "--test"])["createdAt"].clone();
+    assert_eq!(key, "2024-03-01T00:00:00Z");
+}
