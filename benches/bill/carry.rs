@@ -21,7 +21,12 @@ const GIVES_UP: u32 = 20;
 const TRIES: Bar = Bar::AtMost(3.0);
 
 /// Measures page 1 of bills for which earlier months have to be looked at, each time after a commit elsewhere.
-pub async fn measure(database: &Path, keys: &Keys, length: &Length, report: &mut Report) -> Outcome {
+pub async fn measure(
+    database: &Path,
+    keys: &Keys,
+    length: &Length,
+    report: &mut Report,
+) -> Outcome {
     books::create(database, keys, length.projects)?;
     let september = Period::around(Grain::Month, SEPTEMBER_S);
     let october = Period::around(Grain::Month, OCTOBER_S);
@@ -56,7 +61,13 @@ pub async fn measure(database: &Path, keys: &Keys, length: &Length, report: &mut
     announce(database, length.projects..length.projects + length.projects / 50)?;
     let mut asking = Asking { connection, store: Store::open(database)?, commits: 0 };
     asking
-        .measure("nothing changed in the months before, and some customers are new", keys, september, length, report)
+        .measure(
+            "nothing changed in the months before, and some customers are new",
+            keys,
+            september,
+            length,
+            report,
+        )
         .await?;
 
     for (n, first_s) in earlier.iter().enumerate() {
@@ -66,19 +77,32 @@ pub async fn measure(database: &Path, keys: &Keys, length: &Length, report: &mut
 
     let first_month = &jiff::Timestamp::from_second(earlier[0])?.to_string()[..7];
     let rewrite = |price: &str| {
-        let words = ["plan", "set", "default", "--price", price, "--from", first_month, "--rewrite"];
+        let words =
+            ["plan", "set", "default", "--price", price, "--from", first_month, "--rewrite"];
         run(database, &words)
     };
     rewrite("0.0101")?;
-    asking.measure("a price that was raised in all of them", keys, september, length, report).await?;
+    asking
+        .measure("a price that was raised in all of them", keys, september, length, report)
+        .await?;
     asking.follow(keys, september, length).await?;
     asking.measure("the month after, all of it told", keys, october, length, report).await?;
     rewrite("0.005")?;
     asking
-        .measure("the month after, the price lowered in all of them, so that most waits", keys, october, length, report)
+        .measure(
+            "the month after, the price lowered in all of them, so that most waits",
+            keys,
+            october,
+            length,
+            report,
+        )
         .await?;
     let (resident, most) = server.memory_kib()?;
-    report.say(&format!("   the server's memory: {} MiB resident, {} MiB at most", resident >> 10, most >> 10));
+    report.say(&format!(
+        "   the server's memory: {} MiB resident, {} MiB at most",
+        resident >> 10,
+        most >> 10
+    ));
     Ok(())
 }
 
@@ -87,7 +111,13 @@ fn announce(database: &Path, projects: Range<usize>) -> Outcome {
     Store::open(database)?.write(|tx| -> Outcome {
         for n in projects {
             let stamp = Stamp { at_s: jiff::Timestamp::now().as_second(), actor: Actor::Agora };
-            project::announce(tx, &row::project_id(n).parse()?, &format!("new-{n}").parse()?, None, &stamp)?;
+            project::announce(
+                tx,
+                &row::project_id(n).parse()?,
+                &format!("new-{n}").parse()?,
+                None,
+                &stamp,
+            )?;
         }
         Ok(())
     })
@@ -95,10 +125,11 @@ fn announce(database: &Path, projects: Range<usize>) -> Outcome {
 
 /// So many months before one, in the order of time, by their first seconds.
 fn months_before(first_s: i64, count: usize) -> Vec<i64> {
-    let mut months: Vec<i64> = std::iter::successors(Some(first_s), |first_s| Some(Grain::Month.floor(first_s - 1)))
-        .skip(1)
-        .take(count)
-        .collect();
+    let mut months: Vec<i64> =
+        std::iter::successors(Some(first_s), |first_s| Some(Grain::Month.floor(first_s - 1)))
+            .skip(1)
+            .take(count)
+            .collect();
     months.reverse();
     months
 }
@@ -124,7 +155,12 @@ impl Asking {
         let mut most_tries = 0;
         for _ in 0..length.carries {
             self.commits += 1;
-            record(&mut self.store, format!("elsewhere-{}", self.commits), 0, NOVEMBER_S + whole(self.commits))?;
+            record(
+                &mut self.store,
+                format!("elsewhere-{}", self.commits),
+                0,
+                NOVEMBER_S + whole(self.commits),
+            )?;
             let mut tries = 0;
             loop {
                 tries += 1;
@@ -140,9 +176,16 @@ impl Asking {
             most_tries = most_tries.max(tries);
         }
         let [p50, _, max] = milliseconds(&latencies);
-        report.say(&format!("   {title}: p50 {p50:.1} ms, max {max:.1} ms, within {most_tries} tries"));
+        report.say(&format!(
+            "   {title}: p50 {p50:.1} ms, max {max:.1} ms, within {most_tries} tries"
+        ));
         report.judge(&format!("page 1, {title}: the slowest"), max, " ms", BAR);
-        report.judge(&format!("page 1, {title}: tries until it is answered"), f64::from(most_tries), "", TRIES);
+        report.judge(
+            &format!("page 1, {title}: tries until it is answered"),
+            f64::from(most_tries),
+            "",
+            TRIES,
+        );
         Ok(())
     }
 

@@ -1,6 +1,10 @@
 //! How long a month's bill of 10,000 projects takes, page by page, and what it costs to carry what earlier months were not
 //! told. See `benches/README.md`.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark tells what it measured")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a benchmark tells what it measured"
+)]
 #![expect(clippy::float_arithmetic, reason = "times are measured, not accounted")]
 
 mod carry;
@@ -60,7 +64,8 @@ struct Length {
 }
 
 /// What is kept is measured at this length.
-const FULL: Length = Length { projects: 10_000, records: 1_000_000, bills: 100, months: 24, carries: 20 };
+const FULL: Length =
+    Length { projects: 10_000, records: 1_000_000, bills: 100, months: 24, carries: 20 };
 /// Entries on a page.
 const LIMIT: usize = 1_000;
 
@@ -80,8 +85,18 @@ fn measure() -> Outcome<bool> {
     let keys = Keys::make();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut report = Report::start("bill", &length)?;
-    runtime.block_on(pages::measure(&folder.path().join("pages.db"), &keys, &length, &mut report))?;
-    runtime.block_on(carry::measure(&folder.path().join("carry.db"), &keys, &length, &mut report))?;
+    runtime.block_on(pages::measure(
+        &folder.path().join("pages.db"),
+        &keys,
+        &length,
+        &mut report,
+    ))?;
+    runtime.block_on(carry::measure(
+        &folder.path().join("carry.db"),
+        &keys,
+        &length,
+        &mut report,
+    ))?;
     report.finish(length == FULL)
 }
 
@@ -89,7 +104,9 @@ impl Length {
     /// The requests for all pages of a month's bill, as Agora signs them, so that what is told is kept.
     fn requests(&self, keys: &Keys, month: Period) -> Vec<Vec<u8>> {
         let pages = 1..=self.projects.div_ceil(LIMIT);
-        pages.map(|page| target::get(&target::page(&keys.live, "/bill", month, page, LIMIT))).collect()
+        pages
+            .map(|page| target::get(&target::page(&keys.live, "/bill", month, page, LIMIT)))
+            .collect()
     }
 }
 
@@ -116,7 +133,11 @@ fn milliseconds(latencies: &Histogram<u64>) -> [f64; 3] {
 
 /// Runs the executable on books.
 fn run(database: &Path, words: &[&str]) -> Outcome {
-    let done = std::process::Command::new(report::EXECUTABLE).arg("--db").arg(database).args(words).output()?;
+    let done = std::process::Command::new(report::EXECUTABLE)
+        .arg("--db")
+        .arg(database)
+        .args(words)
+        .output()?;
     match done.status.success() {
         true => Ok(()),
         false => Err(format!("{words:?}: {}", String::from_utf8_lossy(&done.stderr)).into()),

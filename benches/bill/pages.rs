@@ -15,7 +15,12 @@ const FIRST_BAR: Bar = Bar::AtMost(250.0);
 const LATER_BAR: Bar = Bar::AtMost(5.0);
 
 /// Measures the pages of a bill that is another one each time, and so is kept each time.
-pub async fn measure(database: &Path, keys: &Keys, length: &Length, report: &mut Report) -> Outcome {
+pub async fn measure(
+    database: &Path,
+    keys: &Keys,
+    length: &Length,
+    report: &mut Report,
+) -> Outcome {
     books::create(database, keys, length.projects)?;
     let (records, month_s) = (length.records, NOVEMBER_S - OCTOBER_S);
     row::import(
@@ -39,13 +44,20 @@ pub async fn measure(database: &Path, keys: &Keys, length: &Length, report: &mut
     ));
     let mut connection = Connection::open(server.address).await?;
     let mut commits = 0..;
-    for (title, is_spaced) in [("another before each later page", true), ("no pause between pages", false)] {
+    for (title, is_spaced) in
+        [("another before each later page", true), ("no pause between pages", false)]
+    {
         report.say(&format!("   {title}"));
         let (mut first, mut later, mut last) = (histogram(), histogram(), histogram());
         for _ in 0..length.bills {
             for (page, request) in (1..).zip(&requests) {
                 if let Some(n) = commits.next().filter(|_| is_spaced || page == 1) {
-                    record(&mut store, format!("within-{n}"), n % length.projects, OCTOBER_S + whole(n))?;
+                    record(
+                        &mut store,
+                        format!("within-{n}"),
+                        n % length.projects,
+                        OCTOBER_S + whole(n),
+                    )?;
                 }
                 let asked = Instant::now();
                 connection.ask(request).await?;
@@ -71,7 +83,10 @@ pub async fn measure(database: &Path, keys: &Keys, length: &Length, report: &mut
     }
     let kept = bytes_of_copy(database, "after")? - bytes_before;
     let entries = 2 * length.bills * length.projects;
-    report.say(&format!("   what was told takes {:.1} bytes a project and bill", kept as f64 / entries as f64));
+    report.say(&format!(
+        "   what was told takes {:.1} bytes a project and bill",
+        kept as f64 / entries as f64
+    ));
     Ok(())
 }
 

@@ -36,7 +36,10 @@ pub struct Keys {
 impl Keys {
     /// Makes new ones.
     pub fn make() -> Self {
-        Self { live: key::make(Purpose::Live, SEPTEMBER_S), test: key::make(Purpose::Test, SEPTEMBER_S) }
+        Self {
+            live: key::make(Purpose::Live, SEPTEMBER_S),
+            test: key::make(Purpose::Test, SEPTEMBER_S),
+        }
     }
 }
 
@@ -97,7 +100,8 @@ pub fn window(first_s: i64, length_s: i64) -> Period {
 
 /// Prices everybody, so that descriptions have their long form.
 fn set_price(path: &Path) -> Outcome {
-    let words = ["plan", "set", "default", "--name", "Standard", "--unit", "Minute", "--price", "0.0099"];
+    let words =
+        ["plan", "set", "default", "--name", "Standard", "--unit", "Minute", "--price", "0.0099"];
     let done = Command::new(EXECUTABLE).arg("--db").arg(path).args(words).output()?;
     match done.status.success() {
         true => Ok(()),

@@ -68,7 +68,8 @@ fn lengths(answer: &[u8]) -> Outcome<Option<(usize, usize)>> {
     if response.code != Some(200) {
         return Err(format!("not answered: {}", String::from_utf8_lossy(answer)).into());
     }
-    let length = response.headers.iter().find(|field| field.name.eq_ignore_ascii_case("content-length"));
+    let length =
+        response.headers.iter().find(|field| field.name.eq_ignore_ascii_case("content-length"));
     let length = length.and_then(|field| str::from_utf8(field.value).ok()?.parse().ok());
     Ok(Some((head, length.ok_or("an answer without a length")?)))
 }

@@ -23,7 +23,9 @@ pub fn insert(path: &Path, rows: impl Iterator<Item = Row>) -> Outcome<Duration>
     for slice in rows.chunks(SLICE) {
         let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         {
-            let mut insert = tx.prepare_cached("insert into record (id, project, amount, at_s) values (?, ?, ?, ?)")?;
+            let mut insert = tx.prepare_cached(
+                "insert into record (id, project, amount, at_s) values (?, ?, ?, ?)",
+            )?;
             for (id, project, amount, at_s) in slice {
                 insert.execute((id, project, amount, at_s))?;
             }

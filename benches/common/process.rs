@@ -23,7 +23,13 @@ impl Server {
     /// Starts the server that is measured, as a service would.
     pub fn agora_vendor(database: &Path) -> Outcome<Self> {
         let mut command = Command::new(EXECUTABLE);
-        command.arg("--db").arg(database).args(["serve", "--listen", "127.0.0.1:0", "--log", "warn"]);
+        command.arg("--db").arg(database).args([
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--log",
+            "warn",
+        ]);
         Self::start(command)
     }
 
@@ -34,7 +40,10 @@ impl Server {
         if let Some(stdout) = child.stdout.take() {
             BufReader::new(stdout).read_line(&mut line)?;
         }
-        let address = line.trim().strip_prefix("listening on http://").and_then(|address| address.parse().ok());
+        let address = line
+            .trim()
+            .strip_prefix("listening on http://")
+            .and_then(|address| address.parse().ok());
         let Some(address) = address else {
             child.kill()?;
             child.wait()?;
@@ -59,7 +68,8 @@ impl Server {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
         // Behind the name in brackets, which may hold anything: utime and stime are fields 14 and 15 (proc(5)).
         let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
-        let ticks: Vec<u32> = fields.split_whitespace().skip(11).take(2).map(str::parse).collect::<Result<_, _>>()?;
+        let ticks: Vec<u32> =
+            fields.split_whitespace().skip(11).take(2).map(str::parse).collect::<Result<_, _>>()?;
         Ok(TICK * ticks.iter().sum())
     }
 }

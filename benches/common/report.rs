@@ -49,7 +49,11 @@ impl Report {
         report.say(&format!("processor:  {}", processor()?));
         report.say(&format!("machine:    {}", machine()?));
         report.say(&format!("files on:   {}", file_system()?));
-        report.say(&format!("executable: agora-vendor {}, {} bytes", env!("CARGO_PKG_VERSION"), executable_bytes()?));
+        report.say(&format!(
+            "executable: agora-vendor {}, {} bytes",
+            env!("CARGO_PKG_VERSION"),
+            executable_bytes()?
+        ));
         report.say(&format!("length:     {length:?}"));
         Ok(report)
     }
@@ -84,7 +88,8 @@ impl Report {
             self.say(&verdict);
         }
         if is_full {
-            let run = format!("benches/runs/{:.10}-{}", jiff::Timestamp::now().to_string(), machine()?);
+            let run =
+                format!("benches/runs/{:.10}-{}", jiff::Timestamp::now().to_string(), machine()?);
             let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(&run);
             fs::create_dir_all(&folder)?;
             let file = format!("{}.txt", self.bench);
@@ -102,13 +107,19 @@ fn compiler() -> Outcome<String> {
 
 fn processor() -> Outcome<String> {
     let said = fs::read_to_string("/proc/cpuinfo")?;
-    let model = said.lines().find(|line| line.starts_with("model name")).and_then(|line| line.split_once(':'));
+    let model = said
+        .lines()
+        .find(|line| line.starts_with("model name"))
+        .and_then(|line| line.split_once(':'));
     Ok(model.map_or("unknown", |(_, model)| model.trim()).to_owned())
 }
 
 /// The kind of file system under the folder for temporary files: in memory, nothing is durable.
 fn file_system() -> Outcome<String> {
-    let said = Command::new("stat").args(["--file-system", "--format=%T"]).arg(std::env::temp_dir()).output()?;
+    let said = Command::new("stat")
+        .args(["--file-system", "--format=%T"])
+        .arg(std::env::temp_dir())
+        .output()?;
     Ok(String::from_utf8(said.stdout)?.trim().to_owned())
 }
 

@@ -46,7 +46,10 @@ pub fn pages(pair: &KeyPair, days: &[Period], projects: usize, count: usize) -> 
         }
     }
     shuffle(&mut all);
-    all.into_iter().take(count).map(|(day, number, limit)| page(pair, "/usage", day, number, limit)).collect()
+    all.into_iter()
+        .take(count)
+        .map(|(day, number, limit)| page(pair, "/usage", day, number, limit))
+        .collect()
 }
 
 /// Puts items into an order that is the same in every run and else like chance (a linear congruential generator, after
@@ -54,7 +57,8 @@ pub fn pages(pair: &KeyPair, days: &[Period], projects: usize, count: usize) -> 
 pub fn shuffle<T>(items: &mut [T]) {
     let mut state = 1_u64;
     for last in (1..items.len()).rev() {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let upper = usize::try_from(state >> 33).expect("31 bits");
         items.swap(last, upper % (last + 1));
     }

@@ -1,6 +1,10 @@
 //! How fast an import is, as it is installed: the real executable on a file of JSON lines, beside a bare loop that
 //! inserts the same rows, in the same run and in turn; and what a record takes on disk. See `benches/README.md`.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark tells what it measured")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a benchmark tells what it measured"
+)]
 #![expect(clippy::float_arithmetic, reason = "times and ratios are measured, not accounted")]
 
 #[path = "../common/entry.rs"]
@@ -71,11 +75,13 @@ fn measure() -> Outcome<bool> {
     report.say("rows:       in the order of time, 8-byte ids, 1,000 projects over a month\n");
     let (mut ratios, mut sizes) = (Vec::new(), Vec::new());
     for round in 1..=length.rounds {
-        let (bare_db, our_db) = (path(&format!("bare-{round}.db")), path(&format!("ours-{round}.db")));
+        let (bare_db, our_db) =
+            (path(&format!("bare-{round}.db")), path(&format!("ours-{round}.db")));
         let bare = plain::insert(&bare_db, rows())?;
         let (ours, peak_kib) = import(&our_db, &path("rows.jsonl"))?;
-        let size =
-            |path: &Path| Ok::<_, Box<dyn Error + Send + Sync>>(settled_bytes(path)? as f64 / length.rows as f64);
+        let size = |path: &Path| {
+            Ok::<_, Box<dyn Error + Send + Sync>>(settled_bytes(path)? as f64 / length.rows as f64)
+        };
         let (bare_size, our_size) = (size(&bare_db)?, size(&our_db)?);
         let ratio = bare.as_secs_f64() / ours.as_secs_f64();
         report.say(&format!(
@@ -86,7 +92,12 @@ fn measure() -> Outcome<bool> {
         ratios.push(ratio);
         sizes.push(our_size);
     }
-    report.judge("rows a second, import / bare loop, median of the rounds", median(&ratios), "", SPEED_BAR);
+    report.judge(
+        "rows a second, import / bare loop, median of the rounds",
+        median(&ratios),
+        "",
+        SPEED_BAR,
+    );
     report.judge(
         "bytes on disk a record, sums and indexes included, median of the rounds",
         median(&sizes),
@@ -106,19 +117,29 @@ fn settled_bytes(path: &Path) -> Outcome<u64> {
 
 /// The import as a whole process, from its start to its end, and the most memory that it had.
 fn import(path: &Path, file: &Path) -> Outcome<(Duration, u64)> {
-    let quiet = |command: &mut Command| command.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let quiet =
+        |command: &mut Command| command.stdout(Stdio::null()).stderr(Stdio::null()).status();
     if !quiet(Command::new(EXECUTABLE).arg("--db").arg(path).arg("init"))?.success() {
         return Err("no database".into());
     }
     let start = Instant::now();
     let mut command = Command::new(EXECUTABLE);
-    command.arg("--db").arg(path).arg("import").arg(file).arg("--quiet").stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .arg("--db")
+        .arg(path)
+        .arg("import")
+        .arg(file)
+        .arg("--quiet")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     let mut child = command.spawn()?;
     let mut peak_kib = 0;
     let status = loop {
         let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        peak_kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse().ok()).unwrap_or(peak_kib);
+        peak_kib = line
+            .and_then(|line| line.trim().strip_suffix("kB")?.trim().parse().ok())
+            .unwrap_or(peak_kib);
         match child.try_wait()? {
             Some(status) => break status,
             None => std::thread::sleep(Duration::from_millis(10)),

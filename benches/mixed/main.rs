@@ -1,6 +1,10 @@
 //! How long answers take while an import runs at full speed: requests at a constant rate that does not wait for answers,
 //! each counted from the moment at which it was due. See `benches/README.md`.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark tells what it measured")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a benchmark tells what it measured"
+)]
 #![expect(clippy::float_arithmetic, reason = "times and ratios are measured, not accounted")]
 
 #[path = "../common/books.rs"]
@@ -58,7 +62,8 @@ struct Length {
 }
 
 /// What is kept is measured at this length.
-const FULL: Length = Length { records: 1_000_000, customers: 100_000, rows: 1_000_000, seconds: 60 };
+const FULL: Length =
+    Length { records: 1_000_000, customers: 100_000, rows: 1_000_000, seconds: 60 };
 /// Requests a second.
 const RATE: u32 = 100;
 /// How long the import runs before the first request.
@@ -116,17 +121,25 @@ const KINDS: [&str; 3] = ["usage", "license", "bill"];
 /// As many requests, in no order: usage pages of varied days and limits, licenses of varied customers, and pages of a
 /// month's bill.
 fn requests(keys: &Keys, customers: usize, count: usize) -> Vec<(Kind, Vec<u8>)> {
-    let pages = target::pages(&keys.test, &books::days(SEPTEMBER_S..NOVEMBER_S), row::PROJECTS, count);
+    let pages =
+        target::pages(&keys.test, &books::days(SEPTEMBER_S..NOVEMBER_S), row::PROJECTS, count);
     let october = books::window(OCTOBER_S, NOVEMBER_S - OCTOBER_S);
     let request = |n: usize| {
         // Of every 100, so many of each kind.
         match n % 100 {
             rest if rest < 70 => (Kind::Usage, pages[n % pages.len()].clone()),
-            rest if rest < 97 => (Kind::License, target::license(&keys.test, &books::licensed(n * 7_919 % customers))),
-            rest => (Kind::Bill, target::page(&keys.test, "/bill", october, 1 + (n / 100 + rest) % 10, 100)),
+            rest if rest < 97 => (
+                Kind::License,
+                target::license(&keys.test, &books::licensed(n * 7_919 % customers)),
+            ),
+            rest => (
+                Kind::Bill,
+                target::page(&keys.test, "/bill", october, 1 + (n / 100 + rest) % 10, 100),
+            ),
         }
     };
-    let mut requests: Vec<_> = (0..count).map(request).map(|(kind, target)| (kind, target::get(&target))).collect();
+    let mut requests: Vec<_> =
+        (0..count).map(request).map(|(kind, target)| (kind, target::get(&target))).collect();
     target::shuffle(&mut requests);
     requests
 }
@@ -187,11 +200,17 @@ fn ask_during_imports(database: &Path, keys: &Keys, length: &Length) -> Outcome<
 
 /// Imports one set of rows after another, of ids that none had before, until it is over; the last one is cut short. Gives
 /// how many imports there were.
-fn import_until(is_over: &AtomicBool, imported: &AtomicUsize, database: &Path, length: &Length) -> Outcome<usize> {
+fn import_until(
+    is_over: &AtomicBool,
+    imported: &AtomicUsize,
+    database: &Path,
+    length: &Length,
+) -> Outcome<usize> {
     let mut imports = 0;
     while !is_over.load(Ordering::Relaxed) {
         let first = 2 * length.records + imports * length.rows;
-        let rows = october(first..first + length.rows).take_while(|_| !is_over.load(Ordering::Relaxed));
+        let rows =
+            october(first..first + length.rows).take_while(|_| !is_over.load(Ordering::Relaxed));
         row::import(database, rows.inspect(|_| _ = imported.fetch_add(1, Ordering::Relaxed)))?;
         imports += 1;
     }
@@ -200,14 +219,18 @@ fn import_until(is_over: &AtomicBool, imported: &AtomicUsize, database: &Path, l
 
 /// Sends each request at its time, on a connection of its own, whether or not those before it have been answered; gives
 /// how long each took from then on, or why it failed.
-async fn ask(address: SocketAddr, requests: Vec<(Kind, Vec<u8>)>) -> Vec<(Kind, Result<Duration, String>)> {
+async fn ask(
+    address: SocketAddr,
+    requests: Vec<(Kind, Vec<u8>)>,
+) -> Vec<(Kind, Result<Duration, String>)> {
     let mut due = TokioInstant::now();
     let mut asking = JoinSet::new();
     for (kind, request) in requests {
         due += Duration::from_secs(1) / RATE;
         asking.spawn(async move {
             sleep_until(due).await;
-            let answered = async { Connection::open(address).await?.ask(&request).await.map(|_| ()) };
+            let answered =
+                async { Connection::open(address).await?.ask(&request).await.map(|_| ()) };
             let answered: Outcome = answered.await;
             (kind, answered.map(|()| due.elapsed()).map_err(|error| error.to_string()))
         });
@@ -225,15 +248,22 @@ fn say(asked: &Asked, report: &mut Report) {
     report.say("   of       answers    p50 ms    p99 ms  p99.9 ms    max ms");
     let all = std::iter::once(("all", &asked.all));
     for (name, times) in KINDS.into_iter().zip(&asked.by_kind).chain(all) {
-        let [p50, p99, p999, max] = [0.5, 0.99, 0.999, 1.0].map(|quantile| milliseconds(times, quantile));
-        report.say(&format!("   {name:8} {:7}  {p50:8.2}  {p99:8.2}  {p999:8.2}  {max:8.2}", times.len()));
+        let [p50, p99, p999, max] =
+            [0.5, 0.99, 0.999, 1.0].map(|quantile| milliseconds(times, quantile));
+        report.say(&format!(
+            "   {name:8} {:7}  {p50:8.2}  {p99:8.2}  {p999:8.2}  {max:8.2}",
+            times.len()
+        ));
     }
     for problem in asked.problems.iter().take(10) {
         report.say(&format!("   failed: {problem}"));
     }
     let (now, most) = asked.memory_kib;
     report.say(&format!("   server's memory: {now} KiB resident, {most} KiB at most"));
-    report.say(&format!("   write-ahead log: {} KiB at the end, which is the most that it had", asked.log_bytes >> 10));
+    report.say(&format!(
+        "   write-ahead log: {} KiB at the end, which is the most that it had",
+        asked.log_bytes >> 10
+    ));
 }
 
 fn milliseconds(times: &Histogram<u64>, quantile: f64) -> f64 {

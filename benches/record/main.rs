@@ -1,6 +1,10 @@
 //! How long one `record` takes, as a whole process, beside `sqlite3` inserting the same row into a plain table, as
 //! durably, in the same run and in turn. See `benches/README.md`.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark tells what it measured")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a benchmark tells what it measured"
+)]
 #![expect(clippy::float_arithmetic, reason = "times and ratios are measured, not accounted")]
 
 #[expect(dead_code, reason = "nothing is asked here")]
@@ -52,14 +56,19 @@ fn main() -> ExitCode {
     entry::measured("record", || match Command::new(SHELL).arg("--version").output() {
         Ok(_) => measure(),
         Err(_) => {
-            println!("not measured: SQLite's own shell is needed beside ours (on Debian: apt install sqlite3)");
+            println!(
+                "not measured: SQLite's own shell is needed beside ours (on Debian: apt install sqlite3)"
+            );
             Ok(true)
         }
     })
 }
 
 fn measure() -> Outcome<bool> {
-    let length = Length { rows: variable("BENCH_ROWS", FULL.rows)?, pairs: variable("BENCH_PAIRS", FULL.pairs)? };
+    let length = Length {
+        rows: variable("BENCH_ROWS", FULL.rows)?,
+        pairs: variable("BENCH_PAIRS", FULL.pairs)?,
+    };
     let folder = tempfile::tempdir()?;
     let ours = folder.path().join("ours.db");
     books::create(&ours, &Keys::make(), row::PROJECTS)?;
@@ -71,13 +80,23 @@ fn measure() -> Outcome<bool> {
     let shell = Shell::find(plain, folder.path())?;
 
     let mut report = Report::start("record", &length)?;
-    report.say(&format!("shell:      {SHELL} {}, synchronous = full, journal_mode = wal", shell.version));
+    report.say(&format!(
+        "shell:      {SHELL} {}, synchronous = full, journal_mode = wal",
+        shell.version
+    ));
     let added = 2 * (WARM_UP + length.pairs);
     let mut rows = month(length.rows..length.rows + added);
     compare("nobody else has the files open", &ours, &shell, &mut rows, length.pairs, &mut report)?;
     // As beside a server: whoever closes a file last moves the write-ahead log into it, and here nobody is the last.
     let held = [hold(&ours)?, hold(&shell.database)?];
-    compare("another process has the files open", &ours, &shell, &mut rows, length.pairs, &mut report)?;
+    compare(
+        "another process has the files open",
+        &ours,
+        &shell,
+        &mut rows,
+        length.pairs,
+        &mut report,
+    )?;
     drop(held);
     report.finish(length == FULL)
 }
@@ -123,14 +142,20 @@ fn compare(
         report.say(&format!("   {name:8} median {:.2} ms", median(times)));
         report.keep(&format!("   each, in ms: {}", each.join(" ")));
     }
-    report.judge(&format!("{SHELL}'s time / record's, median of the pairs: {title}"), median(&ratios), "", BAR);
+    report.judge(
+        &format!("{SHELL}'s time / record's, median of the pairs: {title}"),
+        median(&ratios),
+        "",
+        BAR,
+    );
     Ok(())
 }
 
 /// Runs a command to its end, and gives the milliseconds that it took.
 fn run(command: &mut Command) -> Outcome<f64> {
     let start = Instant::now();
-    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status()?;
+    let status =
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status()?;
     let took_ms = start.elapsed().as_secs_f64() * 1e3;
     match status.success() {
         true => Ok(took_ms),
@@ -140,7 +165,13 @@ fn run(command: &mut Command) -> Outcome<f64> {
 
 fn record(database: &Path, row: &Row) -> Command {
     let mut command = Command::new(EXECUTABLE);
-    command.arg("--db").arg(database).args(["record", &row.project_id(), &row.amount, "--id", &row.id()]);
+    command.arg("--db").arg(database).args([
+        "record",
+        &row.project_id(),
+        &row.amount,
+        "--id",
+        &row.id(),
+    ]);
     command.args(["--at", &row.at_s.to_string()]);
     command
 }
@@ -158,14 +189,21 @@ struct Shell {
 impl Shell {
     fn find(database: PathBuf, home: &Path) -> Outcome<Self> {
         let mut shell = Self { database, home: home.to_owned(), version: String::new(), first: "" };
-        let said =
-            |sql: &str| Ok::<_, Box<dyn Error + Send + Sync>>(String::from_utf8(shell.command(sql).output()?.stdout)?);
+        let said = |sql: &str| {
+            Ok::<_, Box<dyn Error + Send + Sync>>(String::from_utf8(
+                shell.command(sql).output()?.stdout,
+            )?)
+        };
         let version = said("select sqlite_version()")?.trim().to_owned();
         let durable = said("pragma journal_mode; pragma synchronous")?;
         let first = match durable.split_whitespace().collect::<Vec<_>>()[..] {
             ["wal", "2"] => "",
             ["wal", _] => "pragma synchronous = full; ",
-            _ => return Err(format!("{SHELL} says of the journal and of synchronous {durable:?}").into()),
+            _ => {
+                return Err(
+                    format!("{SHELL} says of the journal and of synchronous {durable:?}").into()
+                );
+            }
         };
         (shell.version, shell.first) = (version, first);
         Ok(shell)
@@ -173,12 +211,18 @@ impl Shell {
 
     fn command(&self, sql: &str) -> Command {
         let mut command = Command::new(SHELL);
-        command.env("HOME", &self.home).env_remove("XDG_CONFIG_HOME").arg("-batch").arg(&self.database).arg(sql);
+        command
+            .env("HOME", &self.home)
+            .env_remove("XDG_CONFIG_HOME")
+            .arg("-batch")
+            .arg(&self.database)
+            .arg(sql);
         command
     }
 
     fn insert(&self, row: &Row) -> Command {
-        let (first, id, project, amount, at_s) = (self.first, row.id(), row.project_id(), &row.amount, row.at_s);
+        let (first, id, project, amount, at_s) =
+            (self.first, row.id(), row.project_id(), &row.amount, row.at_s);
         self.command(&format!(
             "{first}insert into record (id, project, amount, at_s) values ('{id}', '{project}', '{amount}', {at_s})"
         ))

@@ -70,7 +70,8 @@ enum Answers {
 impl Answers {
     fn read(file: &Path) -> Outcome<Self> {
         let all = Bytes::from(fs::read(file)?);
-        let lines: Vec<Bytes> = all.split(|byte| *byte == b'\n').map(|line| all.slice_ref(line)).collect();
+        let lines: Vec<Bytes> =
+            all.split(|byte| *byte == b'\n').map(|line| all.slice_ref(line)).collect();
         let mut answers: HashMap<Bytes, Bytes> =
             lines.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect();
         match answers.len() {

@@ -55,13 +55,17 @@ pub async fn measure(
         "\n4. one connection asking in turn for the same page with {FEW_RECORDS} records behind it and with {}",
         length.many
     ));
-    report.say("   page and books                                records    p50 us    p99 us    max us");
+    report.say(
+        "   page and books                                records    p50 us    p99 us    max us",
+    );
     for (name, window) in windows {
         let request = target::get(&target::page(pair, "/usage", window, 1, 100));
-        for (before, title) in
-            [(Before::Nothing, "unchanged between requests"), (Before::Commit, "with a commit before each request")]
-        {
-            compare(&mut sides, &request, before, &format!("{name}, {title}"), length, report).await?;
+        for (before, title) in [
+            (Before::Nothing, "unchanged between requests"),
+            (Before::Commit, "with a commit before each request"),
+        ] {
+            compare(&mut sides, &request, before, &format!("{name}, {title}"), length, report)
+                .await?;
         }
     }
     Ok(())
@@ -80,7 +84,8 @@ async fn compare(
     let mut totals = NAMES.map(|_| histogram());
     for pair in 1..=length.pairs {
         // Nor may it matter which server is there first.
-        let latencies = ask_in_turn(sides, request, before, [pair % 2, 1 - pair % 2], length.requests).await?;
+        let latencies =
+            ask_in_turn(sides, request, before, [pair % 2, 1 - pair % 2], length.requests).await?;
         for ((name, latencies), total) in NAMES.iter().zip(&latencies).zip(&mut totals) {
             report.keep(&line(&format!("{title}, pair {pair}"), name, latencies));
             total.add(latencies)?;
@@ -95,7 +100,8 @@ async fn compare(
 }
 
 fn line(title: &str, name: &str, latencies: &Histogram<u64>) -> String {
-    let [p50, p99] = [0.5, 0.99].map(|quantile| microseconds(latencies.value_at_quantile(quantile)));
+    let [p50, p99] =
+        [0.5, 0.99].map(|quantile| microseconds(latencies.value_at_quantile(quantile)));
     format!("   {title:44}  {name:7}  {p50:8.1}  {p99:8.1}  {:8.1}", microseconds(latencies.max()))
 }
 

@@ -69,7 +69,10 @@ impl Length {
         };
         match length.records.min(length.many) >= FEWEST_RECORDS {
             true => Ok(length),
-            false => Err(format!("BENCH_RECORDS and BENCH_MANY must be at least {FEWEST_RECORDS}").into()),
+            false => {
+                Err(format!("BENCH_RECORDS and BENCH_MANY must be at least {FEWEST_RECORDS}")
+                    .into())
+            }
         }
     }
 

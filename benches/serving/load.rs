@@ -34,7 +34,12 @@ impl Load {
         let next = Arc::new(AtomicUsize::new(0));
         let mut asking = JoinSet::new();
         for connection in opened {
-            asking.spawn(ask_until(connection, Arc::clone(requests), Arc::clone(&next), start + lasting));
+            asking.spawn(ask_until(
+                connection,
+                Arc::clone(requests),
+                Arc::clone(&next),
+                start + lasting,
+            ));
         }
         let mut latencies = histogram();
         while let Some(asked) = asking.join_next().await {

@@ -3,7 +3,11 @@
 //! Requests per second beside a bare hyper server that answers the same bytes; the same page with few records behind
 //! it and with many; half a day of a project whose records are all on that day; provisioning calls while 50 processes
 //! record; and the server's memory, size and start. See `benches/README.md`.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark tells what it measured")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a benchmark tells what it measured"
+)]
 #![expect(clippy::float_arithmetic, reason = "times and ratios are measured, not accounted")]
 
 mod bare;
@@ -71,13 +75,25 @@ fn measure() -> Outcome<bool> {
     report.say(&format!("books:      {}", books.description()?));
     let large = Server::agora_vendor(&books.large)?;
     for case in cases(&keys, &length) {
-        runtime.block_on(throughput::measure(&large, &case, books.directory.path(), &length, &mut report))?;
+        runtime.block_on(throughput::measure(
+            &large,
+            &case,
+            books.directory.path(),
+            &length,
+            &mut report,
+        ))?;
     }
     judge_size(&large, &mut report)?;
     drop(large);
     start::measure(&books.many, &length, &mut report)?;
     let windows = [("a day", seeding::day()), ("the month", seeding::month())];
-    runtime.block_on(growth::measure([&books.few, &books.many], &keys.test, windows, &length, &mut report))?;
+    runtime.block_on(growth::measure(
+        [&books.few, &books.many],
+        &keys.test,
+        windows,
+        &length,
+        &mut report,
+    ))?;
     runtime.block_on(half_day::measure(&books.crowded, &keys.test, &length, &mut report))?;
     runtime.block_on(provisioning::measure(&books.large, &keys.live, &length, &mut report))?;
     report.finish(length.is_full())
@@ -97,7 +113,11 @@ fn cases(keys: &Keys, length: &Length) -> [Case; 3] {
             targets: target::pages(&keys.test, &days, PROJECTS, length.pages),
             bar: 0.25,
         },
-        Case { title: "3. a random customer's license".to_owned(), targets: licenses.collect(), bar: 0.4 },
+        Case {
+            title: "3. a random customer's license".to_owned(),
+            targets: licenses.collect(),
+            bar: 0.4,
+        },
     ]
 }
 
@@ -105,7 +125,17 @@ fn cases(keys: &Keys, length: &Length) -> [Case; 3] {
 fn judge_size(server: &Server, report: &mut Report) -> Outcome {
     let mebibytes = |bytes: u64| bytes as f64 / f64::from(1 << 20);
     let (_, most_kib) = server.memory_kib()?;
-    report.judge("memory of the server under load, the most it had", mebibytes(most_kib << 10), " MiB", MEMORY_BAR);
-    report.judge("the executable, stripped", mebibytes(report::executable_bytes()?), " MiB", EXECUTABLE_BAR);
+    report.judge(
+        "memory of the server under load, the most it had",
+        mebibytes(most_kib << 10),
+        " MiB",
+        MEMORY_BAR,
+    );
+    report.judge(
+        "the executable, stripped",
+        mebibytes(report::executable_bytes()?),
+        " MiB",
+        EXECUTABLE_BAR,
+    );
     Ok(())
 }

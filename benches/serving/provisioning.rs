@@ -26,7 +26,12 @@ const NONE: Bar = Bar::AtMost(0.0);
 
 /// Measures accounts and projects being created: each call is sent at its time, whether or not those before it have
 /// been answered, and counted from that time.
-pub async fn measure(database: &Path, pair: &KeyPair, length: &Length, report: &mut Report) -> Outcome {
+pub async fn measure(
+    database: &Path,
+    pair: &KeyPair,
+    length: &Length,
+    report: &mut Report,
+) -> Outcome {
     let server = Server::agora_vendor(database)?;
     report.say(&format!(
         "\n6. accounts and projects created, {} calls at {RATE} a second, while {RECORDERS} processes record",
@@ -75,7 +80,8 @@ impl Recorders {
     fn start(database: &Path) -> Self {
         let told_to_stop = Arc::new(AtomicBool::new(false));
         let recorder = |number: usize| {
-            let (told_to_stop, database): (_, PathBuf) = (Arc::clone(&told_to_stop), database.to_owned());
+            let (told_to_stop, database): (_, PathBuf) =
+                (Arc::clone(&told_to_stop), database.to_owned());
             thread::spawn(move || {
                 let (mut written, mut lost) = (0, 0);
                 while !told_to_stop.load(Ordering::Relaxed) {
@@ -109,7 +115,11 @@ fn record(database: &Path, recorder: usize) -> Outcome<bool> {
 
 /// Makes the calls, each on a connection of its own: in turn an account and, half a second later, its project. Gives
 /// how long each took, or why it failed.
-async fn call(server: &Server, pair: &KeyPair, calls: usize) -> Outcome<Vec<Result<Duration, String>>> {
+async fn call(
+    server: &Server,
+    pair: &KeyPair,
+    calls: usize,
+) -> Outcome<Vec<Result<Duration, String>>> {
     let (address, start) = (server.address, TokioInstant::now());
     let interval = Duration::from_secs(1) / RATE;
     let mut calling = JoinSet::new();
@@ -118,7 +128,10 @@ async fn call(server: &Server, pair: &KeyPair, calls: usize) -> Outcome<Vec<Resu
         let (path, fields) = match (n / 10 % 2, n / 20 * 10 + n % 10) {
             (0, customer) => {
                 let customer_id = format!("new-{customer}");
-                ("/customers/new".to_owned(), vec![("planId", "default".to_owned()), ("customerId", customer_id)])
+                (
+                    "/customers/new".to_owned(),
+                    vec![("planId", "default".to_owned()), ("customerId", customer_id)],
+                )
             }
             (_, customer) => {
                 let path = format!("/customers/new-{customer}/projects/new");
@@ -129,7 +142,8 @@ async fn call(server: &Server, pair: &KeyPair, calls: usize) -> Outcome<Vec<Resu
         let due = start + interval * u32::try_from(n)?;
         calling.spawn(async move {
             sleep_until(due).await;
-            let answered = async { Connection::open(address).await?.ask(&request).await.map(|_| ()) };
+            let answered =
+                async { Connection::open(address).await?.ask(&request).await.map(|_| ()) };
             answered.await.map(|()| due.elapsed()).map_err(|error| error.to_string())
         });
     }
@@ -143,8 +157,11 @@ fn signed_post(pair: &KeyPair, path: &str, fields: &[(&str, String)]) -> Vec<u8>
     fields.push((API_KEY.to_owned(), pair.api_key.to_string()));
     let source = signature::source_string("POST", path, &fields, Encoding::Form);
     fields.push((SIGNATURE.to_owned(), signature::sign(&pair.api_secret, &source)));
-    let body = serde_json::Value::Object(fields.into_iter().map(|(name, value)| (name, value.into())).collect());
+    let body = serde_json::Value::Object(
+        fields.into_iter().map(|(name, value)| (name, value.into())).collect(),
+    );
     let body = body.to_string();
     let length = body.len();
-    format!("POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {length}\r\n\r\n{body}").into_bytes()
+    format!("POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {length}\r\n\r\n{body}")
+        .into_bytes()
 }

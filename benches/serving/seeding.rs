@@ -50,7 +50,8 @@ impl Books {
     pub fn seed(keys: &Keys, length: &Length) -> Outcome<Self> {
         let directory = tempfile::tempdir()?;
         let path = |name: &str| directory.path().join(name);
-        let (large, few, many, crowded) = (path("large.db"), path("few.db"), path("many.db"), path("crowded.db"));
+        let (large, few, many, crowded) =
+            (path("large.db"), path("few.db"), path("many.db"), path("crowded.db"));
         println!("seeding four databases, the largest with {} records", length.many);
         let start = Instant::now();
         thread::scope(|scope| -> Outcome {

@@ -20,7 +20,11 @@ pub fn measure(database: &Path, length: &Length, report: &mut Report) -> Outcome
         drop(server);
     }
     let each: Vec<String> = times_ms.iter().map(|ms| format!("{ms:.1}")).collect();
-    report.say(&format!("\nfrom exec to listening, {} records, each in ms: {}", length.many, each.join(" ")));
+    report.say(&format!(
+        "\nfrom exec to listening, {} records, each in ms: {}",
+        length.many,
+        each.join(" ")
+    ));
     report.judge("from exec to listening, median", median(&times_ms), " ms", BAR);
     Ok(())
 }

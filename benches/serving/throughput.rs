@@ -28,14 +28,24 @@ pub struct Case {
 }
 
 /// Measures `ours`; the bare server's answers go through a file in `directory`.
-pub async fn measure(ours: &Server, case: &Case, directory: &Path, length: &Length, report: &mut Report) -> Outcome {
+pub async fn measure(
+    ours: &Server,
+    case: &Case,
+    directory: &Path,
+    length: &Length,
+    report: &mut Report,
+) -> Outcome {
     let file = directory.join("answers.txt");
     let bytes = keep_answers(ours, &case.targets, &file).await?;
     let bare = bare::start(&file)?;
     let requests: Arc<[Vec<u8>]> = case.targets.iter().map(|target| target::get(target)).collect();
     let (first, last) = (&requests[0], &requests[requests.len() - 1]);
     for request in [first, last] {
-        assert_eq!(answer(&bare, request).await?, answer(ours, request).await?, "both answer the same bytes");
+        assert_eq!(
+            answer(&bare, request).await?,
+            answer(ours, request).await?,
+            "both answer the same bytes"
+        );
     }
 
     report.say(&format!(
@@ -55,7 +65,10 @@ pub async fn measure(ours: &Server, case: &Case, directory: &Path, length: &Leng
         speeds.push(ours.per_second / bare.per_second);
         processor.push(bare.processor_us / ours.processor_us);
     }
-    report.say(&format!("   processor time a request, bare / ours, median of the rounds: {:.3}", median(&processor)));
+    report.say(&format!(
+        "   processor time a request, bare / ours, median of the rounds: {:.3}",
+        median(&processor)
+    ));
     let (now, most) = ours.memory_kib()?;
     report.say(&format!("   memory at the end: {now} KiB resident, {most} KiB at most so far"));
     report.judge(

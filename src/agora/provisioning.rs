@@ -59,8 +59,11 @@ pub fn project_id(body: &Body) -> Result<ProjectId, Error> {
 /// The first field that is missing or not as wanted.
 pub fn activation(body: &Body, customer_id: CustomerId) -> Result<NewLicense, Error> {
     let platforms: Platforms = required(body, "platform", "names such as android|ios are wanted")?;
-    let Window(period) =
-        required(body, "expire", "a window such as 1735689600-1767225599, in Unix seconds, is wanted")?;
+    let Window(period) = required(
+        body,
+        "expire",
+        "a window such as 1735689600-1767225599, in Unix seconds, is wanted",
+    )?;
     let kind: Option<LicenseType> = optional(body, "type", "1 to 32 characters are wanted")?;
     Ok(NewLicense {
         id: None,
@@ -85,7 +88,9 @@ impl FromStr for Window {
             let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
             digits.parse().ok().filter(|_: &i64| is_number)
         };
-        let period = second(first).zip(second(last)).and_then(|(first_s, last_s)| Period::new(first_s, last_s));
+        let period = second(first)
+            .zip(second(last))
+            .and_then(|(first_s, last_s)| Period::new(first_s, last_s));
         period.map(Self).ok_or(())
     }
 }
@@ -98,7 +103,11 @@ pub fn path_id<T: FromStr>(text: &str, name: &'static str) -> Result<T, Error> {
     text.parse().map_err(|_| bad(name, text, AN_ID))
 }
 
-fn optional<T: FromStr>(body: &Body, name: &'static str, wanted: &'static str) -> Result<Option<T>, Error> {
+fn optional<T: FromStr>(
+    body: &Body,
+    name: &'static str,
+    wanted: &'static str,
+) -> Result<Option<T>, Error> {
     let value = body.optional(name, wanted)?.map(str::trim).filter(|value| !value.is_empty());
     value.map(|value| value.parse().map_err(|_| bad(name, value, wanted))).transpose()
 }
@@ -160,10 +169,17 @@ mod tests {
             (r#""customerId":"a b","planId":"p""#.to_owned(), "customerId"),
             (format!(r#""customerId":"{}","planId":"p""#, long(65)), "customerId"),
             (format!(r#""customerId":"c","planId":"{}""#, long(17)), "planId"),
-            (format!(r#""customerId":"c","planId":"p","customerName":"{}""#, long(256)), "customerName"),
-            (format!(r#""customerId":"c","planId":"p","customerEmail":"{}""#, "é".repeat(128)), "customerEmail"),
+            (
+                format!(r#""customerId":"c","planId":"p","customerName":"{}""#, long(256)),
+                "customerName",
+            ),
+            (
+                format!(r#""customerId":"c","planId":"p","customerEmail":"{}""#, "é".repeat(128)),
+                "customerEmail",
+            ),
         ] {
-            let sentence = NewCustomer::read(&body(&format!("{{{fields}}}"))).expect_err(&fields).to_string();
+            let sentence =
+                NewCustomer::read(&body(&format!("{{{fields}}}"))).expect_err(&fields).to_string();
             assert!(sentence.contains(name) && sentence.contains("wanted"), "{sentence}");
         }
         let fits = format!(r#"{{"customerId":"c","planId":"p","customerName":"{}"}}"#, long(255));
@@ -195,10 +211,14 @@ mod tests {
     #[test]
     fn an_activation_has_its_window_to_the_second() {
         let read = |text: &str| activation(&body(text), "c".parse().expect("an id"));
-        let new = read(r#"{"platform":"ios|android","expire":"1735689600-1767225599","type":"pro"}"#);
+        let new =
+            read(r#"{"platform":"ios|android","expire":"1735689600-1767225599","type":"pro"}"#);
         let new = new.expect("an activation");
         assert_eq!((new.starts_at_s, new.expires_at_s), (Some(1_735_689_600), 1_767_225_599));
-        assert_eq!(new.platforms.map(|platforms| platforms.to_string()), Some("android|ios".into()));
+        assert_eq!(
+            new.platforms.map(|platforms| platforms.to_string()),
+            Some("android|ios".into())
+        );
         assert_eq!(new.kind.map(|kind| kind.to_string()), Some("pro".into()));
         for (text, name) in [
             (r#"{"expire":"1-2"}"#, "platform"),

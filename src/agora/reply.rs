@@ -164,7 +164,9 @@ impl Refusal {
     pub fn reply(&self, form: Form) -> Reply {
         let status_reason = self.sentence();
         let body = match form {
-            Form::Listing => to_json(&Status { status: self.status(), status_reason: &status_reason }),
+            Form::Listing => {
+                to_json(&Status { status: self.status(), status_reason: &status_reason })
+            }
             Form::Word => to_json(&Status { status: "failed", status_reason: &status_reason }),
         };
         Reply { status: self.status(), headers: self.headers(), body }
@@ -290,7 +292,8 @@ impl Listing {
     pub fn told(&self) -> Vec<(ProjectId, Told)> {
         let starts = std::iter::once(0).chain(self.commas.iter().map(|comma| comma + 1));
         let told = starts.zip(&self.commas).map(|(start, comma)| {
-            let entry: Sent<'_> = serde_json::from_slice(&self.json[start..*comma]).expect("it was written here");
+            let entry: Sent<'_> =
+                serde_json::from_slice(&self.json[start..*comma]).expect("it was written here");
             let project_id = entry.project_id.parse().expect("it was an id");
             let amount = Amount::from_canonical(entry.amount.get()).expect("it was an amount");
             (project_id, Told { amount, description: entry.description.into_owned() })
@@ -337,13 +340,16 @@ impl Listing {
         };
         let head = format!(r#"{{"status":0,"statusReason":"{}","#, success_reason(self.kind));
         let has_next = places.end < self.len();
-        let fields =
-            format!(r#""totalSize":{},"pageNum":{},"hasNext":{has_next},"data":["#, self.total_size, page.page_num);
+        let fields = format!(
+            r#""totalSize":{},"pageNum":{},"hasNext":{has_next},"data":["#,
+            self.total_size, page.page_num
+        );
         let (open, close) = match envelope {
             Envelope::Nested => (r#""data":{"#, "]}}"),
             Envelope::Flat => ("", "]}"),
         };
-        ok([head.as_bytes(), open.as_bytes(), fields.as_bytes(), entries, close.as_bytes()].concat())
+        ok([head.as_bytes(), open.as_bytes(), fields.as_bytes(), entries, close.as_bytes()]
+            .concat())
     }
 }
 
@@ -391,7 +397,11 @@ mod tests {
         let mut listing = Listing::new(ListingKind::Usage, 7);
         for (n, amount) in amounts.iter().enumerate() {
             let project_id = format!("p{n}").parse().expect("an id");
-            listing.push(&project_id, &amount.parse().expect("an amount"), &format!("{amount} Minute × \"S\""));
+            listing.push(
+                &project_id,
+                &amount.parse().expect("an amount"),
+                &format!("{amount} Minute × \"S\""),
+            );
         }
         listing
     }
@@ -414,13 +424,19 @@ mod tests {
     #[test]
     fn pages_are_full_and_only_the_last_has_no_next() {
         let listing = listing(&["1", "2", "3", "4", "5"]);
-        for (page_num, amounts, has_next) in [(1, "12", true), (2, "34", true), (3, "5", false), (4, "", false)] {
-            let page: serde_json::Value =
-                serde_json::from_slice(&listing.page(Page { page_num, limit: 2 }, Envelope::Nested).body)
-                    .expect("JSON");
+        for (page_num, amounts, has_next) in
+            [(1, "12", true), (2, "34", true), (3, "5", false), (4, "", false)]
+        {
+            let page: serde_json::Value = serde_json::from_slice(
+                &listing.page(Page { page_num, limit: 2 }, Envelope::Nested).body,
+            )
+            .expect("JSON");
             let entries = page["data"]["data"].as_array().expect("an array");
             let told: String = entries.iter().map(|entry| entry["amount"].to_string()).collect();
-            assert_eq!((told.as_str(), page["data"]["hasNext"].as_bool()), (amounts, Some(has_next)));
+            assert_eq!(
+                (told.as_str(), page["data"]["hasNext"].as_bool()),
+                (amounts, Some(has_next))
+            );
             assert_eq!(page["data"]["totalSize"], 7);
         }
     }
@@ -428,17 +444,30 @@ mod tests {
     #[test]
     fn what_is_sent_can_be_read_back() {
         let told = listing(&["1.5", "12345678901234567890.123456789"]).told();
-        let said: Vec<_> =
-            told.iter().map(|(id, told)| (id.as_str(), told.amount.to_string(), told.description.as_str())).collect();
+        let said: Vec<_> = told
+            .iter()
+            .map(|(id, told)| (id.as_str(), told.amount.to_string(), told.description.as_str()))
+            .collect();
         let long = "12345678901234567890.123456789";
         let words = format!("{long} Minute × \"S\"");
-        assert_eq!(said, [("p0", "1.5".to_owned(), "1.5 Minute × \"S\""), ("p1", long.to_owned(), words.as_str())]);
+        assert_eq!(
+            said,
+            [
+                ("p0", "1.5".to_owned(), "1.5 Minute × \"S\""),
+                ("p1", long.to_owned(), words.as_str())
+            ]
+        );
     }
 
     #[test]
     fn the_page_that_says_the_last_entry_ends_a_listing_and_one_past_it_does_not() {
-        let ends = |amounts: &[&str], page_num, limit| listing(amounts).ends_with(Page { page_num, limit });
-        assert_eq!([1, 2, 3, 4].map(|page_num| ends(&["1", "2", "3"], page_num, 2)), [false, true, false, false]);
+        let ends = |amounts: &[&str], page_num, limit| {
+            listing(amounts).ends_with(Page { page_num, limit })
+        };
+        assert_eq!(
+            [1, 2, 3, 4].map(|page_num| ends(&["1", "2", "3"], page_num, 2)),
+            [false, true, false, false]
+        );
         assert_eq!([1, 2].map(|page_num| ends(&["1", "2"], page_num, 2)), [true, false]);
         assert_eq!([1, 2].map(|page_num| ends(&[], page_num, 2)), [true, false]);
     }
@@ -473,7 +502,10 @@ mod tests {
 
     #[test]
     fn a_created_project_is_told_with_its_keys() {
-        let keys = AppKeys { app_key: "k".parse().expect("a key"), app_secret: "s".parse().expect("a secret") };
+        let keys = AppKeys {
+            app_key: "k".parse().expect("a key"),
+            app_secret: "s".parse().expect("a secret"),
+        };
         assert_eq!(
             text(&project(&keys)),
             r#"{"status":"success","statusReason":"","data":{"appKey":"k","appSecret":"s"}}"#
@@ -485,7 +517,11 @@ mod tests {
     fn a_refusal_has_its_status_in_the_form_of_its_call() {
         let refusal = Refusal::WrongMethod { allow: "GET" };
         assert_eq!(refusal.reply(Form::Listing).headers, [("allow", "GET")]);
-        assert!(text(&refusal.reply(Form::Listing)).starts_with(r#"{"status":405,"statusReason":""#));
-        assert!(text(&refusal.reply(Form::Word)).starts_with(r#"{"status":"failed","statusReason":""#));
+        assert!(
+            text(&refusal.reply(Form::Listing)).starts_with(r#"{"status":405,"statusReason":""#)
+        );
+        assert!(
+            text(&refusal.reply(Form::Word)).starts_with(r#"{"status":"failed","statusReason":""#)
+        );
     }
 }

@@ -302,7 +302,10 @@ impl Body {
             Some(b'{') => {}
             Some(_) => return Err(Error::NotAnObject),
         }
-        let broken = |error: serde_json::Error| Error::BrokenJson { line: error.line(), column: error.column() };
+        let broken = |error: serde_json::Error| Error::BrokenJson {
+            line: error.line(),
+            column: error.column(),
+        };
         let Pairs(pairs) = serde_json::from_slice(body).map_err(broken)?;
         let mut body = Self { fields: Fields::new(), kinds: Vec::new() };
         let mut names = HashSet::new();
@@ -312,7 +315,10 @@ impl Body {
             }
             let raw = value.get();
             let (kind, value) = match raw.as_bytes().first() {
-                Some(b'"') => (Kind::Text, serde_json::from_str(raw).map_err(|_| Error::BrokenText(name.clone()))?),
+                Some(b'"') => (
+                    Kind::Text,
+                    serde_json::from_str(raw).map_err(|_| Error::BrokenText(name.clone()))?,
+                ),
                 Some(b'{' | b'[') => return Err(Error::Nested(name)),
                 Some(b't' | b'f') => (Kind::Truth, raw.to_owned()),
                 Some(b'n') => (Kind::Null, raw.to_owned()),
@@ -343,7 +349,11 @@ impl Body {
     ///
     /// # Errors
     /// [`Error::Bad`] where it is `true` or `false`.
-    pub fn optional(&self, name: &'static str, wanted: &'static str) -> Result<Option<&str>, Error> {
+    pub fn optional(
+        &self,
+        name: &'static str,
+        wanted: &'static str,
+    ) -> Result<Option<&str>, Error> {
         let Some(place) = self.fields.iter().position(|(n, _)| n == name) else {
             return Ok(None);
         };
@@ -473,7 +483,9 @@ mod tests {
 
     #[test]
     fn a_field_is_there_missing_or_not_a_text() {
-        let body = Body::parse(br#"{"text":"a","number":12,"null":null,"nothing":"","truth":true,"word":"null"}"#);
+        let body = Body::parse(
+            br#"{"text":"a","number":12,"null":null,"nothing":"","truth":true,"word":"null"}"#,
+        );
         let body = body.expect("a body");
         let told = |name| body.optional(name, "a text is wanted");
         assert_eq!(told("text"), Ok(Some("a")));
@@ -489,7 +501,8 @@ mod tests {
     #[test]
     fn a_bodys_signature_may_be_url_encoded() {
         for given in ["a+b/c=", "a%2Bb%2fc%3D"] {
-            let body = Body::parse(format!(r#"{{"signature":"{given}"}}"#).as_bytes()).expect("a body");
+            let body =
+                Body::parse(format!(r#"{{"signature":"{given}"}}"#).as_bytes()).expect("a body");
             assert_eq!(body.signature().as_deref(), Some("a+b/c="));
         }
     }
@@ -543,14 +556,20 @@ mod tests {
             let sentence = ListingRequest::from_fields(&given).expect_err(value).to_string();
             assert!(sentence.contains(name) && sentence.contains("wanted"), "{sentence}");
         }
-        let backwards = fields(&[("fromTs", "1619917200"), ("toTs", "1619913600"), ("pageNum", "1")]);
+        let backwards =
+            fields(&[("fromTs", "1619917200"), ("toTs", "1619913600"), ("pageNum", "1")]);
         assert!(matches!(ListingRequest::from_fields(&backwards), Err(Error::EmptyWindow { .. })));
     }
 
     #[test]
     fn a_limit_above_the_bound_is_served_as_the_bound() {
-        for (given, served) in [("1", 1), ("007", 7), ("1000", 1000), ("1001", 1000), ("99999999999999999999999", 1000)]
-        {
+        for (given, served) in [
+            ("1", 1),
+            ("007", 7),
+            ("1000", 1000),
+            ("1001", 1000),
+            ("99999999999999999999999", 1000),
+        ] {
             assert_eq!(limit(&fields(&[("limit", given)])), Ok(served), "{given}");
         }
         assert_eq!(limit(&Fields::new()), Ok(DEFAULT_LIMIT));
@@ -559,7 +578,10 @@ mod tests {
     #[test]
     fn a_url_is_taken_apart_untouched() {
         let split = |url| Url::split(url).map(|u| (u.origin, u.path, u.query));
-        assert_eq!(split("https://h:1//a/../b?c=%20#d"), Some(("https://h:1", "//a/../b", "c=%20")));
+        assert_eq!(
+            split("https://h:1//a/../b?c=%20#d"),
+            Some(("https://h:1", "//a/../b", "c=%20"))
+        );
         assert_eq!(split("/usage"), Some(("", "/usage", "")));
         assert_eq!(split("https://h"), None);
         assert_eq!(split("https://h?a=/"), None);

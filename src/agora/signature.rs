@@ -40,7 +40,8 @@ impl Encoding {
     }
 
     fn encode_to(self, encoded: &mut String, text: &str) {
-        const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+        const UNRESERVED: &AsciiSet =
+            &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
         match self {
             Self::Form => encoded.extend(form_urlencoded::byte_serialize(text.as_bytes())),
             Self::Rfc3986 => encoded.extend(utf8_percent_encode(text, UNRESERVED)),
@@ -61,7 +62,8 @@ pub fn source_string(method: &str, path: &str, fields: &Fields, encoding: Encodi
 
 /// The signed fields as `k1=v1&k2=v2…`, sorted by name.
 fn joined(fields: &Fields) -> String {
-    let mut signed: Vec<&(String, String)> = fields.iter().filter(|(name, _)| name != SIGNATURE).collect();
+    let mut signed: Vec<&(String, String)> =
+        fields.iter().filter(|(name, _)| name != SIGNATURE).collect();
     signed.sort();
     let length = signed.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
     let mut joined = String::with_capacity(length);
@@ -115,7 +117,8 @@ pub fn verify(key: &Key, method: &str, path: &str, fields: &Fields, signature: &
 /// Tells whether a text from outside is the one that is wanted, in a time that tells nothing of how much of it
 /// is right.
 pub fn is_same(wanted: &str, given: &str) -> bool {
-    let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).expect("the system has randomness to give");
+    let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new())
+        .expect("the system has randomness to give");
     hmac::verify(&key, given.as_bytes(), hmac::sign(&key, wanted.as_bytes()).as_ref()).is_ok()
 }
 
@@ -141,7 +144,12 @@ mod tests {
 
     #[test]
     fn agoras_own_vector_is_reproduced() {
-        let fields = fields(&[("toTs", "1619917200"), ("pageNum", "1"), ("fromTs", "1619913600"), ("apiKey", API_KEY)]);
+        let fields = fields(&[
+            ("toTs", "1619917200"),
+            ("pageNum", "1"),
+            ("fromTs", "1619913600"),
+            ("apiKey", API_KEY),
+        ]);
         for encoding in Encoding::ALL {
             let source = source_string("GET", "/usage", &fields, encoding);
             assert_eq!(
@@ -155,7 +163,8 @@ mod tests {
     #[test]
     fn the_post_vector_follows_from_the_algorithm_as_written() {
         let fields = fields(&[("projectId", "430892"), ("apiKey", API_KEY)]);
-        let source = source_string("POST", "/customers/123456/projects/new", &fields, Encoding::Form);
+        let source =
+            source_string("POST", "/customers/123456/projects/new", &fields, Encoding::Form);
         assert_eq!(sign(&secret(), &source), "QRJDBm3gGmlFb5ZF9XBqm7u4EkI=");
     }
 
@@ -176,7 +185,12 @@ mod tests {
             let spelled = format!("{}{other}=", &good[..26]);
             assert!(!verify(&key(), "GET", "/usage", &fields, &spelled), "{spelled}");
         }
-        for spelled in [good.trim_end_matches('=').to_owned(), format!("{good}="), format!(" {good}"), String::new()] {
+        for spelled in [
+            good.trim_end_matches('=').to_owned(),
+            format!("{good}="),
+            format!(" {good}"),
+            String::new(),
+        ] {
             assert!(!verify(&key(), "GET", "/usage", &fields, &spelled), "{spelled:?}");
         }
     }

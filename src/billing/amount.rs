@@ -74,7 +74,8 @@ impl Amount {
             for digit in whole.bytes().chain(fraction.bytes()) {
                 units = units.checked_mul(10)?.checked_add(i128::from(digit - b'0'))?;
             }
-            let places = u8::try_from(fraction.len()).ok().filter(|places| *places <= SHORT_PLACES)?;
+            let places =
+                u8::try_from(fraction.len()).ok().filter(|places| *places <= SHORT_PLACES)?;
             Some(Self(Value::Short { units: if negative { -units } else { units }, places }))
         };
         let long = || {
@@ -123,7 +124,9 @@ impl Amount {
 
     fn to_long(&self) -> BigDecimal {
         match &self.0 {
-            Value::Short { units, places } => BigDecimal::new(BigInt::from(*units), i64::from(*places)),
+            Value::Short { units, places } => {
+                BigDecimal::new(BigInt::from(*units), i64::from(*places))
+            }
             Value::Long(value) => value.clone(),
         }
     }
@@ -135,7 +138,8 @@ impl Amount {
             // Normalized, 100 is one unit of the place two before the point.
             let before_point = u32::try_from(-places.min(0)).ok()?;
             let units = digits.to_i128()?.checked_mul(10_i128.checked_pow(before_point)?)?;
-            let places = u8::try_from(places.max(0)).ok().filter(|places| *places <= SHORT_PLACES)?;
+            let places =
+                u8::try_from(places.max(0)).ok().filter(|places| *places <= SHORT_PLACES)?;
             Some(Self(Value::Short { units, places }))
         };
         short().unwrap_or(Self(Value::Long(value)))
@@ -143,8 +147,10 @@ impl Amount {
 
     /// Both amounts in units of the same place, where they are short and still fit.
     fn aligned(&self, other: &Self) -> Option<(i128, i128, u8)> {
-        let (Value::Short { units: a, places: a_places }, Value::Short { units: b, places: b_places }) =
-            (&self.0, &other.0)
+        let (
+            Value::Short { units: a, places: a_places },
+            Value::Short { units: b, places: b_places },
+        ) = (&self.0, &other.0)
         else {
             return None;
         };
@@ -272,7 +278,8 @@ impl Eq for Amount {}
 
 impl AddAssign<&Amount> for Amount {
     fn add_assign(&mut self, other: &Amount) {
-        let short = self.aligned(other).and_then(|(a, b, places)| Some((a.checked_add(b)?, places)));
+        let short =
+            self.aligned(other).and_then(|(a, b, places)| Some((a.checked_add(b)?, places)));
         *self = match short {
             Some((units, places)) => Self(Value::Short { units, places }),
             None => Self::from_long(self.to_long() + other.to_long()),
@@ -322,13 +329,16 @@ impl Mul for &Amount {
 
     fn mul(self, other: &Amount) -> Amount {
         let short = || {
-            let (Value::Short { units: a, places: a_places }, Value::Short { units: b, places: b_places }) =
-                (&self.0, &other.0)
+            let (
+                Value::Short { units: a, places: a_places },
+                Value::Short { units: b, places: b_places },
+            ) = (&self.0, &other.0)
             else {
                 return None;
             };
             let places = a_places + b_places;
-            (places <= SHORT_PLACES).then_some(Amount(Value::Short { units: a.checked_mul(*b)?, places }))
+            (places <= SHORT_PLACES)
+                .then_some(Amount(Value::Short { units: a.checked_mul(*b)?, places }))
         };
         short().unwrap_or_else(|| Amount::from_long(self.to_long() * other.to_long()))
     }
@@ -460,7 +470,9 @@ mod tests {
 
     #[test]
     fn zeros_that_say_nothing_are_not_printed() {
-        for (given, printed) in [("1.50", "1.5"), ("007", "7"), ("0.000", "0"), ("100", "100"), ("1000.0", "1000")] {
+        for (given, printed) in
+            [("1.50", "1.5"), ("007", "7"), ("0.000", "0"), ("100", "100"), ("1000.0", "1000")]
+        {
             assert_eq!(amount(given).to_string(), printed);
         }
     }
@@ -468,8 +480,8 @@ mod tests {
     #[test]
     fn what_is_not_a_plain_decimal_is_refused_with_its_reason() {
         for text in [
-            "", ".", "1.", ".5", "+1", "1e3", "1E3", "NaN", "inf", "1,5", "1_000", " 1", "1 ", "0x1", "--1", "-",
-            "-.5", "１",
+            "", ".", "1.", ".5", "+1", "1e3", "1E3", "NaN", "inf", "1,5", "1_000", " 1", "1 ",
+            "0x1", "--1", "-", "-.5", "１",
         ] {
             assert_eq!(text.parse::<Amount>(), Err(Error::NotDecimal), "{text:?}");
         }

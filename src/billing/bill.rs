@@ -129,7 +129,8 @@ impl Line {
     /// Adds another line to this one, where it says the same of another month; tells whether it did.
     fn join(&mut self, other: &Self) -> bool {
         let (plan, others) = (&self.plan, &other.plan);
-        let alike = Arc::ptr_eq(plan, others) || (&plan.name, &plan.unit) == (&others.name, &others.unit);
+        let alike =
+            Arc::ptr_eq(plan, others) || (&plan.name, &plan.unit) == (&others.name, &others.unit);
         alike && self.charge.join(&other.charge)
     }
 }
@@ -223,20 +224,26 @@ impl Bill {
             self.entries.drain(..).map(|entry| (entry.usage.project_id.clone(), entry)).collect();
         let mut uncharged: BTreeMap<ProjectId, ProjectUsage> =
             self.uncharged.drain(..).map(|usage| (usage.project_id.clone(), usage)).collect();
-        let mut unpriced: BTreeMap<ProjectId, Unpriced> =
-            self.unpriced.drain(..).map(|unpriced| (unpriced.usage.project_id.clone(), unpriced)).collect();
+        let mut unpriced: BTreeMap<ProjectId, Unpriced> = self
+            .unpriced
+            .drain(..)
+            .map(|unpriced| (unpriced.usage.project_id.clone(), unpriced))
+            .collect();
         for project_id in carried.projects() {
             let told = carried.closed.get(project_id);
             if let Some(unpriced) = unpriced.get_mut(project_id).filter(|_| told.is_none()) {
                 // It has no entry that could carry anything.
                 let all_waits = |carry| Carry { amount: Amount::default(), whole: false, ..carry };
-                unpriced.carries = carried.of(project_id, &Amount::default()).into_iter().map(all_waits).collect();
+                unpriced.carries =
+                    carried.of(project_id, &Amount::default()).into_iter().map(all_waits).collect();
                 continue;
             }
             let without_price = unpriced.remove(project_id).map(|unpriced| unpriced.usage);
             let without_charge = || without_price.or_else(|| uncharged.remove(project_id));
             let mut entry = entries.remove(project_id).unwrap_or_else(|| {
-                Entry::of_nothing(without_charge().unwrap_or_else(|| ProjectUsage::nothing(project_id)))
+                Entry::of_nothing(
+                    without_charge().unwrap_or_else(|| ProjectUsage::nothing(project_id)),
+                )
             });
             match told {
                 Some(told) => entry.stay(told),
@@ -266,7 +273,14 @@ impl Entry {
     /// A project that is charged nothing.
     fn of_nothing(usage: ProjectUsage) -> Self {
         let (lines, carries) = (Vec::new(), Vec::new());
-        Self { usage, amount: Amount::default(), description: String::new(), lines, carries, as_told: false }
+        Self {
+            usage,
+            amount: Amount::default(),
+            description: String::new(),
+            lines,
+            carries,
+            as_told: false,
+        }
     }
 
     /// Tells whether it stays what was told.
@@ -277,8 +291,10 @@ impl Entry {
     /// Takes what is carried from earlier months into the charge.
     fn take(&mut self, carries: Vec<Carry>) {
         self.amount += &carries.iter().map(|carry| &carry.amount).sum();
-        let carried = carries.iter().filter(|carry| !carry.amount.is_zero()).map(plan::describe_carry);
-        self.description = plan::describe_carried(self.lines.iter().map(Line::words).collect(), carried.collect());
+        let carried =
+            carries.iter().filter(|carry| !carry.amount.is_zero()).map(plan::describe_carry);
+        self.description =
+            plan::describe_carried(self.lines.iter().map(Line::words).collect(), carried.collect());
         self.carries = carries;
     }
 
@@ -308,12 +324,21 @@ pub fn bill(basis: Basis) -> Bill {
         let has_usage = !project.usage.is_empty();
         let usage = usage_of(project, &basis.terms, months[months.len() - 1]);
         match charged {
-            Err(missing_plan) => bill.unpriced.push(Unpriced { usage, missing_plan, carries: Vec::new() }),
+            Err(missing_plan) => {
+                bill.unpriced.push(Unpriced { usage, missing_plan, carries: Vec::new() })
+            }
             Ok(lines) => {
                 let amount = price::total(lines.iter().map(|line| &line.charge));
                 if !amount.is_zero() {
                     let description = plan::describe(lines.iter().map(Line::words));
-                    bill.entries.push(Entry { usage, amount, description, lines, carries: Vec::new(), as_told: false });
+                    bill.entries.push(Entry {
+                        usage,
+                        amount,
+                        description,
+                        lines,
+                        carries: Vec::new(),
+                        as_told: false,
+                    });
                 } else if has_usage {
                     bill.uncharged.push(usage);
                 }
@@ -347,27 +372,41 @@ fn usage_of(project: Project, terms: &Terms, second: i64) -> ProjectUsage {
 /// The lines of a project over the months of a window, told by their first seconds. Months in a row in which it was
 /// enabled, used nothing and was priced alike are charged at once, however many they are.
 fn charge(project: &Project, months: &[i64], terms: &Terms) -> Result<Vec<Line>, PlanId> {
-    let place_of = |second: i64| months.partition_point(|month_s| *month_s <= second).saturating_sub(1);
+    let place_of =
+        |second: i64| months.partition_point(|month_s| *month_s <= second).saturating_sub(1);
     let mut usage = project.usage.iter().map(|month| (place_of(month.month_s), month)).peekable();
-    let enabled: Vec<Range<usize>> =
-        project.enabled.iter().map(|enabled| place_of(enabled.first_s())..place_of(enabled.last_s()) + 1).collect();
+    let enabled: Vec<Range<usize>> = project
+        .enabled
+        .iter()
+        .map(|enabled| place_of(enabled.first_s())..place_of(enabled.last_s()) + 1)
+        .collect();
     let mut lines: Vec<Line> = Vec::new();
     let mut place = 0;
     while place < months.len() {
         let next_used = usage.peek().map_or(months.len(), |(used, _)| *used);
         let used = usage.next_if(|(used, _)| *used == place).map(|(_, month)| month);
-        let enabled_to = enabled.iter().filter(|enabled| enabled.contains(&place)).map(|enabled| enabled.end).max();
+        let enabled_to = enabled
+            .iter()
+            .filter(|enabled| enabled.contains(&place))
+            .map(|enabled| enabled.end)
+            .max();
         let end = match (used, enabled_to) {
             (Some(_), _) => place + 1,
             (None, Some(end)) => end.min(next_used),
             (None, None) => {
-                let next_enabled = enabled.iter().map(|enabled| enabled.start).filter(|start| *start > place).min();
+                let next_enabled = enabled
+                    .iter()
+                    .map(|enabled| enabled.start)
+                    .filter(|start| *start > place)
+                    .min();
                 place = next_enabled.unwrap_or(months.len()).min(next_used);
                 continue;
             }
         };
         let in_force = terms.in_force(&project.customers, months[place]);
-        let end = in_force.until.map_or(end, |until| end.min(months.partition_point(|month_s| *month_s < until)));
+        let end = in_force
+            .until
+            .map_or(end, |until| end.min(months.partition_point(|month_s| *month_s < until)));
         let uncovered = used.map_or_else(Amount::default, |month| &month.amount - &month.covered);
         match in_force.plan {
             Ok(plan) => {
@@ -385,7 +424,9 @@ fn charge(project: &Project, months: &[i64], terms: &Terms) -> Result<Vec<Line>,
                 }
             }
             // Where nobody has named a plan, none is missed until there is something to price.
-            Err(missing) if in_force.plan_id.is_some() || !uncovered.is_zero() => return Err(missing),
+            Err(missing) if in_force.plan_id.is_some() || !uncovered.is_zero() => {
+                return Err(missing);
+            }
             Err(_) => {}
         }
         place = end;
@@ -426,7 +467,9 @@ mod tests {
     fn project(id: &str, customer: Option<&str>, usage: &[(i8, &str, &str)]) -> Project {
         Project {
             id: id.parse().expect("an id"),
-            customers: Arc::new(customer.map(|id| (0, id.parse().expect("an id"))).into_iter().collect()),
+            customers: Arc::new(
+                customer.map(|id| (0, id.parse().expect("an id"))).into_iter().collect(),
+            ),
             usage: usage
                 .iter()
                 .map(|(number, used, covered)| MonthUsage {
@@ -454,7 +497,9 @@ mod tests {
 
     fn entries(bill: &Bill) -> Vec<(&str, String, &str)> {
         let entries = bill.entries.iter();
-        entries.map(|e| (e.usage.project_id.as_str(), e.amount.to_string(), e.description.as_str())).collect()
+        entries
+            .map(|e| (e.usage.project_id.as_str(), e.amount.to_string(), e.description.as_str()))
+            .collect()
     }
 
     #[test]
@@ -477,7 +522,8 @@ mod tests {
                 ("e", "0.06".to_owned(), "6 Minute × Standard (0.01 each)"),
             ]
         );
-        let uncharged: Vec<_> = bill.uncharged.iter().map(|usage| usage.project_id.as_str()).collect();
+        let uncharged: Vec<_> =
+            bill.uncharged.iter().map(|usage| usage.project_id.as_str()).collect();
         assert_eq!(uncharged, ["c", "f"]);
         assert_eq!(bill.unpriced.len(), 1);
         assert_eq!(bill.unpriced[0].missing_plan.as_str(), "gold");
@@ -499,14 +545,20 @@ mod tests {
     fn a_flat_fee_is_due_for_each_month_with_usage_or_a_second_enabled_and_no_license_lifts_it() {
         let terms = terms([(0, plan("default", "flat 10 + per-unit 1"))]);
         let enabled = |id: &str, stretches: &[(i64, i64)]| Project {
-            enabled: stretches.iter().filter_map(|(first_s, last_s)| Period::new(*first_s, *last_s)).collect(),
+            enabled: stretches
+                .iter()
+                .filter_map(|(first_s, last_s)| Period::new(*first_s, *last_s))
+                .collect(),
             ..project(id, None, &[])
         };
         let projects = vec![
             enabled("for-a-second", &[(month(11) - 1, month(11) - 1)]),
             enabled("for-two-seconds", &[(month(11) - 1, month(11))]),
             enabled("not-at-all", &[]),
-            enabled("on-and-off", &[(month(9), month(9)), (month(9) + 9, month(10)), (month(12), month(13) - 1)]),
+            enabled(
+                "on-and-off",
+                &[(month(9), month(9)), (month(9) + 9, month(10)), (month(12), month(13) - 1)],
+            ),
             project("covered", None, &[(10, "5", "5")]),
         ];
         let bill = billed(months(9, 12), projects, &terms);
@@ -549,10 +601,16 @@ mod tests {
                     "2 Minute × Standard (1 each) + 1 Minute × Standard (2 each) + 1 Minute × Standard (0 each)"
                 ),
                 // 2 × 1 + 2 × 5
-                ("moves", "12".to_owned(), "2 Minute × Standard (1 each) + 2 Minute × Standard (5 each)"),
+                (
+                    "moves",
+                    "12".to_owned(),
+                    "2 Minute × Standard (1 each) + 2 Minute × Standard (5 each)"
+                ),
             ]
         );
-        let told = |n: usize| (bill.entries[n].usage.customer_id.as_ref(), bill.entries[n].usage.plan_id.as_ref());
+        let told = |n: usize| {
+            (bill.entries[n].usage.customer_id.as_ref(), bill.entries[n].usage.plan_id.as_ref())
+        };
         assert_eq!(told(0), (Some(&rich), Some(&"free".parse().expect("an id"))));
         assert_eq!(told(1), (Some(&"other".parse().expect("an id")), None));
     }
@@ -560,7 +618,11 @@ mod tests {
     #[test]
     fn tiers_allowance_and_minimum_count_anew_in_each_month() {
         let terms = terms([(0, plan("default", "graduated 100:1,rest:0.5 free 10 minimum 50"))]);
-        let bill = billed(months(10, 11), vec![project("p", None, &[(10, "160", "0"), (11, "40", "0")])], &terms);
+        let bill = billed(
+            months(10, 11),
+            vec![project("p", None, &[(10, "160", "0"), (11, "40", "0")])],
+            &terms,
+        );
         // October: 10 free, 100 × 1 + 50 × 0.5 = 125. November: 10 free, 30 × 1, 20 up to the minimum.
         assert_eq!(
             entries(&bill),
@@ -575,9 +637,16 @@ mod tests {
     #[test]
     fn parts_alike_keep_their_lines_and_join_only_those_of_other_months() {
         let terms = terms([(0, plan("default", "flat 5 + flat 5 + per-unit 1 + per-unit 1"))]);
-        let bill = billed(months(10, 11), vec![project("p", None, &[(10, "100", "0"), (11, "40", "0")])], &terms);
+        let bill = billed(
+            months(10, 11),
+            vec![project("p", None, &[(10, "100", "0"), (11, "40", "0")])],
+            &terms,
+        );
         let (fee, units) = ("Standard (2 × flat fee 5)", "140 Minute × Standard (1 each)");
-        assert_eq!(entries(&bill), [("p", "300".to_owned(), [fee, fee, units, units].join(" + ").as_str())]);
+        assert_eq!(
+            entries(&bill),
+            [("p", "300".to_owned(), [fee, fee, units, units].join(" + ").as_str())]
+        );
     }
 
     #[test]
@@ -590,7 +659,10 @@ mod tests {
         assert_eq!(bill.entries, []);
         assert_eq!(bill.unpriced[0].missing_plan.as_str(), "silver");
         assert_eq!(bill.unpriced[0].usage.uncovered().to_string(), "6");
-        assert_eq!(billed(months(10, 10), vec![project("p", Some("rich"), &usage[..1])], &terms).total(), amount("3"));
+        assert_eq!(
+            billed(months(10, 10), vec![project("p", Some("rich"), &usage[..1])], &terms).total(),
+            amount("3")
+        );
     }
 
     #[test]
@@ -605,7 +677,10 @@ mod tests {
         assert_eq!(bill.entries[0].lines.len(), 2);
         assert_eq!(
             bill.entries[0].description,
-            format!("Standard ({count} × flat fee 10) + Standard ({} up to the minimum of {count} × 12)", 2 * count)
+            format!(
+                "Standard ({count} × flat fee 10) + Standard ({} up to the minimum of {count} × 12)",
+                2 * count
+            )
         );
     }
 
@@ -619,7 +694,8 @@ mod tests {
         ]);
         let rich: CustomerId = "rich".parse().expect("an id");
         terms.named.get_mut(&rich).expect("rich").add(month(5), "free".parse().expect("an id"));
-        let mut idle = Project { enabled: vec![months(1, 12)], ..project("idle", Some("rich"), &[]) };
+        let mut idle =
+            Project { enabled: vec![months(1, 12)], ..project("idle", Some("rich"), &[]) };
         Arc::make_mut(&mut idle.customers).add(month(9), "other".parse().expect("an id"));
         let bill = billed(months(1, 12), vec![idle], &terms);
         let lines: Vec<String> = bill.entries[0].lines.iter().map(Line::words).collect();
@@ -640,48 +716,66 @@ mod tests {
         let price = prop_oneof![
             (0_u32..9).prop_map(|fee| format!("flat {fee}")),
             (0_u32..9).prop_map(|each| format!("per-unit 0.{each}")),
-            (0_u32..9, 1_u32..9).prop_map(|(each, size)| format!("flat 1 + package {size}:{each} minimum 4")),
-            (1_u32..9, 0_u32..9).prop_map(|(end, each)| format!("graduated {end}:1,rest:0.{each} free 2")),
-            (1_u32..9, 0_u32..9).prop_map(|(end, each)| format!("volume {end}:1,rest:0.{each} + flat 2")),
+            (0_u32..9, 1_u32..9)
+                .prop_map(|(each, size)| format!("flat 1 + package {size}:{each} minimum 4")),
+            (1_u32..9, 0_u32..9)
+                .prop_map(|(end, each)| format!("graduated {end}:1,rest:0.{each} free 2")),
+            (1_u32..9, 0_u32..9)
+                .prop_map(|(end, each)| format!("volume {end}:1,rest:0.{each} + flat 2")),
         ];
         let starts = || prop_oneof![Just(0_i64), (1_i8..14).prop_map(month)];
         let id = |ids: [&'static str; 3]| prop::sample::select(ids.to_vec());
-        let versions = prop::collection::vec((starts(), id(["default", "gold", "free"]), price), 0..8);
-        let named = prop::collection::vec((id(["rich", "poor", "new"]), starts(), id(["gold", "free", "lost"])), 0..6);
+        let versions =
+            prop::collection::vec((starts(), id(["default", "gold", "free"]), price), 0..8);
+        let named = prop::collection::vec(
+            (id(["rich", "poor", "new"]), starts(), id(["gold", "free", "lost"])),
+            0..6,
+        );
         let customers = prop::collection::vec((starts(), id(["rich", "poor", "new"])), 0..4);
         let usage = prop::collection::btree_map(1_i8..13, (0_u32..30, 0_u32..30), 0..6);
         let enabled = prop::collection::vec((0_i64..400, 0_i64..90), 0..4);
-        (versions, named, customers, usage, enabled).prop_map(|(versions, named, customers, usage, enabled)| {
-            let mut terms = Terms {
-                plans: versions.into_iter().map(|(from_s, id, price)| (from_s, plan(id, &price))).collect(),
-                ..Terms::default()
-            };
-            for (customer, from_s, plan) in named {
-                let history = terms.named.entry(customer.parse().expect("an id")).or_default();
-                history.add(from_s, plan.parse().expect("an id"));
-            }
-            let period = months(1, 12);
-            let within = |from_day: i64, days: i64| {
-                let first_s = period.first_s() + from_day * 86_400;
-                Period::new(first_s, (first_s + days * 86_400).min(period.last_s()))
-            };
-            let project = Project {
-                customers: Arc::new(
-                    customers.into_iter().map(|(from_s, id)| (from_s, id.parse().expect("an id"))).collect(),
-                ),
-                usage: usage
-                    .into_iter()
-                    .map(|(number, (uncovered, covered))| MonthUsage {
-                        month_s: month(number),
-                        amount: Amount::from(uncovered + covered),
-                        covered: Amount::from(covered),
-                    })
-                    .collect(),
-                enabled: enabled.into_iter().filter_map(|(from_day, days)| within(from_day, days)).collect(),
-                ..project("p", None, &[])
-            };
-            Basis { period, projects: vec![project], terms: Arc::new(terms) }
-        })
+        (versions, named, customers, usage, enabled).prop_map(
+            |(versions, named, customers, usage, enabled)| {
+                let mut terms = Terms {
+                    plans: versions
+                        .into_iter()
+                        .map(|(from_s, id, price)| (from_s, plan(id, &price)))
+                        .collect(),
+                    ..Terms::default()
+                };
+                for (customer, from_s, plan) in named {
+                    let history = terms.named.entry(customer.parse().expect("an id")).or_default();
+                    history.add(from_s, plan.parse().expect("an id"));
+                }
+                let period = months(1, 12);
+                let within = |from_day: i64, days: i64| {
+                    let first_s = period.first_s() + from_day * 86_400;
+                    Period::new(first_s, (first_s + days * 86_400).min(period.last_s()))
+                };
+                let project = Project {
+                    customers: Arc::new(
+                        customers
+                            .into_iter()
+                            .map(|(from_s, id)| (from_s, id.parse().expect("an id")))
+                            .collect(),
+                    ),
+                    usage: usage
+                        .into_iter()
+                        .map(|(number, (uncovered, covered))| MonthUsage {
+                            month_s: month(number),
+                            amount: Amount::from(uncovered + covered),
+                            covered: Amount::from(covered),
+                        })
+                        .collect(),
+                    enabled: enabled
+                        .into_iter()
+                        .filter_map(|(from_day, days)| within(from_day, days))
+                        .collect(),
+                    ..project("p", None, &[])
+                };
+                Basis { period, projects: vec![project], terms: Arc::new(terms) }
+            },
+        )
     }
 
     /// What a month costs, or `None` where it has no price: everything looked up anew, in the plainest way.
@@ -689,14 +783,20 @@ mod tests {
         let project = &basis.projects[0];
         let end_s = Grain::Month.after(month_s);
         let used = project.usage.iter().find(|month| month.month_s == month_s);
-        let enabled = (month_s..end_s)
-            .step_by(86_400)
-            .any(|day_s| project.enabled.iter().any(|enabled| (enabled.first_s()..=enabled.last_s()).contains(&day_s)));
+        let enabled = (month_s..end_s).step_by(86_400).any(|day_s| {
+            project
+                .enabled
+                .iter()
+                .any(|enabled| (enabled.first_s()..=enabled.last_s()).contains(&day_s))
+        });
         let uncovered = used.map(|month| &month.amount - &month.covered).unwrap_or_default();
         if used.is_none() && !enabled {
             return Some(Amount::default());
         }
-        let named = project.customers.at(month_s).and_then(|customer| basis.terms.named.get(customer)?.at(month_s));
+        let named = project
+            .customers
+            .at(month_s)
+            .and_then(|customer| basis.terms.named.get(customer)?.at(month_s));
         match basis.terms.plans.applicable(named, month_s) {
             Ok(plan) => Some(price::total(&price::charge(&plan.price, &uncovered))),
             Err(_) if named.is_none() && uncovered.is_zero() => Some(Amount::default()),

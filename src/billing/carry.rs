@@ -41,7 +41,8 @@ pub struct Carry {
 /// What of what is due can be carried by a bill that is `own` by itself: all that is above zero, and below zero, from the
 /// earliest month on, so much that the bill does not fall below zero. What is due is in the order of months.
 pub fn carry(own: &Amount, due: &[Due]) -> Vec<Carry> {
-    let above = due.iter().filter_map(|due| due.amount.as_ref()).filter(|amount| amount.is_positive());
+    let above =
+        due.iter().filter_map(|due| due.amount.as_ref()).filter(|amount| amount.is_positive());
     let mut room = own + &above.sum::<Amount>();
     due.iter()
         .map(|Due { month_s, amount }| {
@@ -63,8 +64,10 @@ pub fn carry(own: &Amount, due: &[Due]) -> Vec<Carry> {
 /// What of what a bill carried before it can carry again, where it is `own` by itself by now: all of it, unless it would fall
 /// below zero.
 pub fn repeat(own: &Amount, before: &[Carry]) -> Vec<Carry> {
-    let due: Vec<Due> =
-        before.iter().map(|carry| Due { month_s: carry.month_s, amount: Some(carry.amount.clone()) }).collect();
+    let due: Vec<Due> = before
+        .iter()
+        .map(|carry| Due { month_s: carry.month_s, amount: Some(carry.amount.clone()) })
+        .collect();
     let again = carry(own, &due).into_iter().zip(before);
     again.map(|(again, before)| Carry { whole: again.whole && before.whole, ..again }).collect()
 }
@@ -79,8 +82,14 @@ mod tests {
     }
 
     fn carried(own: &str, due: &[&str]) -> Vec<(String, bool)> {
-        let due: Vec<Due> = (0..).zip(due).map(|(month_s, text)| Due { month_s, amount: Some(amount(text)) }).collect();
-        carry(&amount(own), &due).into_iter().map(|carry| (carry.amount.to_string(), carry.whole)).collect()
+        let due: Vec<Due> = (0..)
+            .zip(due)
+            .map(|(month_s, text)| Due { month_s, amount: Some(amount(text)) })
+            .collect();
+        carry(&amount(own), &due)
+            .into_iter()
+            .map(|carry| (carry.amount.to_string(), carry.whole))
+            .collect()
     }
 
     #[test]
@@ -91,13 +100,19 @@ mod tests {
         assert_eq!(carried("5", &["-7"]), [("-5".into(), part)]);
         assert_eq!(carried("0", &["-7"]), [("0".into(), part)]);
         // What an earlier month was told too much goes against what a later one was told too little.
-        assert_eq!(carried("1", &["-3", "4", "-3"]), [("-3".into(), all), ("4".into(), all), ("-2".into(), part)]);
+        assert_eq!(
+            carried("1", &["-3", "4", "-3"]),
+            [("-3".into(), all), ("4".into(), all), ("-2".into(), part)]
+        );
     }
 
     #[test]
     fn what_has_no_price_any_more_waits() {
         let due = [Due { month_s: 0, amount: None }];
-        assert_eq!(carry(&amount("1"), &due), [Carry { month_s: 0, amount: amount("0"), whole: false }]);
+        assert_eq!(
+            carry(&amount("1"), &due),
+            [Carry { month_s: 0, amount: amount("0"), whole: false }]
+        );
     }
 
     proptest! {
@@ -122,9 +137,15 @@ mod tests {
     #[test]
     fn a_window_is_a_months_where_it_holds_all_of_it_but_its_ends() {
         let september = (1_788_220_800, 1_790_812_799);
-        for (first, last, is_month) in
-            [(0, 0, true), (1, 0, true), (1, -1, true), (2, 0, false), (0, -2, false), (-1, 0, false), (0, 1, false)]
-        {
+        for (first, last, is_month) in [
+            (0, 0, true),
+            (1, 0, true),
+            (1, -1, true),
+            (2, 0, false),
+            (0, -2, false),
+            (-1, 0, false),
+            (0, 1, false),
+        ] {
             let window = Period::new(september.0 + first, september.1 + last).expect("a window");
             assert_eq!(month_of(window), is_month.then_some(september.0), "{first} {last}");
         }

@@ -110,8 +110,10 @@ mod tests {
 
     #[test]
     fn what_holds_is_the_latest_start_and_of_equal_ones_what_was_said_last() {
-        let history: History<&str> = [(0, "a"), (20, "c"), (10, "b"), (20, "d"), (10, "e")].into_iter().collect();
-        let held: Vec<_> = [0, 9, 10, 19, 20, 99].map(|second| history.at(second).copied()).into_iter().collect();
+        let history: History<&str> =
+            [(0, "a"), (20, "c"), (10, "b"), (20, "d"), (10, "e")].into_iter().collect();
+        let held: Vec<_> =
+            [0, 9, 10, 19, 20, 99].map(|second| history.at(second).copied()).into_iter().collect();
         assert_eq!(held, ["a", "a", "e", "e", "d", "d"].map(Some));
         assert_eq!([0, 10, 20].map(|second| history.until(second)), [Some(10), Some(20), None]);
         assert_eq!(History::<&str>::default().at(5), None);

@@ -3,7 +3,9 @@
 
 use crate::billing::amount::Amount;
 use crate::billing::event::Actor;
-use crate::billing::id::{CustomerId, Label, LicenseId, LicenseType, OpId, ProjectId, RecordId, Words};
+use crate::billing::id::{
+    CustomerId, Label, LicenseId, LicenseType, OpId, ProjectId, RecordId, Words,
+};
 use crate::billing::period::{self, DAY_S, Grain, LAST_SECOND, Period};
 use crate::billing::setting::Settings;
 use std::collections::BTreeSet;
@@ -80,7 +82,9 @@ pub struct Platforms(String);
 
 /// Why a text names no platforms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("it must be names such as android,ios: each of 1 to 32 printable ASCII characters, 255 in all")]
+#[error(
+    "it must be names such as android,ios: each of 1 to 32 printable ASCII characters, 255 in all"
+)]
 pub struct NotPlatforms;
 
 impl Platforms {
@@ -102,7 +106,9 @@ impl FromStr for Platforms {
 
     fn from_str(text: &str) -> Result<Self, NotPlatforms> {
         let names: BTreeSet<&str> = text.split([',', '|']).map(str::trim).collect();
-        let good = |name: &&str| (1..=32).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_graphic());
+        let good = |name: &&str| {
+            (1..=32).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_graphic())
+        };
         let joined = names.iter().copied().collect::<Vec<_>>().join("|");
         match names.iter().all(good) && joined.len() <= 255 {
             true => Ok(Self(joined)),
@@ -147,7 +153,10 @@ impl License {
         Ok(match act {
             Act::Extend(by) => {
                 let expires_at_s = self.extended(*by, now_s)?;
-                let changed = Changed { expires_at_s: Some(expires_at_s), ..Changed::new(EntryKind::Extended) };
+                let changed = Changed {
+                    expires_at_s: Some(expires_at_s),
+                    ..Changed::new(EntryKind::Extended)
+                };
                 (expires_at_s != self.expires_at_s).then_some(changed)
             }
             Act::Adjust { by, reason } => {
@@ -156,11 +165,13 @@ impl License {
                 Some(Changed { amount: Some(by.clone()), reason: Some(reason.clone()), ..changed })
             }
             Act::Revoke { reason } => {
-                let changed = Changed { reason: reason.clone(), ..Changed::new(EntryKind::Revoked) };
+                let changed =
+                    Changed { reason: reason.clone(), ..Changed::new(EntryKind::Revoked) };
                 self.revoked.is_none().then_some(changed)
             }
             Act::Reinstate { reason } => {
-                let changed = Changed { reason: reason.clone(), ..Changed::new(EntryKind::Reinstated) };
+                let changed =
+                    Changed { reason: reason.clone(), ..Changed::new(EntryKind::Reinstated) };
                 self.revoked.is_some().then_some(changed)
             }
         })
@@ -181,7 +192,9 @@ impl License {
         };
         match to_s {
             to_s if to_s > LAST_SECOND => Err(Refusal::TooLate),
-            to_s if to_s < self.expires_at_s => Err(Refusal::Earlier { expires_at_s: self.expires_at_s }),
+            to_s if to_s < self.expires_at_s => {
+                Err(Refusal::Earlier { expires_at_s: self.expires_at_s })
+            }
             to_s => Ok(to_s),
         }
     }
@@ -251,7 +264,12 @@ impl EntryKind {
     pub fn grants(self) -> bool {
         match self {
             Self::Issued | Self::Adjusted => true,
-            Self::Extended | Self::Consumed | Self::Drawn | Self::GivenBack | Self::Revoked | Self::Reinstated => false,
+            Self::Extended
+            | Self::Consumed
+            | Self::Drawn
+            | Self::GivenBack
+            | Self::Revoked
+            | Self::Reinstated => false,
         }
     }
 }
@@ -335,7 +353,8 @@ pub struct NewLicense {
 impl NewLicense {
     /// The first second in which it is good when it is issued at `now_s`: never after its last.
     pub fn starts_at_s(&self, now_s: i64) -> i64 {
-        self.starts_at_s.unwrap_or_else(|| Period::around(Grain::Day, now_s.min(self.expires_at_s)).first_s())
+        self.starts_at_s
+            .unwrap_or_else(|| Period::around(Grain::Day, now_s.min(self.expires_at_s)).first_s())
     }
 }
 
@@ -448,7 +467,9 @@ impl fmt::Display for Operation {
                 because(f, reason.as_ref())
             }
             Self::Change(id, act) => match act {
-                Act::Extend(Extension::To(expires_at_s)) => write!(f, "extend {id} --to {}", Second(*expires_at_s)),
+                Act::Extend(Extension::To(expires_at_s)) => {
+                    write!(f, "extend {id} --to {}", Second(*expires_at_s))
+                }
                 Act::Extend(Extension::Days(days)) => write!(f, "extend {id} --days {days}"),
                 Act::Adjust { by, reason } => {
                     write!(f, "adjust {id} {by}")?;
@@ -654,10 +675,18 @@ mod tests {
 
     #[test]
     fn usage_draws_from_the_earliest_expiry_first_then_from_the_oldest() {
-        let licenses = [drawable(1, 200, Some("5")), drawable(3, 100, Some("2")), drawable(2, 100, Some("1.5"))];
+        let licenses = [
+            drawable(1, 200, Some("5")),
+            drawable(3, 100, Some("2")),
+            drawable(2, 100, Some("1.5")),
+        ];
         assert_eq!(drawn(&licenses, 50, 50, "1"), [(2, "1".into())]);
-        assert_eq!(drawn(&licenses, 50, 50, "4.25"), [(2, "1.5".into()), (3, "2".into()), (1, "0.75".into())]);
-        let all: Amount = draw(&licenses, 50, 50, &amount("100")).iter().map(|draw| &draw.amount).sum();
+        assert_eq!(
+            drawn(&licenses, 50, 50, "4.25"),
+            [(2, "1.5".into()), (3, "2".into()), (1, "0.75".into())]
+        );
+        let all: Amount =
+            draw(&licenses, 50, 50, &amount("100")).iter().map(|draw| &draw.amount).sum();
         assert_eq!(all, amount("8.5"));
     }
 
@@ -690,12 +719,21 @@ mod tests {
             expires_at_s: 3 * DAY_S - 1,
             granted: Some(amount("1.50")),
         };
-        let bare =
-            NewLicense { id: None, kind: None, platforms: None, starts_at_s: None, granted: None, ..new.clone() };
+        let bare = NewLicense {
+            id: None,
+            kind: None,
+            platforms: None,
+            starts_at_s: None,
+            granted: None,
+            ..new.clone()
+        };
         let to_the_second = NewLicense { starts_at_s: Some(5), expires_at_s: 7, ..bare.clone() };
         let change = |act| Operation::Change("l".parse().expect("an id"), act);
-        let consume =
-            |reason| Operation::Consume { customer_id: bare.customer_id.clone(), amount: amount("2"), reason };
+        let consume = |reason| Operation::Consume {
+            customer_id: bare.customer_id.clone(),
+            amount: amount("2"),
+            reason,
+        };
         for (operation, asked) in [
             (
                 Operation::Issue(new.clone()),
@@ -735,14 +773,18 @@ mod tests {
     fn no_more_is_taken_than_is_left() {
         let license = license(100, Some("1.5"), None);
         assert_eq!(license.adjusted(&-&amount("1.5")), Ok(Amount::default()));
-        assert_eq!(license.adjusted(&-&amount("1.6")), Err(Refusal::BelowZero { left: amount("1.5") }));
+        assert_eq!(
+            license.adjusted(&-&amount("1.6")),
+            Err(Refusal::BelowZero { left: amount("1.5") })
+        );
         let unlimited = License { balance: None, granted: None, ..license };
         assert_eq!(unlimited.adjusted(&amount("1")), Err(Refusal::Unlimited));
     }
 
     #[test]
     fn platforms_are_a_set_however_they_are_joined() {
-        let platforms = |text: &str| text.parse::<Platforms>().map(|platforms| platforms.to_string());
+        let platforms =
+            |text: &str| text.parse::<Platforms>().map(|platforms| platforms.to_string());
         assert_eq!(platforms("ios,android"), Ok("android|ios".into()));
         assert_eq!(platforms("android|ios|android"), Ok("android|ios".into()));
         for bad in ["", ",", "android,", "a b", "é", "x".repeat(33).as_str()] {
@@ -755,7 +797,10 @@ mod tests {
         let to_come = License { starts_at_s: 300, ..license(400, Some("7"), None) };
         assert_eq!(fold(std::slice::from_ref(&to_come), 50), standing(400, "0"));
         assert_eq!(fold(&[to_come.clone(), license(100, Some("1"), None)], 50), standing(100, "1"));
-        assert_eq!(fold(&[to_come.clone(), license(100, Some("1"), None)], 150), standing(100, "0"));
+        assert_eq!(
+            fold(&[to_come.clone(), license(100, Some("1"), None)], 150),
+            standing(100, "0")
+        );
         // Revoked before it began, it was never good.
         let never = License { revoked: Some(Revocation { at_s: 140, reason: None }), ..to_come };
         assert_eq!(fold(&[never.clone(), license(100, Some("1"), None)], 150), standing(100, "0"));
@@ -777,7 +822,11 @@ mod tests {
 
     #[test]
     fn live_licenses_add_up_and_the_latest_expiry_is_told() {
-        let licenses = [license(100, Some("1.5"), None), license(200, Some("2"), None), license(49, Some("9"), None)];
+        let licenses = [
+            license(100, Some("1.5"), None),
+            license(200, Some("2"), None),
+            license(49, Some("9"), None),
+        ];
         assert_eq!(fold(&licenses, 50), standing(200, "3.5"));
     }
 
@@ -799,7 +848,10 @@ mod tests {
     fn a_revoked_license_ended_when_it_was_revoked_unless_it_had_run_out_before() {
         assert_eq!(fold(&[license(100, Some("1"), Some(70))], 80), standing(70, "0"));
         assert_eq!(fold(&[license(60, Some("1"), Some(70))], 80), standing(60, "0"));
-        assert_eq!(fold(&[license(60, None, None), license(100, Some("1"), Some(70))], 80), standing(70, "0"));
+        assert_eq!(
+            fold(&[license(60, None, None), license(100, Some("1"), Some(70))], 80),
+            standing(70, "0")
+        );
     }
 
     #[test]

@@ -174,7 +174,9 @@ impl Grain {
             Self::Second => start_s + 1,
             Self::Hour => start_s + HOUR_S,
             Self::Day => start_s + DAY_S,
-            Self::Month => date(start_s).checked_add(1.month()).map_or(LAST_SECOND + 1, first_second),
+            Self::Month => {
+                date(start_s).checked_add(1.month()).map_or(LAST_SECOND + 1, first_second)
+            }
         }
     }
 
@@ -280,8 +282,12 @@ mod tests {
     #[test]
     fn a_day_less_its_first_and_last_second_is_the_day_with_two_seconds_taken_off() {
         let pieces = period("2026-11-10T00:00:01Z", "2026-11-10T23:59:58Z").cover();
-        let (ledger, rollups): (Vec<_>, Vec<_>) = pieces.iter().partition(|p| p.source == Source::Ledger);
-        assert!(ledger.iter().all(|p| p.subtracted && p.seconds.end - p.seconds.start == 1), "{pieces:?}");
+        let (ledger, rollups): (Vec<_>, Vec<_>) =
+            pieces.iter().partition(|p| p.source == Source::Ledger);
+        assert!(
+            ledger.iter().all(|p| p.subtracted && p.seconds.end - p.seconds.start == 1),
+            "{pieces:?}"
+        );
         assert_eq!((ledger.len(), rollups.len()), (2, 1));
         assert_eq!(rollups[0].source, Source::Rollup(Grain::Day));
     }
@@ -302,7 +308,10 @@ mod tests {
             let months = period(first, last).months().into_iter();
             months.map(|month_s| date(month_s).to_string()).collect::<Vec<_>>()
         };
-        assert_eq!(months("2026-10-31T23:59:59Z", "2026-12-01T00:00:00Z"), ["2026-10-01", "2026-11-01", "2026-12-01"]);
+        assert_eq!(
+            months("2026-10-31T23:59:59Z", "2026-12-01T00:00:00Z"),
+            ["2026-10-01", "2026-11-01", "2026-12-01"]
+        );
         assert_eq!(months("2026-10-01T00:00:00Z", "2026-10-31T23:59:59Z"), ["2026-10-01"]);
         assert_eq!(Period::new(LAST_SECOND, LAST_SECOND).expect("a second").months().len(), 1);
     }

@@ -93,7 +93,9 @@ pub fn describe_line(plan: &Plan, line: &Line) -> String {
         Of::Tier(number) => format!("{quantity} {unit} × {name} (Tier {number} at {price})"),
         Of::Package(size) => format!("{quantity} × {size} {unit} × {name} ({price} a package)"),
         Of::Flat => format!("{name} ({}flat fee {price})", months(quantity)),
-        Of::Minimum(minimum) => format!("{name} ({amount} up to the minimum of {}{minimum})", months(quantity)),
+        Of::Minimum(minimum) => {
+            format!("{name} ({amount} up to the minimum of {}{minimum})", months(quantity))
+        }
     }
 }
 
@@ -167,7 +169,10 @@ impl Plan {
             Part::Flat(fee) => format!("{fee} a month, whatever is used"),
             Part::PerUnit(each) => format!("{each} per {unit}"),
             Part::Graduated(tiers) => {
-                format!("each {unit} of a month at the price of its own tier: {}", tier_words(tiers, unit))
+                format!(
+                    "each {unit} of a month at the price of its own tier: {}",
+                    tier_words(tiers, unit)
+                )
             }
             Part::Volume(tiers) => {
                 format!(
@@ -239,7 +244,8 @@ mod tests {
 
     #[test]
     fn a_named_plan_that_is_not_set_up_is_never_replaced_by_the_default() {
-        let book: PlanBook = [plan("default", "flat 1"), plan("gold", "flat 2")].into_iter().collect();
+        let book: PlanBook =
+            [plan("default", "flat 1"), plan("gold", "flat 2")].into_iter().collect();
         let id = |text: &str| text.parse::<PlanId>().expect("an id");
         assert_eq!(book.applicable(None, 0).map(|plan| &plan.id), Ok(&id("default")));
         assert_eq!(book.applicable(Some(&id("gold")), 0).map(|plan| &plan.id), Ok(&id("gold")));
@@ -250,10 +256,15 @@ mod tests {
     #[test]
     fn a_plan_is_what_was_set_for_the_date() {
         let book: PlanBook =
-            [(0, plan("p", "flat 1")), (100, plan("p", "flat 2")), (100, plan("p", "flat 3"))].into_iter().collect();
+            [(0, plan("p", "flat 1")), (100, plan("p", "flat 2")), (100, plan("p", "flat 3"))]
+                .into_iter()
+                .collect();
         let id = "p".parse().expect("an id");
         let price = |second| book.applicable(Some(&id), second).map(|plan| plan.price.to_string());
-        assert_eq!([0, 99, 100].map(price), ["flat 1", "flat 1", "flat 3"].map(|text| Ok(text.to_owned())));
+        assert_eq!(
+            [0, 99, 100].map(price),
+            ["flat 1", "flat 1", "flat 3"].map(|text| Ok(text.to_owned()))
+        );
     }
 
     #[test]
@@ -267,7 +278,10 @@ mod tests {
             described("graduated 1000:0.01,rest:0.008", "1250"),
             "1000 Minute × Standard (Tier 1 at 0.01) + 250 Minute × Standard (Tier 2 at 0.008)"
         );
-        assert_eq!(described("volume 1000:0.01,rest:0.008", "1250"), "1250 Minute × Standard (Tier 2 at 0.008)");
+        assert_eq!(
+            described("volume 1000:0.01,rest:0.008", "1250"),
+            "1250 Minute × Standard (Tier 2 at 0.008)"
+        );
         assert_eq!(
             described("flat 10 + package 1000:5 free 100 minimum 20", "1250"),
             "100 Minute × Standard (free) + Standard (flat fee 10) + 2 × 1000 Minute × Standard (5 a package)"
@@ -277,18 +291,29 @@ mod tests {
             "1250 Minute × Standard (0.01 each) + Standard (7.5 up to the minimum of 20)"
         );
         let plan = Plan { price: "flat 10 minimum 12".parse().expect("a price"), ..plan };
-        let three = charge(&plan.price, &amount("0")).into_iter().map(|line| describe_line(&plan, &line.times(3)));
-        assert_eq!(describe(three), "Standard (3 × flat fee 10) + Standard (6 up to the minimum of 3 × 12)");
+        let three = charge(&plan.price, &amount("0"))
+            .into_iter()
+            .map(|line| describe_line(&plan, &line.times(3)));
+        assert_eq!(
+            describe(three),
+            "Standard (3 × flat fee 10) + Standard (6 up to the minimum of 3 × 12)"
+        );
     }
 
     #[test]
     fn a_description_that_is_too_long_ends_by_counting_what_is_left_out() {
         let tiers: Vec<String> = (1..=30).map(|end| format!("{end}:0.01")).collect();
         let text = described(&format!("graduated {},rest:0.005", tiers.join(",")), "100");
-        assert!(text.len() <= 512 && text.ends_with("Minute × Standard (Tier 12 at 0.01) + 19 more"), "{text}");
+        assert!(
+            text.len() <= 512 && text.ends_with("Minute × Standard (Tier 12 at 0.01) + 19 more"),
+            "{text}"
+        );
         // One that fits to the last byte is left whole, and one more byte is too much.
         assert_eq!(describe(["x".repeat(509), "y".repeat(0)]).len(), 512);
-        assert_eq!(describe(["x".repeat(510), "y".repeat(10)]), format!("{}…{}", "x".repeat(500), " + 1 more"));
+        assert_eq!(
+            describe(["x".repeat(510), "y".repeat(10)]),
+            format!("{}…{}", "x".repeat(500), " + 1 more")
+        );
         assert_eq!(describe(["x".repeat(512)]), "x".repeat(512));
         assert_eq!(describe(["é".repeat(300)]), format!("{}…", "é".repeat(254)));
         assert_eq!(describe([]), "");

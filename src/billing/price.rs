@@ -68,7 +68,9 @@ pub enum Error {
     #[error("it has more than {} tiers", Tiers::MAX)]
     TooManyTiers,
     /// A tier that ends where it starts, or before.
-    #[error("tier {tier} goes up to {up_to}, which is not above {from}, where it starts: tiers ascend")]
+    #[error(
+        "tier {tier} goes up to {up_to}, which is not above {from}, where it starts: tiers ascend"
+    )]
     NotAscending {
         /// The tier.
         tier: usize,
@@ -84,7 +86,9 @@ pub enum Error {
         tier: usize,
     },
     /// A last tier with an end.
-    #[error("tier {tier} is the last and ends at {up_to}, so that what is above has no price: leave its end away")]
+    #[error(
+        "tier {tier} is the last and ends at {up_to}, so that what is above has no price: leave its end away"
+    )]
     NotOpen {
         /// The tier.
         tier: usize,
@@ -101,7 +105,9 @@ pub enum Error {
     #[error("{0:?} is not an amount: {1}")]
     Amount(String, amount::Error),
     /// A word that is none of the grammar.
-    #[error("{0:?} is no part of a price: flat, per-unit, graduated, volume or package with its figures is wanted")]
+    #[error(
+        "{0:?} is no part of a price: flat, per-unit, graduated, volume or package with its figures is wanted"
+    )]
     NotAPart(String),
     /// What is wrong with a figure of a tier.
     #[error("tier {tier}: {error}")]
@@ -112,7 +118,9 @@ pub enum Error {
         error: Box<Self>,
     },
     /// A text in another form than `1000:0.01,rest:0.005`.
-    #[error("{0:?} is not a tier: its end and its price are wanted, such as 1000:0.01, and rest:0.005 for the last")]
+    #[error(
+        "{0:?} is not a tier: its end and its price are wanted, such as 1000:0.01, and rest:0.005 for the last"
+    )]
     NotATier(String),
     /// A text in another form than `1000:5`.
     #[error("{0:?} is not a package: its size and its price are wanted, such as 1000:5")]
@@ -237,7 +245,13 @@ impl Price {
         let cliffs = ends.into_iter().map(|counted| {
             let usage = counted + &self.free;
             let charge = total(&charge(self, &usage));
-            let parts: Amount = self.parts.iter().map(|part| part.just_above(counted)).collect::<Vec<_>>().iter().sum();
+            let parts: Amount = self
+                .parts
+                .iter()
+                .map(|part| part.just_above(counted))
+                .collect::<Vec<_>>()
+                .iter()
+                .sum();
             Cliff { usage, charge, charge_above: parts.max(self.minimum.clone()) }
         });
         cliffs.filter(|cliff| cliff.charge_above < cliff.charge).collect()
@@ -269,7 +283,8 @@ impl Part {
         let nothing = counted.is_zero();
         match self {
             Self::Flat(fee) => lines.push(Line::new(Of::Flat, Amount::from(1), fee)),
-            Self::PerUnit(_) | Self::Graduated(_) | Self::Volume(_) | Self::Package { .. } if nothing => {}
+            Self::PerUnit(_) | Self::Graduated(_) | Self::Volume(_) | Self::Package { .. }
+                if nothing => {}
             Self::PerUnit(each) => lines.push(Line::new(Of::Unit, counted.clone(), each)),
             Self::Graduated(tiers) => {
                 let mut from = Amount::default();
@@ -317,7 +332,9 @@ impl Tiers {
                 Some(up_to) if *up_to <= from => {
                     return Err(Error::NotAscending { tier: number, up_to: up_to.clone(), from });
                 }
-                Some(up_to) if is_last => return Err(Error::NotOpen { tier: number, up_to: up_to.clone() }),
+                Some(up_to) if is_last => {
+                    return Err(Error::NotOpen { tier: number, up_to: up_to.clone() });
+                }
                 Some(up_to) => from = up_to.clone(),
             }
         }
@@ -494,7 +511,8 @@ impl FromStr for Tiers {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         let tier = |text: &str| {
-            let (end, price) = text.split_once(':').ok_or_else(|| Error::NotATier(text.to_owned()))?;
+            let (end, price) =
+                text.split_once(':').ok_or_else(|| Error::NotATier(text.to_owned()))?;
             let up_to = match end {
                 "rest" => None,
                 end => Some(read_amount(end)?),
@@ -510,7 +528,8 @@ impl FromStr for Package {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let (size, price) = text.split_once(':').ok_or_else(|| Error::NotAPackage(text.to_owned()))?;
+        let (size, price) =
+            text.split_once(':').ok_or_else(|| Error::NotAPackage(text.to_owned()))?;
         Ok(Self { size: read_amount(size)?, price: read_amount(price)? })
     }
 }
@@ -552,8 +571,14 @@ mod tests {
     #[test]
     fn a_price_per_unit_is_multiplied_to_the_last_digit() {
         let quantity = "12345678901234567890.123456789";
-        assert_eq!(total_of("per-unit 0.000000000000000001", quantity), "12.345678901234567890123456789");
-        assert_eq!(total_of("per-unit 99999999999999999999.999999999999999999", quantity).len(), 41 + 27);
+        assert_eq!(
+            total_of("per-unit 0.000000000000000001", quantity),
+            "12.345678901234567890123456789"
+        );
+        assert_eq!(
+            total_of("per-unit 99999999999999999999.999999999999999999", quantity).len(),
+            41 + 27
+        );
         assert_eq!(charged("per-unit 0.01", "0"), (vec![], "0".into()));
         assert_eq!(charged("per-unit 0", "5"), (vec!["5 at 0: units".into()], "0".into()));
     }
@@ -599,7 +624,11 @@ mod tests {
         for (usage, line, total) in [
             ("999.5", "999.5 at 0.01: tier 1", "9.995"),
             ("1000", "1000 at 0.01: tier 1", "10"),
-            ("1000.000000000000000001", "1000.000000000000000001 at 0.008: tier 2", "8.000000000000000000008"),
+            (
+                "1000.000000000000000001",
+                "1000.000000000000000001 at 0.008: tier 2",
+                "8.000000000000000000008",
+            ),
             ("10000", "10000 at 0.008: tier 2", "80"),
             ("12500", "12500 at 0.005: tier 3", "62.5"),
         ] {
@@ -632,7 +661,10 @@ mod tests {
         let lines = |usage| charged("graduated 1000:0.01,rest:0.008 free 100", usage);
         assert_eq!(lines("100"), (vec!["100 at 0: free".into()], "0".into()));
         assert_eq!(lines("99.5").0, ["99.5 at 0: free"]);
-        assert_eq!(lines("1100"), (vec!["100 at 0: free".into(), "1000 at 0.01: tier 1".into()], "10".into()));
+        assert_eq!(
+            lines("1100"),
+            (vec!["100 at 0: free".into(), "1000 at 0.01: tier 1".into()], "10".into())
+        );
         assert_eq!(lines("1100.5").1, "10.004");
         // The 101st unit starts the first package.
         assert_eq!(total_of("package 100:1 free 100", "100"), "0");
@@ -644,7 +676,10 @@ mod tests {
     fn the_minimum_is_topped_up_to_by_a_line_of_its_own() {
         let lines = |usage| charged("per-unit 0.01 minimum 5", usage);
         assert_eq!(lines("0"), (vec!["1 at 5: minimum 5".into()], "5".into()));
-        assert_eq!(lines("120"), (vec!["120 at 0.01: units".into(), "1 at 3.8: minimum 5".into()], "5".into()));
+        assert_eq!(
+            lines("120"),
+            (vec!["120 at 0.01: units".into(), "1 at 3.8: minimum 5".into()], "5".into())
+        );
         assert_eq!(lines("500"), (vec!["500 at 0.01: units".into()], "5".into()));
         assert_eq!(lines("500.5").1, "5.005");
     }
@@ -652,8 +687,10 @@ mod tests {
     #[test]
     fn a_price_is_the_sum_of_its_parts() {
         // 10 + (1,000 × 0.01 + 100 × 0.008) + 2 × 3 over the 1,100 that the allowance leaves.
-        let (lines, total) =
-            charged("flat 10 + graduated 1000:0.01,rest:0.008 + package 1000:3 free 150 minimum 20", "1250");
+        let (lines, total) = charged(
+            "flat 10 + graduated 1000:0.01,rest:0.008 + package 1000:3 free 150 minimum 20",
+            "1250",
+        );
         assert_eq!(total, "26.8");
         assert_eq!(
             lines,
@@ -679,7 +716,10 @@ mod tests {
             ("flat 1  + flat 1", "is not an amount"),
             ("graduated", "tier 1: \"\" is not a tier"),
             ("graduated 10:1,1000", "tier 2: \"1000\" is not a tier"),
-            ("volume 10:1,20:-2,rest:1", "tier 2: \"-2\" is not an amount: it must not be negative"),
+            (
+                "volume 10:1,20:-2,rest:1",
+                "tier 2: \"-2\" is not an amount: it must not be negative",
+            ),
             ("graduated 1000:1", "tier 1 is the last and ends at 1000"),
             ("graduated 0:1,rest:1", "tier 1 goes up to 0, which is not above 0, where it starts"),
             ("graduated 10:1,10:2,rest:1", "tier 2 goes up to 10, which is not above 10"),
@@ -706,11 +746,16 @@ mod tests {
             Price::new(vec![Part::Flat(amount("0"))], negative(), amount("0")),
             Err(Error::Negative(negative()))
         );
-        let below_zero = Tiers::new(vec![Tier { up_to: None, price: negative() }]).expect_err("below zero").to_string();
+        let below_zero = Tiers::new(vec![Tier { up_to: None, price: negative() }])
+            .expect_err("below zero")
+            .to_string();
         assert_eq!(below_zero, "tier 1: -1 is below zero");
         let many = vec![Part::Flat(amount("1")); 17];
         assert_eq!(Price::new(many, amount("0"), amount("0")), Err(Error::TooManyParts));
-        let tier = |number: u32| Tier { up_to: (number < 101).then(|| Amount::from(number)), price: amount("1") };
+        let tier = |number: u32| Tier {
+            up_to: (number < 101).then(|| Amount::from(number)),
+            price: amount("1"),
+        };
         assert_eq!(Tiers::new((1..=101).map(tier).collect()), Err(Error::TooManyTiers));
     }
 
@@ -718,7 +763,9 @@ mod tests {
     fn a_cliff_is_where_the_next_tier_undercuts_the_whole_bill() {
         let cliffs = |text: &str| {
             let cliffs = price(text).cliffs();
-            let words = |cliff: &Cliff| format!("{}: {} then {}", cliff.usage, cliff.charge, cliff.charge_above);
+            let words = |cliff: &Cliff| {
+                format!("{}: {} then {}", cliff.usage, cliff.charge, cliff.charge_above)
+            };
             cliffs.iter().map(words).collect::<Vec<_>>()
         };
         assert_eq!(cliffs(&format!("volume {TIERS}")), ["1000: 10 then 8", "10000: 80 then 50"]);
@@ -728,10 +775,16 @@ mod tests {
         assert_eq!(cliffs("volume 1000:0.01,rest:0.008 free 100"), ["1100: 10 then 8"]);
         // Below the minimum nobody falls, and on to it only that far.
         assert_eq!(cliffs(&format!("volume {TIERS} minimum 10")), ["10000: 80 then 50"]);
-        assert_eq!(cliffs(&format!("volume {TIERS} minimum 9")), ["1000: 10 then 9", "10000: 80 then 50"]);
+        assert_eq!(
+            cliffs(&format!("volume {TIERS} minimum 9")),
+            ["1000: 10 then 9", "10000: 80 then 50"]
+        );
         // A package that starts where the tier falls makes up for it.
         assert_eq!(cliffs("volume 1000:0.01,rest:0.008 + package 1000:2"), [""; 0]);
-        assert_eq!(cliffs("volume 1000:0.01,rest:0.008 + package 1000:1.5"), ["1000: 11.5 then 11"]);
+        assert_eq!(
+            cliffs("volume 1000:0.01,rest:0.008 + package 1000:1.5"),
+            ["1000: 11.5 then 11"]
+        );
     }
 
     /// Tenths of a unit, and thousandths of money: small enough to be walked through one by one.
@@ -777,7 +830,9 @@ mod tests {
                 PlainPart::PerUnit(each) => Part::PerUnit(thousandths(*each)),
                 PlainPart::Graduated(plain) => Part::Graduated(tiers(plain)),
                 PlainPart::Volume(plain) => Part::Volume(tiers(plain)),
-                PlainPart::Package(size, price) => Part::Package { size: tenths(*size), price: thousandths(*price) },
+                PlainPart::Package(size, price) => {
+                    Part::Package { size: tenths(*size), price: thousandths(*price) }
+                }
             };
             let parts = self.parts.iter().map(part).collect();
             Price::new(parts, tenths(self.free), thousandths(self.minimum)).expect("a price")
@@ -836,11 +891,8 @@ mod tests {
         ];
         let free = prop_oneof![2 => Just(0_i64), 1 => 0_i64..80];
         let minimum = prop_oneof![2 => Just(0_i64), 1 => 0_i64..5_000];
-        (prop::collection::vec(part, 1..4), free, minimum).prop_map(|(parts, free, minimum)| Plain {
-            parts,
-            free,
-            minimum,
-        })
+        (prop::collection::vec(part, 1..4), free, minimum)
+            .prop_map(|(parts, free, minimum)| Plain { parts, free, minimum })
     }
 
     proptest! {
@@ -899,9 +951,15 @@ mod tests {
     fn lines_that_charge_the_same_at_the_same_price_join() {
         let mut lines = charge(&price("flat 2"), &amount("0"));
         let three = lines[0].clone().times(3);
-        assert_eq!((three.quantity.to_string(), three.amount.to_string()), ("3".into(), "6".into()));
+        assert_eq!(
+            (three.quantity.to_string(), three.amount.to_string()),
+            ("3".into(), "6".into())
+        );
         assert!(lines[0].join(&three));
-        assert_eq!((lines[0].quantity.to_string(), lines[0].amount.to_string()), ("4".into(), "8".into()));
+        assert_eq!(
+            (lines[0].quantity.to_string(), lines[0].amount.to_string()),
+            ("4".into(), "8".into())
+        );
         assert!(!lines[0].join(&charge(&price("flat 3"), &amount("0"))[0]));
         assert!(!lines[0].join(&charge(&price("per-unit 2"), &amount("1"))[0]));
     }

@@ -91,6 +91,8 @@ mod tests {
         assert!(stands.agrees_with(&NewRecord { at_s: Some(7), ..again.clone() }));
         assert!(!stands.agrees_with(&NewRecord { at_s: Some(8), ..again.clone() }));
         assert!(!stands.agrees_with(&NewRecord { customer_id: "c".parse().ok(), ..again.clone() }));
-        assert!(!stands.agrees_with(&NewRecord { amount: "1.51".parse().expect("an amount"), ..again }));
+        assert!(
+            !stands.agrees_with(&NewRecord { amount: "1.51".parse().expect("an amount"), ..again })
+        );
     }
 }

@@ -132,7 +132,8 @@ impl Settings {
             Name::Unit => self.unit = value.parse()?,
             Name::UnlimitedAs => self.unlimited_as = value.parse()?,
             Name::Late => {
-                let named = [Late::Report, Late::Carry].into_iter().find(|late| late.as_str() == value);
+                let named =
+                    [Late::Report, Late::Carry].into_iter().find(|late| late.as_str() == value);
                 self.late = named.ok_or(Error::Late)?;
             }
         }

@@ -52,7 +52,10 @@ impl FromStr for ListingKind {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| "usage or bill is wanted".to_owned())
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+            .ok_or_else(|| "usage or bill is wanted".to_owned())
     }
 }
 
@@ -112,7 +115,11 @@ pub fn entries(told: Vec<(ProjectId, Told)>, billed: &[(ProjectId, Billed)]) -> 
         let told = told.next_if(|(id, _)| id == project_id).map(|(_, told)| told);
         entries.push(Entry { project_id: project_id.clone(), told, billed: Some(billed.clone()) });
     }
-    entries.extend(told.map(|(project_id, told)| Entry { project_id, told: Some(told), billed: None }));
+    entries.extend(told.map(|(project_id, told)| Entry {
+        project_id,
+        told: Some(told),
+        billed: None,
+    }));
     entries
 }
 
@@ -266,7 +273,8 @@ pub struct Timeline {
 impl Timeline {
     /// Cuts time by the windows of statements that are not provisional; others are passed over.
     pub fn new(statements: impl IntoIterator<Item = Statement>) -> Self {
-        let statements: Vec<Statement> = statements.into_iter().filter(|statement| !statement.provisional).collect();
+        let statements: Vec<Statement> =
+            statements.into_iter().filter(|statement| !statement.provisional).collect();
         // Of each window the statement that knew most; of those that knew the same, the newest.
         let mut best: BTreeMap<(i64, i64), usize> = BTreeMap::new();
         for (place, statement) in statements.iter().enumerate() {
@@ -289,7 +297,10 @@ impl Timeline {
         let mut from = 0;
         for (at_s, opens, ranked) in edges {
             if let Some(period) = Period::new(from, at_s - 1).filter(|_| !open.is_empty()) {
-                segments.push(Segment { period, holders: open.iter().map(|(_, _, place)| *place).collect() });
+                segments.push(Segment {
+                    period,
+                    holders: open.iter().map(|(_, _, place)| *place).collect(),
+                });
             }
             from = at_s;
             match opens {
@@ -347,7 +358,10 @@ impl Timeline {
         let mut from = period.first_s();
         let after = self.segments.partition_point(|segment| segment.period.last_s() < from);
         for segment in &self.segments[after..] {
-            parts.extend(Period::new(from, period.last_s().min(segment.period.first_s() - 1)).map(|gap| (gap, None)));
+            parts.extend(
+                Period::new(from, period.last_s().min(segment.period.first_s() - 1))
+                    .map(|gap| (gap, None)),
+            );
             from = from.max(segment.period.first_s());
             let Some(held) = Period::new(from, period.last_s().min(segment.period.last_s())) else {
                 return parts;
@@ -366,7 +380,11 @@ impl Timeline {
 
     /// The stretches within a window that no statement's window holds.
     pub fn gaps(&self, period: Period) -> Vec<Period> {
-        self.cut(period).into_iter().filter(|(_, segment)| segment.is_none()).map(|(gap, _)| gap).collect()
+        self.cut(period)
+            .into_iter()
+            .filter(|(_, segment)| segment.is_none())
+            .map(|(gap, _)| gap)
+            .collect()
     }
 
     /// The stretches that several different windows hold, joined where they touch.
@@ -390,7 +408,13 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn statement(seq: i64, first_s: i64, last_s: i64, last_knew_seq: i64, provisional: bool) -> Statement {
+    fn statement(
+        seq: i64,
+        first_s: i64,
+        last_s: i64,
+        last_knew_seq: i64,
+        provisional: bool,
+    ) -> Statement {
         Statement {
             seq,
             kind: ListingKind::Usage,
@@ -466,7 +490,10 @@ mod tests {
     fn answers_are_told_apart_by_every_field_that_was_sent() {
         let entry = |project: &str, amount: &str, description: &str| Entry {
             project_id: project.parse().expect("an id"),
-            told: Some(Told { amount: amount.parse().expect("an amount"), description: description.to_owned() }),
+            told: Some(Told {
+                amount: amount.parse().expect("an amount"),
+                description: description.to_owned(),
+            }),
             billed: None,
         };
         let left_out = |unpriced| Entry {

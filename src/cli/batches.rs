@@ -44,7 +44,11 @@ struct Batch {
 
 impl Batches {
     /// Starts to read rows, on a thread of its own.
-    pub(super) fn read(file: impl Read + Send + 'static, format: Format, id_prefix: Option<String>) -> Self {
+    pub(super) fn read(
+        file: impl Read + Send + 'static,
+        format: Format,
+        id_prefix: Option<String>,
+    ) -> Self {
         let (sender, batches) = sync_channel(BATCHES);
         let (headers, header) = sync_channel(1);
         let reading = thread::spawn(move || read(file, format, id_prefix, &headers, sender));
@@ -110,7 +114,8 @@ fn read(
     let outbox = RefCell::new(Outbox { rows: Vec::new(), bytes: 0, batches, is_wanted: true });
     let mut rows = Rows::read(Passing { inner: file, outbox: &outbox }, format, id_prefix)?;
     // Whoever does not listen any more wants no rows either.
-    let _told = headers.send(Header { others: rows.other_columns().to_vec(), columns: rows.header() });
+    let _told =
+        headers.send(Header { others: rows.other_columns().to_vec(), columns: rows.header() });
     let ended = loop {
         match rows.next() {
             Ok(Some(row)) => {

@@ -124,7 +124,8 @@ impl<'a> Shown<'a> {
             reason: format!("the plan {} is not set up", unpriced.missing_plan),
         };
         // What was told too much of an earlier month may leave nothing to charge.
-        let offset = bill.entries.iter().filter(|entry| entry.amount.is_zero()).map(|entry| &entry.usage);
+        let offset =
+            bill.entries.iter().filter(|entry| entry.amount.is_zero()).map(|entry| &entry.usage);
         Self {
             month: month.to_string(),
             rows: bill.entries.iter().filter(|entry| !entry.amount.is_zero()).map(row).collect(),
@@ -137,7 +138,12 @@ impl<'a> Shown<'a> {
 
 /// What an entry's amount is made of.
 fn lines(entry: &bill::Entry) -> Vec<Line<'_>> {
-    let once = |amount, description| Line { quantity: Amount::from(1), price: amount, amount, description };
+    let once = |amount, description| Line {
+        quantity: Amount::from(1),
+        price: amount,
+        amount,
+        description,
+    };
     if entry.is_as_told() {
         return vec![once(&entry.amount, entry.description.clone())];
     }
@@ -166,7 +172,8 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
 
     let shown = Shown::new(args.month, &bill);
     shell.print(&shown, |out| {
-        let mut columns = Columns::new(&["project", "usage#", "covered#", "amount#", "description"]);
+        let mut columns =
+            Columns::new(&["project", "usage#", "covered#", "amount#", "description"]);
         for row in &shown.rows {
             columns.row([
                 row.project_id.to_owned(),
@@ -194,17 +201,28 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
             writeln!(out, "\nWithout a charge, and so left out:")?;
             let mut columns = Columns::new(&["project", "usage#", "covered#"]);
             for row in &shown.uncharged {
-                columns.row([row.project_id.to_owned(), row.usage.to_string(), row.covered.to_string()]);
+                columns.row([
+                    row.project_id.to_owned(),
+                    row.usage.to_string(),
+                    row.covered.to_string(),
+                ]);
             }
             columns.print(out)?;
         }
         if !shown.unpriced.is_empty() {
             writeln!(out, "\nWithout a price, and so left out:")?;
-            let mut columns = Columns::new(&["project", "customer", "usage#", "covered#", "reason"]);
+            let mut columns =
+                Columns::new(&["project", "customer", "usage#", "covered#", "reason"]);
             for row in &shown.unpriced {
                 let customer = or_dash(row.customer_id.as_ref());
                 let (usage, covered) = (row.usage.to_string(), row.covered.to_string());
-                columns.row([row.project_id.to_owned(), customer, usage, covered, row.reason.clone()]);
+                columns.row([
+                    row.project_id.to_owned(),
+                    customer,
+                    usage,
+                    covered,
+                    row.reason.clone(),
+                ]);
             }
             columns.print(out)?;
         }
@@ -213,7 +231,9 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     match shown.unpriced.len() {
         0 => Ok(Exit::Done),
         count => {
-            shell.note(&format!("projects without a price: {count}; `agora-vendor plan set` sets a plan up"));
+            shell.note(&format!(
+                "projects without a price: {count}; `agora-vendor plan set` sets a plan up"
+            ));
             Ok(Exit::Failed)
         }
     }

@@ -81,10 +81,18 @@ fn words(difference: &Difference) -> String {
             sum_words(kept),
             sum_words(ledger)
         ),
-        Difference::Reversal { seq } => format!("ledger entry {seq} does not take back what it names"),
-        Difference::Record { seq } => format!("ledger entry {seq} is a record whose amount is not above zero"),
+        Difference::Reversal { seq } => {
+            format!("ledger entry {seq} does not take back what it names")
+        }
+        Difference::Record { seq } => {
+            format!("ledger entry {seq} is a record whose amount is not above zero")
+        }
         Difference::License { id, kept, ledger } => {
-            format!("license {id}: kept {}, its ledger says {}", license_words(kept), license_words(ledger))
+            format!(
+                "license {id}: kept {}, its ledger says {}",
+                license_words(kept),
+                license_words(ledger)
+            )
         }
         Difference::Overdrawn { id } => format!("license {id}: more was drawn than it granted"),
         Difference::Draw { seq } => {
@@ -93,15 +101,21 @@ fn words(difference: &Difference) -> String {
             )
         }
         Difference::GivenBack { seq } => {
-            format!("ledger entry {seq} does not give back to each license what its record drew from it")
+            format!(
+                "ledger entry {seq} does not give back to each license what its record drew from it"
+            )
         }
         Difference::Covered { seq } => {
-            format!("ledger entry {seq}: what licenses covered of it is not what was drawn from them, or not within it")
+            format!(
+                "ledger entry {seq}: what licenses covered of it is not what was drawn from them, or not within it"
+            )
         }
         Difference::History { place } => format!(
             "{place} by date do not add up: the first holds for all time, others from a month's first second, and what was said last is what stands"
         ),
-        Difference::Statement { seq, problem } => format!("statement {seq}: {}", problem_words(*problem)),
+        Difference::Statement { seq, problem } => {
+            format!("statement {seq}: {}", problem_words(*problem))
+        }
         Difference::Told(Deviation { seq, project_id, told, ledger }) => {
             let words = |(amount, covered): &(Amount, Amount)| match covered.is_zero() {
                 true => amount.to_string(),
@@ -136,8 +150,11 @@ fn sum_words(sum: &UsageSum) -> String {
 }
 
 fn license_words(state: &LicenseState) -> String {
-    let amount = |amount: &Option<Amount>| amount.as_ref().map_or("unlimited".to_owned(), ToString::to_string);
-    let revoked = state.revoked_at_s.map_or(String::new(), |at_s| format!(", revoked {}", rfc3339(at_s)));
+    let amount = |amount: &Option<Amount>| {
+        amount.as_ref().map_or("unlimited".to_owned(), ToString::to_string)
+    };
+    let revoked =
+        state.revoked_at_s.map_or(String::new(), |at_s| format!(", revoked {}", rfc3339(at_s)));
     format!(
         "{} of {}, expires {}{revoked}",
         amount(&state.balance),

@@ -126,7 +126,8 @@ impl Shown {
                 true => "-".to_owned(),
                 false => projects.join(", "),
             };
-            properties.extend(self.projects.as_ref().map(|projects| ("projects", joined(projects))));
+            properties
+                .extend(self.projects.as_ref().map(|projects| ("projects", joined(projects))));
             print_properties(out, &properties)?;
             print_events(out, self.events.as_deref().unwrap_or_default())
         })?;
@@ -141,7 +142,9 @@ pub(super) fn find(tx: &ReadTx<'_>, id: &CustomerId) -> Result<Customer, Failure
 
 /// Says that there is no such customer.
 pub(super) fn unknown(id: &CustomerId) -> Failure {
-    Failure::not_found(format!("there is no customer {id}: `agora-vendor customer list` shows them"))
+    Failure::not_found(format!(
+        "there is no customer {id}: `agora-vendor customer list` shows them"
+    ))
 }
 
 pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
@@ -154,9 +157,18 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
 }
 
 fn list(shell: &mut Shell<'_>) -> Result<Exit, Failure> {
-    let customers: Vec<Shown> = shell.open()?.read(customer::list)?.iter().map(Shown::new).collect();
+    let customers: Vec<Shown> =
+        shell.open()?.read(customer::list)?.iter().map(Shown::new).collect();
     shell.print(&customers, |out| {
-        let mut columns = Columns::new(&["customer", "plan", "name", "email", "phone", "announced", "deactivated"]);
+        let mut columns = Columns::new(&[
+            "customer",
+            "plan",
+            "name",
+            "email",
+            "phone",
+            "announced",
+            "deactivated",
+        ]);
         for customer in &customers {
             columns.row([
                 customer.customer_id.clone(),
@@ -216,7 +228,11 @@ fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let (was_known, before, after, customer, plans, billed) = shell.open()?.write(|tx| {
         let stamp = shell.stamp();
         let was_known = customer::find(tx, &args.customer)?.is_some();
-        let history = || Ok::<History<PlanId>, Failure>(customer::plans_of(tx, &args.customer)?.into_iter().collect());
+        let history = || {
+            Ok::<History<PlanId>, Failure>(
+                customer::plans_of(tx, &args.customer)?.into_iter().collect(),
+            )
+        };
         let before = history()?;
         let month_s = args.start.month_s(stamp.at_s);
         if args.plan.is_some() && before.at(month_s) != args.plan.as_ref() {
@@ -235,7 +251,11 @@ fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         Ok::<_, Failure>((was_known, before, after, customer, plan::book(tx)?, billed))
     })?;
     if !before.is_empty() && after != before {
-        shell.note(&format!("customer {} is priced by these plans: {}", args.customer, timeline(&after)));
+        shell.note(&format!(
+            "customer {} is priced by these plans: {}",
+            args.customer,
+            timeline(&after)
+        ));
     } else if was_known && after != before {
         shell.note(&format!(
             "customer {} had no plan so far: {} prices all its months, past ones too",

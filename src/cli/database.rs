@@ -21,7 +21,8 @@ pub(super) struct Database {
 impl Database {
     /// Finds the path: as told, else of the environment, else of the service where there is one, else here.
     pub(super) fn resolve(told: Option<PathBuf>) -> Self {
-        let of_environment = || std::env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let of_environment =
+            || std::env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
         match (told, of_environment()) {
             (Some(path), _) => Self { path, because: "named by --db", told: true },
             (None, Some(path)) => Self { path, because: "named by AGORA_VENDOR_DB", told: false },
@@ -30,9 +31,11 @@ impl Database {
                 because: "the default, since /var/lib/agora-vendor exists",
                 told: false,
             },
-            (None, None) => {
-                Self { path: Path::new(".").join(FILE_NAME), because: "the default in this folder", told: false }
-            }
+            (None, None) => Self {
+                path: Path::new(".").join(FILE_NAME),
+                because: "the default in this folder",
+                told: false,
+            },
         }
     }
 
@@ -46,7 +49,8 @@ impl Database {
             return sentence.to_owned();
         };
         let plain = path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-+:@%".contains(&b));
-        let quoted = if plain { path.to_owned() } else { format!("'{}'", path.replace('\'', r"'\''")) };
+        let quoted =
+            if plain { path.to_owned() } else { format!("'{}'", path.replace('\'', r"'\''")) };
         sentence.replace("`agora-vendor ", &format!("`agora-vendor --db={quoted} "))
     }
 
@@ -55,7 +59,9 @@ impl Database {
         let path = self.path.display();
         let because = self.because;
         if let store::Error::File { source, .. } = &error {
-            return Failure::failed(format!("{path} ({because}) cannot be made: {source}; name another with --db"));
+            return Failure::failed(format!(
+                "{path} ({because}) cannot be made: {source}; name another with --db"
+            ));
         }
         let advice = if matches!(error, store::Error::Missing(_)) {
             format!(
@@ -66,7 +72,9 @@ impl Database {
                 "{path} ({because}) exists already and is never overwritten: use it as it is, or name another with --db"
             )
         } else if matches!(error, store::Error::NotOurs(_)) {
-            format!("{path} ({because}) is not an agora-vendor database: name the right file with --db")
+            format!(
+                "{path} ({because}) is not an agora-vendor database: name the right file with --db"
+            )
         } else {
             return error.into();
         };

@@ -15,7 +15,9 @@ use std::io::{self, Write};
 /// To standard output, in the order in which they were recorded. A record that was taken back has the reason
 /// as voidReason, and is taken back again where it is imported.
 #[derive(clap::Args)]
-#[command(after_help = "Example: agora-vendor export --from 2026-10-01 --to 2026-10-31 --format csv > october.csv")]
+#[command(
+    after_help = "Example: agora-vendor export --from 2026-10-01 --to 2026-10-31 --format csv > october.csv"
+)]
 pub(super) struct Args {
     /// Of those alone that are dated from then on: a time, Unix seconds, or a day (its first second)
     #[arg(long, value_name = "TIME")]
@@ -121,7 +123,11 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let first_s = args.from.map_or(0, Moment::first_s);
     let last_s = args.to.map_or(LAST_SECOND, Moment::last_s);
     let period = Period::new(first_s, last_s).ok_or_else(|| {
-        Failure::words(format!("--from is {}, later than --to, which is {}", rfc3339(first_s), rfc3339(last_s)))
+        Failure::words(format!(
+            "--from is {}, later than --to, which is {}",
+            rfc3339(first_s),
+            rfc3339(last_s)
+        ))
     })?;
     let mut store = shell.open()?;
     let mut export = store.read(|tx| Export::start(tx, period))?;
@@ -136,7 +142,9 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         Ok(()) => Ok(Exit::Done),
         // Nobody reads any more.
         Err(Ended::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Done),
-        Err(Ended::Output(error)) => Err(Failure::failed(format!("the output could not be written: {error}"))),
+        Err(Ended::Output(error)) => {
+            Err(Failure::failed(format!("the output could not be written: {error}")))
+        }
         Err(Ended::Store(error)) => Err(error.into()),
     }
 }

@@ -71,7 +71,9 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let source = Source::new(&args.file)?;
     let format = args.format.or_else(|| Format::guess(&args.file)).ok_or_else(|| {
-        Failure::words(format!("{source} does not tell its format: --format csv or --format jsonl is wanted"))
+        Failure::words(format!(
+            "{source} does not tell its format: --format csv or --format jsonl is wanted"
+        ))
     })?;
     // Before anything is read: a wrong path to the books must not cost a pipe its content.
     let store = shell.open()?;
@@ -82,7 +84,9 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let (file, id_prefix): (Box<dyn Read + Send>, _) = match (args.ids_from_file, size) {
         (false, _) => (file, None),
         (true, None) => {
-            return Err(Failure::words(format!("{source} cannot be read twice: --ids-from-file needs a file")));
+            return Err(Failure::words(format!(
+                "{source} cannot be read twice: --ids-from-file needs a file"
+            )));
         }
         (true, Some(_)) => {
             let (prefix, hashed) = source.hash()?;
@@ -97,8 +101,15 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let mut batches = Batches::read(progress.wrap_read(file), format, id_prefix);
     let scratch = args.dry_run.then(Scratch::new).transpose()?;
     let slices = Slices::new(store, scratch);
-    let mut import =
-        Import { args, source, shell, slices, rejects: Rejects::Nowhere, progress, tally: Tally::default() };
+    let mut import = Import {
+        args,
+        source,
+        shell,
+        slices,
+        rejects: Rejects::Nowhere,
+        progress,
+        tally: Tally::default(),
+    };
     let imported = import.take_all(&mut batches);
     // Only the reader knows whether the rows ended or broke off. Where the import was stopped it is not waited for: a
     // pipe may be silent for long.
@@ -112,8 +123,11 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
 /// Reads all rows before any is recorded: a file whose rows are known by its hash cannot be mended halfway, since
 /// then it is another file.
 fn check_rows(source: Source<'_>, format: Format, prefix: &str, bytes: u64) -> Result<(), Failure> {
-    let broken =
-        |broken: Broken| Failure::failed(format!("{source} cannot be read to its end: {broken}; nothing was recorded"));
+    let broken = |broken: Broken| {
+        Failure::failed(format!(
+            "{source} cannot be read to its end: {broken}; nothing was recorded"
+        ))
+    };
     let (file, _) = source.open()?;
     let mut rows = Rows::read(file.take(bytes), format, Some(prefix.to_owned())).map_err(broken)?;
     while let Some(row) = rows.next().map_err(broken)? {
@@ -142,7 +156,8 @@ impl Import<'_, '_> {
         if let Some(header) = batches.header() {
             if !header.others.is_empty() {
                 let others = header.others.join(", ");
-                self.shell.note(&format!("columns that say nothing here are passed over: {others}"));
+                self.shell
+                    .note(&format!("columns that say nothing here are passed over: {others}"));
             }
             let Args { rejects, dry_run, .. } = self.args;
             self.rejects = Rejects::new(rejects.as_deref(), *dry_run, header.columns.as_ref())?;
@@ -171,7 +186,11 @@ impl Import<'_, '_> {
     }
 
     /// Says what came of it.
-    fn end(self, imported: Result<Option<String>, Failure>, read: Result<MayBeCut, Broken>) -> Result<Exit, Failure> {
+    fn end(
+        self,
+        imported: Result<Option<String>, Failure>,
+        read: Result<MayBeCut, Broken>,
+    ) -> Result<Exit, Failure> {
         self.progress.clear();
         self.rejects.point_out_more(self.shell);
         let Self { args: Args { dry_run, ids_from_file, .. }, source, shell, tally, .. } = self;
@@ -185,16 +204,23 @@ impl Import<'_, '_> {
             tally.late.point_out(shell);
         }
         tally.print(*dry_run, shell)?;
-        let before = if *dry_run { "nothing was changed" } else { "everything before it is recorded" };
+        let before =
+            if *dry_run { "nothing was changed" } else { "everything before it is recorded" };
         let again = match ids_from_file {
-            true => "a mended file is another file, whose rows would all count again: let it go on with --rejects FILE",
+            true => {
+                "a mended file is another file, whose rows would all count again: let it go on with --rejects FILE"
+            }
             false => "mend it and run the import again, or let it go on with --rejects FILE",
         };
         match (imported, read) {
-            (Err(failure), _) if !dry_run && tally.read > 0 => Err(failure
-                .with(&format!("the {} rows before that are taken, and the import can be run again", tally.read))),
+            (Err(failure), _) if !dry_run && tally.read > 0 => Err(failure.with(&format!(
+                "the {} rows before that are taken, and the import can be run again",
+                tally.read
+            ))),
             (Err(failure), _) => Err(failure),
-            (Ok(Some(reason)), _) => Err(Failure::failed(format!("{source}, {reason}; {before}: {again}"))),
+            (Ok(Some(reason)), _) => {
+                Err(Failure::failed(format!("{source}, {reason}; {before}: {again}")))
+            }
             // Its start already: there is nothing before it.
             (Ok(None), Err(broken)) if tally.read == 0 => {
                 Err(Failure::failed(format!("{source} cannot be read: {broken}")))

@@ -38,7 +38,13 @@ impl GivenPair {
             return Ok(None);
         };
         let api_secret = read_secret(file)?;
-        Ok(Some(KeyPair { api_key: api_key.clone(), api_secret, purpose, created_at_s: now_s, revoked_at_s: None }))
+        Ok(Some(KeyPair {
+            api_key: api_key.clone(),
+            api_secret,
+            purpose,
+            created_at_s: now_s,
+            revoked_at_s: None,
+        }))
     }
 }
 
@@ -63,7 +69,10 @@ struct Created<'a> {
 }
 
 /// Creates the database with a live and a test pair; the live one as given, or made.
-pub(super) fn create(shell: &Shell<'_>, given: Option<KeyPair>) -> Result<(KeyPair, KeyPair), Failure> {
+pub(super) fn create(
+    shell: &Shell<'_>,
+    given: Option<KeyPair>,
+) -> Result<(KeyPair, KeyPair), Failure> {
     let live = given.unwrap_or_else(|| key::make(Purpose::Live, shell.now_s));
     let test = key::make(Purpose::Test, shell.now_s);
     let created = Store::create(shell.database.path(), |tx| {

@@ -104,7 +104,9 @@ fn is_live(pair: &KeyPair) -> bool {
 fn find(tx: &ReadTx<'_>, api_key: &ApiKey) -> Result<KeyPair, Failure> {
     let found = key::list(tx)?.into_iter().find(|pair| pair.api_key == *api_key);
     found.ok_or_else(|| {
-        Failure::not_found(format!("there is no key pair {api_key}: `agora-vendor key list` shows them"))
+        Failure::not_found(format!(
+            "there is no key pair {api_key}: `agora-vendor key list` shows them"
+        ))
     })
 }
 
@@ -118,14 +120,17 @@ fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         let pairs = key::list(tx)?;
         if let Some(stands) = pairs.iter().find(|stands| stands.api_key == pair.api_key) {
             return match (&stands.api_secret, stands.purpose, stands.revoked_at_s) {
-                (secret, purpose, None) if *secret == pair.api_secret && purpose == pair.purpose => {
+                (secret, purpose, None)
+                    if *secret == pair.api_secret && purpose == pair.purpose =>
+                {
                     Ok((stands.clone(), false))
                 }
                 (_, purpose, revoked_at_s) => Err(Failure::conflict(format!(
                     "the key pair {} stands already, as a {} one{}, and is not changed",
                     pair.api_key,
                     purpose.as_str(),
-                    revoked_at_s.map_or(String::new(), |at_s| format!(" revoked at {}", rfc3339(at_s)))
+                    revoked_at_s
+                        .map_or(String::new(), |at_s| format!(" revoked at {}", rfc3339(at_s)))
                 ))),
             };
         }
@@ -154,7 +159,12 @@ fn list(shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         let mut columns = Columns::new(&["key", "purpose", "created", "revoked"]);
         for pair in &pairs {
             let revoked = or_dash(pair.revoked_at.as_ref());
-            columns.row([pair.api_key.clone(), pair.purpose.to_owned(), pair.created_at.clone(), revoked]);
+            columns.row([
+                pair.api_key.clone(),
+                pair.purpose.to_owned(),
+                pair.created_at.clone(),
+                revoked,
+            ]);
         }
         columns.print(out)
     })?;

@@ -3,7 +3,9 @@
 use crate::agora::reply::{self, Envelope};
 use crate::billing::amount::{self, Amount};
 use crate::billing::id::{CustomerId, LicenseId, LicenseType, OpId, Words};
-use crate::billing::license::{Act, Entry, Extension, License, NewLicense, Operation, Platforms, Refusal, State, fold};
+use crate::billing::license::{
+    Act, Entry, Extension, License, NewLicense, Operation, Platforms, Refusal, State, fold,
+};
 use crate::billing::period::{self, DAY_S};
 use crate::cli::customer;
 use crate::cli::failure::{Exit, Failure};
@@ -46,7 +48,9 @@ pub(super) enum Args {
 }
 
 #[derive(clap::Args)]
-#[command(after_help = "Example: agora-vendor license issue 123456 --expires 2030-12-31 --count 1000 --id order-17")]
+#[command(
+    after_help = "Example: agora-vendor license issue 123456 --expires 2030-12-31 --count 1000 --id order-17"
+)]
 pub(super) struct IssueArgs {
     /// The customer, by Agora's id
     customer: CustomerId,
@@ -87,7 +91,9 @@ struct OpArgs {
 }
 
 #[derive(clap::Args)]
-#[command(after_help = "Example: agora-vendor license extend order-17 --days 30 --op-id renewal-2027")]
+#[command(
+    after_help = "Example: agora-vendor license extend order-17 --days 30 --op-id renewal-2027"
+)]
 pub(super) struct ExtendArgs {
     /// The license's id
     id: LicenseId,
@@ -112,7 +118,9 @@ struct ExtensionArgs {
 }
 
 #[derive(clap::Args)]
-#[command(after_help = "Example: agora-vendor license adjust order-17 -20 --reason \"sold by mistake\"")]
+#[command(
+    after_help = "Example: agora-vendor license adjust order-17 -20 --reason \"sold by mistake\""
+)]
 pub(super) struct AdjustArgs {
     /// The license's id
     id: LicenseId,
@@ -204,10 +212,14 @@ impl FromStr for Signed {
         };
         let amount: Amount = digits.parse().map_err(|error| match error {
             amount::Error::Negative => amount::Error::NotDecimal.to_string(),
-            amount::Error::NotDecimal | amount::Error::TooManyDigits | amount::Error::TooFine => error.to_string(),
+            amount::Error::NotDecimal | amount::Error::TooManyDigits | amount::Error::TooFine => {
+                error.to_string()
+            }
         })?;
         match amount.is_zero() {
-            true => Err("a change of more or less than zero is wanted, such as 20 or -20".to_owned()),
+            true => {
+                Err("a change of more or less than zero is wanted, such as 20 or -20".to_owned())
+            }
             false => Ok(Self(if sign == "-" { -&amount } else { amount })),
         }
     }
@@ -224,7 +236,8 @@ impl FromStr for Days {
         const MOST: u32 = 3_000_000;
         let digits = text.strip_suffix('d').unwrap_or(text);
         let digits = Some(digits).filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()));
-        let days = digits.and_then(|digits| digits.parse().ok()).filter(|days| (1..=MOST).contains(days));
+        let days =
+            digits.and_then(|digits| digits.parse().ok()).filter(|days| (1..=MOST).contains(days));
         days.map(Self).ok_or("a number of days from 1 to 3000000, such as 30d, is wanted")
     }
 }
@@ -260,7 +273,11 @@ impl Shown {
             id: license.id.to_string(),
             customer_id: license.customer_id.to_string(),
             kind: license.kind.as_ref().map(ToString::to_string),
-            platforms: platforms.split('|').filter(|name| !name.is_empty()).map(str::to_owned).collect(),
+            platforms: platforms
+                .split('|')
+                .filter(|name| !name.is_empty())
+                .map(str::to_owned)
+                .collect(),
             issued_at: rfc3339(license.issued_at_s),
             starts: period::date(license.starts_at_s).to_string(),
             starts_at: rfc3339(license.starts_at_s),
@@ -270,7 +287,11 @@ impl Shown {
             residue: license.residue(now_s).as_ref().map(ToString::to_string),
             state: license.state(now_s).as_str(),
             revoked_at: license.revoked.as_ref().map(|revoked| rfc3339(revoked.at_s)),
-            reason: license.revoked.as_ref().and_then(|revoked| revoked.reason.as_ref()).map(ToString::to_string),
+            reason: license
+                .revoked
+                .as_ref()
+                .and_then(|revoked| revoked.reason.as_ref())
+                .map(ToString::to_string),
         }
     }
 
@@ -284,9 +305,12 @@ impl Shown {
 
     fn print(&self, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         shell.print(self, |out| {
-            let mut properties = vec![("id", self.id.clone()), ("customer", self.customer_id.clone())];
+            let mut properties =
+                vec![("id", self.id.clone()), ("customer", self.customer_id.clone())];
             properties.extend(self.kind.clone().map(|kind| ("type", kind)));
-            properties.extend((!self.platforms.is_empty()).then(|| ("platforms", self.platforms.join(", "))));
+            properties.extend(
+                (!self.platforms.is_empty()).then(|| ("platforms", self.platforms.join(", "))),
+            );
             properties.extend([
                 ("issued", self.issued_at.clone()),
                 ("starts", self.starts_at.clone()),
@@ -349,7 +373,8 @@ fn no_license(id: &str) -> Failure {
 fn operate(operation: &Operation, op: &OpArgs, shell: &mut Shell<'_>) -> Result<Done, Failure> {
     let op_id = op.op_id.as_ref();
     let done = shell.open()?.write(|tx| {
-        license::operate(tx, operation, op_id, &shell.stamp())?.map_err(|refusal| refused(refusal, operation, op_id))
+        license::operate(tx, operation, op_id, &shell.stamp())?
+            .map_err(|refusal| refused(refusal, operation, op_id))
     })?;
     match (done.news, op_id, operation) {
         (News::Changed, ..) => {}
@@ -357,9 +382,15 @@ fn operate(operation: &Operation, op: &OpArgs, shell: &mut Shell<'_>) -> Result<
             shell.note(&format!("the operation {op_id} was done already; nothing was changed"));
         }
         (_, _, Operation::Issue(_)) => shell.note("already issued; nothing was changed"),
-        (_, _, Operation::Change(_, Act::Extend(_))) => shell.note("it expires then already; nothing was changed"),
-        (_, _, Operation::Change(_, Act::Revoke { .. })) => shell.note("already revoked; nothing was changed"),
-        (_, _, Operation::Change(_, Act::Reinstate { .. })) => shell.note("it is not revoked; nothing was changed"),
+        (_, _, Operation::Change(_, Act::Extend(_))) => {
+            shell.note("it expires then already; nothing was changed")
+        }
+        (_, _, Operation::Change(_, Act::Revoke { .. })) => {
+            shell.note("already revoked; nothing was changed")
+        }
+        (_, _, Operation::Change(_, Act::Reinstate { .. })) => {
+            shell.note("it is not revoked; nothing was changed")
+        }
         (_, _, Operation::Change(_, Act::Adjust { .. }) | Operation::Consume { .. }) => {}
     }
     Ok(done)
@@ -370,7 +401,9 @@ fn refused(refusal: Refusal, operation: &Operation, op_id: Option<&OpId>) -> Fai
     let id = operation.license_id().map_or_else(String::new, ToString::to_string);
     match (refusal, operation) {
         (Refusal::NoLicense, _) => no_license(&id),
-        (Refusal::NoCustomer, Operation::Consume { customer_id, .. }) => customer::unknown(customer_id),
+        (Refusal::NoCustomer, Operation::Consume { customer_id, .. }) => {
+            customer::unknown(customer_id)
+        }
         (Refusal::NoCustomer, _) => Failure::not_found("there is no such customer"),
         (Refusal::OtherContent(asked), _) => Failure::conflict(format!(
             "the id {id} stands for another license, issued by `{asked}`: nothing was issued; give a new license an id of its own"
@@ -387,15 +420,17 @@ fn refused(refusal: Refusal, operation: &Operation, op_id: Option<&OpId>) -> Fai
             "the license {id} is good until {} already, and extending does not shorten: `agora-vendor license revoke` ends one",
             rfc3339(expires_at_s)
         )),
-        (Refusal::TooLate, _) => {
-            Failure::failed(format!("the license {id} would expire after the year 9999: fewer days are wanted"))
-        }
+        (Refusal::TooLate, _) => Failure::failed(format!(
+            "the license {id} would expire after the year 9999: fewer days are wanted"
+        )),
         (Refusal::Unlimited, _) => {
             Failure::failed(format!("the license {id} is unlimited: there is no count to adjust"))
         }
-        (Refusal::BelowZero { left }, Operation::Consume { customer_id, amount, .. }) => Failure::failed(format!(
-            "customer {customer_id} has {left} left over all live licenses, less than {amount}: nothing was consumed"
-        )),
+        (Refusal::BelowZero { left }, Operation::Consume { customer_id, amount, .. }) => {
+            Failure::failed(format!(
+                "customer {customer_id} has {left} left over all live licenses, less than {amount}: nothing was consumed"
+            ))
+        }
         (Refusal::BelowZero { left }, _) => Failure::failed(format!(
             "the license {id} has {left} left: no more than that can be taken off, and nothing was"
         )),
@@ -406,8 +441,10 @@ fn refused(refusal: Refusal, operation: &Operation, op_id: Option<&OpId>) -> Fai
 fn change(operation: &Operation, op: &OpArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let done = operate(operation, op, shell)?;
     let now_s = shell.now_s;
-    let (license, _) =
-        done.licenses.first().ok_or_else(|| Failure::failed("the license is not in the books any more"))?;
+    let (license, _) = done
+        .licenses
+        .first()
+        .ok_or_else(|| Failure::failed("the license is not in the books any more"))?;
     if done.unknown.customer {
         shell.note(&format!("customer {} was not known and is registered", license.customer_id));
     }
@@ -417,7 +454,9 @@ fn change(operation: &Operation, op: &OpArgs, shell: &mut Shell<'_>) -> Result<E
         ));
     }
     match (license.state(now_s), operation) {
-        (State::Expired, _) => shell.note(&format!("the license expired on {}", period::date(license.expires_at_s))),
+        (State::Expired, _) => {
+            shell.note(&format!("the license expired on {}", period::date(license.expires_at_s)))
+        }
         (State::Revoked, Operation::Change(_, Act::Extend(_) | Act::Adjust { .. })) => {
             shell.note("the license is revoked all the same: `agora-vendor license reinstate` makes it good again");
         }
@@ -466,9 +505,13 @@ fn consume(args: &ConsumeArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     }
 
     if !args.amount.is_positive() {
-        return Err(Failure::words(format!("the amount is {}: an amount above zero is wanted", args.amount)));
+        return Err(Failure::words(format!(
+            "the amount is {}: an amount above zero is wanted",
+            args.amount
+        )));
     }
-    let (customer_id, amount, reason) = (args.customer.clone(), args.amount.clone(), args.reason.clone());
+    let (customer_id, amount, reason) =
+        (args.customer.clone(), args.amount.clone(), args.reason.clone());
     let done = operate(&Operation::Consume { customer_id, amount, reason }, &args.op, shell)?;
     let drawn = done.licenses.iter().filter_map(|(license, amount)| {
         let residue = license.residue(shell.now_s).as_ref().map(ToString::to_string);
@@ -511,7 +554,9 @@ fn list(args: &ListArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     }
     let shown: Vec<Shown> = licenses.iter().map(|license| Shown::new(license, now_s)).collect();
     shell.print(&shown, |out| {
-        let names = ["id", "customer", "type", "issued", "starts", "expires", "count#", "residue#", "state"];
+        let names = [
+            "id", "customer", "type", "issued", "starts", "expires", "count#", "residue#", "state",
+        ];
         let mut columns = Columns::new(&names);
         for license in &shown {
             columns.row([
@@ -537,7 +582,11 @@ fn show_as_agora(args: &ShowArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure
         Ok::<_, Failure>((license::of(tx, &license.customer_id)?, setting::read(tx)?))
     })?;
     let standing = fold(&licenses, shell.now_s).ok_or_else(|| no_license(args.id.as_str()))?;
-    let reply = reply::license(&standing.expire_date(), &standing.residue_count(&settings), Envelope::Nested);
+    let reply = reply::license(
+        &standing.expire_date(),
+        &standing.residue_count(&settings),
+        Envelope::Nested,
+    );
     let body = String::from_utf8(reply.body).expect("JSON is UTF-8");
     let document = RawValue::from_string(body.clone()).expect("a reply's body is JSON");
     shell.print(&document, |out| writeln!(out, "{body}"))?;
@@ -590,7 +639,10 @@ fn history(args: &HistoryArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let mut shown: Vec<Shown> = entries.iter().rev().map(shown).collect();
     shown.reverse();
     shell.print(&shown, |out| {
-        let names = ["at", "by", "what", "amount#", "balance#", "expires", "record", "project", "op", "reason"];
+        let names = [
+            "at", "by", "what", "amount#", "balance#", "expires", "record", "project", "op",
+            "reason",
+        ];
         let mut columns = Columns::new(&names);
         for entry in &shown {
             columns.row([

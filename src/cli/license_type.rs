@@ -21,7 +21,9 @@ pub(super) enum Args {
 }
 
 #[derive(clap::Args)]
-#[command(after_help = "Example: agora-vendor license type set pro --count 1000 --name \"Professional\"")]
+#[command(
+    after_help = "Example: agora-vendor license type set pro --count 1000 --name \"Professional\""
+)]
 pub(super) struct SetArgs {
     /// Agora's name of the type, at most 32 characters
     #[arg(value_name = "T")]
@@ -80,9 +82,15 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
 
 fn set(args: &SetArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     if let Some(count) = args.grant.count.as_ref().filter(|count| !count.is_positive()) {
-        return Err(Failure::words(format!("--count is {count}: a count above zero is wanted, or --unlimited")));
+        return Err(Failure::words(format!(
+            "--count is {count}: a count above zero is wanted, or --unlimited"
+        )));
     }
-    let new = TypeGrant { kind: args.kind.clone(), name: args.name.clone(), granted: args.grant.count.clone() };
+    let new = TypeGrant {
+        kind: args.kind.clone(),
+        name: args.name.clone(),
+        granted: args.grant.count.clone(),
+    };
     let (before, stands) = shell.open()?.write(|tx| {
         let before = license::find_type(tx, &new.kind)?;
         license::set_type(tx, &new)?;
@@ -99,8 +107,11 @@ fn set(args: &SetArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     }
     let shown = Shown::new(&stands);
     shell.print(&shown, |out| {
-        let properties =
-            [("type", shown.kind.clone()), ("name", or_dash(shown.name.as_ref())), ("count", shown.count_words())];
+        let properties = [
+            ("type", shown.kind.clone()),
+            ("name", or_dash(shown.name.as_ref())),
+            ("count", shown.count_words()),
+        ];
         print_properties(out, &properties)
     })?;
     Ok(Exit::Done)

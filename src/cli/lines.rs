@@ -66,7 +66,8 @@ impl<'f> Lines<'f> {
         match reader.start(3)? {
             [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => {
                 return Err(Broken(
-                    "it is UTF-16, and UTF-8 is wanted: `iconv -f UTF-16 -t UTF-8` makes it that".into(),
+                    "it is UTF-16, and UTF-8 is wanted: `iconv -f UTF-16 -t UTF-8` makes it that"
+                        .into(),
                 ));
             }
             // It says nothing about UTF-8.
@@ -180,9 +181,10 @@ impl BufRead for Held<'_> {
 fn decompressed<'f>(file: impl Read + 'f) -> io::Result<Held<'f>> {
     let mut file = Held::new(BufReader::with_capacity(BUFFER_BYTES, file));
     Ok(match file.start(4)? {
-        [0x1f, 0x8b, ..] => {
-            Held::new(BufReader::with_capacity(BUFFER_BYTES, flate2::bufread::MultiGzDecoder::new(file)))
-        }
+        [0x1f, 0x8b, ..] => Held::new(BufReader::with_capacity(
+            BUFFER_BYTES,
+            flate2::bufread::MultiGzDecoder::new(file),
+        )),
         // A frame, or what may stand before one.
         b"\x28\xb5\x2f\xfd" | [0x50..=0x5f, 0x2a, 0x4d, 0x18] => {
             let mut decoder = zstd::Decoder::with_buffer(file)?;
@@ -222,7 +224,8 @@ mod tests {
         gz.write_all(text.as_bytes()).expect("compressed");
         let skippable = b"\x50\x2a\x4d\x18\x01\x00\x00\x00x".to_vec();
         let zst = zstd::encode_all(text.as_bytes(), 1).expect("compressed");
-        let files = [text.into(), gz.finish().expect("compressed"), zst.clone(), [skippable, zst].concat()];
+        let files =
+            [text.into(), gz.finish().expect("compressed"), zst.clone(), [skippable, zst].concat()];
         for file in &files {
             assert_eq!(all(ByteByByte(file)).expect("text"), b"a\nbb\n");
             assert_eq!(all(file.as_slice()).expect("text"), b"a\nbb\n");

@@ -13,8 +13,11 @@ pub(super) struct Args {}
 
 pub(super) fn run(_: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let migrated = migrate(shell)?;
-    let document = migrated.as_ref().map(|Migrated { from, to, copy }| json!({ "from": from, "to": to, "copy": copy }));
-    let words = migrated.as_ref().map_or_else(|| "the database has the present version".to_owned(), words);
+    let document = migrated
+        .as_ref()
+        .map(|Migrated { from, to, copy }| json!({ "from": from, "to": to, "copy": copy }));
+    let words =
+        migrated.as_ref().map_or_else(|| "the database has the present version".to_owned(), words);
     shell.print(&document, |out| writeln!(out, "{words}"))?;
     Ok(Exit::Done)
 }
@@ -27,5 +30,8 @@ pub(super) fn migrate(shell: &Shell<'_>) -> Result<Option<Migrated>, Failure> {
 /// What a migration did, in words.
 pub(super) fn words(migrated: &Migrated) -> String {
     let Migrated { from, to, copy } = migrated;
-    format!("migrated the database from schema version {from} to {to}; what it was is in {}", copy.display())
+    format!(
+        "migrated the database from schema version {from} to {to}; what it was is in {}",
+        copy.display()
+    )
 }

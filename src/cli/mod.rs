@@ -119,7 +119,11 @@ enum Verb {
 }
 
 /// Runs the command that `arguments` (the executable's name first) say. Data goes to `out`, all else to `err`.
-pub fn run(arguments: impl Iterator<Item = OsString>, out: &mut dyn Write, err: &mut dyn Write) -> Exit {
+pub fn run(
+    arguments: impl Iterator<Item = OsString>,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Exit {
     let Cli { everywhere: Everywhere { db, json }, verb } = match parse(arguments.collect()) {
         Ok(cli) => cli,
         Err(error) => return explain(&error, out, err),
@@ -137,7 +141,8 @@ pub fn run(arguments: impl Iterator<Item = OsString>, out: &mut dyn Write, err: 
 
 fn parse(arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
     if arguments.iter().any(|argument| argument == "record")
-        && let Ok(RecordAlone { everywhere, verb: RecordVerb::Record(args) }) = RecordAlone::try_parse_from(&arguments)
+        && let Ok(RecordAlone { everywhere, verb: RecordVerb::Record(args) }) =
+            RecordAlone::try_parse_from(&arguments)
     {
         return Ok(Cli { everywhere, verb: Verb::Record(args) });
     }
@@ -204,7 +209,10 @@ fn sentence(error: &clap::Error) -> String {
     };
     let argument = words(ContextKind::InvalidArg);
     let value = words(ContextKind::InvalidValue);
-    let choice = || words(ContextKind::ValidValue).map_or_else(|| "a value".to_owned(), |all| format!("one of {all}"));
+    let choice = || {
+        words(ContextKind::ValidValue)
+            .map_or_else(|| "a value".to_owned(), |all| format!("one of {all}"))
+    };
     match (error.kind(), argument, value) {
         (ErrorKind::ValueValidation, Some(argument), Some(value)) => {
             let reason = error.source().map(ToString::to_string).unwrap_or_default();
@@ -213,13 +221,19 @@ fn sentence(error: &clap::Error) -> String {
         (ErrorKind::InvalidValue, Some(argument), Some(value)) if !value.is_empty() => {
             format!("{argument} is {value:?}: {} is wanted", choice())
         }
-        (ErrorKind::InvalidValue, Some(argument), _) => format!("{argument} is empty: {} is wanted", choice()),
+        (ErrorKind::InvalidValue, Some(argument), _) => {
+            format!("{argument} is empty: {} is wanted", choice())
+        }
         (ErrorKind::MissingRequiredArgument, Some(arguments), _) => {
             format!("not given: {arguments}; --help tells more")
         }
-        (ErrorKind::UnknownArgument, Some(argument), _) => format!("{argument} is not known here; --help tells more"),
+        (ErrorKind::UnknownArgument, Some(argument), _) => {
+            format!("{argument} is not known here; --help tells more")
+        }
         (ErrorKind::ArgumentConflict, Some(argument), _) => match words(ContextKind::PriorArg) {
-            Some(other) if other != argument => format!("{argument} and {other} exclude each other"),
+            Some(other) if other != argument => {
+                format!("{argument} and {other} exclude each other")
+            }
             _ => format!("{argument} is given twice: once is wanted"),
         },
         (ErrorKind::MissingSubcommand, _, _) => "a verb is missing; --help lists them".to_owned(),

@@ -191,7 +191,8 @@ mod tests {
             ("2026-11-30", "2026-11-30", "2026-11-30"),
             ("2026-11-01", "2026-11-29", "2026-11-01T00:00:00Z to 2026-11-29T23:59:59Z"),
         ] {
-            let period = Period::new(moment(first).first_s(), moment(last).last_s()).expect("a window");
+            let period =
+                Period::new(moment(first).first_s(), moment(last).last_s()).expect("a window");
             assert_eq!(window(period), words);
         }
     }

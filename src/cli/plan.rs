@@ -40,8 +40,10 @@ pub(super) enum Args {
 
 #[derive(clap::Args)]
 #[command(after_help = help())]
-#[command(override_usage = "agora-vendor plan set <ID> --name <TEXT> --unit <TEXT> <PRICE> [OPTIONS]\n       \
-    where <PRICE> is --file <F>, or any of --price, --flat, --graduated, --volume, --package")]
+#[command(
+    override_usage = "agora-vendor plan set <ID> --name <TEXT> --unit <TEXT> <PRICE> [OPTIONS]\n       \
+    where <PRICE> is --file <F>, or any of --price, --flat, --graduated, --volume, --package"
+)]
 #[command(group = clap::ArgGroup::new("priced").required(true).multiple(true)
     .args(["file", "price", "flat", "graduated", "volume", "package"]))]
 pub(super) struct SetArgs {
@@ -142,8 +144,11 @@ impl Version {
     }
 
     fn properties(&self, from: Option<&String>) -> Vec<(&'static str, String)> {
-        let mut properties =
-            vec![("plan", self.plan_id.clone()), ("name", self.name.clone()), ("unit", self.unit.clone())];
+        let mut properties = vec![
+            ("plan", self.plan_id.clone()),
+            ("name", self.name.clone()),
+            ("unit", self.unit.clone()),
+        ];
         properties.extend(from.map(|month| ("from", month.clone())));
         let labels = std::iter::once("price").chain(std::iter::repeat(""));
         properties.extend(labels.zip(self.words.iter().cloned()));
@@ -235,18 +240,25 @@ fn told(args: &SetArgs) -> Result<Told, Failure> {
             args.package.clone().map(|Package { size, price }| Part::Package { size, price }),
         ];
         let amount = |told: &Option<Amount>| told.clone().unwrap_or_default();
-        let price = Price::new(parts.into_iter().flatten().collect(), amount(&args.free), amount(&args.minimum));
-        let price = price.map_err(|error| Failure::words(format!("the price cannot be so: {error}")))?;
+        let price = Price::new(
+            parts.into_iter().flatten().collect(),
+            amount(&args.free),
+            amount(&args.minimum),
+        );
+        let price =
+            price.map_err(|error| Failure::words(format!("the price cannot be so: {error}")))?;
         return Ok(Told { name: args.name.clone(), unit: args.unit.clone(), price });
     };
     let document = PlanFile::read(&read_text(file, "the plan")?).map_err(|error| {
         let file = file.display();
-        Failure::words(format!("{file} is not a plan: {error}; `agora-vendor plan set --help` shows one"))
+        Failure::words(format!(
+            "{file} is not a plan: {error}; `agora-vendor plan set --help` shows one"
+        ))
     })?;
     let once = |what: &str, flag: &Option<Label>, file: Option<Label>| match (flag, file) {
-        (Some(_), Some(_)) => {
-            Err(Failure::words(format!("{what} is given by --{what} and in the file: once is wanted")))
-        }
+        (Some(_), Some(_)) => Err(Failure::words(format!(
+            "{what} is given by --{what} and in the file: once is wanted"
+        ))),
         (Some(flag), None) => Ok(Some(flag.clone())),
         (None, file) => Ok(file),
     };
@@ -274,12 +286,19 @@ fn set(args: &SetArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         let month_s = args.start.month_s(stamp.at_s);
         let stands = history.at(month_s);
         let missing = |what: &str| {
-            Failure::words(format!("plan {} has no {what} yet: tell it by --{what}, or in the file", args.id))
+            Failure::words(format!(
+                "plan {} has no {what} yet: tell it by --{what}, or in the file",
+                args.id
+            ))
         };
         let plan = Plan {
             id: args.id.clone(),
-            name: name.or_else(|| stands.map(|plan| plan.name.clone())).ok_or_else(|| missing("name"))?,
-            unit: unit.or_else(|| stands.map(|plan| plan.unit.clone())).ok_or_else(|| missing("unit"))?,
+            name: name
+                .or_else(|| stands.map(|plan| plan.name.clone()))
+                .ok_or_else(|| missing("name"))?,
+            unit: unit
+                .or_else(|| stands.map(|plan| plan.unit.clone()))
+                .ok_or_else(|| missing("unit"))?,
             price,
         };
         if stands == Some(&plan) {
@@ -292,7 +311,10 @@ fn set(args: &SetArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
 
     let id = &args.id;
     if !is_news {
-        shell.note(&format!("plan {id} is so from {} on already; nothing was changed", month(from_s)));
+        shell.note(&format!(
+            "plan {id} is so from {} on already; nothing was changed",
+            month(from_s)
+        ));
     } else if let Some(before) = history.at(from_s) {
         shell.note(&format!(
             "plan {id} changes from {} on; without this it would be {}: {}",
@@ -307,10 +329,15 @@ fn set(args: &SetArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
             ));
         }
     } else if args.start.is_told() {
-        shell.note(&format!("this is the first version of plan {id}: it holds for all time, not from --from alone"));
+        shell.note(&format!(
+            "this is the first version of plan {id}: it holds for all time, not from --from alone"
+        ));
     }
     if let Some(until_s) = history.until(from_s) {
-        shell.note(&format!("from {} on another version of plan {id} holds, which was set before", month(until_s)));
+        shell.note(&format!(
+            "from {} on another version of plan {id} holds, which was set before",
+            month(until_s)
+        ));
     }
     if let Some(billed) = billed {
         shell.note(&billed);
@@ -318,8 +345,15 @@ fn set(args: &SetArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     for warning in plan.warnings() {
         shell.note(&format!("warning: {warning}"));
     }
-    let shown = Shown { version: Version::new(&plan), from: from_month(from_s), versions: None, example: None };
-    shell.print(&shown, |out| print_properties(out, &shown.version.properties(shown.from.as_ref())))?;
+    let shown = Shown {
+        version: Version::new(&plan),
+        from: from_month(from_s),
+        versions: None,
+        example: None,
+    };
+    shell.print(&shown, |out| {
+        print_properties(out, &shown.version.properties(shown.from.as_ref()))
+    })?;
     Ok(Exit::Done)
 }
 
@@ -359,7 +393,10 @@ fn show(args: &ShowArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let month_s = args.month.unwrap_or_else(|| Month::around(shell.now_s)).period().first_s();
     let history: History<&Said<Plan>> = said.iter().map(|said| (said.from_s, said)).collect();
     let in_force = *history.at(month_s).ok_or_else(|| {
-        Failure::not_found(format!("there is no plan {}: `agora-vendor plan list` shows them", args.id))
+        Failure::not_found(format!(
+            "there is no plan {}: `agora-vendor plan list` shows them",
+            args.id
+        ))
     })?;
     let mut versions: Vec<&Said<Plan>> = said.iter().collect();
     versions.sort_by_key(|said| said.from_s);

@@ -43,12 +43,15 @@ impl PlanFile {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let document: Document = serde_json::from_str(text).map_err(|error| error.to_string())?;
         let label = |name: &str, text: Option<String>| {
-            text.map(|text| text.parse().map_err(|error| format!("{name} is {text:?}: {error}"))).transpose()
+            text.map(|text| text.parse().map_err(|error| format!("{name} is {text:?}: {error}")))
+                .transpose()
         };
-        let part =
-            |(place, part): (usize, PartTerms)| part.read().map_err(|error| format!("part {}: {error}", place + 1));
+        let part = |(place, part): (usize, PartTerms)| {
+            part.read().map_err(|error| format!("part {}: {error}", place + 1))
+        };
         let parts = document.parts.into_iter().enumerate().map(part).collect::<Result<_, _>>()?;
-        let amount = |told: Option<Decimal>| told.map_or_else(Amount::default, |Decimal(amount)| amount);
+        let amount =
+            |told: Option<Decimal>| told.map_or_else(Amount::default, |Decimal(amount)| amount);
         let price = Price::new(parts, amount(document.free), amount(document.minimum));
         Ok(Self {
             name: label("name", document.name)?,
@@ -138,7 +141,10 @@ struct PackageTerms {
 impl PartTerms {
     fn read(self) -> Result<Part, price::Error> {
         let tiers = |tiers: Vec<TierTerms>| {
-            let tier = |tier: TierTerms| Tier { up_to: tier.up_to.map(|Decimal(up_to)| up_to), price: tier.price.0 };
+            let tier = |tier: TierTerms| Tier {
+                up_to: tier.up_to.map(|Decimal(up_to)| up_to),
+                price: tier.price.0,
+            };
             Tiers::new(tiers.into_iter().map(tier).collect())
         };
         Ok(match self {
@@ -146,7 +152,9 @@ impl PartTerms {
             Self::PerUnit(Decimal(each)) => Part::PerUnit(each),
             Self::Graduated(terms) => Part::Graduated(tiers(terms)?),
             Self::Volume(terms) => Part::Volume(tiers(terms)?),
-            Self::Package(PackageTerms { size: Decimal(size), price: Decimal(price) }) => Part::Package { size, price },
+            Self::Package(PackageTerms { size: Decimal(size), price: Decimal(price) }) => {
+                Part::Package { size, price }
+            }
         })
     }
 }
@@ -155,7 +163,10 @@ impl Terms {
     pub(super) fn new(price: &Price) -> Self {
         let decimal = |amount: &Amount| Decimal(amount.clone());
         let tiers = |tiers: &Tiers| {
-            let tier = |tier: &Tier| TierTerms { up_to: tier.up_to.as_ref().map(decimal), price: decimal(&tier.price) };
+            let tier = |tier: &Tier| TierTerms {
+                up_to: tier.up_to.as_ref().map(decimal),
+                price: decimal(&tier.price),
+            };
             tiers.tiers().iter().map(tier).collect()
         };
         let part = |part: &Part| match part {
@@ -189,11 +200,15 @@ impl<'de> Deserialize<'de> for Decimal {
         let raw = Box::<RawValue>::deserialize(deserializer)?;
         let raw = raw.get();
         let text = match raw.as_bytes() {
-            [b'"', ..] => Cow::Owned(serde_json::from_str::<String>(raw).map_err(D::Error::custom)?),
+            [b'"', ..] => {
+                Cow::Owned(serde_json::from_str::<String>(raw).map_err(D::Error::custom)?)
+            }
             _ => Cow::Borrowed(raw),
         };
         let shown: String = text.chars().take(40).collect();
-        text.parse().map(Self).map_err(|error| D::Error::custom(format!("{shown:?} is not an amount: {error}")))
+        text.parse()
+            .map(Self)
+            .map_err(|error| D::Error::custom(format!("{shown:?} is not an amount: {error}")))
     }
 }
 
@@ -249,15 +264,27 @@ mod tests {
             (r#"{"price":"1"}"#, "unknown field `price`"),
             (r#"{"parts":[{"flat":1}],"Free":1}"#, "unknown field `Free`"),
             (r#"{"parts":[{"flat":1}],"free":1,"free":2}"#, "duplicate field `free`"),
-            (r#"{"parts":[{"each":1}]}"#, "unknown field `each`, expected one of `flat`, `perUnit`"),
+            (
+                r#"{"parts":[{"each":1}]}"#,
+                "unknown field `each`, expected one of `flat`, `perUnit`",
+            ),
             (
                 r#"{"parts":[{"flat":1},{"volume":[{"upTo":10,"price":1},{"upTo":5,"price":1},{"price":1}]}]}"#,
                 "part 2: tier 2 goes up to 5, which is not above 10",
             ),
-            (r#"{"parts":[{"graduated":[{"upTo":10,"price":1}]}]}"#, "part 1: tier 1 is the last and ends at 10"),
-            (r#"{"parts":[{"graduated":[{"price":1},{"upTo":10,"price":1}]}]}"#, "part 1: tier 1 has no end"),
+            (
+                r#"{"parts":[{"graduated":[{"upTo":10,"price":1}]}]}"#,
+                "part 1: tier 1 is the last and ends at 10",
+            ),
+            (
+                r#"{"parts":[{"graduated":[{"price":1},{"upTo":10,"price":1}]}]}"#,
+                "part 1: tier 1 has no end",
+            ),
             (r#"{"parts":[{"graduated":[]}]}"#, "part 1: it has no tiers"),
-            (r#"{"parts":[{"graduated":[{"upto":10,"price":1},{"price":1}]}]}"#, "unknown field `upto`"),
+            (
+                r#"{"parts":[{"graduated":[{"upto":10,"price":1},{"price":1}]}]}"#,
+                "unknown field `upto`",
+            ),
             (r#"{"parts":[{"package":{"size":0,"price":1}}]}"#, "a package holds 0 units"),
             (r#"{"parts":[{"flat":1,"perUnit":2}]}"#, "each in an object of its own at line 1"),
             (r#"{"parts":[{}]}"#, "each in an object of its own"),

@@ -23,10 +23,13 @@ impl Progress {
         // By itself it is hidden where stderr is no terminal.
         let (bar, form) = match (is_quiet, size) {
             (true, _) => (ProgressBar::hidden(), ""),
-            (false, Some(size)) => (ProgressBar::new(size), "{wide_bar} {percent}%  {msg}  {eta} left"),
+            (false, Some(size)) => {
+                (ProgressBar::new(size), "{wide_bar} {percent}%  {msg}  {eta} left")
+            }
             (false, None) => (ProgressBar::new_spinner(), "{spinner} {msg}"),
         };
-        let style = ProgressStyle::with_template(form).expect("a template of the names that there are");
+        let style =
+            ProgressStyle::with_template(form).expect("a template of the names that there are");
         let now = Instant::now();
         Self { bar: bar.with_style(style), began: now, told: now, is_quiet }
     }
@@ -38,7 +41,8 @@ impl Progress {
 
     /// Tells how many rows have been read, if it is time to.
     pub(super) fn tell(&mut self, read: u64, shell: &mut Shell<'_>) {
-        let tenths = u64::try_from(self.began.elapsed().as_millis() / 100).unwrap_or(u64::MAX).max(1);
+        let tenths =
+            u64::try_from(self.began.elapsed().as_millis() / 100).unwrap_or(u64::MAX).max(1);
         let words = format!("{} records, {}/s", read, read.saturating_mul(10) / tenths);
         if !self.bar.is_hidden() {
             self.bar.set_message(words);

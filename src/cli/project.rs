@@ -6,7 +6,9 @@ use crate::billing::history::History;
 use crate::billing::id::{CustomerId, ProjectId};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::moment::rfc3339;
-use crate::cli::shell::{Columns, Shell, ShownEvent, exact, or_dash, print_events, print_properties, read_text};
+use crate::cli::shell::{
+    Columns, Shell, ShownEvent, exact, or_dash, print_events, print_properties, read_text,
+};
 use crate::cli::start::{ShownSaid, Start, billed_words, timeline};
 use crate::store::project::{self, Project};
 use crate::store::usage::{self, UsageSum};
@@ -133,13 +135,19 @@ impl Shown {
         shell.print(self, |out| {
             let mut properties = vec![
                 ("project", self.project_id.clone()),
-                ("customer", or_dash(self.customer_timeline.as_ref().or(self.customer_id.as_ref()))),
+                (
+                    "customer",
+                    or_dash(self.customer_timeline.as_ref().or(self.customer_id.as_ref())),
+                ),
                 ("first seen", self.first_seen_at.clone()),
                 ("enabled since", or_dash(self.enabled_since.as_ref())),
             ];
             properties.extend(self.disabled_at.clone().map(|at| ("disabled", at)));
             if let Some(used) = &self.used_while_disabled {
-                let words = format!("{} in {} records, reported and billed like any other", used.amount, used.records);
+                let words = format!(
+                    "{} in {} records, reported and billed like any other",
+                    used.amount, used.records
+                );
                 properties.push(("used while disabled", words));
             }
             properties.push(("appKey", or_dash(self.app_key.as_ref())));
@@ -153,8 +161,11 @@ impl Shown {
 
 /// Finds a project, or says that there is none.
 pub(super) fn find(tx: &ReadTx<'_>, id: &ProjectId) -> Result<Project, Failure> {
-    project::find(tx, id)?
-        .ok_or_else(|| Failure::not_found(format!("there is no project {id}: `agora-vendor project list` shows them")))
+    project::find(tx, id)?.ok_or_else(|| {
+        Failure::not_found(format!(
+            "there is no project {id}: `agora-vendor project list` shows them"
+        ))
+    })
 }
 
 pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
@@ -170,7 +181,8 @@ fn list(shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let projects = shell.open()?.read(project::list)?;
     let projects: Vec<Shown> = projects.iter().map(Shown::new).collect();
     shell.print(&projects, |out| {
-        let mut columns = Columns::new(&["project", "customer", "first seen", "enabled since", "disabled"]);
+        let mut columns =
+            Columns::new(&["project", "customer", "first seen", "enabled since", "disabled"]);
         for project in &projects {
             columns.row([
                 project.project_id.clone(),
@@ -195,7 +207,11 @@ fn show(args: &ShowArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         }
         Ok::<_, Failure>((project, used, project::customers_of(tx, id)?, event::of(tx, id)?))
     })?;
-    let secret = project.app_keys.as_ref().filter(|_| args.secret).map(|keys| keys.app_secret.reveal().to_owned());
+    let secret = project
+        .app_keys
+        .as_ref()
+        .filter(|_| args.secret)
+        .map(|keys| keys.app_secret.reveal().to_owned());
     if args.secret && secret.is_none() {
         shell.note(&format!("project {id} has no appSecret: it gets one when Agora creates it"));
     }
@@ -206,10 +222,13 @@ fn show(args: &ShowArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         customers: Some(
             customers
                 .iter()
-                .map(|said| ShownSaid::new(said, |id| ShownCustomer { customer_id: id.to_string() }))
+                .map(|said| {
+                    ShownSaid::new(said, |id| ShownCustomer { customer_id: id.to_string() })
+                })
                 .collect(),
         ),
-        customer_timeline: (!customers.is_empty()).then(|| timeline(&customers.into_iter().collect())),
+        customer_timeline: (!customers.is_empty())
+            .then(|| timeline(&customers.into_iter().collect())),
         events: Some(events.iter().map(ShownEvent::new).collect()),
         ..Shown::new(&project)
     }
@@ -218,17 +237,22 @@ fn show(args: &ShowArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
 
 fn verify(args: &VerifyArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let text = read_text(&args.app_secret_file, "the appSecret")?;
-    let given_secret = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
-    let project = shell.open().and_then(|mut store| Ok(store.read(|tx| project::find(tx, &args.project))?));
+    let given_secret = text
+        .strip_suffix('\n')
+        .map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
+    let project =
+        shell.open().and_then(|mut store| Ok(store.read(|tx| project::find(tx, &args.project))?));
     // A backend must not take an outage for a wrong secret.
     let project = project.map_err(Failure::into_passing)?;
     // Whether there are keys to compare with, and which half is wrong, is not to be told by the time it takes.
-    let (app_key, app_secret) = match project.as_ref().and_then(|project| project.app_keys.as_ref()) {
+    let (app_key, app_secret) = match project.as_ref().and_then(|project| project.app_keys.as_ref())
+    {
         Some(keys) => (keys.app_key.as_str(), keys.app_secret.reveal()),
         None => ("", ""),
     };
-    let agree =
-        signature::is_same(app_key, &args.app_key) & signature::is_same(app_secret, given_secret) & !app_key.is_empty();
+    let agree = signature::is_same(app_key, &args.app_key)
+        & signature::is_same(app_secret, given_secret)
+        & !app_key.is_empty();
     let enabled = project.as_ref().is_some_and(|project| project.enabled_since_s.is_some());
     let reason = match (agree, enabled) {
         (true, true) => format!("the keys are project {}'s", args.project),
@@ -236,7 +260,8 @@ fn verify(args: &VerifyArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         (false, _) => format!("the keys are not those of an enabled project {}", args.project),
     };
     let verified = agree && enabled;
-    let document = json!({ "projectId": args.project.as_str(), "verified": verified, "reason": reason });
+    let document =
+        json!({ "projectId": args.project.as_str(), "verified": verified, "reason": reason });
     shell.print(&document, |out| writeln!(out, "{reason}"))?;
     Ok(if verified { Exit::Done } else { Exit::Failed })
 }
@@ -246,7 +271,9 @@ fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let (before, customer_before, project, customers, billed) = shell.open()?.write(|tx| {
         let stamp = shell.stamp();
         let (before, customer_before) = (project::find(tx, id)?, customer::find(tx, customer_id)?);
-        let history = || Ok::<History<CustomerId>, Failure>(project::customers_of(tx, id)?.into_iter().collect());
+        let history = || {
+            Ok::<History<CustomerId>, Failure>(project::customers_of(tx, id)?.into_iter().collect())
+        };
         let customers_before = history()?;
         let month_s = args.start.month_s(stamp.at_s);
         if customers_before.at(month_s) != Some(customer_id) {

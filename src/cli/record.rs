@@ -16,7 +16,9 @@ use serde::Serialize;
 /// It is on disk when the command ends with 0. Safe to repeat with the same --id: what is there already is
 /// not counted again. A project that nobody announced is registered on the spot.
 #[derive(clap::Args)]
-#[command(after_help = "Example: agora-vendor record 430892 1.5 --id call-7781 --at 2026-11-22T09:30:00Z")]
+#[command(
+    after_help = "Example: agora-vendor record 430892 1.5 --id call-7781 --at 2026-11-22T09:30:00Z"
+)]
 pub(super) struct RecordArgs {
     /// The project, by Agora's id
     project: ProjectId,
@@ -123,7 +125,8 @@ pub(super) fn record(args: &RecordArgs, shell: &mut Shell<'_>) -> Result<Exit, F
         note: args.note.clone(),
     };
     let (recorded, disabled_at_s, told) = shell.open()?.write(|tx| {
-        let recorded = usage::record(tx, &new, &shell.stamp())?.map_err(|refusal| refused(&refusal, &new))?;
+        let recorded =
+            usage::record(tx, &new, &shell.stamp())?.map_err(|refusal| refused(&refusal, &new))?;
         let at_s = recorded.record().at_s;
         let disabled_at_s = project::disabled_before(tx, &new.project_id, at_s)?;
         Ok::<_, Failure>((recorded, disabled_at_s, statement::told_already(tx, at_s)?))
@@ -131,13 +134,19 @@ pub(super) fn record(args: &RecordArgs, shell: &mut Shell<'_>) -> Result<Exit, F
     let (record, duplicate) = match &recorded {
         Recorded::Written { record, registered } => {
             if registered.project {
-                shell.note(&format!("project {} was not known and is registered", record.project_id));
+                shell.note(&format!(
+                    "project {} was not known and is registered",
+                    record.project_id
+                ));
             }
             if let (true, Some(customer_id)) = (registered.customer, &record.customer_id) {
                 shell.note(&format!("customer {customer_id} was not known and is registered"));
             }
             if let (true, Some(customer_id)) = (registered.bound, &record.customer_id) {
-                shell.note(&format!("project {} had no customer and is {customer_id}'s now", record.project_id));
+                shell.note(&format!(
+                    "project {} had no customer and is {customer_id}'s now",
+                    record.project_id
+                ));
             }
             if let Some(disabled_at_s) = disabled_at_s {
                 shell.note(&format!(
@@ -153,7 +162,10 @@ pub(super) fn record(args: &RecordArgs, shell: &mut Shell<'_>) -> Result<Exit, F
         }
         Recorded::Already(record) => {
             if let Some(void) = void_words(record) {
-                shell.note(&format!("the record {} was {void}; it counts nothing, and its id stays spent", record.id));
+                shell.note(&format!(
+                    "the record {} was {void}; it counts nothing, and its id stays spent",
+                    record.id
+                ));
             }
             (record, true)
         }
@@ -180,7 +192,10 @@ pub(super) fn refused(refusal: &RecordRefusal, new: &NewRecord) -> Failure {
             "the id {} stands for another record, {}{}{}: give new usage an id of its own",
             stands.id,
             words(stands),
-            stands.customer_id.as_ref().map_or(String::new(), |customer_id| format!(", customer {customer_id}")),
+            stands
+                .customer_id
+                .as_ref()
+                .map_or(String::new(), |customer_id| format!(", customer {customer_id}")),
             void_words(stands).map_or(String::new(), |void| format!(", {void}")),
         )),
         RecordRefusal::OtherCustomer(owner) => Failure::conflict(format!(
@@ -220,7 +235,12 @@ pub(super) fn void(args: &VoidArgs, shell: &mut Shell<'_>) -> Result<Exit, Failu
         reason: void.map(|void| void.reason.as_str()),
     };
     shell.print(&shown, |out| match duplicate {
-        true => writeln!(out, "already voided: {}, {}", words(record), void_words(record).unwrap_or_default()),
+        true => writeln!(
+            out,
+            "already voided: {}, {}",
+            words(record),
+            void_words(record).unwrap_or_default()
+        ),
         false => writeln!(out, "voided {}", words(record)),
     })?;
     Ok(Exit::Done)

@@ -28,7 +28,11 @@ impl Rejects {
     ///
     /// # Errors
     /// When the file is there already, or cannot be written.
-    pub(super) fn new(path: Option<&Path>, dry_run: bool, columns: Option<&csv::ByteRecord>) -> Result<Self, Failure> {
+    pub(super) fn new(
+        path: Option<&Path>,
+        dry_run: bool,
+        columns: Option<&csv::ByteRecord>,
+    ) -> Result<Self, Failure> {
         match path {
             Some(path) => RejectsFile::create(path, columns).map(Self::File),
             None if dry_run => Ok(Self::List { count: 0 }),
@@ -45,7 +49,12 @@ impl Rejects {
     ///
     /// # Errors
     /// When their file cannot be written.
-    pub(super) fn take(&mut self, bad: &[BadRow], progress: &Progress, shell: &mut Shell<'_>) -> Result<(), Failure> {
+    pub(super) fn take(
+        &mut self,
+        bad: &[BadRow],
+        progress: &Progress,
+        shell: &mut Shell<'_>,
+    ) -> Result<(), Failure> {
         match self {
             Self::Nowhere => {}
             Self::List { count } => {
@@ -64,7 +73,10 @@ impl Rejects {
         if let Self::List { count } = self
             && *count > LISTED
         {
-            shell.note(&format!("{} more rows are bad: --rejects FILE takes all of them", count - LISTED));
+            shell.note(&format!(
+                "{} more rows are bad: --rejects FILE takes all of them",
+                count - LISTED
+            ));
         }
     }
 }
@@ -84,15 +96,24 @@ impl RejectsFile {
     fn create(path: &Path, columns: Option<&csv::ByteRecord>) -> Result<Self, Failure> {
         // Never what is there already: it may be the file that is imported, or the books.
         let file = File::create_new(path).map_err(|error| {
-            let wanted = if error.kind() == io::ErrorKind::AlreadyExists { ": a new file is wanted" } else { "" };
-            Failure::failed(format!("the file {} cannot be created for rejects: {error}{wanted}", path.display()))
+            let wanted = if error.kind() == io::ErrorKind::AlreadyExists {
+                ": a new file is wanted"
+            } else {
+                ""
+            };
+            Failure::failed(format!(
+                "the file {} cannot be created for rejects: {error}{wanted}",
+                path.display()
+            ))
         })?;
         let out = match columns {
             None => Out::Jsonl(io::BufWriter::new(file)),
             Some(columns) => {
                 let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(file);
                 let header = behind([b"line", b"reason"], columns);
-                writer.write_byte_record(&header).map_err(|error| unwritable(path, &csv_io(error)))?;
+                writer
+                    .write_byte_record(&header)
+                    .map_err(|error| unwritable(path, &csv_io(error)))?;
                 Out::Csv(Box::new(writer))
             }
         };
@@ -101,7 +122,8 @@ impl RejectsFile {
 
     /// Writes rows, to the file itself: an import that is cut short has those of its slices there.
     fn add(&mut self, bad: &[BadRow]) -> Result<(), Failure> {
-        let added = bad.iter().try_for_each(|row| self.out.put(row)).and_then(|()| self.out.flush());
+        let added =
+            bad.iter().try_for_each(|row| self.out.put(row)).and_then(|()| self.out.flush());
         added.map_err(|error| unwritable(&self.path, &error))
     }
 }
@@ -117,12 +139,14 @@ impl Out {
 
         match self {
             Self::Csv(writer) => {
-                let columns = behind([line.to_string().as_bytes(), reason.as_bytes()], &csv_columns(text));
+                let columns =
+                    behind([line.to_string().as_bytes(), reason.as_bytes()], &csv_columns(text));
                 writer.write_byte_record(&columns).map_err(csv_io)
             }
             Self::Jsonl(out) => {
                 let text = String::from_utf8_lossy(text);
-                let rejected = Rejected { line: *line, reason, row: text.trim_end_matches(['\n', '\r']) };
+                let rejected =
+                    Rejected { line: *line, reason, row: text.trim_end_matches(['\n', '\r']) };
                 serde_json::to_writer(&mut *out, &rejected)?;
                 writeln!(out)
             }

@@ -20,8 +20,7 @@ const MAX_ROW_BYTES: usize = 1 << 20;
 /// How much is kept of a row that is longer.
 const KEPT_BYTES: usize = 1_000;
 
-const COLUMNS: &str =
-    "a first line with id,projectId,amount,at is wanted, in any order, and customerId and note where known";
+const COLUMNS: &str = "a first line with id,projectId,amount,at is wanted, in any order, and customerId and note where known";
 
 /// How rows are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -36,7 +35,8 @@ impl Format {
     /// Guesses from a file's name, a compression's ending left aside.
     pub(super) fn guess(file: &Path) -> Option<Self> {
         let name = file.file_name()?.to_str()?.to_ascii_lowercase();
-        let name = [".gz", ".zst"].iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(&name);
+        let name =
+            [".gz", ".zst"].iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(&name);
         match name.rsplit_once('.')?.1 {
             "csv" => Some(Self::Csv),
             "jsonl" | "ndjson" => Some(Self::Jsonl),
@@ -58,8 +58,15 @@ pub(super) enum Field {
 }
 
 impl Field {
-    pub(super) const ALL: [Self; 7] =
-        [Self::Id, Self::ProjectId, Self::Amount, Self::At, Self::CustomerId, Self::Note, Self::VoidReason];
+    pub(super) const ALL: [Self; 7] = [
+        Self::Id,
+        Self::ProjectId,
+        Self::Amount,
+        Self::At,
+        Self::CustomerId,
+        Self::Note,
+        Self::VoidReason,
+    ];
 
     pub(super) fn as_str(self) -> &'static str {
         match self {
@@ -125,7 +132,11 @@ impl<'f> Rows<'f> {
     ///
     /// # Errors
     /// When it cannot be read, or is CSV without the columns that are needed.
-    pub(super) fn read(file: impl Read + 'f, format: Format, id_prefix: Option<String>) -> Result<Self, Broken> {
+    pub(super) fn read(
+        file: impl Read + 'f,
+        format: Format,
+        id_prefix: Option<String>,
+    ) -> Result<Self, Broken> {
         let mut lines = Lines::read(file)?;
         let form = match format {
             Format::Jsonl => Form::Jsonl,
@@ -134,11 +145,16 @@ impl<'f> Rows<'f> {
                 match read_csv(&mut lines, &mut text)? {
                     None => return Err(Broken(format!("it is empty: {COLUMNS}"))),
                     Some((_, Err(reason))) => {
-                        return Err(Broken(format!("its first line, which names the columns, is no row: {reason}")));
+                        return Err(Broken(format!(
+                            "its first line, which names the columns, is no row: {reason}"
+                        )));
                     }
                     Some((_, Ok(()))) => {}
                 }
-                Form::Csv { columns: Columns::new(csv_columns(&text), id_prefix.is_some())?, splitter: Box::default() }
+                Form::Csv {
+                    columns: Columns::new(csv_columns(&text), id_prefix.is_some())?,
+                    splitter: Box::default(),
+                }
             }
         };
         Ok(Self { lines, form, id_prefix })
@@ -181,7 +197,9 @@ impl<'f> Rows<'f> {
             return Ok(None);
         };
         let said = whole.and_then(|()| match form {
-            Form::Csv { columns, splitter } => columns.read(splitter, &text, line, id_prefix.as_deref()),
+            Form::Csv { columns, splitter } => {
+                columns.read(splitter, &text, line, id_prefix.as_deref())
+            }
             Form::Jsonl => read_json(&text, line, id_prefix.as_deref()),
         });
         Ok(Some(match said {
@@ -205,7 +223,10 @@ fn read_jsonl(lines: &mut Lines<'_>, text: &mut Vec<u8>) -> io::Result<Found> {
             Line::TooLong => {
                 lines.pass_over()?;
                 text.truncate(KEPT_BYTES);
-                Err(format!("the row is longer than {} MiB: one object a line is wanted", MAX_ROW_BYTES >> 20))
+                Err(format!(
+                    "the row is longer than {} MiB: one object a line is wanted",
+                    MAX_ROW_BYTES >> 20
+                ))
             }
         };
         return Ok(Some((lines.count(), whole)));
@@ -227,7 +248,10 @@ fn read_csv(lines: &mut Lines<'_>, text: &mut Vec<u8>) -> io::Result<Found> {
     if whole == Line::TooLong {
         lines.pass_over()?;
         text.truncate(KEPT_BYTES);
-        return Ok(Some((first, Err(format!("the row is longer than {} MiB", MAX_ROW_BYTES >> 20)))));
+        return Ok(Some((
+            first,
+            Err(format!("the row is longer than {} MiB", MAX_ROW_BYTES >> 20)),
+        )));
     }
     let first_bytes = text.len();
     let mut place = Place::FieldStart;
@@ -243,7 +267,10 @@ fn read_csv(lines: &mut Lines<'_>, text: &mut Vec<u8>) -> io::Result<Found> {
             Line::Whole if text.len() <= MAX_ROW_BYTES => {}
             Line::None => break "a quote is opened and never closed".to_owned(),
             Line::Whole | Line::TooLong => {
-                break format!("the row is longer than {} MiB: is a quote not closed?", MAX_ROW_BYTES >> 20);
+                break format!(
+                    "the row is longer than {} MiB: is a quote not closed?",
+                    MAX_ROW_BYTES >> 20
+                );
             }
         }
     };
@@ -252,8 +279,7 @@ fn read_csv(lines: &mut Lines<'_>, text: &mut Vec<u8>) -> io::Result<Found> {
     Ok(Some((first, Err(reason))))
 }
 
-const BEHIND_A_QUOTE: &str =
-    "a quoted field goes on behind its closing quote: is a quote not closed, or one inside a field not doubled?";
+const BEHIND_A_QUOTE: &str = "a quoted field goes on behind its closing quote: is a quote not closed, or one inside a field not doubled?";
 
 /// Where in a row of CSV a byte stands.
 #[derive(Clone, Copy)]
@@ -271,7 +297,8 @@ impl Place {
     fn go_on(&mut self, line: &[u8]) -> Result<bool, &'static str> {
         let inside = line.strip_suffix(b"\n").unwrap_or(line);
         let inside = inside.strip_suffix(b"\r").unwrap_or(inside);
-        let is_simple = matches!(self, Self::FieldStart) && !inside.contains(&b'"') && !inside.contains(&b'\r');
+        let is_simple =
+            matches!(self, Self::FieldStart) && !inside.contains(&b'"') && !inside.contains(&b'\r');
         if is_simple {
             return Ok(false);
         }
@@ -280,7 +307,9 @@ impl Place {
                 (Self::Quoted, b'"') => Self::Quote,
                 (Self::Quoted, _) | (Self::FieldStart | Self::Quote, b'"') => Self::Quoted,
                 (Self::FieldStart | Self::Plain | Self::Quote, b',') => Self::FieldStart,
-                (_, b'\r') => return Err("it holds a bare CR: lines that end in LF or CRLF are wanted"),
+                (_, b'\r') => {
+                    return Err("it holds a bare CR: lines that end in LF or CRLF are wanted");
+                }
                 (Self::FieldStart | Self::Plain, _) => Self::Plain,
                 (Self::Quote, _) => return Err(BEHIND_A_QUOTE),
             };
@@ -299,7 +328,12 @@ struct Splitter {
 
 impl Default for Splitter {
     fn default() -> Self {
-        Self { reader: csv_core::Reader::new(), fields: Vec::new(), ends: vec![0; Field::ALL.len()], count: 0 }
+        Self {
+            reader: csv_core::Reader::new(),
+            fields: Vec::new(),
+            ends: vec![0; Field::ALL.len()],
+            count: 0,
+        }
     }
 }
 
@@ -314,16 +348,24 @@ impl Splitter {
         self.count = 0;
         let (mut read, mut written) = (0, 0);
         loop {
-            let (ended, taken, put, ends) =
-                self.reader.read_record(&row[read..], &mut self.fields[written..], &mut self.ends[self.count..]);
+            let (ended, taken, put, ends) = self.reader.read_record(
+                &row[read..],
+                &mut self.fields[written..],
+                &mut self.ends[self.count..],
+            );
             read += taken;
             written += put;
             self.count += ends;
             match ended {
-                csv_core::ReadRecordResult::Record | csv_core::ReadRecordResult::End => return self.count,
-                csv_core::ReadRecordResult::OutputEndsFull => self.ends.resize(self.ends.len() * 2, 0),
+                csv_core::ReadRecordResult::Record | csv_core::ReadRecordResult::End => {
+                    return self.count;
+                }
+                csv_core::ReadRecordResult::OutputEndsFull => {
+                    self.ends.resize(self.ends.len() * 2, 0)
+                }
                 // The row's end is told by nothing more to read.
-                csv_core::ReadRecordResult::InputEmpty | csv_core::ReadRecordResult::OutputFull => {}
+                csv_core::ReadRecordResult::InputEmpty | csv_core::ReadRecordResult::OutputFull => {
+                }
             }
         }
     }
@@ -375,25 +417,40 @@ impl Columns {
         let needed = [Field::Id, Field::ProjectId, Field::Amount, Field::At];
         let missing: Vec<&str> = needed
             .into_iter()
-            .filter(|field| columns.of[field.place()].is_none() && !(ids_are_made && *field == Field::Id))
+            .filter(|field| {
+                columns.of[field.place()].is_none() && !(ids_are_made && *field == Field::Id)
+            })
             .map(Field::as_str)
             .collect();
         match missing.is_empty() {
             true => Ok(columns),
-            false => Err(Broken(format!("its first line does not name the columns {}: {COLUMNS}", missing.join(", ")))),
+            false => Err(Broken(format!(
+                "its first line does not name the columns {}: {COLUMNS}",
+                missing.join(", ")
+            ))),
         }
     }
 
-    fn read(&self, splitter: &mut Splitter, row: &[u8], line: u64, id_prefix: Option<&str>) -> Result<Said, String> {
+    fn read(
+        &self,
+        splitter: &mut Splitter,
+        row: &[u8],
+        line: u64,
+        id_prefix: Option<&str>,
+    ) -> Result<Said, String> {
         let count = splitter.split(row);
         if count != self.header.len() {
-            return Err(format!("the row has {count} columns, and the first line names {}", self.header.len()));
+            return Err(format!(
+                "the row has {count} columns, and the first line names {}",
+                self.header.len()
+            ));
         }
         let field = |field: Field| {
             let Some(bytes) = self.of[field.place()].and_then(|place| splitter.field(place)) else {
                 return Ok(None);
             };
-            let text = str::from_utf8(bytes).map_err(|_| format!("{} is not UTF-8", field.as_str()))?;
+            let text =
+                str::from_utf8(bytes).map_err(|_| format!("{} is not UTF-8", field.as_str()))?;
             Ok(Some(Cow::Borrowed(text)).filter(|text| !text.is_empty()))
         };
         read_fields(field, line, id_prefix)
@@ -429,7 +486,10 @@ fn read_json(text: &[u8], line: u64, id_prefix: Option<&str>) -> Result<Said, St
         let said = error.to_string();
         // Of a line the position in the line is enough.
         let said = said.split(" at line ").next().unwrap_or_default();
-        format!("the row is not a JSON object that can be read ({said}, at column {})", error.column())
+        format!(
+            "the row is not a JSON object that can be read ({said}, at column {})",
+            error.column()
+        )
     })?;
     let field = |field: Field| {
         let raw = match field {
@@ -449,10 +509,12 @@ fn read_json(text: &[u8], line: u64, id_prefix: Option<&str>) -> Result<Said, St
 /// The text of a string, or of a number as written; `None` where it is null or empty.
 fn plain(raw: &str, field: Field) -> Result<Option<Cow<'_, str>>, String> {
     let text = match raw.as_bytes() {
-        [b'"', inside @ .., b'"'] if !inside.contains(&b'\\') => Cow::Borrowed(&raw[1..raw.len() - 1]),
+        [b'"', inside @ .., b'"'] if !inside.contains(&b'\\') => {
+            Cow::Borrowed(&raw[1..raw.len() - 1])
+        }
         [b'"', ..] => {
-            let text: String =
-                serde_json::from_str(raw).map_err(|_| format!("{} has a broken escape", field.as_str()))?;
+            let text: String = serde_json::from_str(raw)
+                .map_err(|_| format!("{} has a broken escape", field.as_str()))?;
             text.into()
         }
         [b'-' | b'0'..=b'9', ..] => raw.into(),
@@ -472,7 +534,12 @@ fn read_fields<'a>(
         Some(prefix) => match text(Field::Id)? {
             None => parsed(Field::Id, &format!("{prefix}:{line}"))?,
             // Under another id it would count again.
-            Some(own) => return Err(format!("id is {:?}: --ids-from-file is for rows without ids", start(&own))),
+            Some(own) => {
+                return Err(format!(
+                    "id is {:?}: --ids-from-file is for rows without ids",
+                    start(&own)
+                ));
+            }
         },
         None => required(&text, Field::Id)?,
     };
@@ -537,17 +604,32 @@ mod tests {
         let row = |id: &str, more: &str| format!("{id},p,1,2026-10-10,{more}");
         for end in ["\n", "\r\n"] {
             let (several, last) = (format!("\"x{end}{end}\"\"y\""), row("d", ""));
-            let rows = [HEADER, "", &row("a", ""), "", "", &row("b", &several), &row("c", "\"\""), "", &last];
+            let rows = [
+                HEADER,
+                "",
+                &row("a", ""),
+                "",
+                "",
+                &row("b", &several),
+                &row("c", "\"\""),
+                "",
+                &last,
+            ];
             let wanted = of(&[(3, "a"), (6, "b"), (9, "c"), (11, "d")]);
             assert_eq!(told(rows.join(end).as_bytes()), wanted, "{end:?}");
-            assert_eq!(told((end.to_owned() + &rows.join(end) + end + end).as_bytes()).first(), Some(&(4, "a".into())));
+            assert_eq!(
+                told((end.to_owned() + &rows.join(end) + end + end).as_bytes()).first(),
+                Some(&(4, "a".into()))
+            );
         }
     }
 
     #[test]
     fn a_quote_that_is_not_closed_is_told_and_takes_no_other_row_with_it() {
         let rows = |second: &str, last: &str| {
-            format!("{HEADER}\na,p,1,2026-10-10,x\n{second}\nc,p,1,2026-10-10,y\nd,p,1,2026-10-10,{last}\n")
+            format!(
+                "{HEADER}\na,p,1,2026-10-10,x\n{second}\nc,p,1,2026-10-10,y\nd,p,1,2026-10-10,{last}\n"
+            )
         };
         let open = "a quote is opened and never closed";
         for (second, last, reason) in [
@@ -556,7 +638,11 @@ mod tests {
             ("b,p,1,2026-10-10,\"", "\"\"", open),
             ("b,p,1,2026-10-10,\"x", "\"z\"", BEHIND_A_QUOTE),
             ("b,p,1,2026-10-10,\"x\" y", "z", BEHIND_A_QUOTE),
-            ("b,p,1,2026-10-10,\"x\"\r", "z", "it holds a bare CR: lines that end in LF or CRLF are wanted"),
+            (
+                "b,p,1,2026-10-10,\"x\"\r",
+                "z",
+                "it holds a bare CR: lines that end in LF or CRLF are wanted",
+            ),
         ] {
             let second = second.replace('\r', "\r,");
             let wanted = of(&[(2, "a"), (3, reason), (4, "c"), (5, "d")]);
@@ -585,13 +671,19 @@ mod tests {
         let long = "x".repeat(2 << 20);
         let plain = format!("b,p,1,2026-10-10,{long}");
         let quoted = format!("b,p,1,2026-10-10,\"{}\"", "x\r\n".repeat(400_000));
-        for (row, lines, word) in
-            [(&plain, 1, "the row is longer than 1 MiB"), (&quoted, 400_001, "is a quote not closed?")]
-        {
-            let rows = told(format!("{HEADER}\na,p,1,2026-10-10,x\n{row}\nc,p,1,2026-10-10,y\n").as_bytes());
+        for (row, lines, word) in [
+            (&plain, 1, "the row is longer than 1 MiB"),
+            (&quoted, 400_001, "is a quote not closed?"),
+        ] {
+            let rows = told(
+                format!("{HEADER}\na,p,1,2026-10-10,x\n{row}\nc,p,1,2026-10-10,y\n").as_bytes(),
+            );
             assert_eq!(rows.len(), lines + 2);
             assert_eq!((rows[1].0, rows[1].1.contains(word)), (3, true), "{}", rows[1].1);
-            assert_eq!(rows[lines + 1], (u64::try_from(lines).expect("a line") + 3, "c".to_owned()));
+            assert_eq!(
+                rows[lines + 1],
+                (u64::try_from(lines).expect("a line") + 3, "c".to_owned())
+            );
         }
     }
 }

@@ -74,12 +74,14 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     }
     let readers = Readers::open(shell.database.path(), server::reader_count());
     let readers = readers.map_err(|error| shell.database.explain(error))?;
-    let writer = Writer::open(shell.database.path()).map_err(|error| shell.database.explain(error))?;
+    let writer =
+        Writer::open(shell.database.path()).map_err(|error| shell.database.explain(error))?;
     let envelope = match args.envelope {
         EnvelopeArg::Nested => Envelope::Nested,
         EnvelopeArg::Flat => Envelope::Flat,
     };
-    let service = Service::new(readers, writer, Options { envelope, base_path: args.base_path.clone() });
+    let service =
+        Service::new(readers, writer, Options { envelope, base_path: args.base_path.clone() });
     let serving = format!(
         "agora-vendor {} serves {} with SQLite {}",
         env!("CARGO_PKG_VERSION"),
@@ -126,7 +128,8 @@ fn start_log(level: LogArg) {
 /// Tells whether a stream is the one that the environment says leads to the journal (sd-daemon(3)): the
 /// variable is inherited by processes whose streams lead elsewhere.
 fn is_journal(stream: &impl AsFd) -> bool {
-    let metadata = stream.as_fd().try_clone_to_owned().and_then(|owned| File::from(owned).metadata());
+    let metadata =
+        stream.as_fd().try_clone_to_owned().and_then(|owned| File::from(owned).metadata());
     let named = metadata.map(|metadata| format!("{}:{}", metadata.dev(), metadata.ino()));
     named.is_ok_and(|named| std::env::var("JOURNAL_STREAM") == Ok(named))
 }

@@ -49,7 +49,8 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     match args {
         Args::List => {
             let settings = shell.open()?.read(setting::read)?;
-            let shown: Vec<Shown> = Name::ALL.into_iter().map(|name| Shown::new(name, &settings)).collect();
+            let shown: Vec<Shown> =
+                Name::ALL.into_iter().map(|name| Shown::new(name, &settings)).collect();
             shell.print(&shown, |out| {
                 let mut columns = Columns::new(&["name", "value", "default", "purpose"]);
                 for setting in &shown {
@@ -64,7 +65,11 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
             let settings = shell.open()?.write(|tx| {
                 let mut settings = setting::read(tx)?;
                 settings.set(args.name, &args.value).map_err(|reason| {
-                    Failure::words(format!("the setting {} cannot be {:?}: {reason}", args.name.as_str(), args.value))
+                    Failure::words(format!(
+                        "the setting {} cannot be {:?}: {reason}",
+                        args.name.as_str(),
+                        args.value
+                    ))
                 })?;
                 setting::write(tx, args.name, &settings)?;
                 Ok::<_, Failure>(settings)

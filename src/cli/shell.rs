@@ -25,7 +25,12 @@ pub(super) struct Shell<'a> {
 }
 
 impl<'a> Shell<'a> {
-    pub(super) fn new(db: Option<PathBuf>, json: bool, out: &'a mut dyn Write, err: &'a mut dyn Write) -> Self {
+    pub(super) fn new(
+        db: Option<PathBuf>,
+        json: bool,
+        out: &'a mut dyn Write,
+        err: &'a mut dyn Write,
+    ) -> Self {
         Self { database: Database::resolve(db), now_s: now_s(), json, out, err }
     }
 
@@ -96,11 +101,13 @@ fn user() -> Label {
 
 fn look_up_user() -> Label {
     let uid = Uid::current();
-    let name = User::from_uid(uid).ok().flatten().map_or_else(|| format!("uid {uid}"), |user| user.name);
+    let name =
+        User::from_uid(uid).ok().flatten().map_or_else(|| format!("uid {uid}"), |user| user.name);
     let is_sudo = std::env::var("SUDO_UID").is_ok_and(|caller| caller != uid.to_string());
     let caller = std::env::var("SUDO_USER").ok().filter(|_| is_sudo);
     let both = caller.and_then(|caller| format!("{caller} as {name}").parse().ok());
-    both.or_else(|| name.parse().ok()).unwrap_or_else(|| "unknown".parse().expect("a word is a label"))
+    both.or_else(|| name.parse().ok())
+        .unwrap_or_else(|| "unknown".parse().expect("a word is a label"))
 }
 
 /// That nobody reads any more what is printed is no failure of the command, and does not change its end.
@@ -118,7 +125,9 @@ pub(super) fn read_text(file: &Path, what: &str) -> Result<String, Failure> {
         true => std::io::stdin().read_to_string(&mut text),
         false => File::open(file).and_then(|mut opened| opened.read_to_string(&mut text)),
     };
-    read.map_err(|error| Failure::failed(format!("{what} cannot be read from {}: {error}", file.display())))?;
+    read.map_err(|error| {
+        Failure::failed(format!("{what} cannot be read from {}: {error}", file.display()))
+    })?;
     Ok(text)
 }
 
@@ -156,7 +165,10 @@ impl Columns {
 }
 
 /// Prints one thing's properties, a line each.
-pub(super) fn print_properties(out: &mut dyn Write, properties: &[(&str, String)]) -> std::io::Result<()> {
+pub(super) fn print_properties(
+    out: &mut dyn Write,
+    properties: &[(&str, String)],
+) -> std::io::Result<()> {
     let width = properties.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
     for (name, value) in properties {
         writeln!(out, "{name:width$}  {value}")?;
@@ -215,6 +227,9 @@ pub(super) fn or_dash(value: Option<&impl ToString>) -> String {
 }
 
 /// An amount as it stands in JSON documents: a string, so that no tool in a pipe rounds it.
-pub(super) fn exact<S: serde::Serializer>(amount: &Amount, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn exact<S: serde::Serializer>(
+    amount: &Amount,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     serializer.collect_str(amount)
 }

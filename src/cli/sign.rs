@@ -60,36 +60,60 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
 
 fn read(args: &Args) -> Result<Request<'_>, Failure> {
     let url = Url::split(&args.url).ok_or_else(|| {
-        Failure::words(format!("the URL {:?} has no path: one such as http://127.0.0.1:8080/usage is wanted", args.url))
+        Failure::words(format!(
+            "the URL {:?} has no path: one such as http://127.0.0.1:8080/usage is wanted",
+            args.url
+        ))
     })?;
     let method = args.method.as_str();
     if !["GET", "POST", "PUT"].contains(&method) {
-        return Err(Failure::words(format!("the method {method:?} is none of Agora's: GET, POST or PUT is wanted")));
+        return Err(Failure::words(format!(
+            "the method {method:?} is none of Agora's: GET, POST or PUT is wanted"
+        )));
     }
     if !args.url.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(Failure::words("the URL holds a space or what is not ASCII: write it as %20 and the like"));
+        return Err(Failure::words(
+            "the URL holds a space or what is not ASCII: write it as %20 and the like",
+        ));
     }
     if method == "GET" {
         if args.data.is_some() {
             return Err(Failure::words("a GET has no body: --data goes with --method POST or PUT"));
         }
         let query = Query::parse(url.query).map_err(|error| Failure::words(error.to_string()))?;
-        return Ok(Request { method, url, readings: query.readings().cloned().collect(), body: None });
+        return Ok(Request {
+            method,
+            url,
+            readings: query.readings().cloned().collect(),
+            body: None,
+        });
     }
     if !url.query.is_empty() {
-        return Err(Failure::words(format!("a {method} is signed over its body's fields: leave the query out")));
+        return Err(Failure::words(format!(
+            "a {method} is signed over its body's fields: leave the query out"
+        )));
     }
-    let body = args.data.as_deref().map_or_else(|| Ok("{}".to_owned()), |file| read_text(file, "the body"))?;
+    let body = args
+        .data
+        .as_deref()
+        .map_or_else(|| Ok("{}".to_owned()), |file| read_text(file, "the body"))?;
     let fields = Body::parse(body.as_bytes()).map_err(|error| Failure::words(error.to_string()))?;
     Ok(Request { method, url, readings: vec![fields.fields().clone()], body: Some(body) })
 }
 
-fn sign(request: &Request<'_>, pairs: &[KeyPair], live: bool, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
+fn sign(
+    request: &Request<'_>,
+    pairs: &[KeyPair],
+    live: bool,
+    shell: &mut Shell<'_>,
+) -> Result<Exit, Failure> {
     let purpose = if live { Purpose::Live } else { Purpose::Test };
     let pair = pairs.iter().rfind(|pair| pair.purpose == purpose).ok_or_else(|| {
         Failure::failed(match purpose {
             Purpose::Live => "there is no live pair to sign with: `agora-vendor key add` makes one",
-            Purpose::Test => "there is no test pair to sign with: `agora-vendor key add --test` makes one",
+            Purpose::Test => {
+                "there is no test pair to sign with: `agora-vendor key add --test` makes one"
+            }
         })
     })?;
     let mut fields = request.readings.first().cloned().unwrap_or_default();
@@ -108,8 +132,11 @@ fn sign(request: &Request<'_>, pairs: &[KeyPair], live: bool, shell: &mut Shell<
         None => {
             let join = if query.is_empty() { "" } else { "&" };
             let (key, signature) = (encode(pair.api_key.as_str()), encode(&signature));
-            let url = format!("{origin}{path}?{query}{join}{API_KEY}={key}&{SIGNATURE}={signature}");
-            shell.print(&json!({ "method": request.method, "url": url }), |out| writeln!(out, "{url}"))?;
+            let url =
+                format!("{origin}{path}?{query}{join}{API_KEY}={key}&{SIGNATURE}={signature}");
+            shell.print(&json!({ "method": request.method, "url": url }), |out| {
+                writeln!(out, "{url}")
+            })?;
         }
         Some(body) => {
             // Added to the text as it is, since a body read and printed anew would not be the one given.
@@ -119,8 +146,9 @@ fn sign(request: &Request<'_>, pairs: &[KeyPair], live: bool, shell: &mut Shell<
             let added = json!({ API_KEY: pair.api_key.as_str(), SIGNATURE: signature }).to_string();
             let body = format!("{open}{join}{}", &added[1..]);
             let url = format!("{origin}{path}");
-            shell
-                .print(&json!({ "method": request.method, "url": url, "body": body }), |out| writeln!(out, "{body}"))?;
+            shell.print(&json!({ "method": request.method, "url": url, "body": body }), |out| {
+                writeln!(out, "{body}")
+            })?;
         }
     }
     Ok(Exit::Done)
@@ -139,7 +167,11 @@ struct Explained<'a> {
     reason: String,
 }
 
-fn explain(request: &Request<'_>, pairs: &[KeyPair], shell: &mut Shell<'_>) -> Result<Exit, Failure> {
+fn explain(
+    request: &Request<'_>,
+    pairs: &[KeyPair],
+    shell: &mut Shell<'_>,
+) -> Result<Exit, Failure> {
     let (method, path) = (request.method, request.url.path);
     let mut source_strings: Vec<String> = Vec::new();
     for fields in &request.readings {
@@ -153,24 +185,34 @@ fn explain(request: &Request<'_>, pairs: &[KeyPair], shell: &mut Shell<'_>) -> R
     let first = request.readings.first();
     let api_key = first.and_then(|fields| field(fields, API_KEY));
     let signature = first.and_then(|fields| field(fields, SIGNATURE));
-    let pair_of = |fields: &Fields| pairs.iter().find(|pair| field(fields, API_KEY) == Some(pair.api_key.as_str()));
+    let pair_of = |fields: &Fields| {
+        pairs.iter().find(|pair| field(fields, API_KEY) == Some(pair.api_key.as_str()))
+    };
     let signer = |given: &str| {
         let verifies = |fields: &&Fields| {
             let pair = pair_of(fields);
-            pair.is_some_and(|pair| signature::verify(&Key::from(&pair.api_secret), method, path, fields, given))
+            pair.is_some_and(|pair| {
+                signature::verify(&Key::from(&pair.api_secret), method, path, fields, given)
+            })
         };
         request.readings.iter().find(verifies).and_then(pair_of)
     };
     let (valid, reason) = match (api_key, signature) {
         (None, _) => (false, "the request has no apiKey".to_owned()),
         (Some(_), None) => (false, "the request has no signature".to_owned()),
-        (Some(key), Some(signature)) => match (signer(signature), request.readings.iter().find_map(pair_of)) {
-            (Some(pair), _) => (true, format!("the signature is right, by the {} pair", pair.purpose.as_str())),
-            (None, None) => (false, format!("the apiKey {key} is unknown or revoked here")),
-            (None, Some(_)) => {
-                (false, "the signature is not that of any of these strings with this key's secret".to_owned())
+        (Some(key), Some(signature)) => {
+            match (signer(signature), request.readings.iter().find_map(pair_of)) {
+                (Some(pair), _) => {
+                    (true, format!("the signature is right, by the {} pair", pair.purpose.as_str()))
+                }
+                (None, None) => (false, format!("the apiKey {key} is unknown or revoked here")),
+                (None, Some(_)) => (
+                    false,
+                    "the signature is not that of any of these strings with this key's secret"
+                        .to_owned(),
+                ),
             }
-        },
+        }
     };
     let explained = Explained { method, path, api_key, signature, source_strings, valid, reason };
     shell.print(&explained, |out| {
@@ -180,7 +222,8 @@ fn explain(request: &Request<'_>, pairs: &[KeyPair], shell: &mut Shell<'_>) -> R
             ("apiKey", or_dash(api_key.as_ref())),
             ("signature", or_dash(signature.as_ref())),
         ];
-        properties.extend(explained.source_strings.iter().map(|source| ("SourceString", source.clone())));
+        properties
+            .extend(explained.source_strings.iter().map(|source| ("SourceString", source.clone())));
         properties.push(("verdict", explained.reason.clone()));
         print_properties(out, &properties)
     })?;

@@ -174,7 +174,12 @@ struct Known {
 
 impl Known {
     /// Whether a project was disabled at a time, in Unix seconds.
-    fn is_disabled(&mut self, books: &ReadTx<'_>, project_id: &ProjectId, at_s: i64) -> store::Result<bool> {
+    fn is_disabled(
+        &mut self,
+        books: &ReadTx<'_>,
+        project_id: &ProjectId,
+        at_s: i64,
+    ) -> store::Result<bool> {
         if !self.disabled_in.contains_key(project_id) {
             if self.disabled_in.len() >= MAX_KNOWN {
                 self.disabled_in.clear();

@@ -77,5 +77,8 @@ fn hash(file: &mut impl Read) -> io::Result<(String, u64)> {
             }
         }
     }
-    Ok((context.finish().as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect(), hashed))
+    Ok((
+        context.finish().as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect(),
+        hashed,
+    ))
 }

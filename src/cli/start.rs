@@ -51,7 +51,9 @@ pub(super) fn billed_words(tx: &ReadTx<'_>, from_s: i64) -> store::Result<Option
     let were_billed = match months[..] {
         [] => return Ok(None),
         [only] => format!("{} was billed", month(only)),
-        [first, .., last] => format!("{} months from {} to {} were billed", months.len(), month(first), month(last)),
+        [first, .., last] => {
+            format!("{} months from {} to {} were billed", months.len(), month(first), month(last))
+        }
     };
     let then = match store::setting::read(tx)?.late() {
         Late::Carry => "the next month's bill carries what changes of it",

@@ -142,23 +142,39 @@ fn list(args: &ListArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     for kind in ListingKind::ALL {
         let of_kind = || statements.iter().filter(|statement| statement.kind == kind).cloned();
         let timeline = Timeline::new(of_kind());
-        overlaps.extend(timeline.overlaps().into_iter().map(|period| Stretch::new(kind, period, None)));
+        overlaps
+            .extend(timeline.overlaps().into_iter().map(|period| Stretch::new(kind, period, None)));
         // What is still to come has not been missed.
         let within = match args.month {
             Some(_) => Period::new(scope.first_s(), scope.last_s().min(shell.now_s)),
             None => timeline.span(),
         };
         let provisional = of_kind().filter(|statement| statement.provisional);
-        let provisional = Timeline::new(provisional.map(|statement| Statement { provisional: false, ..statement }));
-        for gap in within.filter(|_| of_kind().next().is_some()).map_or_else(Vec::new, |within| timeline.gaps(within)) {
+        let provisional = Timeline::new(
+            provisional.map(|statement| Statement { provisional: false, ..statement }),
+        );
+        for gap in within
+            .filter(|_| of_kind().next().is_some())
+            .map_or_else(Vec::new, |within| timeline.gaps(within))
+        {
             let parts = provisional.cut(gap).into_iter();
-            never_asked.extend(parts.map(|(part, asked)| Stretch::new(kind, part, Some(asked.is_some()))));
+            never_asked
+                .extend(parts.map(|(part, asked)| Stretch::new(kind, part, Some(asked.is_some()))));
         }
     }
-    let listed = Listed { statements: statements.iter().map(Shown::new).collect(), overlaps, never_asked };
+    let listed =
+        Listed { statements: statements.iter().map(Shown::new).collect(), overlaps, never_asked };
     shell.print(&listed, |out| {
-        let mut columns =
-            Columns::new(&["number#", "kind", "window", "first asked", "last asked", "times#", "total#", ""]);
+        let mut columns = Columns::new(&[
+            "number#",
+            "kind",
+            "window",
+            "first asked",
+            "last asked",
+            "times#",
+            "total#",
+            "",
+        ]);
         for statement in &statements {
             let provisional = if statement.provisional { "provisional" } else { "" };
             columns.row([
@@ -179,15 +195,25 @@ fn list(args: &ListArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn print_stretches(out: &mut dyn std::io::Write, title: &str, stretches: &[Stretch]) -> std::io::Result<()> {
+fn print_stretches(
+    out: &mut dyn std::io::Write,
+    title: &str,
+    stretches: &[Stretch],
+) -> std::io::Result<()> {
     if stretches.is_empty() {
         return Ok(());
     }
     writeln!(out, "\n{title}")?;
     let mut columns = Columns::new(&["kind", "from", "to", ""]);
     for stretch in stretches.iter().take(NAMED) {
-        let only = if stretch.only_provisional == Some(true) { "but before it was over" } else { "" };
-        columns.row([stretch.kind.to_owned(), stretch.from.clone(), stretch.to.clone(), only.to_owned()]);
+        let only =
+            if stretch.only_provisional == Some(true) { "but before it was over" } else { "" };
+        columns.row([
+            stretch.kind.to_owned(),
+            stretch.from.clone(),
+            stretch.to.clone(),
+            only.to_owned(),
+        ]);
     }
     columns.print(out)?;
     match stretches.len().saturating_sub(NAMED) {
@@ -225,7 +251,11 @@ struct ShownCarry {
 
 impl ShownCarry {
     fn new(carry: &Carry) -> Self {
-        Self { month: moment::month(carry.month_s), amount: carry.amount.to_string(), whole: carry.whole }
+        Self {
+            month: moment::month(carry.month_s),
+            amount: carry.amount.to_string(),
+            whole: carry.whole,
+        }
     }
 }
 
@@ -262,10 +292,13 @@ fn show(args: &ShowArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
             "there is no statement {seq}: `agora-vendor statement list` shows them"
         )));
     };
-    let whole =
-        ShownWhole { statement: Shown::new(&statement), entries: entries.iter().map(ShownEntry::new).collect() };
+    let whole = ShownWhole {
+        statement: Shown::new(&statement),
+        entries: entries.iter().map(ShownEntry::new).collect(),
+    };
     shell.print(&whole, |out| {
-        let provisional = if statement.provisional { ", before it was over: provisional" } else { "" };
+        let provisional =
+            if statement.provisional { ", before it was over: provisional" } else { "" };
         print_properties(
             out,
             &[
@@ -281,7 +314,8 @@ fn show(args: &ShowArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
             ],
         )?;
         writeln!(out)?;
-        let (told, left_out): (Vec<_>, Vec<_>) = whole.entries.iter().partition(|entry| entry.amount.is_some());
+        let (told, left_out): (Vec<_>, Vec<_>) =
+            whole.entries.iter().partition(|entry| entry.amount.is_some());
         let mut columns = Columns::new(&["project", "amount#", "description"]);
         for entry in told {
             columns.row([
@@ -311,8 +345,13 @@ fn show(args: &ShowArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
             writeln!(out, "\nLeft out:")?;
             let mut columns = Columns::new(&["project", "usage#", "covered#", ""]);
             for entry in left_out {
-                let why = if entry.unpriced == Some(true) { "without a price" } else { "without a charge" };
-                let (usage, covered) = (or_dash(entry.usage.as_ref()), or_dash(entry.covered.as_ref()));
+                let why = if entry.unpriced == Some(true) {
+                    "without a price"
+                } else {
+                    "without a charge"
+                };
+                let (usage, covered) =
+                    (or_dash(entry.usage.as_ref()), or_dash(entry.covered.as_ref()));
                 columns.row([entry.project_id.to_owned(), usage, covered, why.to_owned()]);
             }
             columns.print(out)?;
@@ -355,21 +394,39 @@ fn late(args: &LateArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         Ok::<_, store::Error>((of(ListingKind::Usage)?, of(ListingKind::Bill)?, untold(tx, scope)?))
     };
     let (usage, bill, untold) = shell.open()?.read(read)?;
-    let mut rows: BTreeMap<(i64, ProjectId), (Option<UsageSum>, Option<UsageSum>)> = BTreeMap::new();
+    let mut rows: BTreeMap<(i64, ProjectId), (Option<UsageSum>, Option<UsageSum>)> =
+        BTreeMap::new();
     usage.into_iter().for_each(|(key, sum)| rows.entry(key).or_default().0 = Some(sum));
     bill.into_iter().for_each(|(key, sum)| rows.entry(key).or_default().1 = Some(sum));
-    let shown = |sum: UsageSum| ShownLate { amount: sum.amount, covered: sum.covered, records: sum.records };
-    let row =
-        |((month, project_id), (usage, bill)): ((i64, ProjectId), (Option<UsageSum>, Option<UsageSum>))| LateRow {
-            month: moment::month(month),
-            project_id: project_id.to_string(),
-            usage: usage.map(shown),
-            bill: bill.map(shown),
-        };
+    let shown = |sum: UsageSum| ShownLate {
+        amount: sum.amount,
+        covered: sum.covered,
+        records: sum.records,
+    };
+    let row = |((month, project_id), (usage, bill)): (
+        (i64, ProjectId),
+        (Option<UsageSum>, Option<UsageSum>),
+    )| LateRow {
+        month: moment::month(month),
+        project_id: project_id.to_string(),
+        usage: usage.map(shown),
+        bill: bill.map(shown),
+    };
     let over = untold.into_iter().filter(|start_s| Grain::Month.after(*start_s) <= shell.now_s);
-    let shown = ShownLateness { rows: rows.into_iter().map(row).collect(), unknown: over.map(moment::month).collect() };
+    let shown = ShownLateness {
+        rows: rows.into_iter().map(row).collect(),
+        unknown: over.map(moment::month).collect(),
+    };
     shell.print(&shown, |out| {
-        let names = ["month", "project", "late for usage#", "records#", "late for the bill#", "covered#", "records#"];
+        let names = [
+            "month",
+            "project",
+            "late for usage#",
+            "records#",
+            "late for the bill#",
+            "covered#",
+            "records#",
+        ];
         let mut columns = Columns::new(&names);
         for LateRow { month, project_id, usage, bill } in &shown.rows {
             let (of_usage, of_bill) = (usage.as_ref(), bill.as_ref());
@@ -390,7 +447,11 @@ fn late(args: &LateArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         match shown.unknown.is_empty() {
             true => Ok(()),
             false => {
-                writeln!(out, "\nNo bill is kept of {}: what is late for it is not known.", shown.unknown.join(", "))
+                writeln!(
+                    out,
+                    "\nNo bill is kept of {}: what is late for it is not known.",
+                    shown.unknown.join(", ")
+                )
             }
         }
     })?;
@@ -419,7 +480,8 @@ impl ToldAlready {
         let newest = statement::newest(tx)?;
         if newest != self.newest {
             let read = |kind| statement::timeline(tx, kind, scope(None));
-            self.timelines = ListingKind::ALL.into_iter().map(read).collect::<store::Result<_>>()?;
+            self.timelines =
+                ListingKind::ALL.into_iter().map(read).collect::<store::Result<_>>()?;
             self.newest = newest;
         }
         Ok(())
@@ -460,7 +522,8 @@ impl Late {
     pub(super) fn point_out_first(&self, before: &Self, shell: &mut Shell<'_>) {
         let news = self.0.iter().filter(|(key, _)| !before.0.contains_key(key));
         for ((kind, start_s), month) in news.take(NAMED.saturating_sub(before.0.len())) {
-            let (name, done, day) = (moment::month(*start_s), kind.participle(), period::date(month.told_at_s));
+            let (name, done, day) =
+                (moment::month(*start_s), kind.participle(), period::date(month.told_at_s));
             shell.note(&format!("usage of {name} was {done} on {day}; records of it are late"));
         }
     }
@@ -468,13 +531,20 @@ impl Late {
     /// Says how many records of each month are late.
     pub(super) fn point_out(&self, shell: &mut Shell<'_>) {
         let words = |((kind, start_s), month): (&(ListingKind, i64), &LateMonth)| {
-            format!("{} of {} for what was {}", month.records, moment::month(*start_s), kind.participle())
+            format!(
+                "{} of {} for what was {}",
+                month.records,
+                moment::month(*start_s),
+                kind.participle()
+            )
         };
         let months: Vec<String> = self.0.iter().take(NAMED).map(words).collect();
         let more = if self.0.len() > NAMED { ", …" } else { "" };
         if !months.is_empty() {
             let joined = months.join(", ");
-            shell.note(&format!("late records: {joined}{more}; `agora-vendor statement late` adds them up"));
+            shell.note(&format!(
+                "late records: {joined}{more}; `agora-vendor statement late` adds them up"
+            ));
         }
     }
 }

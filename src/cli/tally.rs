@@ -50,8 +50,11 @@ impl Tally {
 
     /// Says whom the books did not know, and whose projects are disabled.
     pub(super) fn point_out_names(&self, dry_run: bool, shell: &mut Shell<'_>) {
-        let registered =
-            if dry_run { "are not known and would be registered" } else { "were not known and are registered" };
+        let registered = if dry_run {
+            "are not known and would be registered"
+        } else {
+            "were not known and are registered"
+        };
         let mut disabled = Names::default();
         self.disabled.iter().for_each(|name| disabled.add(name));
         for (names, kind, what) in [

@@ -175,7 +175,8 @@ impl ReconciledRow {
     }
 
     fn cells(&self) -> Vec<String> {
-        let mut cells = vec![self.project_id.clone(), self.recorded.to_string(), self.told.to_string()];
+        let mut cells =
+            vec![self.project_id.clone(), self.recorded.to_string(), self.told.to_string()];
         cells.extend(self.covered.iter().chain(&self.unpriced).cloned());
         cells.extend([&self.late, &self.not_asked, &self.difference].map(ToString::to_string));
         cells
@@ -194,7 +195,9 @@ fn reconcile(month: Month, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let (usage, bill) = shell.open()?.read(|tx| {
         let of = |kind| {
             let rows = late::reconcile(tx, kind, month.period())?;
-            Ok::<_, store::Error>(rows.iter().map(|(id, row)| ReconciledRow::new(kind, id, row)).collect::<Vec<_>>())
+            Ok::<_, store::Error>(
+                rows.iter().map(|(id, row)| ReconciledRow::new(kind, id, row)).collect::<Vec<_>>(),
+            )
         };
         Ok::<_, store::Error>((of(ListingKind::Usage)?, of(ListingKind::Bill)?))
     })?;
@@ -202,18 +205,35 @@ fn reconcile(month: Month, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let month = ReconciledMonth { ok, month: month.to_string(), usage, bill };
     shell.print(&month, |out| {
         writeln!(out, "Usage of {}:", month.month)?;
-        let mut columns = Columns::new(&["project", "recorded#", "told#", "late#", "not asked for#", "difference#"]);
+        let mut columns = Columns::new(&[
+            "project",
+            "recorded#",
+            "told#",
+            "late#",
+            "not asked for#",
+            "difference#",
+        ]);
         month.usage.iter().for_each(|row| columns.row(row.cells()));
         columns.print(out)?;
         writeln!(out, "\nUsage of {} in bills:", month.month)?;
-        let names =
-            ["project", "recorded#", "billed#", "covered#", "unpriced#", "late#", "not asked for#", "difference#"];
+        let names = [
+            "project",
+            "recorded#",
+            "billed#",
+            "covered#",
+            "unpriced#",
+            "late#",
+            "not asked for#",
+            "difference#",
+        ];
         let mut columns = Columns::new(&names);
         month.bill.iter().for_each(|row| columns.row(row.cells()));
         columns.print(out)
     })?;
     if !ok {
-        shell.note("what was told does not add up with what is recorded; `agora-vendor check` tells where");
+        shell.note(
+            "what was told does not add up with what is recorded; `agora-vendor check` tells where",
+        );
     }
     Ok(if ok { Exit::Done } else { Exit::Failed })
 }
@@ -235,7 +255,11 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         writeln!(out, "{} to {}", totals.from, totals.to)?;
         let mut columns = Columns::new(&[args.by.name(), "amount#", "records#"]);
         for row in &totals.rows {
-            columns.row([or_dash(row.of.as_ref()), row.sum.amount.to_string(), row.sum.records.to_string()]);
+            columns.row([
+                or_dash(row.of.as_ref()),
+                row.sum.amount.to_string(),
+                row.sum.records.to_string(),
+            ]);
         }
         let records: i64 = totals.rows.iter().map(|row| row.sum.records).sum();
         // Set apart, since a project may have this name.

@@ -13,7 +13,12 @@ use crate::store::{self, ReadTx};
 
 /// Lists the window's charges, as they are asked for at `asked_at_s` (Unix seconds); what is due of earlier months is
 /// looked up in `dues` first.
-pub(super) fn list(tx: &ReadTx<'_>, period: Period, asked_at_s: i64, dues: &Dues) -> store::Result<Listed> {
+pub(super) fn list(
+    tx: &ReadTx<'_>,
+    period: Period,
+    asked_at_s: i64,
+    dues: &Dues,
+) -> store::Result<Listed> {
     let pricing = Pricing::read(tx, None)?;
     let basis = pricing.basis(tx, period, None)?;
     let carried = carried(tx, period, None, asked_at_s, &pricing, dues)?;
@@ -27,7 +32,8 @@ pub(super) fn list(tx: &ReadTx<'_>, period: Period, asked_at_s: i64, dues: &Dues
         listing.push(&entry.usage.project_id, &entry.amount, &entry.description);
     }
     let is_so = |tell: fn(&Carried) -> bool| carried.as_ref().is_some_and(tell);
-    let (looked, closed) = (is_so(|carried| carried.repeated.is_none()), is_so(|carried| !carried.closed.is_empty()));
+    let (looked, closed) =
+        (is_so(|carried| carried.repeated.is_none()), is_so(|carried| !carried.closed.is_empty()));
     let listed = Listed::new(listing, LeftOut::new(&bill.unpriced), made_from(&bill));
     Ok(Listed { carried: looked, closed, ..listed })
 }
@@ -36,7 +42,8 @@ pub(super) fn list(tx: &ReadTx<'_>, period: Period, asked_at_s: i64, dues: &Dues
 fn made_from(bill: &Bill) -> Vec<(ProjectId, Billed)> {
     let charged = bill.entries.iter().map(|entry| (&entry.usage, &entry.carries[..], false));
     let uncharged = bill.uncharged.iter().map(|usage| (usage, &[][..], false));
-    let unpriced = bill.unpriced.iter().map(|unpriced| (&unpriced.usage, &unpriced.carries[..], true));
+    let unpriced =
+        bill.unpriced.iter().map(|unpriced| (&unpriced.usage, &unpriced.carries[..], true));
     let billed = |(usage, carries, unpriced): (&ProjectUsage, &[Carry], bool)| {
         let (amount, covered) = (usage.amount.clone(), usage.covered.clone());
         let billed = Billed { usage: amount, covered, unpriced, carries: carries.to_vec() };

@@ -6,7 +6,9 @@
 //! refusal to be sent behind them. It also lets no second request in before the first is answered.
 
 use crate::agora::reply::Refusal;
-use crate::agora::request::{MAX_ARRIVAL_S, MAX_BODY_BYTES, MAX_FIELDS, MAX_HEAD_BYTES, MAX_REQUEST_LINE_BYTES};
+use crate::agora::request::{
+    MAX_ARRIVAL_S, MAX_BODY_BYTES, MAX_FIELDS, MAX_HEAD_BYTES, MAX_REQUEST_LINE_BYTES,
+};
 use crate::http::route::{BasePath, Unrouted};
 use std::borrow::Cow;
 use std::io;
@@ -168,7 +170,8 @@ impl Intake {
         if self.refused.is_none() && self.exchange.broken.load(Ordering::Acquire) {
             self.refuse(Refusal::NotHttp { problem: "its body is broken or ends too early" });
         }
-        let unread = self.refused.is_some() || self.endless || matches!(self.phase, Phase::Passing { .. });
+        let unread =
+            self.refused.is_some() || self.endless || matches!(self.phase, Phase::Passing { .. });
         (self.stream, self.refused, unread)
     }
 
@@ -183,7 +186,8 @@ impl Intake {
             }
             Err(unrouted) => unrouted,
         };
-        self.refused = Some(Refused { refusal, method: method.into_owned(), path: path.into_owned() });
+        self.refused =
+            Some(Refused { refusal, method: method.into_owned(), path: path.into_owned() });
         self.phase = Phase::Closed;
     }
 
@@ -216,9 +220,13 @@ impl Intake {
                 continue;
             }
             if self.buffer.len() > MAX_HEAD_BYTES {
-                let line = self.buffer.iter().position(|b| *b == b'\n').unwrap_or(self.buffer.len());
-                let too_long =
-                    if line > MAX_REQUEST_LINE_BYTES { Refusal::TargetTooLong } else { Refusal::HeadTooLong };
+                let line =
+                    self.buffer.iter().position(|b| *b == b'\n').unwrap_or(self.buffer.len());
+                let too_long = if line > MAX_REQUEST_LINE_BYTES {
+                    Refusal::TargetTooLong
+                } else {
+                    Refusal::HeadTooLong
+                };
                 self.refuse(too_long);
                 continue;
             }
@@ -262,7 +270,8 @@ impl Intake {
         let from = self.searched.saturating_sub(3);
         self.searched = self.buffer.len();
         let fresh = &self.buffer[from..];
-        fresh.windows(2).any(|two| two == b"\n\n") || fresh.windows(3).any(|three| three == b"\n\r\n")
+        fresh.windows(2).any(|two| two == b"\n\n")
+            || fresh.windows(3).any(|three| three == b"\n\r\n")
     }
 }
 
@@ -294,7 +303,9 @@ fn look_over(buffer: &[u8]) -> Result<Phase, Refusal> {
         Ok(httparse::Status::Partial) => return Err(problem("a header is broken")),
         Err(httparse::Error::TooManyHeaders) => return Err(Refusal::HeadTooLong),
         Err(httparse::Error::Version) => return Err(problem("HTTP/1.1 or HTTP/1.0 is wanted")),
-        Err(httparse::Error::HeaderName | httparse::Error::HeaderValue) => return Err(problem("a header is broken")),
+        Err(httparse::Error::HeaderName | httparse::Error::HeaderValue) => {
+            return Err(problem("a header is broken"));
+        }
         Err(_) => return Err(problem("its first line is not METHOD TARGET HTTP/1.1 in ASCII")),
     };
     let target = request.path.unwrap_or_default();
@@ -323,7 +334,9 @@ fn look_over(buffer: &[u8]) -> Result<Phase, Refusal> {
     let lengths = values("content-length");
     let codings = values("transfer-encoding");
     if !codings.is_empty() {
-        let chunked = request.version == Some(1) && codings.len() == 1 && codings[0].eq_ignore_ascii_case(b"chunked");
+        let chunked = request.version == Some(1)
+            && codings.len() == 1
+            && codings[0].eq_ignore_ascii_case(b"chunked");
         return match (chunked, lengths.is_empty()) {
             (true, true) => Ok(Phase::PassingLast),
             (true, false) => Err(problem("it has both Content-Length and Transfer-Encoding")),
@@ -345,7 +358,11 @@ fn look_over(buffer: &[u8]) -> Result<Phase, Refusal> {
 }
 
 impl AsyncRead for Intake {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         loop {
             let left = match self.phase {
                 Phase::Head => {
@@ -396,7 +413,11 @@ impl AsyncRead for Intake {
 
 impl Intake {
     /// Passes on how a write went; one that the peer has not taken for too long has failed.
-    fn watch<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    fn watch<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.write_timer = None;
             return written;
@@ -408,7 +429,11 @@ impl Intake {
 }
 
 impl AsyncWrite for Intake {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.watch(cx, written)
     }

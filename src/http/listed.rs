@@ -48,7 +48,10 @@ impl LeftOut {
         let (named, others) = unpriced.split_at(unpriced.len().min(NAMED));
         let words = |unpriced: &Unpriced| {
             let (project_id, plan_id) = (&unpriced.usage.project_id, &unpriced.missing_plan);
-            format!("project {project_id} with {}, whose plan {plan_id} is not set up", unpriced.usage.uncovered())
+            format!(
+                "project {project_id} with {}, whose plan {plan_id} is not set up",
+                unpriced.usage.uncovered()
+            )
         };
         Self { named: named.iter().map(words).collect(), others: others.len() }
     }
@@ -56,16 +59,23 @@ impl LeftOut {
 
 impl Listed {
     /// A listing of which nothing is known yet but how it was made.
-    pub(super) fn new(mut listing: Listing, unpriced: LeftOut, mut billed: Vec<(ProjectId, Billed)>) -> Self {
+    pub(super) fn new(
+        mut listing: Listing,
+        unpriced: LeftOut,
+        mut billed: Vec<(ProjectId, Billed)>,
+    ) -> Self {
         listing.shrink();
         billed.shrink_to_fit();
         let billed_bytes = billed.len() * size_of::<(ProjectId, Billed)>()
             + billed
                 .iter()
-                .map(|(project_id, billed)| project_id.as_str().len() + billed.carries.capacity() * size_of::<Carry>())
+                .map(|(project_id, billed)| {
+                    project_id.as_str().len() + billed.carries.capacity() * size_of::<Carry>()
+                })
                 .sum::<usize>();
-        let made_bytes =
-            listing.size_bytes() + billed_bytes + unpriced.named.iter().map(String::capacity).sum::<usize>();
+        let made_bytes = listing.size_bytes()
+            + billed_bytes
+            + unpriced.named.iter().map(String::capacity).sum::<usize>();
         Self {
             listing,
             unpriced,
@@ -115,7 +125,10 @@ impl Listed {
             count => format!("; and {count} more"),
         };
         if !self.unpriced.named.is_empty() {
-            log::error!("left out of the bill for want of a price: {}{others}", self.unpriced.named.join("; "));
+            log::error!(
+                "left out of the bill for want of a price: {}{others}",
+                self.unpriced.named.join("; ")
+            );
         }
     }
 
@@ -126,7 +139,9 @@ impl Listed {
 
     /// What of it is kept.
     pub(super) fn content(&self) -> &Content {
-        self.tellings.content.get_or_init(|| Content::of(self.listing.total_size(), &self.entries()))
+        self.tellings
+            .content
+            .get_or_init(|| Content::of(self.listing.total_size(), &self.entries()))
     }
 
     /// It, as it is kept.
@@ -196,9 +211,11 @@ mod tests {
         let carry = Carry { month_s: 0, amount: Amount::default(), whole: true };
         let [without, with] = [0, 24].map(|months| {
             let (usage, covered) = (Amount::default(), Amount::default());
-            let billed = Billed { usage, covered, unpriced: false, carries: vec![carry.clone(); months] };
+            let billed =
+                Billed { usage, covered, unpriced: false, carries: vec![carry.clone(); months] };
             let listing = Listing::new(ListingKind::Bill, 1);
-            Listed::new(listing, LeftOut::default(), vec![("p".parse().expect("an id"), billed)]).size_bytes()
+            Listed::new(listing, LeftOut::default(), vec![("p".parse().expect("an id"), billed)])
+                .size_bytes()
         });
         assert_eq!(with - without, 24 * size_of::<Carry>());
     }

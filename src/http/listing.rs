@@ -26,7 +26,12 @@ type MadeFor = (Key, bool);
 
 /// Lists a window as the books are, as it is asked for at `asked_at_s` (Unix seconds); a bill may find in `dues` what
 /// it carries.
-pub(super) fn list(tx: &ReadTx<'_>, (kind, period): Key, asked_at_s: i64, dues: &Dues) -> store::Result<Listed> {
+pub(super) fn list(
+    tx: &ReadTx<'_>,
+    (kind, period): Key,
+    asked_at_s: i64,
+    dues: &Dues,
+) -> store::Result<Listed> {
     let listed = match kind {
         ListingKind::Usage => usage::list(tx, period)?,
         ListingKind::Bill => bill::list(tx, period, asked_at_s, dues)?,
@@ -60,7 +65,8 @@ impl Listings {
         kept.push_back((key, Arc::clone(&listed)));
         let mut bytes: usize = kept.iter().map(|(_, listed)| listed.size_bytes()).sum();
         while kept.len() > KEPT || (bytes > KEPT_BYTES && kept.len() > 1) {
-            bytes = bytes.saturating_sub(kept.pop_front().map_or(0, |(_, listed)| listed.size_bytes()));
+            bytes =
+                bytes.saturating_sub(kept.pop_front().map_or(0, |(_, listed)| listed.size_bytes()));
         }
         Ok(listed)
     }
@@ -135,7 +141,9 @@ impl Sequences {
         begun.push_back(Arc::clone(&sequence));
         let mut bytes: usize = begun.iter().map(|sequence| sequence.listed.size_bytes()).sum();
         while begun.len() > KEPT || (bytes > KEPT_BYTES && begun.len() > 1) {
-            bytes = bytes.saturating_sub(begun.pop_front().map_or(0, |sequence| sequence.listed.size_bytes()));
+            bytes = bytes.saturating_sub(
+                begun.pop_front().map_or(0, |sequence| sequence.listed.size_bytes()),
+            );
         }
         sequence
     }
@@ -151,7 +159,11 @@ mod tests {
     fn listed(entries: usize) -> Arc<Listed> {
         let mut listing = Listing::new(ListingKind::Usage, 1);
         for n in 0..entries {
-            listing.push(&format!("p{n:06}").parse().expect("an id"), &"1".parse().expect("an amount"), "1 Minute");
+            listing.push(
+                &format!("p{n:06}").parse().expect("an id"),
+                &"1".parse().expect("an amount"),
+                "1 Minute",
+            );
         }
         Arc::new(Listed::new(listing, LeftOut::default(), Vec::new()))
     }
@@ -173,8 +185,9 @@ mod tests {
     #[test]
     fn the_oldest_sequences_are_forgotten_when_there_are_too_many_or_they_are_too_large() {
         let (sequences, now, small) = (Sequences::default(), Some(Instant::now()), listed(1));
-        let known =
-            |count: i64| (0..count).filter(|second| find(&sequences, *second, "k").is_some()).collect::<Vec<_>>();
+        let known = |count: i64| {
+            (0..count).filter(|second| find(&sequences, *second, "k").is_some()).collect::<Vec<_>>()
+        };
         for second in 0..130 {
             sequences.begin(sequence(second, now, &small));
             // Asked anew it is the newest.
@@ -195,7 +208,10 @@ mod tests {
         sequences.begin(sequence(1, Some(later), &newer));
         for as_of in [Some(now), None] {
             let own = sequences.begin(sequence(1, as_of, &older));
-            assert!(Arc::ptr_eq(&own.listed, &older), "whoever began it is answered from it all the same");
+            assert!(
+                Arc::ptr_eq(&own.listed, &older),
+                "whoever began it is answered from it all the same"
+            );
             assert!(find(&sequences, 1, "k").is_some_and(|found| Arc::ptr_eq(&found, &newer)));
         }
         // A later page that found none goes on with the one that has begun meanwhile.

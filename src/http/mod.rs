@@ -154,7 +154,12 @@ impl Service {
 
     /// The same, where the answer can be given without changing the books. What cannot be read by `deadline` is
     /// refused as busy.
-    pub fn answer_by_reading(&self, request: &Request<'_>, clock: Clock, deadline: Instant) -> Option<Reply> {
+    pub fn answer_by_reading(
+        &self,
+        request: &Request<'_>,
+        clock: Clock,
+        deadline: Instant,
+    ) -> Option<Reply> {
         self.try_answer(request, clock, Patience::Reading(deadline))
     }
 
@@ -167,7 +172,8 @@ impl Service {
         read_until: Instant,
         lock_until: Instant,
     ) -> Reply {
-        let answered = self.try_answer(request, clock, Patience::Writing { read_until, lock_until });
+        let answered =
+            self.try_answer(request, clock, Patience::Writing { read_until, lock_until });
         answered.expect("there is an answer wherever the books may be read and written")
     }
 
@@ -205,14 +211,23 @@ impl Service {
                 let known = self.known(patience)?;
                 let (fields, pair) = self.check_query(&known.keys, request, &query)?;
                 let asked = ListingRequest::from_fields(fields).map_err(Refusal::from)?;
-                let sequence =
-                    self.sequence((&known, as_of), (kind, &pair.api_key), request, asked, clock, patience)?;
+                let sequence = self.sequence(
+                    (&known, as_of),
+                    (kind, &pair.api_key),
+                    request,
+                    asked,
+                    clock,
+                    patience,
+                )?;
                 let listed = &sequence.listed;
                 // A request for the headers alone is told nothing, and Agora's own are what is kept.
                 let is_told = request.method == "GET" && pair.purpose == Purpose::Live;
                 if is_told && listed.listing.ends_with(asked.page) {
                     self.keep(&sequence, clock(), patience)?;
-                } else if is_told && kind == ListingKind::Bill && !matches!(patience, Patience::None) {
+                } else if is_told
+                    && kind == ListingKind::Bill
+                    && !matches!(patience, Patience::None)
+                {
                     // What its last page would wait for is made ready as it is listed, unless that has taken long.
                     if request.arrived.elapsed() < READY_WITHIN {
                         sequence.make_ready();
@@ -229,7 +244,8 @@ impl Service {
                 let known = self.known(patience)?;
                 self.check_query(&known.keys, request, &query)?;
                 let customer_id = path_id(&customer_id, "customerId").map_err(Refusal::from)?;
-                let licenses = self.read_a_little(patience, |tx| store::license::of(tx, &customer_id))?;
+                let licenses =
+                    self.read_a_little(patience, |tx| store::license::of(tx, &customer_id))?;
                 Ok(license::answer(&licenses, &known.settings, clock(), envelope)?)
             }
             Call::Provisioning(call) => {
@@ -251,7 +267,12 @@ impl Service {
                 // Agora was told no, with a signature that is right: the operator has to know.
                 done.inspect_err(|failure| {
                     if let Failure::Refused(refusal) = failure {
-                        log::warn!("refused {} {}: {}", request.method, request.path, refusal.sentence());
+                        log::warn!(
+                            "refused {} {}: {}",
+                            request.method,
+                            request.path,
+                            refusal.sentence()
+                        );
                     }
                 })
             }
@@ -272,25 +293,30 @@ impl Service {
         let key = (kind, asked.period);
         let is_later = asked.page.page_num > 1;
         // One that began after this request arrived is this request's own, looked at with less patience, or as good.
-        let begun = self.sequences.find(key, api_key).filter(|begun| is_later || begun.is_fresh(request.arrived));
+        let begun = self
+            .sequences
+            .find(key, api_key)
+            .filter(|begun| is_later || begun.is_fresh(request.arrived));
         if let Some(begun) = begun {
             return Ok(begun);
         }
         let mut asked_at_s = clock();
         let mut kept = None;
         if is_later {
-            kept = self.read(patience, |tx| match store::statement::last(tx, kind, asked.period)? {
-                Some(statement) => {
-                    asked_at_s = statement.first_asked_at_s;
-                    Listed::of_statement(tx, statement).map(Some)
-                }
-                None => Ok::<_, store::Error>(None),
-            })?;
+            kept =
+                self.read(patience, |tx| match store::statement::last(tx, kind, asked.period)? {
+                    Some(statement) => {
+                        asked_at_s = statement.first_asked_at_s;
+                        Listed::of_statement(tx, statement).map(Some)
+                    }
+                    None => Ok::<_, store::Error>(None),
+                })?;
         }
         let (listed, as_of) = match kept {
             Some(listed) => (Arc::new(listed), None),
             None => {
-                let list = || self.read(patience, |tx| listing::list(tx, key, asked_at_s, &self.dues));
+                let list =
+                    || self.read(patience, |tx| listing::list(tx, key, asked_at_s, &self.dues));
                 let made_for = (key, !is_provisional(asked.period, asked_at_s));
                 (known.listings.get_or_list(made_for, list)?, Some(as_of))
             }
@@ -337,7 +363,11 @@ impl Service {
     }
 
     /// Reads one state of the books, if there is patience for that.
-    fn read<T, E>(&self, patience: Patience, f: impl FnOnce(&ReadTx<'_>) -> Result<T, E>) -> Result<T, Failure>
+    fn read<T, E>(
+        &self,
+        patience: Patience,
+        f: impl FnOnce(&ReadTx<'_>) -> Result<T, E>,
+    ) -> Result<T, Failure>
     where
         E: From<store::Error>,
         Failure: From<E>,
@@ -366,7 +396,11 @@ impl Service {
     }
 
     /// Changes the books, if there is patience for that.
-    fn write<T>(&self, patience: Patience, f: impl FnOnce(&WriteTx<'_>) -> Result<T, Failure>) -> Result<T, Failure> {
+    fn write<T>(
+        &self,
+        patience: Patience,
+        f: impl FnOnce(&WriteTx<'_>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         match patience {
             Patience::None | Patience::Reading(_) => Err(Failure::Impatient),
             Patience::Writing { lock_until, .. } => self.writer.write(lock_until, f),
@@ -392,8 +426,9 @@ impl Service {
         if let Some(known) = held.filter(|known| known.version == version) {
             return Ok(known);
         }
-        let (keys, settings) =
-            self.read_a_little(patience, |tx| Ok((store::key::accepted(tx)?, store::setting::read(tx)?)))?;
+        let (keys, settings) = self.read_a_little(patience, |tx| {
+            Ok((store::key::accepted(tx)?, store::setting::read(tx)?))
+        })?;
         let keys = keys.into_iter().map(AcceptedKey::from).collect();
         let known = Arc::new(Known { version, keys, settings, listings: Listings::default() });
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&known));
@@ -411,10 +446,16 @@ impl Service {
     }
 
     /// Checks that a body was signed with one of the keys, and tells whose that is.
-    fn check_body(&self, keys: &[AcceptedKey], request: &Request<'_>, body: &Body) -> Result<Purpose, Refusal> {
+    fn check_body(
+        &self,
+        keys: &[AcceptedKey],
+        request: &Request<'_>,
+        body: &Body,
+    ) -> Result<Purpose, Refusal> {
         let signature = body.signature();
         let readings = std::iter::once(body.fields());
-        self.check_signature(keys, request, readings, signature.as_deref()).map(|(_, pair)| pair.purpose)
+        self.check_signature(keys, request, readings, signature.as_deref())
+            .map(|(_, pair)| pair.purpose)
     }
 
     fn check_signature<'q>(

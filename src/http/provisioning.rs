@@ -32,30 +32,41 @@ pub(super) enum Asked {
 
 impl Asked {
     /// Reads what a call asks for.
-    pub(super) fn read(call: Provisioning, route: &Route<'_>, body: &Body) -> Result<Self, request::Error> {
+    pub(super) fn read(
+        call: Provisioning,
+        route: &Route<'_>,
+        body: &Body,
+    ) -> Result<Self, request::Error> {
         let customer_id = || provisioning::path_id(&route.customer_id()?, "customerId");
         Ok(match call {
             Provisioning::CreateCustomer => {
-                let NewCustomer { customer_id, plan_id, name, email, phone } = NewCustomer::read(body)?;
+                let NewCustomer { customer_id, plan_id, name, email, phone } =
+                    NewCustomer::read(body)?;
                 Self::CustomerActive(
                     customer_id,
                     Announcement { plan_id: Some(plan_id), plan_from_s: None, name, email, phone },
                 )
             }
-            Provisioning::CreateProject => Self::ProjectEnabled(customer_id()?, provisioning::project_id(body)?),
+            Provisioning::CreateProject => {
+                Self::ProjectEnabled(customer_id()?, provisioning::project_id(body)?)
+            }
             Provisioning::DeactivateCustomer => Self::CustomerInactive(customer_id()?),
             Provisioning::DeactivateProject => {
                 let project_id = provisioning::path_id(&route.project_id()?, "projectId")?;
                 Self::ProjectDisabled(customer_id()?, project_id)
             }
-            Provisioning::ActivateLicense => Self::LicenseIssued(provisioning::activation(body, customer_id()?)?),
+            Provisioning::ActivateLicense => {
+                Self::LicenseIssued(provisioning::activation(body, customer_id()?)?)
+            }
         })
     }
 
     /// The answer, where what is asked for is so already.
     pub(super) fn look(&self, tx: &ReadTx<'_>, stamp: &Stamp) -> Result<Option<Reply>, Failure> {
         Ok(match self {
-            Self::CustomerActive(id, said) => customer::stands(tx, id, said, stamp.at_s)?.then(reply::success),
+            Self::CustomerActive(id, said) => {
+                customer::stands(tx, id, said, stamp.at_s)?.then(reply::success)
+            }
             Self::ProjectEnabled(customer_id, id) => {
                 let customer = announced(tx, customer_id)?;
                 let project = project::find(tx, id)?;
@@ -64,7 +75,9 @@ impl Asked {
                     check_adoption(tx, project)?;
                 }
                 let stands = project.filter(|project| {
-                    is_ours(project) && project.enabled_since_s.is_some() && customer.deactivated_at_s.is_none()
+                    is_ours(project)
+                        && project.enabled_since_s.is_some()
+                        && customer.deactivated_at_s.is_none()
                 });
                 stands.and_then(|project| project.app_keys).map(|keys| reply::project(&keys))
             }
@@ -78,7 +91,9 @@ impl Asked {
                 let project = project::find(tx, id)?.ok_or(Refusal::NoProject)?;
                 match &project.customer_id {
                     None => return Err(Refusal::NoProject.into()),
-                    Some(owner) if owner != customer_id => return Err(Refusal::OtherCustomer.into()),
+                    Some(owner) if owner != customer_id => {
+                        return Err(Refusal::OtherCustomer.into());
+                    }
                     Some(_) => project.enabled_since_s.is_none().then(reply::success),
                 }
             }
@@ -105,13 +120,20 @@ impl Asked {
     fn change(&self, tx: &WriteTx<'_>, stamp: &Stamp) -> store::Result<()> {
         match self {
             Self::CustomerActive(id, said) => {
-                let had_no_plan = customer::find(tx, id)?.is_some_and(|customer| customer.plan_id.is_none());
+                let had_no_plan =
+                    customer::find(tx, id)?.is_some_and(|customer| customer.plan_id.is_none());
                 let customer = customer::announce(tx, id, said, stamp)?;
                 if let (true, Some(plan_id)) = (had_no_plan, &customer.plan_id) {
-                    log::warn!("customer {id} had no plan so far: {plan_id} prices all its months, past ones too");
+                    log::warn!(
+                        "customer {id} had no plan so far: {plan_id} prices all its months, past ones too"
+                    );
                 }
-                if let Err(missing) = plan::book(tx)?.applicable(customer.plan_id.as_ref(), stamp.at_s) {
-                    log::warn!("customer {id} has the plan {missing}, which is not set up: its usage has no price");
+                if let Err(missing) =
+                    plan::book(tx)?.applicable(customer.plan_id.as_ref(), stamp.at_s)
+                {
+                    log::warn!(
+                        "customer {id} has the plan {missing}, which is not set up: its usage has no price"
+                    );
                 }
             }
             Self::ProjectEnabled(customer_id, id) => project::create(tx, id, customer_id, stamp)?,
@@ -123,7 +145,8 @@ impl Asked {
             }
             Self::LicenseIssued(new) => {
                 let issued = license::operate(tx, &Operation::Issue(new.clone()), None, stamp)?;
-                let issued = issued.expect("a window that is not empty, under a new id, is not refused");
+                let issued =
+                    issued.expect("a window that is not empty, under a new id, is not refused");
                 if let (true, Some(kind)) = (issued.unknown.grant, &new.kind) {
                     log::warn!(
                         "customer {} was sold a license of the type {kind}, which is not set up: it is unlimited",
@@ -151,7 +174,9 @@ fn check_adoption(tx: &ReadTx<'_>, project: &Project) -> Result<(), Failure> {
         None => None,
     };
     match owner {
-        Some(owner) if was_created || owner.announced_at_s.is_some() => Err(Refusal::OtherCustomer.into()),
+        Some(owner) if was_created || owner.announced_at_s.is_some() => {
+            Err(Refusal::OtherCustomer.into())
+        }
         _ => Ok(()),
     }
 }
@@ -159,7 +184,11 @@ fn check_adoption(tx: &ReadTx<'_>, project: &Project) -> Result<(), Failure> {
 /// Logs where the license that is there already is not quite what Agora has sold.
 fn point_out(license: &License, sold: &NewLicense) {
     if license.revoked.is_some() {
-        log::warn!("Agora sold license {} of customer {} again, which is revoked", license.id, license.customer_id);
+        log::warn!(
+            "Agora sold license {} of customer {} again, which is revoked",
+            license.id,
+            license.customer_id
+        );
     }
     if let (Some(stands), Some(sold)) = (&license.platforms, &sold.platforms)
         && stands != sold

@@ -68,9 +68,13 @@ impl Call {
     fn methods(self) -> &'static str {
         match self {
             Self::Listing(_) | Self::License | Self::Health => "GET, HEAD",
-            Self::Provisioning(Provisioning::CreateCustomer | Provisioning::CreateProject) => "POST",
+            Self::Provisioning(Provisioning::CreateCustomer | Provisioning::CreateProject) => {
+                "POST"
+            }
             Self::Provisioning(
-                Provisioning::DeactivateCustomer | Provisioning::DeactivateProject | Provisioning::ActivateLicense,
+                Provisioning::DeactivateCustomer
+                | Provisioning::DeactivateProject
+                | Provisioning::ActivateLicense,
             ) => "PUT",
         }
     }
@@ -121,7 +125,9 @@ impl std::str::FromStr for BasePath {
         let plain = |b: u8| b.is_ascii_graphic() && !b"?#%".contains(&b);
         match path.is_empty() || (path.starts_with('/') && path.bytes().all(plain)) {
             true => Ok(Self(path.to_owned())),
-            false => Err("a path such as /agora is wanted: it starts with / and has no space, ?, # or %"),
+            false => {
+                Err("a path such as /agora is wanted: it starts with / and has no space, ?, # or %")
+            }
         }
     }
 }
@@ -133,7 +139,8 @@ impl BasePath {
         let path = path.strip_prefix(self.0.as_str()).ok_or_else(unknown)?;
         // Agora prints the path of its deactivations with a doubled slash.
         let doubled = path.starts_with("//");
-        let mut parts = path.strip_prefix(if doubled { "//" } else { "/" }).ok_or_else(unknown)?.split('/');
+        let mut parts =
+            path.strip_prefix(if doubled { "//" } else { "/" }).ok_or_else(unknown)?.split('/');
         let segments = [(); 6].map(|()| parts.next());
         if segments.contains(&Some("")) {
             return Err(unknown());
@@ -145,24 +152,39 @@ impl BasePath {
             (false, [Some("customers"), Some("new"), None, ..]) => {
                 (Call::Provisioning(Provisioning::CreateCustomer), "", "")
             }
-            (false, [Some("customers"), Some(customer), Some("license"), None, ..]) => (Call::License, customer, ""),
-            (false, [Some("customers"), Some(customer), Some("projects"), Some("new"), None, _]) => {
-                (Call::Provisioning(Provisioning::CreateProject), customer, "")
+            (false, [Some("customers"), Some(customer), Some("license"), None, ..]) => {
+                (Call::License, customer, "")
             }
+            (
+                false,
+                [Some("customers"), Some(customer), Some("projects"), Some("new"), None, _],
+            ) => (Call::Provisioning(Provisioning::CreateProject), customer, ""),
             (_, [Some("customers"), Some(customer), Some("deactivate"), None, ..]) => {
                 (Call::Provisioning(Provisioning::DeactivateCustomer), customer, "")
             }
-            (_, [Some("customers"), Some(customer), Some("projects"), Some(project), Some("deactivate"), None]) => {
-                (Call::Provisioning(Provisioning::DeactivateProject), customer, project)
-            }
-            (false, [Some("license"), Some("customers"), Some(customer), Some("activate"), None, _]) => {
-                (Call::Provisioning(Provisioning::ActivateLicense), customer, "")
-            }
+            (
+                _,
+                [
+                    Some("customers"),
+                    Some(customer),
+                    Some("projects"),
+                    Some(project),
+                    Some("deactivate"),
+                    None,
+                ],
+            ) => (Call::Provisioning(Provisioning::DeactivateProject), customer, project),
+            (
+                false,
+                [Some("license"), Some("customers"), Some(customer), Some("activate"), None, _],
+            ) => (Call::Provisioning(Provisioning::ActivateLicense), customer, ""),
             _ => return Err(unknown()),
         };
         match call.methods().split(", ").any(|has| has == method) {
             true => Ok(Route { call, customer, project }),
-            false => Err(Unrouted { refusal: Refusal::WrongMethod { allow: call.methods() }, form: call.form() }),
+            false => Err(Unrouted {
+                refusal: Refusal::WrongMethod { allow: call.methods() },
+                form: call.form(),
+            }),
         }
     }
 }
@@ -173,9 +195,13 @@ mod tests {
 
     #[test]
     fn every_provisioning_call_has_its_method_and_path() {
-        use Provisioning::{ActivateLicense, CreateCustomer, CreateProject, DeactivateCustomer, DeactivateProject};
+        use Provisioning::{
+            ActivateLicense, CreateCustomer, CreateProject, DeactivateCustomer, DeactivateProject,
+        };
         let found = |method, path| {
-            let route = BasePath::default().find(method, path).map_err(|unrouted| unrouted.refusal.status())?;
+            let route = BasePath::default()
+                .find(method, path)
+                .map_err(|unrouted| unrouted.refusal.status())?;
             Ok((route.call, route.customer, route.project))
         };
         for (method, path, call, ids) in [
@@ -205,7 +231,9 @@ mod tests {
 
     fn found<'a>(base: &str, method: &str, path: &'a str) -> Result<(Call, &'a str), u16> {
         let base: BasePath = base.parse().expect("a base path");
-        base.find(method, path).map(|route| (route.call, route.customer)).map_err(|e| e.refusal.status())
+        base.find(method, path)
+            .map(|route| (route.call, route.customer))
+            .map_err(|e| e.refusal.status())
     }
 
     #[test]
@@ -241,8 +269,14 @@ mod tests {
 
     #[test]
     fn a_base_path_stands_before_every_call() {
-        assert_eq!(found("/agora", "GET", "/agora/usage"), Ok((Call::Listing(ListingKind::Usage), "")));
-        assert_eq!(found("/agora/", "GET", "/agora/usage"), Ok((Call::Listing(ListingKind::Usage), "")));
+        assert_eq!(
+            found("/agora", "GET", "/agora/usage"),
+            Ok((Call::Listing(ListingKind::Usage), ""))
+        );
+        assert_eq!(
+            found("/agora/", "GET", "/agora/usage"),
+            Ok((Call::Listing(ListingKind::Usage), ""))
+        );
         assert_eq!(found("/agora", "GET", "/usage"), Err(404));
         assert_eq!(found("/agora", "GET", "/agorausage"), Err(404));
         for bad in ["agora", "/a b", "/a?b", "/a%20b"] {

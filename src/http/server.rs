@@ -60,9 +60,16 @@ pub fn reader_count() -> u32 {
 ///
 /// # Errors
 /// When the address cannot be listened on.
-pub fn serve(address: SocketAddr, service: Service, ready: impl FnOnce(SocketAddr)) -> io::Result<()> {
+pub fn serve(
+    address: SocketAddr,
+    service: Service,
+    ready: impl FnOnce(SocketAddr),
+) -> io::Result<()> {
     let readers = usize::try_from(reader_count()).unwrap_or(usize::MAX);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().max_blocking_threads(readers + 1).build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(readers + 1)
+        .build()?;
     let served = runtime.block_on(async {
         let mut stop = Stop::listen()?;
         let listener = TcpListener::bind(address).await?;
@@ -87,7 +94,10 @@ struct Stop {
 
 impl Stop {
     fn listen() -> io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
 
     async fn requested(&mut self) {
@@ -117,7 +127,8 @@ async fn accept(listener: TcpListener, server: Arc<Server>, stop: &mut Stop) {
         }
         full = room.available_permits() == 0;
         let next = async {
-            let place = Arc::clone(&room).acquire_owned().await.expect("the semaphore is never closed");
+            let place =
+                Arc::clone(&room).acquire_owned().await.expect("the semaphore is never closed");
             listener.accept().await.map(|(stream, _)| (stream, place))
         };
         let accepted = tokio::select! {
@@ -183,14 +194,16 @@ async fn converse(stream: TcpStream, server: Arc<Server>, mut stopped: watch::Re
     let answer = service_fn(|request| {
         let (server, exchange) = (Arc::clone(&server), Arc::clone(&exchange));
         async move {
-            let Said { reply, unread } = server.hear(request).await.inspect_err(|_| exchange.break_off())?;
+            let Said { reply, unread } =
+                server.hear(request).await.inspect_err(|_| exchange.break_off())?;
             // What is not read of a body is in the way of the next request.
             let last = exchange.is_last() || unread;
             Ok::<_, hyper::Error>(response(reply, last, exchange))
         }
     });
     // A peer that has said all it has to say may close its side: it is answered all the same.
-    let mut connection = http1::Builder::new().half_close(true).serve_connection(TokioIo::new(intake), answer);
+    let mut connection =
+        http1::Builder::new().half_close(true).serve_connection(TokioIo::new(intake), answer);
     let ended = tokio::select! {
         ended = &mut connection => ended,
         _ = stopped.changed() => {
@@ -212,7 +225,12 @@ async fn converse(stream: TcpStream, server: Arc<Server>, mut stopped: watch::Re
 async fn part(mut stream: TcpStream, refused: Option<Refused>, unread: bool) -> io::Result<()> {
     if let Some(Refused { refusal, method, path }) = refused {
         let reply = refusal.reply();
-        log::debug!("{method} {path} {} {} bytes: {}", reply.status, reply.body.len(), refusal.refusal.sentence());
+        log::debug!(
+            "{method} {path} {} {} bytes: {}",
+            reply.status,
+            reply.body.len(),
+            refusal.refusal.sentence()
+        );
         let message = last_message(&reply, method == "HEAD");
         timeout(LINGER, stream.write_all(&message)).await??;
     }
@@ -227,11 +245,16 @@ async fn part(mut stream: TcpStream, refused: Option<Refused>, unread: bool) -> 
 
 /// A reply as the last message on a connection that hyper is done with.
 fn last_message(reply: &Reply, to_head: bool) -> Vec<u8> {
-    let reason = StatusCode::from_u16(reply.status).ok().and_then(|status| status.canonical_reason());
+    let reason =
+        StatusCode::from_u16(reply.status).ok().and_then(|status| status.canonical_reason());
     let mut head = format!("HTTP/1.1 {} {}\r\n", reply.status, reason.unwrap_or_default());
     let date = httpdate::fmt_http_date(SystemTime::now());
     let length = reply.body.len();
-    let own = reply.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect::<String>();
+    let own = reply
+        .headers
+        .iter()
+        .map(|(name, value)| format!("{name}: {value}\r\n"))
+        .collect::<String>();
     write!(
         head,
         "content-type: application/json\r\ncache-control: no-store\r\n{own}content-length: {length}\r\nconnection: close\r\ndate: {date}\r\n\r\n"
@@ -281,8 +304,13 @@ impl Server {
         let form = route.map_or_else(|unrouted| unrouted.form, |route| route.form());
         // Of a chunked body only hyper knows the end, so that no request may follow it.
         let endless = body.size_hint().exact().is_none();
-        let mut arrived =
-            Arrived { method: head.method, uri: head.uri, body: Bytes::new(), at: tokio::time::Instant::now(), form };
+        let mut arrived = Arrived {
+            method: head.method,
+            uri: head.uri,
+            body: Bytes::new(),
+            at: tokio::time::Instant::now(),
+            form,
+        };
         if !has_body {
             let unread = !body.is_end_stream();
             return Ok(Said { reply: self.answer(arrived).await, unread });
@@ -303,7 +331,9 @@ impl Server {
 
     async fn answer(self: &Arc<Self>, arrived: Arrived) -> Reply {
         // A panic must not take the connection with it: the other threads catch it too, and tell.
-        let at_once = catch_unwind(AssertUnwindSafe(|| self.service.answer_at_once(&arrived.request(), now_s)));
+        let at_once = catch_unwind(AssertUnwindSafe(|| {
+            self.service.answer_at_once(&arrived.request(), now_s)
+        }));
         let arrived = Arc::new(arrived);
         let mut reply = at_once.unwrap_or_default();
         if reply.is_none() {
@@ -330,7 +360,10 @@ impl Server {
     /// have to be changed.
     async fn answer_by_reading(self: &Arc<Self>, arrived: &Arc<Arrived>) -> Option<Reply> {
         let make = async {
-            let turn = Arc::clone(&self.turns).acquire_owned().await.expect("the semaphore is never closed");
+            let turn = Arc::clone(&self.turns)
+                .acquire_owned()
+                .await
+                .expect("the semaphore is never closed");
             let (server, request) = (Arc::clone(self), Arc::clone(arrived));
             let made = tokio::task::spawn_blocking(move || {
                 let deadline = request.at.into_std() + READ_WITHIN;
@@ -341,7 +374,10 @@ impl Server {
             made.await.unwrap_or_else(|_| Some(panicked(arrived.form, arrived.uri.path())))
         };
         timeout_at(arrived.at + ANSWER_WITHIN, make).await.unwrap_or_else(|_| {
-            log::warn!("no answer in time for {}: the readers are at work on others", arrived.uri.path());
+            log::warn!(
+                "no answer in time for {}: the readers are at work on others",
+                arrived.uri.path()
+            );
             Some(Refusal::Busy.reply(arrived.form))
         })
     }
@@ -350,7 +386,8 @@ impl Server {
     /// through: nobody is told that nothing was changed where something may have been.
     async fn answer_by_writing(self: &Arc<Self>, arrived: &Arc<Arrived>) -> Reply {
         let lock_until = arrived.at + LOCK_WITHIN;
-        let Ok(turn) = timeout_at(lock_until, Arc::clone(&self.change).acquire_owned()).await else {
+        let Ok(turn) = timeout_at(lock_until, Arc::clone(&self.change).acquire_owned()).await
+        else {
             log::warn!("no change in time for {}: others are being made", arrived.uri.path());
             return Refusal::Busy.reply(arrived.form);
         };
@@ -358,7 +395,8 @@ impl Server {
         let made = tokio::task::spawn_blocking(move || {
             let read_until = request.at.into_std() + READ_WITHIN;
             let asked = request.request();
-            let reply = server.service.answer_by_writing(&asked, now_s, read_until, lock_until.into_std());
+            let reply =
+                server.service.answer_by_writing(&asked, now_s, read_until, lock_until.into_std());
             drop(turn);
             reply
         });
@@ -372,7 +410,8 @@ fn now_s() -> i64 {
 
 fn response(reply: Reply, last: bool, exchange: Arc<Exchange>) -> Response<Answer> {
     let mut response = Response::new(Answer { bytes: Full::new(reply.body.into()), exchange });
-    *response.status_mut() = StatusCode::from_u16(reply.status).expect("replies have statuses of HTTP");
+    *response.status_mut() =
+        StatusCode::from_u16(reply.status).expect("replies have statuses of HTTP");
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     // An answer is for the one who signed for it.
@@ -396,7 +435,10 @@ impl Body for Answer {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         Pin::new(&mut self.bytes).poll_frame(cx)
     }
 

@@ -74,9 +74,11 @@ impl Keeper {
     pub(super) fn start(writer: Arc<Writer>) -> Self {
         let shared = Arc::new(Shared { writer, waiting: Mutex::default(), news: Condvar::new() });
         let works = Arc::clone(&shared);
-        let thread = std::thread::Builder::new().name("keeper".to_owned()).spawn(move || works.work());
+        let thread =
+            std::thread::Builder::new().name("keeper".to_owned()).spawn(move || works.work());
         // Without it nothing is ever kept: bills are, and of usage the last pages are refused once the queue is full.
-        let thread = thread.inspect_err(|error| log::error!("no thread to keep statements: {error}")).ok();
+        let thread =
+            thread.inspect_err(|error| log::error!("no thread to keep statements: {error}")).ok();
         Self { shared, thread: Mutex::new(thread) }
     }
 
@@ -99,7 +101,9 @@ impl Keeper {
                 let Some(content) = listed.content_if_made() else {
                     return Need::Content;
                 };
-                let same = |last: &&Statement| last.digest == content.digest() && last.provisional == provisional;
+                let same = |last: &&Statement| {
+                    last.digest == content.digest() && last.provisional == provisional
+                };
                 if let Some(last) = listed.last.as_ref().filter(same) {
                     *telling = Telling::Kept(last.seq);
                     self.shared.count(last.seq, told.known_unless(listed.closed));
@@ -108,7 +112,11 @@ impl Keeper {
                 match listed.listing.kind() {
                     ListingKind::Bill => return Need::Keeping,
                     ListingKind::Usage => {
-                        let job = Job { listed: Arc::clone(listed), period: sequence.period, provisional };
+                        let job = Job {
+                            listed: Arc::clone(listed),
+                            period: sequence.period,
+                            provisional,
+                        };
                         if !self.shared.queue(job) {
                             return Need::Full;
                         }
@@ -177,7 +185,8 @@ impl Shared {
 
     fn queue(&self, job: Job) -> bool {
         let mut waiting = self.lock();
-        let bytes: usize = waiting.jobs.iter().chain([&job]).map(|job| job.listed.size_bytes()).sum();
+        let bytes: usize =
+            waiting.jobs.iter().chain([&job]).map(|job| job.listed.size_bytes()).sum();
         if waiting.jobs.len() >= WAITING || (bytes > WAITING_BYTES && !waiting.jobs.is_empty()) {
             return false;
         }
@@ -212,7 +221,9 @@ impl Shared {
             }
             waiting = match waiting.counts.is_empty() {
                 true => self.news.wait(waiting).unwrap_or_else(PoisonError::into_inner),
-                false => self.news.wait_timeout(waiting, left).unwrap_or_else(PoisonError::into_inner).0,
+                false => {
+                    self.news.wait_timeout(waiting, left).unwrap_or_else(PoisonError::into_inner).0
+                }
             };
         }
     }
@@ -234,7 +245,9 @@ impl Shared {
                 Err(error) => error,
             };
             if !error.is_passing() && !has_told {
-                log::error!("what was told cannot be kept, and is tried again every second: {error}");
+                log::error!(
+                    "what was told cannot be kept, and is tried again every second: {error}"
+                );
                 has_told = true;
             }
             let pause = if error.is_passing() { AGAIN } else { AGAIN_AFTER_FAILURE };
@@ -246,7 +259,9 @@ impl Shared {
                         period.first_s(),
                         period.last_s()
                     ),
-                    None => log::error!("how often statements were told could not be kept before the stop: {error}"),
+                    None => log::error!(
+                        "how often statements were told could not be kept before the stop: {error}"
+                    ),
                 }
                 break None;
             }
@@ -261,7 +276,9 @@ impl Shared {
             }
         };
         if let Some(job) = job {
-            if let Some((seq, counted)) = kept.and_then(|seq| job.was_kept(seq).map(|counted| (seq, counted))) {
+            if let Some((seq, counted)) =
+                kept.and_then(|seq| job.was_kept(seq).map(|counted| (seq, counted)))
+            {
                 self.count(seq, counted);
             }
             self.lock().jobs.pop_front();
@@ -275,8 +292,12 @@ impl Job {
         let mut tellings = self.listed.tellings.lock();
         let nothing = Count { asked: 0, last_asked_at_s: 0, knew_seq: self.listed.knew_seq };
         match &mut tellings[usize::from(self.provisional)] {
-            Telling::Waiting { first_asked_at_s, counted } => (*first_asked_at_s, counted.take().unwrap_or(nothing)),
-            Telling::Untold | Telling::Kept(_) => unreachable!("it waits until it has been kept here"),
+            Telling::Waiting { first_asked_at_s, counted } => {
+                (*first_asked_at_s, counted.take().unwrap_or(nothing))
+            }
+            Telling::Untold | Telling::Kept(_) => {
+                unreachable!("it waits until it has been kept here")
+            }
         }
     }
 

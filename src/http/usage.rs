@@ -27,7 +27,11 @@ pub(super) fn list(tx: &ReadTx<'_>, period: Period) -> store::Result<Listed> {
 
 /// The number of Agora projects in which the extension is added: those enabled at any moment of the window,
 /// and those that have usage in it.
-fn total_size<'a>(tx: &ReadTx<'_>, period: Period, used: impl Iterator<Item = &'a ProjectId>) -> store::Result<usize> {
+fn total_size<'a>(
+    tx: &ReadTx<'_>,
+    period: Period,
+    used: impl Iterator<Item = &'a ProjectId>,
+) -> store::Result<usize> {
     let enabled = project::enabled_in(tx, period)?;
     Ok(enabled.len() + used.filter(|id| !enabled.contains(*id)).count())
 }

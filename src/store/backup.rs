@@ -13,7 +13,10 @@ const SIDE_FILES: [&str; 3] = ["-wal", "-shm", "-journal"];
 /// Makes a file out of what `make` puts into an empty draft beside it. The file is on disk, readable by its
 /// owner alone, when this returns; when `make` fails, nothing is left. A file that is there already is
 /// never touched, not even one that appears meanwhile.
-pub(super) fn into_place<E: From<Error>>(path: &Path, make: impl FnOnce(&Path) -> Result<(), E>) -> Result<(), E> {
+pub(super) fn into_place<E: From<Error>>(
+    path: &Path,
+    make: impl FnOnce(&Path) -> Result<(), E>,
+) -> Result<(), E> {
     let file_error = |source| match path.symlink_metadata() {
         Ok(_) => Error::Exists(path.to_owned()),
         Err(_) => Error::File { path: path.to_owned(), source },
@@ -30,7 +33,9 @@ pub(super) fn into_place<E: From<Error>>(path: &Path, make: impl FnOnce(&Path) -
     let made = make(&draft).and_then(|()| {
         // Closing its last connection moves everything into the file itself; what had not would be lost.
         if with_suffix(&draft, "-wal").exists() {
-            return Err(Error::Unsafe("the new file's write-ahead log is still in use".to_owned()).into());
+            return Err(
+                Error::Unsafe("the new file's write-ahead log is still in use".to_owned()).into()
+            );
         }
         File::open(&draft).and_then(|file| file.sync_all()).map_err(file_error)?;
         // A link, unlike a rename, never replaces what is there.

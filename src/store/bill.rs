@@ -38,9 +38,17 @@ impl Pricing {
     }
 
     /// A project with what it used in a window.
-    pub(super) fn project(&self, id: &ProjectId, usage: Vec<MonthUsage>, period: Period) -> Project {
+    pub(super) fn project(
+        &self,
+        id: &ProjectId,
+        usage: Vec<MonthUsage>,
+        period: Period,
+    ) -> Project {
         let within = |stretch: &Period| {
-            Period::new(stretch.first_s().max(period.first_s()), stretch.last_s().min(period.last_s()))
+            Period::new(
+                stretch.first_s().max(period.first_s()),
+                stretch.last_s().min(period.last_s()),
+            )
         };
         Project {
             id: id.clone(),
@@ -55,10 +63,17 @@ impl Pricing {
     ///
     /// # Errors
     /// When SQLite fails.
-    pub fn basis(&self, tx: &ReadTx<'_>, period: Period, project_id: Option<&ProjectId>) -> Result<Basis> {
+    pub fn basis(
+        &self,
+        tx: &ReadTx<'_>,
+        period: Period,
+        project_id: Option<&ProjectId>,
+    ) -> Result<Basis> {
         // Those that were enabled, and those that used something.
         let mut usage: BTreeMap<&ProjectId, Vec<MonthUsage>> = BTreeMap::new();
-        let touches = |stretch: &Period| stretch.first_s() <= period.last_s() && stretch.last_s() >= period.first_s();
+        let touches = |stretch: &Period| {
+            stretch.first_s() <= period.last_s() && stretch.last_s() >= period.first_s()
+        };
         for (id, stretches) in &self.enabled {
             if stretches.iter().any(touches) {
                 usage.insert(id, Vec::new());
@@ -68,10 +83,12 @@ impl Pricing {
         // In the order of time, and so are the months of each project.
         for ((start_s, id), sum) in &used {
             let month_s = Grain::Month.floor(*start_s);
-            let month = MonthUsage { month_s, amount: sum.amount.clone(), covered: sum.covered.clone() };
+            let month =
+                MonthUsage { month_s, amount: sum.amount.clone(), covered: sum.covered.clone() };
             usage.entry(id).or_default().push(month);
         }
-        let projects = usage.into_iter().map(|(id, usage)| self.project(id, usage, period)).collect();
+        let projects =
+            usage.into_iter().map(|(id, usage)| self.project(id, usage, period)).collect();
         Ok(Basis { period, projects, terms: Arc::clone(&self.terms) })
     }
 }

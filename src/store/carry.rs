@@ -59,9 +59,15 @@ pub fn carried(
 }
 
 /// What a month's bill repeats that was told before.
-fn told_before(tx: &ReadTx<'_>, bills: &MonthBills<'_>, month_s: i64, told: &Statement) -> Result<Carried> {
+fn told_before(
+    tx: &ReadTx<'_>,
+    bills: &MonthBills<'_>,
+    month_s: i64,
+    told: &Statement,
+) -> Result<Carried> {
     let entries = statement::entries(tx, told.seq)?.into_iter();
-    let mut entries: HashMap<ProjectId, Entry> = entries.map(|entry| (entry.project_id.clone(), entry)).collect();
+    let mut entries: HashMap<ProjectId, Entry> =
+        entries.map(|entry| (entry.project_id.clone(), entry)).collect();
     let carries = entries.iter().filter(|(_, entry)| !entry.carries().is_empty());
     let repeated = carries.map(|(id, entry)| (id.clone(), entry.carries().to_vec())).collect();
     let closed = bills.closed(month_s)?.into_iter().map(|id| {
@@ -109,7 +115,11 @@ impl Dues {
         of: FollowsFrom,
         work_out: impl FnOnce() -> Result<Vec<(ProjectId, Due)>, E>,
     ) -> Result<DueOf, E> {
-        let known = self.lock().get(&month_s).filter(|(known_of, _)| *known_of == of).map(|(_, due)| Arc::clone(due));
+        let known = self
+            .lock()
+            .get(&month_s)
+            .filter(|(known_of, _)| *known_of == of)
+            .map(|(_, due)| Arc::clone(due));
         if let Some(known) = known {
             return Ok(known);
         }
@@ -134,7 +144,12 @@ struct Earlier<'a> {
 }
 
 impl<'a> Earlier<'a> {
-    fn read(tx: &ReadTx<'_>, bills: &'a MonthBills<'a>, pricing: &'a Pricing, before_s: i64) -> Result<Self> {
+    fn read(
+        tx: &ReadTx<'_>,
+        bills: &'a MonthBills<'a>,
+        pricing: &'a Pricing,
+        before_s: i64,
+    ) -> Result<Self> {
         let months: Vec<_> = bills
             .newest_before(before_s)
             .map(|(month_s, told)| Ok((month_s, told, bills.last_look(month_s, told)?)))
@@ -146,13 +161,22 @@ impl<'a> Earlier<'a> {
     }
 
     /// What is due of them by project, in the order of time; of one project alone where told.
-    fn due(&self, tx: &ReadTx<'_>, only: Option<&ProjectId>, dues: &Dues) -> Result<BTreeMap<ProjectId, Vec<Due>>> {
+    fn due(
+        &self,
+        tx: &ReadTx<'_>,
+        only: Option<&ProjectId>,
+        dues: &Dues,
+    ) -> Result<BTreeMap<ProjectId, Vec<Due>>> {
         let mut all: BTreeMap<ProjectId, Vec<Due>> = BTreeMap::new();
         for (month_s, told, look) in &self.months {
             let usage_seq = last_usage_seq(tx, *month_s)?;
             let suspects = self.suspects(*month_s, told, look, usage_seq)?;
             // Of a project that is new nothing can be due but what it used, or was enabled in time.
-            let terms = TermsKnown { project_no: 0, event_seq: self.said.enabled_in_time(*month_s), ..self.terms };
+            let terms = TermsKnown {
+                project_no: 0,
+                event_seq: self.said.enabled_in_time(*month_s),
+                ..self.terms
+            };
             let of = FollowsFrom { bill_seq: self.bills.last_seq(), usage_seq, terms };
             let work_out = || {
                 let due = match suspects == Suspects::default() {
@@ -181,14 +205,21 @@ impl<'a> Earlier<'a> {
     }
 
     /// Of which projects a month may cost something else than was told.
-    fn suspects(&self, month_s: i64, told: &Statement, look: &LastLook, usage_seq: i64) -> Result<Suspects<'_>> {
+    fn suspects(
+        &self,
+        month_s: i64,
+        told: &Statement,
+        look: &LastLook,
+        usage_seq: i64,
+    ) -> Result<Suspects<'_>> {
         if look.is_told_anew {
             return self.everyone(month_s);
         }
         let used_otherwise = usage_seq > look.knew_seq;
         // Usage is compared with what was told of the month itself, and so the terms have to be those of that time: what was
         // used otherwise and priced anew may have come to the same when it was looked at.
-        let known = if used_otherwise { told.knew_terms.earlier(look.knew_terms) } else { look.knew_terms };
+        let known =
+            if used_otherwise { told.knew_terms.earlier(look.knew_terms) } else { look.knew_terms };
         let mut suspects = self.said.suspects(month_s, &known, self.pricing);
         suspects.used_otherwise = used_otherwise;
         suspects.projects.extend(look.waits.iter().cloned());
@@ -215,8 +246,10 @@ impl<'a> Earlier<'a> {
         only: Option<&ProjectId>,
     ) -> Result<Vec<(ProjectId, Due)>> {
         let text = statement::text(tx, told.seq)?;
-        let lines: BTreeMap<Cow<'_, str>, EntryLine<'_>> =
-            text.entry_lines().map(|line| line.map(|line| (line.project_id.clone(), line))).collect::<Result<_>>()?;
+        let lines: BTreeMap<Cow<'_, str>, EntryLine<'_>> = text
+            .entry_lines()
+            .map(|line| line.map(|line| (line.project_id.clone(), line)))
+            .collect::<Result<_>>()?;
         let used = usage::by_project(tx, told.period, only)?;
         let mut projects: BTreeSet<&str> = lines.keys().map(AsRef::as_ref).collect();
         projects.extend(used.keys().map(ProjectId::as_str));
@@ -235,14 +268,19 @@ impl<'a> Earlier<'a> {
                 continue;
             }
             let id: ProjectId = text.checked(id.parse())?;
-            let usage = sum.map(|sum| MonthUsage { month_s, amount: sum.amount.clone(), covered: sum.covered.clone() });
+            let usage = sum.map(|sum| MonthUsage {
+                month_s,
+                amount: sum.amount.clone(),
+                covered: sum.covered.clone(),
+            });
             let project = self.pricing.project(&id, usage.into_iter().collect(), told.period);
             match cost(&project, told.period, &self.pricing.terms) {
                 // Where it never had a price, nothing is missed until it has one.
                 Err(_) if line.is_some_and(|line| line.unpriced) => {}
                 Err(_) => due.push((id, Due { month_s, amount: None })),
                 Ok(mut amount) => {
-                    amount -= &text.checked(line.map_or_else(|| Ok(Amount::default()), EntryLine::own))?;
+                    amount -= &text
+                        .checked(line.map_or_else(|| Ok(Amount::default()), EntryLine::own))?;
                     amount -= &self.bills.told_by_carries(month_s, &id)?;
                     if !amount.is_zero() {
                         due.push((id, Due { month_s, amount: Some(amount) }));
@@ -261,15 +299,23 @@ impl<'a> Earlier<'a> {
         let nobody = History::default();
         let customers = self.pricing.customers.get(id).map_or(&nobody, Arc::as_ref);
         let in_force = self.pricing.terms.in_force(customers, month_s);
-        suspects.plans.contains(in_force.plan.as_ref().map_or_else(|missing| missing, |plan| &plan.id))
+        suspects
+            .plans
+            .contains(in_force.plan.as_ref().map_or_else(|missing| missing, |plan| &plan.id))
     }
 }
 
 /// Tells whether a project's usage is other than a bill said.
-fn is_otherwise(line: Option<&EntryLine<'_>>, sum: Option<&UsageSum>) -> Result<bool, amount::Error> {
+fn is_otherwise(
+    line: Option<&EntryLine<'_>>,
+    sum: Option<&UsageSum>,
+) -> Result<bool, amount::Error> {
     let nothing = UsageSum::default();
     let sum = sum.unwrap_or(&nothing);
-    let (usage, covered) = (line.and_then(|line| line.usage.as_deref()), line.and_then(|line| line.covered.as_deref()));
+    let (usage, covered) = (
+        line.and_then(|line| line.usage.as_deref()),
+        line.and_then(|line| line.covered.as_deref()),
+    );
     Ok(sum.amount != decimal(usage)? || sum.covered != decimal(covered)?)
 }
 
@@ -301,23 +347,34 @@ struct SaidSince {
 impl SaidSince {
     fn read(tx: &ReadTx<'_>, since: TermsKnown) -> Result<Self> {
         const PLANS: &str = "select plan_id, seq, from_s from plan_version where seq > :since";
-        const CUSTOMERS: &str = "select customer_id, seq, from_s from customer_plan where seq > :since";
-        const PROJECTS: &str = "select project_id, seq, from_s from project_customer where seq > :since";
+        const CUSTOMERS: &str =
+            "select customer_id, seq, from_s from customer_plan where seq > :since";
+        const PROJECTS: &str =
+            "select project_id, seq, from_s from project_customer where seq > :since";
         const ENABLED: &str = "
             select project_id, seq, at_s
             from event
             where seq > :since
               and project_id is not null
               and change in ('enabled', 'disabled')";
-        const NEW_PROJECTS: &str = "select project_id, project_no from project where project_no > :since";
-        fn rows<T: FromSql>(tx: &ReadTx<'_>, select: &str, since: i64) -> Result<Vec<(T, i64, i64)>> {
+        const NEW_PROJECTS: &str =
+            "select project_id, project_no from project where project_no > :since";
+        fn rows<T: FromSql>(
+            tx: &ReadTx<'_>,
+            select: &str,
+            since: i64,
+        ) -> Result<Vec<(T, i64, i64)>> {
             let said = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
             let mut select = tx.sql().prepare_cached(select)?;
-            Ok(select.query_map(named_params! { ":since": since }, said)?.collect::<rusqlite::Result<_>>()?)
+            Ok(select
+                .query_map(named_params! { ":since": since }, said)?
+                .collect::<rusqlite::Result<_>>()?)
         }
         let mut new_projects = tx.sql().prepare_cached(NEW_PROJECTS)?;
         let new_projects = new_projects
-            .query_map(named_params! { ":since": since.project_no }, |row| Ok((row.get(0)?, row.get(1)?)))?;
+            .query_map(named_params! { ":since": since.project_no }, |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?;
         Ok(Self {
             plans: rows(tx, PLANS, since.plan_seq)?,
             customers: rows(tx, CUSTOMERS, since.customer_plan_seq)?,
@@ -337,25 +394,34 @@ impl SaidSince {
     /// Those of whom something was said that holds in a month and was not known to the bill that looked at it.
     fn suspects(&self, month_s: i64, known: &TermsKnown, pricing: &Pricing) -> Suspects<'_> {
         fn of<T: Eq + Hash>(said: &[(T, i64, i64)], month_s: i64, known_seq: i64) -> HashSet<&T> {
-            said.iter().filter(|(_, seq, from_s)| *seq > known_seq && *from_s <= month_s).map(|(of, _, _)| of).collect()
+            said.iter()
+                .filter(|(_, seq, from_s)| *seq > known_seq && *from_s <= month_s)
+                .map(|(of, _, _)| of)
+                .collect()
         }
         // Of one that was not there nothing can have been told: all that it used is used otherwise.
-        let is_new = |id: &&ProjectId| self.new_projects.get(*id).is_some_and(|number| *number > known.project_no);
+        let is_new = |id: &&ProjectId| {
+            self.new_projects.get(*id).is_some_and(|number| *number > known.project_no)
+        };
         let mut projects = of(&self.projects, month_s, known.project_customer_seq);
         let customers = of(&self.customers, month_s, known.customer_plan_seq);
         if !customers.is_empty() {
-            let theirs = pricing
-                .customers
-                .iter()
-                .filter(|(_, history)| history.at(month_s).is_some_and(|customer_id| customers.contains(customer_id)));
+            let theirs = pricing.customers.iter().filter(|(_, history)| {
+                history.at(month_s).is_some_and(|customer_id| customers.contains(customer_id))
+            });
             projects.extend(theirs.map(|(id, _)| id));
         }
         let projects = projects.into_iter().filter(|id| !is_new(id));
         // Before the month was over, by its time, and unknown to its bill all the same.
         let end_s = Grain::Month.after(month_s);
-        let enabled = self.enabled.iter().filter(|(_, seq, at_s)| *seq > known.event_seq && *at_s < end_s);
+        let enabled =
+            self.enabled.iter().filter(|(_, seq, at_s)| *seq > known.event_seq && *at_s < end_s);
         let projects = projects.chain(enabled.map(|(id, _, _)| id)).cloned().collect();
-        Suspects { plans: of(&self.plans, month_s, known.plan_seq), projects, ..Suspects::default() }
+        Suspects {
+            plans: of(&self.plans, month_s, known.plan_seq),
+            projects,
+            ..Suspects::default()
+        }
     }
 }
 
@@ -366,6 +432,7 @@ fn last_usage_seq(tx: &ReadTx<'_>, month_s: i64) -> Result<i64> {
         from usage_month
         where month_s = :month_s";
     let mut select = tx.sql().prepare_cached(SELECT)?;
-    let last = select.query_row(named_params! { ":month_s": month_s }, |row| row.get(0)).optional()?;
+    let last =
+        select.query_row(named_params! { ":month_s": month_s }, |row| row.get(0)).optional()?;
     Ok(last.unwrap_or_default())
 }

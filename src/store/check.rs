@@ -178,9 +178,9 @@ fn check_file(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
     }
     let mut dangling = tx.sql().prepare("pragma foreign_key_check")?;
     for table in dangling.query_map([], |row| row.get::<_, String>(0))? {
-        report
-            .differences
-            .push(Difference::File { problem: format!("a row of {} refers to one that is not there", table?) });
+        report.differences.push(Difference::File {
+            problem: format!("a row of {} refers to one that is not there", table?),
+        });
     }
     Ok(())
 }
@@ -291,7 +291,9 @@ fn check_values(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
         from license_type
         where granted is not null and (not is_amount(granted) or granted like '-%')";
     let mut select = tx.sql().prepare(VALUES)?;
-    for place in select.query_map(named_params! { ":last_second": LAST_SECOND }, |row| row.get(0))? {
+    for place in
+        select.query_map(named_params! { ":last_second": LAST_SECOND }, |row| row.get(0))?
+    {
         report.differences.push(Difference::Value { place: place? });
     }
     let all_time = Period::new(0, LAST_SECOND).expect("all time is a window");
@@ -299,7 +301,9 @@ fn check_values(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
         match statement::entries(tx, statement.seq) {
             Ok(_) => {}
             Err(Error::Unreadable { seq, .. }) => {
-                report.differences.push(Difference::Value { place: format!("a value of what statement {seq} said") });
+                report.differences.push(Difference::Value {
+                    place: format!("a value of what statement {seq} said"),
+                });
             }
             Err(error) => return Err(error),
         }
@@ -369,7 +373,9 @@ fn check_histories(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
           select customer_id from project_customer where project_id = p.project_id order by seq desc limit 1
         )";
     let mut select = tx.sql().prepare(HISTORIES)?;
-    for place in select.query_map(named_params! { ":last_second": LAST_SECOND }, |row| row.get(0))? {
+    for place in
+        select.query_map(named_params! { ":last_second": LAST_SECOND }, |row| row.get(0))?
+    {
         report.differences.push(Difference::History { place: place? });
     }
     Ok(())
@@ -385,7 +391,8 @@ fn check_rollups(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
         order by l.at_s";
     let mut select = tx.sql().prepare(SELECT)?;
     let mut entries = select.query([])?;
-    let mut days = Days { tx, report, by: Default::default(), day: i64::MIN..0, month: i64::MIN..0 };
+    let mut days =
+        Days { tx, report, by: Default::default(), day: i64::MIN..0, month: i64::MIN..0 };
     while let Some(entry) = entries.next()? {
         let at_s: i64 = entry.get(0)?;
         let in_crowd: bool = entry.get(5)?;
@@ -442,10 +449,22 @@ impl Days<'_, '_> {
 }
 
 /// Compares the kept sums that start within `starts` with what the ledger says of them.
-fn compare(tx: &ReadTx<'_>, grain: Grain, starts: &Range<i64>, mut sums: Sums, report: &mut Report) -> Result<()> {
+fn compare(
+    tx: &ReadTx<'_>,
+    grain: Grain,
+    starts: &Range<i64>,
+    mut sums: Sums,
+    report: &mut Report,
+) -> Result<()> {
     let mut differ = |start_s, project_id, kept: UsageSum, ledger: UsageSum| {
         if kept != ledger {
-            report.differences.push(Difference::Rollup { grain, start_s, project_id, kept, ledger });
+            report.differences.push(Difference::Rollup {
+                grain,
+                start_s,
+                project_id,
+                kept,
+                ledger,
+            });
         }
     };
     rollup::each(tx, grain, starts, None, |start_s, project_id, kept| {
@@ -482,14 +501,18 @@ fn check_licenses(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
                 balance: row.get(5)?,
                 revoked_at_s: row.get(6)?,
             };
-            let ledger = LicenseState { expires_at_s: 0, granted: None, balance: None, revoked_at_s: None };
+            let ledger =
+                LicenseState { expires_at_s: 0, granted: None, balance: None, revoked_at_s: None };
             let (id, starts_at_s) = (row.get(1)?, row.get(2)?);
             followed = Some(Followed { seq, id, starts_at_s, kept, ledger, overdrawn: false });
         }
         if let (Some(followed), Some(seq)) = (&mut followed, row.get(7)?) {
             let (kind, at_s, amount) = (row.get(8)?, row.get(9)?, row.get(10)?);
             let used_at_s = row.get(12)?;
-            followed.follow(&LedgerEntry { seq, kind, at_s, amount, expires_at_s: row.get(11)?, used_at_s }, report);
+            followed.follow(
+                &LedgerEntry { seq, kind, at_s, amount, expires_at_s: row.get(11)?, used_at_s },
+                report,
+            );
         }
     }
     followed.into_iter().for_each(|followed| followed.end(report));
@@ -541,7 +564,10 @@ impl Followed {
         if matches!(entry.kind, EntryKind::Drawn | EntryKind::Consumed) {
             let good = self.starts_at_s..=state.expires_at_s;
             let used_at_s = entry.used_at_s.unwrap_or(entry.at_s);
-            if state.revoked_at_s.is_some() || !good.contains(&entry.at_s) || !good.contains(&used_at_s) {
+            if state.revoked_at_s.is_some()
+                || !good.contains(&entry.at_s)
+                || !good.contains(&used_at_s)
+            {
                 report.differences.push(Difference::Draw { seq: entry.seq });
             }
         }
@@ -587,7 +613,8 @@ fn check_covered(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
             };
             left = Some((seq, fits, covered));
         }
-        if let (Some((_, fits, left)), Some(drawn)) = (&mut left, row.get::<_, Option<Amount>>(3)?) {
+        if let (Some((_, fits, left)), Some(drawn)) = (&mut left, row.get::<_, Option<Amount>>(3)?)
+        {
             *left += &drawn;
             *fits &= row.get::<_, bool>(4)?;
         }
@@ -636,7 +663,10 @@ fn check_statements(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
                 (total(&entries) != statement.total, StatementProblem::Total),
                 (!in_order, StatementProblem::Order),
                 (!is_as_told, StatementProblem::Digest),
-                (statement.last_knew_seq > last_seq || !statement.knew_terms.is_within(terms), StatementProblem::Knew),
+                (
+                    statement.last_knew_seq > last_seq || !statement.knew_terms.is_within(terms),
+                    StatementProblem::Knew,
+                ),
             ];
             for (_, problem) in problems.into_iter().filter(|(is_wrong, _)| *is_wrong) {
                 report.differences.push(Difference::Statement { seq: statement.seq, problem });

@@ -2,7 +2,9 @@
 
 use crate::billing::amount::Amount;
 use crate::billing::event::{Actor, Change};
-use crate::billing::id::{ApiKey, CustomerId, Label, LicenseId, LicenseType, OpId, PlanId, ProjectId, RecordId, Words};
+use crate::billing::id::{
+    ApiKey, CustomerId, Label, LicenseId, LicenseType, OpId, PlanId, ProjectId, RecordId, Words,
+};
 use crate::billing::key::{ApiSecret, Purpose};
 use crate::billing::license::{EntryKind, Platforms};
 use crate::billing::period::Grain;
@@ -28,7 +30,19 @@ macro_rules! text_column {
     )*};
 }
 
-text_column!(ApiKey, CustomerId, Label, LicenseId, LicenseType, OpId, PlanId, Platforms, ProjectId, RecordId, Words);
+text_column!(
+    ApiKey,
+    CustomerId,
+    Label,
+    LicenseId,
+    LicenseType,
+    OpId,
+    PlanId,
+    Platforms,
+    ProjectId,
+    RecordId,
+    Words
+);
 
 macro_rules! word_column {
     ($($name:ident),*) => {$(
@@ -133,7 +147,9 @@ pub(super) fn parse<T: FromSql>(text: &str) -> rusqlite::Result<T> {
 /// and for checks `is_amount(a)`, `is_price(p)`, `is_id(i)`, `is_label(l)` and `is_license_type(t)`, which tell whether a
 /// text is an amount or a price in canonical form, an id of a project, customer or license, a name, or a license's type.
 pub(super) fn register_functions(connection: &Connection) -> rusqlite::Result<()> {
-    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_DIRECTONLY;
+    let flags = FunctionFlags::SQLITE_UTF8
+        | FunctionFlags::SQLITE_DETERMINISTIC
+        | FunctionFlags::SQLITE_DIRECTONLY;
     connection.create_scalar_function("decimal_add", 2, flags, |context| {
         let mut sum: Amount = context.get(0)?;
         sum += &context.get::<Amount>(1)?;

@@ -47,7 +47,8 @@ pub struct Announcement {
 impl Announcement {
     /// The names, as Agora calls them, of the contacts that would get another value.
     fn news(&self, customer: &Customer) -> Vec<&'static str> {
-        let is_news = |said: &Option<Words>, stands: &Option<Words>| said.is_some() && said != stands;
+        let is_news =
+            |said: &Option<Words>, stands: &Option<Words>| said.is_some() && said != stands;
         [
             ("customerName", is_news(&self.name, &customer.name)),
             ("customerEmail", is_news(&self.email, &customer.email)),
@@ -64,7 +65,9 @@ impl Announcement {
 /// # Errors
 /// When SQLite fails.
 pub fn stands(tx: &ReadTx<'_>, id: &CustomerId, said: &Announcement, at_s: i64) -> Result<bool> {
-    let Some(customer) = find(tx, id)?.filter(|customer| is_active(customer) && said.news(customer).is_empty()) else {
+    let Some(customer) =
+        find(tx, id)?.filter(|customer| is_active(customer) && said.news(customer).is_empty())
+    else {
         return Ok(false);
     };
     Ok(new_plan(tx, &customer.id, said, at_s)?.is_none())
@@ -96,7 +99,12 @@ fn insert(tx: &WriteTx<'_>, id: &CustomerId, stamp: &Stamp) -> Result<bool> {
 ///
 /// # Errors
 /// When SQLite fails.
-pub fn announce(tx: &WriteTx<'_>, id: &CustomerId, said: &Announcement, stamp: &Stamp) -> Result<Customer> {
+pub fn announce(
+    tx: &WriteTx<'_>,
+    id: &CustomerId,
+    said: &Announcement,
+    stamp: &Stamp,
+) -> Result<Customer> {
     insert(tx, id, stamp)?;
     let before = find(tx, id)?.expect("it was just made, unless it was there");
     let plan = new_plan(tx, id, said, stamp.at_s)?;
@@ -153,7 +161,13 @@ fn new_plan<'s>(
 }
 
 /// Writes down from when a plan holds for a customer.
-fn name_plan(tx: &WriteTx<'_>, id: &CustomerId, plan_id: &PlanId, from_s: i64, stamp: &Stamp) -> Result<()> {
+fn name_plan(
+    tx: &WriteTx<'_>,
+    id: &CustomerId,
+    plan_id: &PlanId,
+    from_s: i64,
+    stamp: &Stamp,
+) -> Result<()> {
     const INSERT: &str = "
         insert into customer_plan (customer_id, plan_id, from_s, at_s, actor)
         values (:customer_id, :plan_id, :from_s, :at_s, :actor)";
@@ -182,7 +196,9 @@ pub fn plans_of(tx: &ReadTx<'_>, id: &CustomerId) -> Result<Vec<Said<PlanId>>> {
         let stamp = Stamp { at_s: row.get(2)?, actor: row.get(3)? };
         Ok(Said { from_s: row.get(1)?, value: row.get(0)?, stamp })
     };
-    Ok(select.query_map(named_params! { ":customer_id": id }, said)?.collect::<rusqlite::Result<_>>()?)
+    Ok(select
+        .query_map(named_params! { ":customer_id": id }, said)?
+        .collect::<rusqlite::Result<_>>()?)
 }
 
 /// The plans named for customers by date, of those for whom any was.
@@ -230,9 +246,13 @@ pub(super) fn reactivate(tx: &WriteTx<'_>, id: &CustomerId, stamp: &Stamp) -> Re
 /// # Errors
 /// When SQLite fails.
 pub fn forget(tx: &WriteTx<'_>, customer: &Customer, stamp: &Stamp) -> Result<bool> {
-    let contacts =
-        [("customerName", &customer.name), ("customerEmail", &customer.email), ("customerPhone", &customer.phone)];
-    let held: Vec<&str> = contacts.into_iter().filter_map(|(field, held)| held.as_ref().map(|_| field)).collect();
+    let contacts = [
+        ("customerName", &customer.name),
+        ("customerEmail", &customer.email),
+        ("customerPhone", &customer.phone),
+    ];
+    let held: Vec<&str> =
+        contacts.into_iter().filter_map(|(field, held)| held.as_ref().map(|_| field)).collect();
     if held.is_empty() {
         return Ok(false);
     }
@@ -256,7 +276,11 @@ pub fn find(tx: &ReadTx<'_>, id: &CustomerId) -> Result<Option<Customer>> {
         select customer_id, plan_id, name, email, phone, first_seen_at_s, announced_at_s, deactivated_at_s
         from customer
         where customer_id = :customer_id";
-    Ok(tx.sql().prepare_cached(SELECT)?.query_row(named_params! { ":customer_id": id }, customer).optional()?)
+    Ok(tx
+        .sql()
+        .prepare_cached(SELECT)?
+        .query_row(named_params! { ":customer_id": id }, customer)
+        .optional()?)
 }
 
 /// All customers, in the order of their ids.

@@ -68,7 +68,9 @@ impl Document {
     }
 
     /// Writes down what was carried of one month.
-    pub(super) fn of_carries<'c>(carries: impl IntoIterator<Item = &'c (&'c ProjectId, &'c Carry)>) -> Self {
+    pub(super) fn of_carries<'c>(
+        carries: impl IntoIterator<Item = &'c (&'c ProjectId, &'c Carry)>,
+    ) -> Self {
         Self::of(carries.into_iter().map(|(project_id, carry)| CarryLine {
             project_id: project_id.as_str().into(),
             amount: carry.amount.to_string().into(),
@@ -175,7 +177,8 @@ pub(super) enum NoLine {
 
 impl CarryLine<'_> {
     fn carry(&self, month_s: i64) -> Result<(ProjectId, Carry), NoLine> {
-        let carry = Carry { month_s, amount: Amount::from_canonical(&self.amount)?, whole: !self.waits };
+        let carry =
+            Carry { month_s, amount: Amount::from_canonical(&self.amount)?, whole: !self.waits };
         Ok((self.project_id.parse()?, carry))
     }
 }
@@ -237,14 +240,27 @@ mod tests {
     fn a_document_is_read_back_as_it_was_written_and_takes_the_room_that_it_has() {
         let entry = |n: u32, unpriced: bool| Entry {
             project_id: format!("p{n:05}").parse().expect("an id"),
-            told: (!unpriced).then(|| Told { amount: Amount::from(n + 1), description: format!("{n} \"Call\" × S") }),
-            billed: Some(Billed { usage: Amount::from(n), covered: Amount::default(), unpriced, carries: Vec::new() }),
+            told: (!unpriced).then(|| Told {
+                amount: Amount::from(n + 1),
+                description: format!("{n} \"Call\" × S"),
+            }),
+            billed: Some(Billed {
+                usage: Amount::from(n),
+                covered: Amount::default(),
+                unpriced,
+                carries: Vec::new(),
+            }),
         };
         let entries: Vec<Entry> = (0..5_000).map(|n| entry(n, n % 7 == 0)).collect();
         let document = Document::of_entries(&entries);
         let text = document.text(1).expect("a text");
         assert_eq!(text.entries().expect("entries"), entries);
-        assert!(document.size_bytes() < text.text.len() / 5, "{} of {}", document.size_bytes(), text.text.len());
+        assert!(
+            document.size_bytes() < text.text.len() / 5,
+            "{} of {}",
+            document.size_bytes(),
+            text.text.len()
+        );
     }
 
     #[test]
@@ -262,7 +278,10 @@ mod tests {
         ] {
             let read = Text::read(7, &bytes).and_then(|text| text.entries());
             let said = read.expect_err("it is none").to_string();
-            assert!(said.starts_with("what statement 7 said cannot be read: ") && said.contains(reason), "{said}");
+            assert!(
+                said.starts_with("what statement 7 said cannot be read: ") && said.contains(reason),
+                "{said}"
+            );
         }
     }
 }

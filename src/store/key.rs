@@ -40,7 +40,10 @@ fn random_text(len: usize) -> String {
     while text.len() < len {
         let mut bytes = [0; 64];
         random.fill(&mut bytes).expect("the system has randomness to give");
-        let fair = bytes.iter().filter(|byte| **byte < EVEN).map(|byte| char::from(ALPHABET[usize::from(byte % 62)]));
+        let fair = bytes
+            .iter()
+            .filter(|byte| **byte < EVEN)
+            .map(|byte| char::from(ALPHABET[usize::from(byte % 62)]));
         text.extend(fair.take(len - text.len()));
     }
     text
@@ -105,6 +108,8 @@ pub fn revoke(tx: &WriteTx<'_>, api_key: &ApiKey, now_s: i64) -> Result<()> {
         update api_key
         set revoked_at_s = coalesce(revoked_at_s, :now_s)
         where api_key = :api_key";
-    tx.sql().prepare_cached(UPDATE)?.execute(named_params! { ":api_key": api_key, ":now_s": now_s })?;
+    tx.sql()
+        .prepare_cached(UPDATE)?
+        .execute(named_params! { ":api_key": api_key, ":now_s": now_s })?;
     Ok(())
 }

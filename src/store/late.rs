@@ -39,7 +39,8 @@ fn written_after(
           and l.at_s between :first_s and :last_s
         order by l.seq";
     let mut select = tx.sql().prepare_cached(SELECT)?;
-    let params = named_params! { ":seq": seq, ":first_s": period.first_s(), ":last_s": period.last_s() };
+    let params =
+        named_params! { ":seq": seq, ":first_s": period.first_s(), ":last_s": period.last_s() };
     let mut rows = select.query(params)?;
     while let Some(row) = rows.next()? {
         each(&ledger_entry(row)?)?;
@@ -80,7 +81,8 @@ fn each_late(
         return Ok(());
     };
     let is_bill = tellers.iter().any(|teller| teller.kind == ListingKind::Bill);
-    let bills = if is_bill { Some(MonthBills::read(tx)?).filter(MonthBills::any_carried) } else { None };
+    let bills =
+        if is_bill { Some(MonthBills::read(tx)?).filter(MonthBills::any_carried) } else { None };
     if bills.is_some() {
         // Of what was carried the month's bills may be told again without telling more.
         knew_seq = timeline.statements().iter().map(|told| told.knew_seq).min().unwrap_or_default();
@@ -92,7 +94,12 @@ fn each_late(
         let mut told_seq = timeline.teller(segment).last_knew_seq;
         if let Some(bills) = &bills {
             let project_id: ProjectId = column::parse(entry.project_id)?;
-            told_seq = bills.told_seq(Grain::Month.floor(entry.at_s), &project_id, entry.at_s, told_seq)?;
+            told_seq = bills.told_seq(
+                Grain::Month.floor(entry.at_s),
+                &project_id,
+                entry.at_s,
+                told_seq,
+            )?;
         }
         if entry.seq > told_seq { each(segment, entry) } else { Ok(()) }
     })
@@ -103,7 +110,11 @@ fn each_late(
 ///
 /// # Errors
 /// When SQLite fails.
-pub fn by_month(tx: &ReadTx<'_>, kind: ListingKind, period: Period) -> Result<BTreeMap<(i64, ProjectId), UsageSum>> {
+pub fn by_month(
+    tx: &ReadTx<'_>,
+    kind: ListingKind,
+    period: Period,
+) -> Result<BTreeMap<(i64, ProjectId), UsageSum>> {
     let mut late: BTreeMap<(i64, ProjectId), UsageSum> = BTreeMap::new();
     each_late(tx, &statement::timeline(tx, kind, period)?, period, |_, entry| {
         let key = (Grain::Month.floor(entry.at_s), column::parse(entry.project_id)?);
@@ -130,7 +141,8 @@ pub fn untold_months(tx: &ReadTx<'_>, kind: ListingKind, period: Period) -> Resu
         order by start_s";
     let mut select = tx.sql().prepare_cached(SELECT)?;
     let params = named_params! { ":grain": Grain::Month, ":first_s": period.first_s(), ":last_s": period.last_s() };
-    let mut months: Vec<i64> = select.query_map(params, |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    let mut months: Vec<i64> =
+        select.query_map(params, |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
     let timeline = statement::timeline(tx, kind, period)?;
     months.retain(|start_s| timeline.tellers(Period::around(Grain::Month, *start_s)).is_empty());
     Ok(months)
@@ -156,15 +168,20 @@ pub struct Deviation {
 pub fn deviations(tx: &ReadTx<'_>, timeline: &Timeline, period: Period) -> Result<Vec<Deviation>> {
     let mut found = Vec::new();
     let tellers = timeline.tellers(period);
-    let (Some(knew_seq), Some(span)) = (tellers.iter().map(|teller| teller.knew_seq).min(), timeline.span()) else {
+    let (Some(knew_seq), Some(span)) =
+        (tellers.iter().map(|teller| teller.knew_seq).min(), timeline.span())
+    else {
         return Ok(found);
     };
     let is_teller: HashSet<i64> = tellers.iter().map(|teller| teller.seq).collect();
     // What was written after each of them.
     let mut after: HashMap<i64, Sums> = HashMap::new();
     written_after(tx, knew_seq, span, |entry| {
-        let holders = timeline.at(entry.at_s).into_iter().flat_map(|segment| timeline.holders(segment));
-        for holder in holders.filter(|holder| holder.knew_seq < entry.seq && is_teller.contains(&holder.seq)) {
+        let holders =
+            timeline.at(entry.at_s).into_iter().flat_map(|segment| timeline.holders(segment));
+        for holder in
+            holders.filter(|holder| holder.knew_seq < entry.seq && is_teller.contains(&holder.seq))
+        {
             add(after.entry(holder.seq).or_default(), entry.project_id, &entry.sum)?;
         }
         Ok(())
@@ -191,7 +208,9 @@ pub fn deviations(tx: &ReadTx<'_>, timeline: &Timeline, period: Period) -> Resul
             let held = ledger.remove(&project_id).unwrap_or_default();
             compare(project_id, said, held);
         }
-        ledger.into_iter().for_each(|(project_id, held)| compare(project_id, Default::default(), held));
+        ledger
+            .into_iter()
+            .for_each(|(project_id, held)| compare(project_id, Default::default(), held));
     }
     Ok(found)
 }
@@ -217,7 +236,9 @@ impl Reconciled {
     /// What was recorded less all that became of it; zero where it adds up.
     pub fn difference(&self) -> Amount {
         let accounted: Amount =
-            [&self.told, &self.covered, &self.unpriced, &self.late, &self.not_asked].into_iter().sum();
+            [&self.told, &self.covered, &self.unpriced, &self.late, &self.not_asked]
+                .into_iter()
+                .sum();
         &self.recorded - &accounted
     }
 }
@@ -227,7 +248,11 @@ impl Reconciled {
 ///
 /// # Errors
 /// When SQLite fails.
-pub fn reconcile(tx: &ReadTx<'_>, kind: ListingKind, month: Period) -> Result<BTreeMap<ProjectId, Reconciled>> {
+pub fn reconcile(
+    tx: &ReadTx<'_>,
+    kind: ListingKind,
+    month: Period,
+) -> Result<BTreeMap<ProjectId, Reconciled>> {
     let timeline = statement::timeline(tx, kind, month)?;
     let mut late: BTreeMap<i64, Sums> = BTreeMap::new();
     each_late(tx, &timeline, month, |segment, entry| {
@@ -238,7 +263,8 @@ pub fn reconcile(tx: &ReadTx<'_>, kind: ListingKind, month: Period) -> Result<BT
     for teller in timeline.tellers(month) {
         for entry in statement::entries(tx, teller.seq)? {
             // What had no price and was carried later had one then.
-            let is_carried = |bills: &MonthBills<'_>| bills.has_carried(month.first_s(), &entry.project_id);
+            let is_carried =
+                |bills: &MonthBills<'_>| bills.has_carried(month.first_s(), &entry.project_id);
             if entry.billed.as_ref().is_some_and(|billed| billed.unpriced)
                 && !bills.as_ref().map_or(Ok(false), is_carried)?
             {

@@ -7,8 +7,8 @@ use crate::billing::amount::Amount;
 use crate::billing::event::{Actor, Stamp};
 use crate::billing::id::{CustomerId, LicenseId, LicenseType, OpId, RecordId};
 use crate::billing::license::{
-    Act, Changed, Draw, Drawable, Entry, EntryKind, License, NewLicense, Operation, Refusal, Revocation, TypeGrant,
-    draw,
+    Act, Changed, Draw, Drawable, Entry, EntryKind, License, NewLicense, Operation, Refusal,
+    Revocation, TypeGrant, draw,
 };
 use crate::store::{ReadTx, Result, WriteTx, customer, made_id};
 use rusqlite::{OptionalExtension, Row, ToSql, named_params};
@@ -97,7 +97,8 @@ pub fn operate(
         const INSERT: &str = "
             insert into license_operation (op_id, at_s, asked)
             values (:op_id, :at_s, :asked)";
-        let params = named_params! { ":op_id": op_id, ":at_s": stamp.at_s, ":asked": operation.to_string() };
+        let params =
+            named_params! { ":op_id": op_id, ":at_s": stamp.at_s, ":asked": operation.to_string() };
         tx.sql().prepare_cached(INSERT)?.execute(params)?;
     }
     Ok(done)
@@ -158,12 +159,21 @@ fn change(
     Ok(Ok(Done { news, licenses, unknown: Unknown::default() }))
 }
 
-fn issue(tx: &WriteTx<'_>, new: &NewLicense, op_id: Option<&OpId>, stamp: &Stamp) -> Result<Result<Done, Refusal>> {
+fn issue(
+    tx: &WriteTx<'_>,
+    new: &NewLicense,
+    op_id: Option<&OpId>,
+    stamp: &Stamp,
+) -> Result<Result<Done, Refusal>> {
     if let Some(id) = &new.id
         && let Some(stands) = find(tx, id)?
     {
         return Ok(match stands.asked == new.to_string() {
-            true => Ok(Done { news: News::AlreadySo, licenses: vec![(stands, None)], unknown: Unknown::default() }),
+            true => Ok(Done {
+                news: News::AlreadySo,
+                licenses: vec![(stands, None)],
+                unknown: Unknown::default(),
+            }),
             false => Err(Refusal::OtherContent(stands.asked)),
         });
     }
@@ -222,14 +232,24 @@ fn consume(
     }
     let mut licenses = Vec::new();
     for Draw { license_seq, amount } in draws {
-        write(tx, license_seq, &Changed { amount: Some(-&amount), ..changed.clone() }, op_id, stamp)?;
+        write(
+            tx,
+            license_seq,
+            &Changed { amount: Some(-&amount), ..changed.clone() },
+            op_id,
+            stamp,
+        )?;
         licenses.push((by_seq(tx, license_seq)?, Some(amount)));
     }
     Ok(Ok(Done { news: News::Changed, licenses, unknown: Unknown::default() }))
 }
 
 /// The licenses that usage of a customer's projects may draw from at `now_s`, and those that are to come.
-pub(super) fn drawable(tx: &ReadTx<'_>, customer_id: &CustomerId, now_s: i64) -> Result<Vec<Drawable>> {
+pub(super) fn drawable(
+    tx: &ReadTx<'_>,
+    customer_id: &CustomerId,
+    now_s: i64,
+) -> Result<Vec<Drawable>> {
     const SELECT: &str = "
         select seq, starts_at_s, expires_at_s, balance
         from license
@@ -239,7 +259,12 @@ pub(super) fn drawable(tx: &ReadTx<'_>, customer_id: &CustomerId, now_s: i64) ->
           and expires_at_s >= :now_s
         order by expires_at_s, seq";
     let license = |row: &Row<'_>| {
-        Ok(Drawable { seq: row.get(0)?, starts_at_s: row.get(1)?, expires_at_s: row.get(2)?, balance: row.get(3)? })
+        Ok(Drawable {
+            seq: row.get(0)?,
+            starts_at_s: row.get(1)?,
+            expires_at_s: row.get(2)?,
+            balance: row.get(3)?,
+        })
     };
     let mut select = tx.sql().prepare_cached(SELECT)?;
     let params = named_params! { ":customer_id": customer_id, ":now_s": now_s };
@@ -247,7 +272,12 @@ pub(super) fn drawable(tx: &ReadTx<'_>, customer_id: &CustomerId, now_s: i64) ->
 }
 
 /// Writes what the entry of the usage ledger at `usage_seq` drew.
-pub(super) fn write_draws(tx: &WriteTx<'_>, draws: &[Draw], usage_seq: i64, at_s: i64) -> Result<()> {
+pub(super) fn write_draws(
+    tx: &WriteTx<'_>,
+    draws: &[Draw],
+    usage_seq: i64,
+    at_s: i64,
+) -> Result<()> {
     for Draw { license_seq, amount } in draws {
         write_usage(tx, *license_seq, EntryKind::Drawn, &-amount, usage_seq, at_s)?;
     }
@@ -255,7 +285,12 @@ pub(super) fn write_draws(tx: &WriteTx<'_>, draws: &[Draw], usage_seq: i64, at_s
 }
 
 /// Gives back, for the reversal at `reversal_seq`, what the record that it takes back drew.
-pub(super) fn give_back(tx: &WriteTx<'_>, record_id: &RecordId, reversal_seq: i64, at_s: i64) -> Result<()> {
+pub(super) fn give_back(
+    tx: &WriteTx<'_>,
+    record_id: &RecordId,
+    reversal_seq: i64,
+    at_s: i64,
+) -> Result<()> {
     const SELECT: &str = "
         select e.license_seq, e.amount
         from usage_ledger r
@@ -263,7 +298,9 @@ pub(super) fn give_back(tx: &WriteTx<'_>, record_id: &RecordId, reversal_seq: i6
         where r.record_id = :record_id
         order by e.seq";
     let mut select = tx.sql().prepare_cached(SELECT)?;
-    let drawn = select.query_map(named_params! { ":record_id": record_id }, |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let drawn = select.query_map(named_params! { ":record_id": record_id }, |row| {
+        Ok((row.get(0)?, row.get(1)?))
+    })?;
     let drawn: Vec<(i64, Amount)> = drawn.collect::<rusqlite::Result<_>>()?;
     for (license_seq, amount) in drawn {
         write_usage(tx, license_seq, EntryKind::GivenBack, &-&amount, reversal_seq, at_s)?;
@@ -272,7 +309,13 @@ pub(super) fn give_back(tx: &WriteTx<'_>, record_id: &RecordId, reversal_seq: i6
 }
 
 /// Writes an entry that somebody asked for, and what follows from it.
-fn write(tx: &WriteTx<'_>, license_seq: i64, changed: &Changed, op_id: Option<&OpId>, stamp: &Stamp) -> Result<()> {
+fn write(
+    tx: &WriteTx<'_>,
+    license_seq: i64,
+    changed: &Changed,
+    op_id: Option<&OpId>,
+    stamp: &Stamp,
+) -> Result<()> {
     const INSERT: &str = "
         insert into license_ledger (license_seq, at_s, kind, amount, expires_at_s, actor, reason, op_id)
         values (:license_seq, :at_s, :kind, :amount, :expires_at_s, :actor, :reason, :op_id)";
@@ -343,7 +386,12 @@ fn keep_amount(tx: &WriteTx<'_>, license_seq: i64, kind: EntryKind, amount: &Amo
 /// # Errors
 /// When SQLite fails.
 pub fn find(tx: &ReadTx<'_>, id: &LicenseId) -> Result<Option<License>> {
-    Ok(select(tx, select!("where l.license_id = :license_id"), named_params! { ":license_id": id })?.pop())
+    Ok(select(
+        tx,
+        select!("where l.license_id = :license_id"),
+        named_params! { ":license_id": id },
+    )?
+    .pop())
 }
 
 /// The license at a place that an entry refers to.
@@ -381,7 +429,11 @@ pub fn find_alike(tx: &ReadTx<'_>, new: &NewLicense, actor: &Actor) -> Result<Op
 /// # Errors
 /// When SQLite fails.
 pub fn of(tx: &ReadTx<'_>, customer_id: &CustomerId) -> Result<Vec<License>> {
-    select(tx, select!("where l.customer_id = :customer_id"), named_params! { ":customer_id": customer_id })
+    select(
+        tx,
+        select!("where l.customer_id = :customer_id"),
+        named_params! { ":customer_id": customer_id },
+    )
 }
 
 /// All licenses, in the order of their issue.
@@ -454,7 +506,8 @@ pub fn history(tx: &ReadTx<'_>, license: &License, last: Option<u32>) -> Result<
     };
     let mut select = tx.sql().prepare_cached(SELECT)?;
     let params = named_params! { ":license_seq": license.seq, ":last": last };
-    let mut entries: Vec<Entry> = select.query_map(params, entry)?.collect::<rusqlite::Result<_>>()?;
+    let mut entries: Vec<Entry> =
+        select.query_map(params, entry)?.collect::<rusqlite::Result<_>>()?;
     entries.reverse();
     Ok(entries)
 }
@@ -470,7 +523,8 @@ pub fn set_type(tx: &WriteTx<'_>, grant: &TypeGrant) -> Result<()> {
         on conflict (type) do update
         set name = coalesce(excluded.name, name),
             granted = excluded.granted";
-    let params = named_params! { ":type": grant.kind, ":name": grant.name, ":granted": grant.granted };
+    let params =
+        named_params! { ":type": grant.kind, ":name": grant.name, ":granted": grant.granted };
     tx.sql().prepare_cached(UPSERT)?.execute(params)?;
     Ok(())
 }
@@ -484,7 +538,11 @@ pub fn find_type(tx: &ReadTx<'_>, kind: &LicenseType) -> Result<Option<TypeGrant
         select type, name, granted
         from license_type
         where type = :type";
-    Ok(tx.sql().prepare_cached(SELECT)?.query_row(named_params! { ":type": kind }, type_grant).optional()?)
+    Ok(tx
+        .sql()
+        .prepare_cached(SELECT)?
+        .query_row(named_params! { ":type": kind }, type_grant)
+        .optional()?)
 }
 
 /// The types that were set up, by name.
@@ -496,7 +554,11 @@ pub fn types(tx: &ReadTx<'_>) -> Result<Vec<TypeGrant>> {
         select type, name, granted
         from license_type
         order by type";
-    Ok(tx.sql().prepare_cached(SELECT)?.query_map([], type_grant)?.collect::<rusqlite::Result<_>>()?)
+    Ok(tx
+        .sql()
+        .prepare_cached(SELECT)?
+        .query_map([], type_grant)?
+        .collect::<rusqlite::Result<_>>()?)
 }
 
 fn type_grant(row: &Row<'_>) -> rusqlite::Result<TypeGrant> {

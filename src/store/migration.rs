@@ -240,7 +240,9 @@ fn lay_out_anew(connection: &Connection, fill: &str, from: i64) -> Result<()> {
     match dangling || !changed.is_empty() {
         true => {
             let changed = changed.join(", ");
-            Err(Error::Unsafe(format!("the migration from version {from} would not lead to sound books ({changed})")))
+            Err(Error::Unsafe(format!(
+                "the migration from version {from} would not lead to sound books ({changed})"
+            )))
         }
         false => Ok(()),
     }
@@ -255,7 +257,8 @@ fn set_aside(connection: &Connection) -> Result<Vec<String>> {
           and name not like 'sqlite\\_%' escape '\\'
           and name not like '\\_litestream\\_%' escape '\\'
         order by type = 'table'";
-    let parts = connection.prepare(SELECT)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect();
+    let parts =
+        connection.prepare(SELECT)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect();
     let parts: rusqlite::Result<Vec<(String, String)>> = parts;
     let mut old = Vec::new();
     for (kind, name) in parts? {

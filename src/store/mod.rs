@@ -120,7 +120,9 @@ pub enum Error {
     #[error("the read took longer than it may")]
     Deadline,
     /// What is kept of a statement is not what this program writes.
-    #[error("what statement {seq} said cannot be read: {reason}; `agora-vendor check` tells what else is wrong")]
+    #[error(
+        "what statement {seq} said cannot be read: {reason}; `agora-vendor check` tells what else is wrong"
+    )]
     Unreadable {
         /// The statement.
         seq: i64,
@@ -223,10 +225,13 @@ impl Store {
     /// When there is no file, or it is not ours, of a later version, or cannot be used safely.
     pub fn open(path: &Path) -> Result<Self> {
         check_sqlite()?;
-        let connection = open_file(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        let connection =
+            open_file(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         connection.busy_handler(Some(wait_for_the_lock))?;
         // Before anything is asked of the file that only one of ours need answer.
-        schema::verify(&connection, path).and_then(|()| prepare_writer(&connection)).map_err(|e| explain(e, path))?;
+        schema::verify(&connection, path)
+            .and_then(|()| prepare_writer(&connection))
+            .map_err(|e| explain(e, path))?;
         Ok(Self { connection })
     }
 
@@ -235,7 +240,10 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Exists`] when there is a file; whatever `fill` fails with.
-    pub fn create<E: From<Error>>(path: &Path, fill: impl FnOnce(&WriteTx<'_>) -> Result<(), E>) -> Result<(), E> {
+    pub fn create<E: From<Error>>(
+        path: &Path,
+        fill: impl FnOnce(&WriteTx<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
         check_sqlite()?;
         if path.symlink_metadata().is_ok() {
             return Err(Error::Exists(path.to_owned()).into());
@@ -243,8 +251,8 @@ impl Store {
         // Made under another name and linked into place when whole, so that neither a crash nor another
         // process that creates at the same time leaves half a database or loses one.
         backup::into_place(path, |draft| {
-            let connection =
-                Connection::open_with_flags(draft, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(Error::from)?;
+            let connection = Connection::open_with_flags(draft, OpenFlags::SQLITE_OPEN_READ_WRITE)
+                .map_err(Error::from)?;
             connection.execute_batch("pragma journal_mode = wal").map_err(Error::from)?;
             prepare_writer(&connection)?;
             let mut store = Self { connection };
@@ -259,8 +267,14 @@ impl Store {
     ///
     /// # Errors
     /// Whatever `f` fails with.
-    pub fn read<T, E: From<Error>>(&mut self, f: impl FnOnce(&ReadTx<'_>) -> Result<T, E>) -> Result<T, E> {
-        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Deferred).map_err(Error::from)?;
+    pub fn read<T, E: From<Error>>(
+        &mut self,
+        f: impl FnOnce(&ReadTx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let tx = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Deferred)
+            .map_err(Error::from)?;
         let tx = ReadTx(tx);
         let done = f(&tx)?;
         // What it keeps in temporary tables stays.
@@ -273,8 +287,14 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Busy`] when the lock was not to be had within [`WRITER_WAITS`]; whatever `f` fails with.
-    pub fn write<T, E: From<Error>>(&mut self, f: impl FnOnce(&WriteTx<'_>) -> Result<T, E>) -> Result<T, E> {
-        let tx = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(Error::from)?;
+    pub fn write<T, E: From<Error>>(
+        &mut self,
+        f: impl FnOnce(&WriteTx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let tx = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(Error::from)?;
         let tx = WriteTx(ReadTx(tx));
         let done = f(&tx)?;
         tx.0.0.commit().map_err(Error::from)?;
@@ -322,12 +342,16 @@ impl Writer {
             match self.0.try_lock() {
                 Ok(connection) => break connection,
                 Err(TryLockError::Poisoned(poisoned)) => break poisoned.into_inner(),
-                Err(TryLockError::WouldBlock) if Instant::now() < deadline => std::thread::sleep(POLL),
+                Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                    std::thread::sleep(POLL)
+                }
                 Err(TryLockError::WouldBlock) => return Err(Error::Busy.into()),
             }
         };
         let tx = loop {
-            match Transaction::new_unchecked(&connection, TransactionBehavior::Immediate).map_err(Error::from) {
+            match Transaction::new_unchecked(&connection, TransactionBehavior::Immediate)
+                .map_err(Error::from)
+            {
                 Ok(tx) => break tx,
                 Err(Error::Busy) if Instant::now() < deadline => std::thread::sleep(POLL),
                 Err(error) => return Err(error.into()),
@@ -368,9 +392,12 @@ impl Readers {
         prepare_reader(&watch)?;
         // It reads nothing but whether anybody has committed.
         watch.execute_batch("pragma cache_size = -16;")?;
-        schema::verify(&watch, path).and_then(|()| check_reader(&watch)).map_err(|error| explain(error, path))?;
-        let manager =
-            SqliteConnectionManager::file(path).with_flags(flags).with_init(|connection| prepare_reader(connection));
+        schema::verify(&watch, path)
+            .and_then(|()| check_reader(&watch))
+            .map_err(|error| explain(error, path))?;
+        let manager = SqliteConnectionManager::file(path)
+            .with_flags(flags)
+            .with_init(|connection| prepare_reader(connection));
         let pool = r2d2::Pool::builder()
             .max_size(count)
             .test_on_check_out(false)
@@ -403,7 +430,8 @@ impl Readers {
         }
         let watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
         watch.busy_timeout(wait)?;
-        let version = watch.prepare_cached("pragma data_version")?.query_row([], |row| row.get(0))?;
+        let version =
+            watch.prepare_cached("pragma data_version")?.query_row([], |row| row.get(0))?;
         Ok(Version(version))
     }
 
@@ -422,7 +450,9 @@ impl Readers {
         }
         let mut connection = self.pool.get_timeout(left).map_err(|_| Error::Deadline)?;
         connection.busy_timeout(READER_WAITS).map_err(Error::from)?;
-        connection.progress_handler(STEPS, Some(move || Instant::now() >= deadline)).map_err(Error::from)?;
+        connection
+            .progress_handler(STEPS, Some(move || Instant::now() >= deadline))
+            .map_err(Error::from)?;
         let done = read(&mut connection, f);
         connection.progress_handler(0, None::<fn() -> bool>).map_err(Error::from)?;
         done
@@ -443,8 +473,12 @@ impl Readers {
     }
 }
 
-fn read<T, E: From<Error>>(connection: &mut Connection, f: impl FnOnce(&ReadTx<'_>) -> Result<T, E>) -> Result<T, E> {
-    let tx = connection.transaction_with_behavior(TransactionBehavior::Deferred).map_err(Error::from)?;
+fn read<T, E: From<Error>>(
+    connection: &mut Connection,
+    f: impl FnOnce(&ReadTx<'_>) -> Result<T, E>,
+) -> Result<T, E> {
+    let tx =
+        connection.transaction_with_behavior(TransactionBehavior::Deferred).map_err(Error::from)?;
     f(&ReadTx(tx))
 }
 
@@ -465,9 +499,10 @@ pub fn sqlite_version() -> &'static str {
 fn check_sqlite() -> Result<()> {
     match rusqlite::version_number() >= OLDEST_SQLITE {
         true => Ok(()),
-        false => {
-            Err(Error::Unsafe(format!("SQLite {} is older than 3.51.3 and can lose commits", rusqlite::version())))
-        }
+        false => Err(Error::Unsafe(format!(
+            "SQLite {} is older than 3.51.3 and can lose commits",
+            rusqlite::version()
+        ))),
     }
 }
 
@@ -476,8 +511,12 @@ fn open_file(path: &Path, flags: OpenFlags) -> Result<Connection> {
     match path.metadata() {
         Ok(metadata) if metadata.is_file() => {}
         Ok(_) => return Err(Error::NotOurs(path.to_owned())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(Error::Missing(path.to_owned())),
-        Err(error) => return Err(Error::NoAccess { path: path.to_owned(), reason: error.to_string() }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(Error::Missing(path.to_owned()));
+        }
+        Err(error) => {
+            return Err(Error::NoAccess { path: path.to_owned(), reason: error.to_string() });
+        }
     }
     Connection::open_with_flags(path, flags).map_err(|error| explain(error.into(), path))
 }
@@ -518,9 +557,12 @@ fn prepare_writer(connection: &Connection) -> Result<()> {
     column::register_functions(connection)?;
     let journal: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
     let synchronous: i64 = connection.pragma_query_value(None, "synchronous", |row| row.get(0))?;
-    let foreign_keys: i64 = connection.pragma_query_value(None, "foreign_keys", |row| row.get(0))?;
+    let foreign_keys: i64 =
+        connection.pragma_query_value(None, "foreign_keys", |row| row.get(0))?;
     if (journal.as_str(), synchronous, foreign_keys) != ("wal", 2, 1) {
-        let found = format!("journal_mode {journal}, synchronous {synchronous}, foreign_keys {foreign_keys}");
+        let found = format!(
+            "journal_mode {journal}, synchronous {synchronous}, foreign_keys {foreign_keys}"
+        );
         return Err(Error::Unsafe(format!("{found}, where wal, 2 and 1 are needed")));
     }
     connection.set_prepared_statement_cache_capacity(64);
@@ -542,7 +584,9 @@ fn check_reader(connection: &Connection) -> Result<()> {
     let query_only: i64 = connection.pragma_query_value(None, "query_only", |row| row.get(0))?;
     match (journal.as_str(), query_only) {
         ("wal", 1) => Ok(()),
-        found => Err(Error::Unsafe(format!("journal_mode, query_only are {found:?}, where wal and 1 are needed"))),
+        found => Err(Error::Unsafe(format!(
+            "journal_mode, query_only are {found:?}, where wal and 1 are needed"
+        ))),
     }
 }
 

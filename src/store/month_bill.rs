@@ -43,7 +43,9 @@ struct CarriedOf {
 /// When SQLite fails.
 pub fn billed_from(tx: &ReadTx<'_>, from_s: i64) -> Result<Vec<i64>> {
     let all_time = Period::new(from_s.max(0), LAST_SECOND).expect("there is time left");
-    let bills = statement::list(tx, all_time, Some(ListingKind::Bill))?.into_iter().filter(|bill| !bill.provisional);
+    let bills = statement::list(tx, all_time, Some(ListingKind::Bill))?
+        .into_iter()
+        .filter(|bill| !bill.provisional);
     let months: BTreeSet<i64> = bills.filter_map(|bill| month_of(bill.period)).collect();
     Ok(months.into_iter().filter(|month_s| *month_s >= from_s).collect())
 }
@@ -65,11 +67,15 @@ impl<'t> MonthBills<'t> {
         let all_time = Period::new(0, LAST_SECOND).expect("all time is a window");
         let bills = statement::list(tx, all_time, Some(ListingKind::Bill))?.into_iter();
         let over = bills.filter(|bill| !bill.provisional);
-        let all: Vec<(i64, Statement)> = over.filter_map(|bill| Some((month_of(bill.period)?, bill))).collect();
+        let all: Vec<(i64, Statement)> =
+            over.filter_map(|bill| Some((month_of(bill.period)?, bill))).collect();
         let newest: BTreeMap<i64, Statement> = all.iter().cloned().collect();
-        let newest_of: HashMap<i64, i64> = all.iter().map(|(month, bill)| (bill.seq, newest[month].seq)).collect();
+        let newest_of: HashMap<i64, i64> =
+            all.iter().map(|(month, bill)| (bill.seq, newest[month].seq)).collect();
         let mut carrying: HashMap<i64, Vec<CarriedSomething>> = HashMap::new();
-        for something in statement::all_carried(tx)?.into_iter().filter(|one| newest_of.contains_key(&one.seq)) {
+        for something in
+            statement::all_carried(tx)?.into_iter().filter(|one| newest_of.contains_key(&one.seq))
+        {
             carrying.entry(something.month_s).or_default().push(something);
         }
         Ok(Self { tx, all, newest, newest_of, carrying, carried: RefCell::default() })
@@ -123,8 +129,14 @@ impl<'t> MonthBills<'t> {
 
     /// The bills that looked at what a month that was told before was not told, in the order in which they were kept.
     fn carriers(&self, month_s: i64) -> impl DoubleEndedIterator<Item = &(i64, Statement)> {
-        let first_told = self.all.iter().find(|(month, _)| *month == month_s).map_or(i64::MAX, |(_, told)| told.seq);
-        self.all.iter().filter(move |(month, bill)| *month > month_s && bill.carried && bill.seq > first_told)
+        let first_told = self
+            .all
+            .iter()
+            .find(|(month, _)| *month == month_s)
+            .map_or(i64::MAX, |(_, told)| told.seq);
+        self.all
+            .iter()
+            .filter(move |(month, bill)| *month > month_s && bill.carried && bill.seq > first_told)
     }
 
     /// The projects of which bills carried something of a month, even where they took it back.
@@ -142,7 +154,11 @@ impl<'t> MonthBills<'t> {
 
     /// Tells whether a later bill has carried something of a month of a project.
     pub(super) fn has_carried(&self, month_s: i64, project_id: &ProjectId) -> Result<bool> {
-        Ok(self.carried_of(month_s)?.carries.get(project_id).is_some_and(|carries| is_carried(carries)))
+        Ok(self
+            .carried_of(month_s)?
+            .carries
+            .get(project_id)
+            .is_some_and(|carries| is_carried(carries)))
     }
 
     /// What bills have carried of a month of a project; of a bill that was told anew the last that it told.
@@ -162,18 +178,22 @@ impl<'t> MonthBills<'t> {
             true => None,
             false => self.carried_of(month_s)?.dropped.values().map(|span| *span.end()).max(),
         };
-        let is_or_was_closed = dropped.is_some() || carrying.iter().any(|carrying| carrying.carried);
+        let is_or_was_closed =
+            dropped.is_some() || carrying.iter().any(|carrying| carrying.carried);
         let looked = looked.filter(|looked| looked.seq > told.seq || is_or_was_closed);
         // As it was made: where it held good for longer than that, looking once more finds nothing.
         let Statement { knew_seq, knew_terms, .. } = *looked.unwrap_or(told);
         // Told again after that, it may have told what was carried of it; or the other what it had carried no more.
         let last_told = told.seq.max(dropped.unwrap_or_default());
         let is_told_anew = looked.is_some_and(|looked| looked.seq < last_told);
-        let is_last = |seq: i64| self.is_newest(seq) || looked.is_some_and(|looked| looked.seq == seq);
+        let is_last =
+            |seq: i64| self.is_newest(seq) || looked.is_some_and(|looked| looked.seq == seq);
         let mut waits = Vec::new();
         if carrying.iter().any(|carrying| carrying.waits && is_last(carrying.seq)) {
             let carried = self.carried_of(month_s)?;
-            let waiting = |carries: &[(i64, Carry)]| carries.iter().any(|(seq, carry)| is_last(*seq) && !carry.whole);
+            let waiting = |carries: &[(i64, Carry)]| {
+                carries.iter().any(|(seq, carry)| is_last(*seq) && !carry.whole)
+            };
             let waiting = carried.carries.iter().filter(|(_, carries)| waiting(carries));
             waits.extend(waiting.map(|(project_id, _)| project_id.clone()));
         }
@@ -183,10 +203,17 @@ impl<'t> MonthBills<'t> {
     /// The last ledger entry of which a project's bills told what it made of a month, by the bills that later ones carried
     /// of it; of the month's own bills those are left aside that were kept once it was closed. `own` is the
     /// last that any of them knew.
-    pub(super) fn told_seq(&self, month_s: i64, project_id: &ProjectId, at_s: i64, own: i64) -> Result<i64> {
+    pub(super) fn told_seq(
+        &self,
+        month_s: i64,
+        project_id: &ProjectId,
+        at_s: i64,
+        own: i64,
+    ) -> Result<i64> {
         let carried = self.carried_of(month_s)?;
         let carries = carried.carries.get(project_id).map_or(&[][..], Vec::as_slice);
-        let closed_by = carries.iter().find(|(_, carry)| !carry.amount.is_zero()).map(|(seq, _)| *seq);
+        let closed_by =
+            carries.iter().find(|(_, carry)| !carry.amount.is_zero()).map(|(seq, _)| *seq);
         let dropped = carried.dropped.get(project_id);
         let own = match closed_by.is_none() && dropped.is_none() {
             true => own,
@@ -196,15 +223,19 @@ impl<'t> MonthBills<'t> {
                         && dropped.is_none_or(|dropped| !dropped.contains(&bill.seq))
                 };
                 let open = self.all.iter().map(|(_, bill)| bill).filter(was_open);
-                let holding = open.filter(|bill| (bill.period.first_s()..=bill.period.last_s()).contains(&at_s));
+                let holding = open
+                    .filter(|bill| (bill.period.first_s()..=bill.period.last_s()).contains(&at_s));
                 holding.map(|bill| bill.last_knew_seq).max().unwrap_or_default()
             }
         };
-        let waits: HashSet<i64> = carries.iter().filter(|(_, carry)| !carry.whole).map(|(seq, _)| *seq).collect();
+        let waits: HashSet<i64> =
+            carries.iter().filter(|(_, carry)| !carry.whole).map(|(seq, _)| *seq).collect();
         let carriers = self
             .carriers(month_s)
             .filter(|(_, bill)| dropped.is_none_or(|dropped| bill.seq > *dropped.end()))
-            .filter(|(month, bill)| ![bill.seq, self.newest[month].seq].iter().any(|seq| waits.contains(seq)));
+            .filter(|(month, bill)| {
+                ![bill.seq, self.newest[month].seq].iter().any(|seq| waits.contains(seq))
+            });
         Ok(carriers.map(|(_, bill)| bill.knew_seq).max().unwrap_or_default().max(own))
     }
 }
@@ -219,7 +250,8 @@ impl CarriedOf {
     fn set_dropped_apart(&mut self, newest_of: &HashMap<i64, i64>) {
         self.carries.retain(|project_id, carries| {
             let told: BTreeSet<i64> = carries.iter().map(|(seq, _)| *seq).collect();
-            let without = told.iter().map(|seq| newest_of[seq]).filter(|newest| !told.contains(newest)).max();
+            let without =
+                told.iter().map(|seq| newest_of[seq]).filter(|newest| !told.contains(newest)).max();
             if let (Some(first), Some(last)) = (told.first(), without) {
                 self.dropped.insert(project_id.clone(), *first..=last);
             }

@@ -48,7 +48,9 @@ pub fn versions(tx: &ReadTx<'_>, id: &PlanId) -> Result<Vec<Said<Plan>>> {
         let stamp = Stamp { at_s: row.get(5)?, actor: row.get(6)? };
         Ok(Said { from_s: row.get(4)?, value: plan(row)?, stamp })
     };
-    Ok(select.query_map(named_params! { ":plan_id": id }, said)?.collect::<rusqlite::Result<_>>()?)
+    Ok(select
+        .query_map(named_params! { ":plan_id": id }, said)?
+        .collect::<rusqlite::Result<_>>()?)
 }
 
 /// All plans.

@@ -68,8 +68,12 @@ pub(super) fn register(
 ) -> Result<Result<(Registered, Found), CustomerId>> {
     let mut registered = Registered { project: found.is_none(), ..Registered::default() };
     match (found, customer_id) {
-        (Some(Found { owner: Some(owner), .. }), Some(told)) if owner != *told => return Ok(Err(owner)),
-        (Some(found @ Found { owner: Some(_), .. }), _) | (Some(found), None) => return Ok(Ok((registered, found))),
+        (Some(Found { owner: Some(owner), .. }), Some(told)) if owner != *told => {
+            return Ok(Err(owner));
+        }
+        (Some(found @ Found { owner: Some(_), .. }), _) | (Some(found), None) => {
+            return Ok(Ok((registered, found)));
+        }
         (_, told) => {
             if let Some(told) = told {
                 registered.customer = customer::register(tx, told, stamp)?;
@@ -86,13 +90,19 @@ pub(super) fn register(
     Ok(Ok((registered, look_up(tx, id)?.expect("it was just written"))))
 }
 
-fn assign(tx: &WriteTx<'_>, id: &ProjectId, customer_id: Option<&CustomerId>, stamp: &Stamp) -> Result<()> {
+fn assign(
+    tx: &WriteTx<'_>,
+    id: &ProjectId,
+    customer_id: Option<&CustomerId>,
+    stamp: &Stamp,
+) -> Result<()> {
     const UPSERT: &str = "
         insert into project (project_id, customer_id, first_seen_at_s)
         values (:project_id, :customer_id, :at_s)
         on conflict (project_id) do update
         set customer_id = excluded.customer_id";
-    let params = named_params! { ":project_id": id, ":customer_id": customer_id, ":at_s": stamp.at_s };
+    let params =
+        named_params! { ":project_id": id, ":customer_id": customer_id, ":at_s": stamp.at_s };
     tx.sql().prepare_cached(UPSERT)?.execute(params)?;
     Ok(())
 }
@@ -145,14 +155,19 @@ pub fn customers_of(tx: &ReadTx<'_>, id: &ProjectId) -> Result<Vec<Said<Customer
         let stamp = Stamp { at_s: row.get(2)?, actor: row.get(3)? };
         Ok(Said { from_s: row.get(1)?, value: row.get(0)?, stamp })
     };
-    Ok(select.query_map(named_params! { ":project_id": id }, said)?.collect::<rusqlite::Result<_>>()?)
+    Ok(select
+        .query_map(named_params! { ":project_id": id }, said)?
+        .collect::<rusqlite::Result<_>>()?)
 }
 
 /// The customers of projects by date, of those that have any; of one project alone where told.
 ///
 /// # Errors
 /// When SQLite fails.
-pub fn customers(tx: &ReadTx<'_>, id: Option<&ProjectId>) -> Result<HashMap<ProjectId, History<CustomerId>>> {
+pub fn customers(
+    tx: &ReadTx<'_>,
+    id: Option<&ProjectId>,
+) -> Result<HashMap<ProjectId, History<CustomerId>>> {
     const SELECT: &str = "
         select project_id, from_s, customer_id
         from project_customer
@@ -183,7 +198,8 @@ pub fn announce(
     if owner != Some(customer_id) {
         assign(tx, id, Some(customer_id), stamp)?;
     }
-    let is_news = (owner != Some(customer_id) || from_s.is_some()) && hand_over(tx, id, customer_id, from_s, stamp)?;
+    let is_news = (owner != Some(customer_id) || from_s.is_some())
+        && hand_over(tx, id, customer_id, from_s, stamp)?;
     if is_news {
         let change = match (&before, owner) {
             (None, _) => None,
@@ -207,7 +223,12 @@ pub fn announce(
 ///
 /// # Errors
 /// When SQLite fails.
-pub fn create(tx: &WriteTx<'_>, id: &ProjectId, customer_id: &CustomerId, stamp: &Stamp) -> Result<()> {
+pub fn create(
+    tx: &WriteTx<'_>,
+    id: &ProjectId,
+    customer_id: &CustomerId,
+    stamp: &Stamp,
+) -> Result<()> {
     let project = announce(tx, id, customer_id, None, stamp)?;
     if project.app_keys.is_none() {
         const UPDATE: &str = "
@@ -216,7 +237,8 @@ pub fn create(tx: &WriteTx<'_>, id: &ProjectId, customer_id: &CustomerId, stamp:
                 app_secret = :app_secret
             where project_id = :project_id";
         let AppKeys { app_key, app_secret } = key::make_app_keys();
-        let params = named_params! { ":project_id": id, ":app_key": app_key, ":app_secret": app_secret };
+        let params =
+            named_params! { ":project_id": id, ":app_key": app_key, ":app_secret": app_secret };
         tx.sql().prepare_cached(UPDATE)?.execute(params)?;
         event::of_project(tx, id, Some(customer_id), Change::Keyed, stamp)?;
     }
@@ -233,7 +255,9 @@ fn enable(tx: &WriteTx<'_>, id: &ProjectId, customer_id: &CustomerId, stamp: &St
         where project_id = :project_id
         on conflict (project_id, from_s) do update
         set until_s = null";
-    tx.sql().prepare_cached(UPSERT)?.execute(named_params! { ":project_id": id, ":at_s": stamp.at_s })?;
+    tx.sql()
+        .prepare_cached(UPSERT)?
+        .execute(named_params! { ":project_id": id, ":at_s": stamp.at_s })?;
     event::of_project(tx, id, Some(customer_id), Change::Enabled, stamp)
 }
 
@@ -282,7 +306,8 @@ pub fn any_enabled(tx: &ReadTx<'_>, customer_id: &CustomerId) -> Result<bool> {
 /// When SQLite fails.
 pub fn disabled_before(tx: &ReadTx<'_>, id: &ProjectId, at_s: i64) -> Result<Option<i64>> {
     let windows = disabled_in(tx, id)?;
-    let window = windows.into_iter().find(|window| (window.first_s()..=window.last_s()).contains(&at_s));
+    let window =
+        windows.into_iter().find(|window| (window.first_s()..=window.last_s()).contains(&at_s));
     Ok(window.map(|window| window.first_s() - 1))
 }
 
@@ -303,13 +328,18 @@ pub fn disabled_in(tx: &ReadTx<'_>, id: &ProjectId) -> Result<Vec<Period>> {
         join customer c on c.customer_id = p.customer_id
         where p.project_id = :project_id";
     let mut select = tx.sql().prepare_cached(ENABLED)?;
-    let enabled = select.query_map(named_params! { ":project_id": id }, |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let enabled = select
+        .query_map(named_params! { ":project_id": id }, |row| Ok((row.get(0)?, row.get(1)?)))?;
     let enabled: Vec<(i64, Option<i64>)> = enabled.collect::<rusqlite::Result<_>>()?;
     if enabled.is_empty() {
         let mut select = tx.sql().prepare_cached(DEACTIVATED)?;
         let at_s: Option<Option<i64>> =
             select.query_row(named_params! { ":project_id": id }, |row| row.get(0)).optional()?;
-        return Ok(at_s.flatten().and_then(|at_s| Period::new(at_s + 1, LAST_SECOND)).into_iter().collect());
+        return Ok(at_s
+            .flatten()
+            .and_then(|at_s| Period::new(at_s + 1, LAST_SECOND))
+            .into_iter()
+            .collect());
     }
     // Each ends where the next time begins.
     let starts = enabled.iter().skip(1).map(|(from_s, _)| from_s - 1).chain([LAST_SECOND]);
@@ -361,7 +391,11 @@ fn select(tx: &ReadTx<'_>, which: &str, params: &[(&str, &dyn ToSql)]) -> Result
         {which}
         order by p.project_id"
     );
-    Ok(tx.sql().prepare_cached(&select)?.query_map(params, project)?.collect::<rusqlite::Result<_>>()?)
+    Ok(tx
+        .sql()
+        .prepare_cached(&select)?
+        .query_map(params, project)?
+        .collect::<rusqlite::Result<_>>()?)
 }
 
 fn project(row: &Row<'_>) -> rusqlite::Result<Project> {
@@ -414,7 +448,11 @@ pub fn enabled_in(tx: &ReadTx<'_>, period: Period) -> Result<HashSet<ProjectId>>
 ///
 /// # Errors
 /// When SQLite fails.
-pub fn enabled_within(tx: &ReadTx<'_>, period: Period, id: Option<&ProjectId>) -> Result<Vec<(ProjectId, Period)>> {
+pub fn enabled_within(
+    tx: &ReadTx<'_>,
+    period: Period,
+    id: Option<&ProjectId>,
+) -> Result<Vec<(ProjectId, Period)>> {
     const SELECT: &str = "
         select project_id, max(from_s, :first_s), min(coalesce(until_s, :last_s), :last_s)
         from project_enablement

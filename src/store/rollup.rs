@@ -39,7 +39,13 @@ impl UsageSum {
 }
 
 /// Adds to the sum of the stretch that starts at `start_s`.
-pub(super) fn add(tx: &WriteTx<'_>, grain: Grain, start_s: i64, project_no: i64, sum: &UsageSum) -> Result<()> {
+pub(super) fn add(
+    tx: &WriteTx<'_>,
+    grain: Grain,
+    start_s: i64,
+    project_no: i64,
+    sum: &UsageSum,
+) -> Result<()> {
     const ADD: &str = "
         insert into usage_rollup (grain, start_s, project_no, amount, covered, records)
         values (:grain, :start_s, :project_no, :amount, :covered, :records)
@@ -91,7 +97,11 @@ pub(super) fn each(
     while let Some(row) = rows.next()? {
         let project_id = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
         let Covered(covered) = row.get(3)?;
-        each(row.get(0)?, project_id, UsageSum { amount: row.get(2)?, covered, records: row.get(4)? })?;
+        each(
+            row.get(0)?,
+            project_id,
+            UsageSum { amount: row.get(2)?, covered, records: row.get(4)? },
+        )?;
     }
     Ok(())
 }

@@ -41,7 +41,9 @@ pub(super) fn version(connection: &Connection, path: &Path) -> Result<i64> {
     }
     match number("user_version")? {
         found @ 1..=VERSION => Ok(found),
-        found if found > VERSION => Err(Error::Newer { path: path.to_owned(), found, known: VERSION }),
+        found if found > VERSION => {
+            Err(Error::Newer { path: path.to_owned(), found, known: VERSION })
+        }
         _ => Err(Error::NotOurs(path.to_owned())),
     }
 }
@@ -61,6 +63,7 @@ pub(super) fn changed(connection: &Connection) -> Result<Vec<String>> {
     let wanted = Connection::open_in_memory()?;
     wanted.execute_batch(SCHEMA)?;
     let (found, wanted) = (parts(connection)?, parts(&wanted)?);
-    let names: BTreeSet<&String> = found.symmetric_difference(&wanted).map(|(name, _)| name).collect();
+    let names: BTreeSet<&String> =
+        found.symmetric_difference(&wanted).map(|(name, _)| name).collect();
     Ok(names.into_iter().cloned().collect())
 }

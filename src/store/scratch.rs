@@ -4,7 +4,9 @@
 use crate::billing::event::Stamp;
 use crate::billing::id::ProjectId;
 use crate::billing::record::NewRecord;
-use crate::store::{ReadTx, Result, Store, WriteTx, check_sqlite, column, customer, project, schema, usage};
+use crate::store::{
+    ReadTx, Result, Store, WriteTx, check_sqlite, column, customer, project, schema, usage,
+};
 use rusqlite::Connection;
 
 /// Books beside the books, in a file of SQLite's own that is gone when they are closed.
@@ -44,7 +46,12 @@ impl Scratch {
 ///
 /// # Errors
 /// When SQLite fails.
-pub fn bring(books: &ReadTx<'_>, scratch: &WriteTx<'_>, new: &NewRecord, stamp: &Stamp) -> Result<()> {
+pub fn bring(
+    books: &ReadTx<'_>,
+    scratch: &WriteTx<'_>,
+    new: &NewRecord,
+    stamp: &Stamp,
+) -> Result<()> {
     bring_project(books, scratch, &new.project_id, stamp)?;
     if let Some(customer_id) = &new.customer_id
         && customer::find(scratch, customer_id)?.is_none()
@@ -75,7 +82,12 @@ pub fn bring(books: &ReadTx<'_>, scratch: &WriteTx<'_>, new: &NewRecord, stamp: 
     Ok(())
 }
 
-fn bring_project(books: &ReadTx<'_>, scratch: &WriteTx<'_>, id: &ProjectId, stamp: &Stamp) -> Result<()> {
+fn bring_project(
+    books: &ReadTx<'_>,
+    scratch: &WriteTx<'_>,
+    id: &ProjectId,
+    stamp: &Stamp,
+) -> Result<()> {
     if project::look_up(scratch, id)?.is_none()
         && let Some(found) = project::look_up(books, id)?
     {

@@ -16,10 +16,13 @@ pub fn read(tx: &ReadTx<'_>) -> Result<Settings> {
     let mut settings = Settings::default();
     let mut select = tx.sql().prepare_cached(SELECT)?;
     for name in Name::ALL {
-        let value: Option<String> =
-            select.query_row(named_params! { ":name": name.as_str() }, |row| row.get(0)).optional()?;
+        let value: Option<String> = select
+            .query_row(named_params! { ":name": name.as_str() }, |row| row.get(0))
+            .optional()?;
         if let Some(value) = value {
-            let problem = |error| Error::Unsafe(format!("the setting {} is {value:?}: {error}", name.as_str()));
+            let problem = |error| {
+                Error::Unsafe(format!("the setting {} is {value:?}: {error}", name.as_str()))
+            };
             settings.set(name, &value).map_err(problem)?;
         }
     }

@@ -4,7 +4,9 @@ use crate::billing::amount::Amount;
 use crate::billing::carry::{Carry, month_of};
 use crate::billing::id::ProjectId;
 use crate::billing::period::Period;
-use crate::billing::statement::{Digest, Entry, ListingKind, Statement, TermsKnown, Timeline, is_provisional, total};
+use crate::billing::statement::{
+    Digest, Entry, ListingKind, Statement, TermsKnown, Timeline, is_provisional, total,
+};
 use crate::store::document::{Document, Text};
 use crate::store::{Error, ReadTx, Result, WriteTx};
 use rusqlite::{OptionalExtension, Row, named_params};
@@ -82,7 +84,8 @@ impl Content {
 
     /// About how many bytes of memory it takes.
     pub fn size_bytes(&self) -> usize {
-        self.document.size_bytes() + self.carries.iter().map(|carried| carried.document.size_bytes()).sum::<usize>()
+        self.document.size_bytes()
+            + self.carries.iter().map(|carried| carried.document.size_bytes()).sum::<usize>()
     }
 }
 
@@ -186,7 +189,9 @@ pub fn keep(tx: &WriteTx<'_>, answer: &Answer<'_>) -> Result<Option<i64>> {
     const INSERT_ENTRIES: &str = "
         insert into statement_entries (statement_seq, entries)
         values (:seq, :entries)";
-    tx.sql().prepare_cached(INSERT_ENTRIES)?.execute(named_params! { ":seq": seq, ":entries": content.document })?;
+    tx.sql()
+        .prepare_cached(INSERT_ENTRIES)?
+        .execute(named_params! { ":seq": seq, ":entries": content.document })?;
     const INSERT_CARRY: &str = "
         insert into statement_carry (statement_seq, month_s, carried, waits, carries)
         values (:seq, :month_s, :carried, :waits, :carries)";
@@ -242,8 +247,8 @@ pub fn count(tx: &WriteTx<'_>, seq: i64, told: Count) -> Result<()> {
 }
 
 fn statement(row: &Row<'_>) -> rusqlite::Result<Statement> {
-    let period =
-        Period::new(row.get(2)?, row.get(3)?).ok_or(rusqlite::Error::IntegralValueOutOfRange(3, row.get(3)?))?;
+    let period = Period::new(row.get(2)?, row.get(3)?)
+        .ok_or(rusqlite::Error::IntegralValueOutOfRange(3, row.get(3)?))?;
     Ok(Statement {
         seq: row.get(0)?,
         kind: row.get(1)?,
@@ -280,7 +285,8 @@ pub fn last(tx: &ReadTx<'_>, kind: ListingKind, period: Period) -> Result<Option
         order by seq desc
         limit 1"
     );
-    let params = named_params! { ":kind": kind, ":first_s": period.first_s(), ":last_s": period.last_s() };
+    let params =
+        named_params! { ":kind": kind, ":first_s": period.first_s(), ":last_s": period.last_s() };
     Ok(tx.sql().prepare_cached(SELECT)?.query_row(params, statement).optional()?)
 }
 
@@ -290,7 +296,11 @@ pub fn last(tx: &ReadTx<'_>, kind: ListingKind, period: Period) -> Result<Option
 /// When SQLite fails.
 pub fn find(tx: &ReadTx<'_>, seq: i64) -> Result<Option<Statement>> {
     const SELECT: &str = select!("where seq = :seq");
-    Ok(tx.sql().prepare_cached(SELECT)?.query_row(named_params! { ":seq": seq }, statement).optional()?)
+    Ok(tx
+        .sql()
+        .prepare_cached(SELECT)?
+        .query_row(named_params! { ":seq": seq }, statement)
+        .optional()?)
 }
 
 /// The statements whose window holds a second of `period`, in the order in which they were kept; of one kind alone
@@ -305,8 +315,13 @@ pub fn list(tx: &ReadTx<'_>, period: Period, kind: Option<ListingKind>) -> Resul
           and (:kind is null or kind = :kind)
         order by seq"
     );
-    let params = named_params! { ":kind": kind, ":first_s": period.first_s(), ":last_s": period.last_s() };
-    Ok(tx.sql().prepare_cached(SELECT)?.query_map(params, statement)?.collect::<rusqlite::Result<_>>()?)
+    let params =
+        named_params! { ":kind": kind, ":first_s": period.first_s(), ":last_s": period.last_s() };
+    Ok(tx
+        .sql()
+        .prepare_cached(SELECT)?
+        .query_map(params, statement)?
+        .collect::<rusqlite::Result<_>>()?)
 }
 
 /// The statements of one kind that hold a second of `period`, as they cut time.
@@ -333,7 +348,11 @@ pub fn told_already(tx: &ReadTx<'_>, at_s: i64) -> Result<Vec<Statement>> {
     let mut select = tx.sql().prepare_cached(SELECT)?;
     let mut told = Vec::new();
     for kind in ListingKind::ALL {
-        told.extend(select.query_row(named_params! { ":kind": kind, ":at_s": at_s }, statement).optional()?);
+        told.extend(
+            select
+                .query_row(named_params! { ":kind": kind, ":at_s": at_s }, statement)
+                .optional()?,
+        );
     }
     Ok(told)
 }
@@ -390,9 +409,13 @@ pub fn entries(tx: &ReadTx<'_>, seq: i64) -> Result<Vec<Entry>> {
         for (project_id, carry) in carries(tx, seq, month_s)? {
             let place = entries.binary_search_by(|entry| entry.project_id.cmp(&project_id));
             let billed =
-                place.ok().and_then(|place| entries[place].billed.as_mut()).ok_or_else(|| Error::Unreadable {
-                    seq,
-                    reason: format!("it carried something for {project_id}, of which it says nothing"),
+                place.ok().and_then(|place| entries[place].billed.as_mut()).ok_or_else(|| {
+                    Error::Unreadable {
+                        seq,
+                        reason: format!(
+                            "it carried something for {project_id}, of which it says nothing"
+                        ),
+                    }
                 })?;
             billed.carries.push(carry);
         }
@@ -406,9 +429,13 @@ pub(super) fn text(tx: &ReadTx<'_>, seq: i64) -> Result<Text> {
         select entries
         from statement_entries
         where statement_seq = :seq";
-    let kept: Option<Vec<u8>> =
-        tx.sql().prepare_cached(SELECT)?.query_row(named_params! { ":seq": seq }, |row| row.get(0)).optional()?;
-    let kept = kept.ok_or_else(|| Error::Unreadable { seq, reason: "it is not there".to_owned() })?;
+    let kept: Option<Vec<u8>> = tx
+        .sql()
+        .prepare_cached(SELECT)?
+        .query_row(named_params! { ":seq": seq }, |row| row.get(0))
+        .optional()?;
+    let kept =
+        kept.ok_or_else(|| Error::Unreadable { seq, reason: "it is not there".to_owned() })?;
     Text::read(seq, &kept)
 }
 
@@ -420,7 +447,9 @@ pub(super) fn carried_months(tx: &ReadTx<'_>, seq: i64) -> Result<Vec<i64>> {
         where statement_seq = :seq
         order by month_s";
     let mut select = tx.sql().prepare_cached(SELECT)?;
-    Ok(select.query_map(named_params! { ":seq": seq }, |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
+    Ok(select
+        .query_map(named_params! { ":seq": seq }, |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?)
 }
 
 /// What a bill carried of one month, in the order of projects.
@@ -436,7 +465,8 @@ fn carries_text(tx: &ReadTx<'_>, seq: i64, month_s: i64) -> Result<Text> {
         where statement_seq = :seq
           and month_s = :month_s";
     let mut select = tx.sql().prepare_cached(SELECT)?;
-    let kept: Vec<u8> = select.query_row(named_params! { ":seq": seq, ":month_s": month_s }, |row| row.get(0))?;
+    let kept: Vec<u8> =
+        select.query_row(named_params! { ":seq": seq, ":month_s": month_s }, |row| row.get(0))?;
     Text::read(seq, &kept)
 }
 
@@ -451,8 +481,11 @@ pub(super) fn is_as_written(tx: &ReadTx<'_>, seq: i64, content: &Content) -> Res
     let of = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
     let kept: Vec<(i64, bool, bool)> =
         select.query_map(named_params! { ":seq": seq }, of)?.collect::<rusqlite::Result<_>>()?;
-    let written: Vec<_> =
-        content.carries.iter().map(|carried| (carried.month_s, carried.carried, carried.waits)).collect();
+    let written: Vec<_> = content
+        .carries
+        .iter()
+        .map(|carried| (carried.month_s, carried.carried, carried.waits))
+        .collect();
     if kept != written || text(tx, seq)? != content.document.text(seq)? {
         return Ok(false);
     }

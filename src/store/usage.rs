@@ -56,7 +56,11 @@ pub enum RecordRefusal {
 ///
 /// # Errors
 /// When SQLite fails; a [`RecordRefusal`] inside when the record may not be written.
-pub fn record(tx: &WriteTx<'_>, new: &NewRecord, stamp: &Stamp) -> Result<Result<Recorded, RecordRefusal>> {
+pub fn record(
+    tx: &WriteTx<'_>,
+    new: &NewRecord,
+    stamp: &Stamp,
+) -> Result<Result<Recorded, RecordRefusal>> {
     Slice::write(tx, stamp, |slice| slice.record(new))
 }
 
@@ -65,7 +69,12 @@ pub fn record(tx: &WriteTx<'_>, new: &NewRecord, stamp: &Stamp) -> Result<Result
 ///
 /// # Errors
 /// When SQLite fails.
-pub fn void(tx: &WriteTx<'_>, id: &RecordId, reason: &Words, stamp: &Stamp) -> Result<Option<Voided>> {
+pub fn void(
+    tx: &WriteTx<'_>,
+    id: &RecordId,
+    reason: &Words,
+    stamp: &Stamp,
+) -> Result<Option<Voided>> {
     Slice::write(tx, stamp, |slice| slice.void(id, reason))
 }
 
@@ -146,7 +155,8 @@ impl<'t, 'c> Slice<'t, 'c> {
             true => Ok(Recorded::Already(stands)),
             false => Err(RecordRefusal::OtherContent(Box::new(stands))),
         };
-        let is_open = self.projects.get(&new.project_id).is_some_and(|open| is_owned(&open.owner, new));
+        let is_open =
+            self.projects.get(&new.project_id).is_some_and(|open| is_owned(&open.owner, new));
         let mut registered = Registered::default();
         if is_ahead || !is_open {
             let found = project::look_up(self.tx, &new.project_id)?;
@@ -160,7 +170,13 @@ impl<'t, 'c> Slice<'t, 'c> {
             if is_ahead {
                 return Ok(Err(RecordRefusal::Ahead));
             }
-            match project::register(self.tx, &new.project_id, found, new.customer_id.as_ref(), self.stamp)? {
+            match project::register(
+                self.tx,
+                &new.project_id,
+                found,
+                new.customer_id.as_ref(),
+                self.stamp,
+            )? {
                 Err(owner) => return Ok(Err(RecordRefusal::OtherCustomer(owner))),
                 Ok((news, Found { no, owner })) => {
                     registered = news;
@@ -180,14 +196,19 @@ impl<'t, 'c> Slice<'t, 'c> {
             }
         };
         let by_licenses: Amount = draws.iter().map(|draw| &draw.amount).sum();
-        let Some((seq, in_crowd)) = insert(self.tx, new, open.no, at_s, &by_licenses, now_s)? else {
+        let Some((seq, in_crowd)) = insert(self.tx, new, open.no, at_s, &by_licenses, now_s)?
+        else {
             return Ok(stands_or_refused(find(self.tx, &new.id)?.expect("its id is taken")));
         };
         license::write_draws(self.tx, &draws, seq, now_s)?;
         if let Some(licenses) = open.owner.as_ref().and_then(|owner| self.drawable.get_mut(owner)) {
             take(licenses, &draws);
         }
-        open.add(at_s, in_crowd, &UsageSum { amount: new.amount.clone(), covered: by_licenses.clone(), records: 1 });
+        open.add(
+            at_s,
+            in_crowd,
+            &UsageSum { amount: new.amount.clone(), covered: by_licenses.clone(), records: 1 },
+        );
         let record = Record {
             id: new.id.clone(),
             project_id: new.project_id.clone(),
@@ -254,7 +275,9 @@ impl<'t, 'c> Slice<'t, 'c> {
     fn write_sums(self) -> Result<()> {
         let mut sums: Vec<(Grain, i64, i64, &UsageSum)> = Vec::new();
         for open in self.projects.values() {
-            sums.extend(open.sums.iter().map(|((grain, start_s), sum)| (*grain, *start_s, open.no, sum)));
+            sums.extend(
+                open.sums.iter().map(|((grain, start_s), sum)| (*grain, *start_s, open.no, sum)),
+            );
         }
         const MONTH: &str = "
             insert into usage_month (month_s, last_seq)
@@ -266,7 +289,9 @@ impl<'t, 'c> Slice<'t, 'c> {
             self.tx.sql().prepare_cached(MONTH)?.execute(params)?;
         }
         // Grain by grain in the order in which they are kept, so that neighbours are written together.
-        sums.sort_unstable_by_key(|(grain, start_s, project_no, _)| (*grain, *start_s, *project_no));
+        sums.sort_unstable_by_key(|(grain, start_s, project_no, _)| {
+            (*grain, *start_s, *project_no)
+        });
         for (grain, start_s, project_no, sum) in sums {
             rollup::add(self.tx, grain, start_s, project_no, sum)?;
         }
@@ -445,8 +470,13 @@ impl Export {
             ":first_s": self.period.first_s(),
             ":last_s": self.period.last_s(),
         };
-        let exported = |row: &Row<'_>| Ok(Exported { record: read_record(row)?, note: row.get(8)? });
-        let part = tx.sql().prepare_cached(SELECT)?.query_map(params, exported)?.collect::<rusqlite::Result<_>>()?;
+        let exported =
+            |row: &Row<'_>| Ok(Exported { record: read_record(row)?, note: row.get(8)? });
+        let part = tx
+            .sql()
+            .prepare_cached(SELECT)?
+            .query_map(params, exported)?
+            .collect::<rusqlite::Result<_>>()?;
         self.left = last_of_part + 1..=last;
         Ok(Some(part))
     }
@@ -577,8 +607,9 @@ fn each_first(
           and l.in_crowd = 0
           and (:project_no is null or l.project_no = :project_no)";
     let mut select = tx.sql().prepare_cached(SELECT)?;
-    let mut rows =
-        select.query(named_params! { ":from": seconds.start, ":to": seconds.end, ":project_no": project_no })?;
+    let mut rows = select.query(
+        named_params! { ":from": seconds.start, ":to": seconds.end, ":project_no": project_no },
+    )?;
     while let Some(row) = rows.next()? {
         let project_id = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
         let Covered(covered) = row.get(3)?;

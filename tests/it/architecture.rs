@@ -26,7 +26,8 @@ fn files(folder: &Path) -> Vec<(PathBuf, String)> {
             found.extend(files(&path));
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let text = fs::read_to_string(&path).expect("a text");
-            let code = text.split("#[cfg(test)]\nmod tests").next().expect("a first part").to_owned();
+            let code =
+                text.split("#[cfg(test)]\nmod tests").next().expect("a first part").to_owned();
             found.push((path, code));
         }
     }
@@ -36,7 +37,9 @@ fn files(folder: &Path) -> Vec<(PathBuf, String)> {
 
 /// The folders that a text names behind `crate::`.
 fn used(text: &str) -> BTreeSet<String> {
-    let folder = |rest: &str| rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().map(str::to_owned);
+    let folder = |rest: &str| {
+        rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().map(str::to_owned)
+    };
     text.split("crate::").skip(1).filter_map(folder).collect()
 }
 
@@ -45,7 +48,11 @@ fn the_arrows_between_folders_point_down() {
     for (folder, allowed) in ARROWS {
         for (path, text) in files(&source().join(folder)) {
             for used in used(&text) {
-                assert!(used == folder || allowed.contains(&used.as_str()), "{} uses {used}", path.display());
+                assert!(
+                    used == folder || allowed.contains(&used.as_str()),
+                    "{} uses {used}",
+                    path.display()
+                );
             }
         }
     }
@@ -72,7 +79,13 @@ fn what_is_special_stands_in_its_folder_alone() {
         (&["serde_json::", "serde::"], "agora cli store"),
     ];
     for (path, text) in files(&source()) {
-        let folder = path.strip_prefix(source()).expect("below").iter().next().expect("a part").to_string_lossy();
+        let folder = path
+            .strip_prefix(source())
+            .expect("below")
+            .iter()
+            .next()
+            .expect("a part")
+            .to_string_lossy();
         for (words, home) in special {
             for word in words {
                 let at_home = home.split(' ').any(|home| home == folder);
@@ -85,7 +98,9 @@ fn what_is_special_stands_in_its_folder_alone() {
 #[test]
 fn billing_has_no_float_no_rounding_and_no_clock() {
     for (path, text) in files(&source().join("billing")) {
-        for word in ["f64", "f32", ".round(", "with_scale", "with_prec", "::now(", "std::env", "std::fs"] {
+        for word in
+            ["f64", "f32", ".round(", "with_scale", "with_prec", "::now(", "std::env", "std::fs"]
+        {
             assert!(!text.contains(word), "{} holds {word}", path.display());
         }
     }

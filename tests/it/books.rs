@@ -14,9 +14,9 @@ fn init_never_overwrites() {
     assert!(said.contains("exists already") && said.lines().count() == 1, "{said}");
     assert_eq!(vendor.json(["key", "list"]), before);
     assert_eq!(vendor.total(), "1");
-    let drafts = fs::read_dir(vendor.path("."))
-        .expect("a folder")
-        .filter(|entry| entry.as_ref().expect("an entry").file_name().to_string_lossy().contains("draft"));
+    let drafts = fs::read_dir(vendor.path(".")).expect("a folder").filter(|entry| {
+        entry.as_ref().expect("an entry").file_name().to_string_lossy().contains("draft")
+    });
     assert_eq!(drafts.count(), 0);
 }
 
@@ -25,10 +25,16 @@ fn many_that_create_at_once_make_one_database() {
     let vendor = Vendor::without_books();
     let children: Vec<_> = (0..8)
         .map(|_| {
-            vendor.command(["init", "--json"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs")
+            vendor
+                .command(["init", "--json"])
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .expect("it runs")
         })
         .collect();
-    let ended: Vec<_> = children.into_iter().map(|child| child.wait_with_output().expect("an end")).collect();
+    let ended: Vec<_> =
+        children.into_iter().map(|child| child.wait_with_output().expect("an end")).collect();
     let made: Vec<_> = ended.iter().filter(|output| output.status.success()).collect();
     assert_eq!(made.len(), 1);
     let told: serde_json::Value = serde_json::from_slice(&made[0].stdout).expect("JSON");
@@ -40,7 +46,13 @@ fn many_that_create_at_once_make_one_database() {
 fn a_missing_database_is_told_with_its_path_the_reason_and_the_command() {
     let vendor = Vendor::without_books();
     let path = vendor.db().display().to_string();
-    for arguments in [vec!["totals"], vec!["record", "p", "1"], vec!["check"], vec!["serve"], vec!["key", "list"]] {
+    for arguments in [
+        vec!["totals"],
+        vec!["record", "p", "1"],
+        vec!["check"],
+        vec!["serve"],
+        vec!["key", "list"],
+    ] {
         let said = vendor.fails(1, arguments);
         let error = said.lines().last().expect("a line");
         for part in [path.as_str(), "named by AGORA_VENDOR_DB", "init`"] {
@@ -50,7 +62,8 @@ fn a_missing_database_is_told_with_its_path_the_reason_and_the_command() {
     assert!(!vendor.db().exists());
     let said = vendor.fails(1, ["totals", "--db", "elsewhere.db"]);
     assert!(said.contains("elsewhere.db") && said.contains("named by --db"), "{said}");
-    let unnamed = vendor.command(["totals"]).env_remove("AGORA_VENDOR_DB").output().expect("it runs");
+    let unnamed =
+        vendor.command(["totals"]).env_remove("AGORA_VENDOR_DB").output().expect("it runs");
     let said = String::from_utf8(unnamed.stderr).expect("UTF-8");
     assert!(said.contains("the default"), "{said}");
 }
@@ -58,16 +71,25 @@ fn a_missing_database_is_told_with_its_path_the_reason_and_the_command() {
 #[test]
 fn what_is_not_one_of_ours_is_refused_and_left_alone() {
     let vendor = Vendor::without_books();
-    for content in [&b""[..], b"not a database, but long enough to be looked at as one by its header", &[0; 4096]] {
+    for content in [
+        &b""[..],
+        b"not a database, but long enough to be looked at as one by its header",
+        &[0; 4096],
+    ] {
         fs::write(vendor.db(), content).expect("a file");
-        for arguments in [vec!["totals"], vec!["record", "p", "1"], vec!["serve"], vec!["serve", "--init"]] {
+        for arguments in
+            [vec!["totals"], vec!["record", "p", "1"], vec!["serve"], vec!["serve", "--init"]]
+        {
             let said = vendor.fails(1, arguments);
             assert!(said.contains("is not an agora-vendor database"), "{said}");
         }
         assert_eq!(fs::read(vendor.db()).expect("a file"), content);
     }
     fs::remove_file(vendor.db()).expect("removed");
-    rusqlite::Connection::open(vendor.db()).expect("a file").execute_batch("create table t (a)").expect("another's");
+    rusqlite::Connection::open(vendor.db())
+        .expect("a file")
+        .execute_batch("create table t (a)")
+        .expect("another's");
     assert!(vendor.fails(1, ["record", "p", "1"]).contains("is not an agora-vendor database"));
     fs::remove_file(vendor.db()).expect("removed");
     fs::create_dir(vendor.db()).expect("a folder");
@@ -104,7 +126,11 @@ fn a_server_whose_file_was_replaced_says_so_instead_of_answering() {
     vendor.ok(["backup", "copy.db"]);
     fs::rename(vendor.path("copy.db"), vendor.db()).expect("replaced");
     assert_eq!((server.usage(from, to).status, server.get("/healthz").status), (500, 500));
-    assert!(server.log().contains("moved, removed or replaced; restart the server"), "{}", server.log());
+    assert!(
+        server.log().contains("moved, removed or replaced; restart the server"),
+        "{}",
+        server.log()
+    );
 }
 
 #[test]
@@ -119,7 +145,10 @@ fn a_damaged_file_is_told_so() {
     let ended = vendor.run(["check"]);
     assert_eq!(ended.code, 1);
     let said = ended.out + &ended.err;
-    assert!(said.contains("malformed") || said.contains("damaged") || said.contains("the file: "), "{said}");
+    assert!(
+        said.contains("malformed") || said.contains("damaged") || said.contains("the file: "),
+        "{said}"
+    );
     assert!(!said.contains("not an agora-vendor database"), "{said}");
 }
 
@@ -137,7 +166,10 @@ fn a_newer_file_is_refused_before_anything_is_changed() {
     vendor.sql().execute_batch("pragma user_version = 99").expect("a version");
     for arguments in [vec!["totals"], vec!["record", "p", "1"], vec!["serve"]] {
         let said = vendor.fails(1, arguments);
-        assert!(said.contains("schema version 99") && said.contains("newer agora-vendor"), "{said}");
+        assert!(
+            said.contains("schema version 99") && said.contains("newer agora-vendor"),
+            "{said}"
+        );
     }
 }
 
@@ -267,7 +299,8 @@ fn a_setting_is_kept_and_one_that_is_none_is_refused() {
     let vendor = Vendor::new();
     let value = |name: &str| {
         let settings = vendor.json(["setting", "list"]);
-        let found = settings.as_array().expect("settings").iter().find(|setting| setting["name"] == name);
+        let found =
+            settings.as_array().expect("settings").iter().find(|setting| setting["name"] == name);
         found.map(|setting| (setting["value"].clone(), setting["default"].clone()))
     };
     assert_eq!(value("unit"), Some((json!("Minute"), json!(true))));
@@ -283,7 +316,17 @@ fn a_setting_is_kept_and_one_that_is_none_is_refused() {
 #[test]
 fn customers_and_projects_are_added_and_changed() {
     let vendor = Vendor::new();
-    vendor.ok(["customer", "add", "c", "--plan", "gold", "--name", "Ann", "--email", "a@example.com"]);
+    vendor.ok([
+        "customer",
+        "add",
+        "c",
+        "--plan",
+        "gold",
+        "--name",
+        "Ann",
+        "--email",
+        "a@example.com",
+    ]);
     vendor.ok(["customer", "add", "c", "--phone", "+1 555"]);
     let shown = vendor.json(["customer", "show", "c"]);
     assert_eq!(
@@ -306,7 +349,9 @@ fn customers_and_projects_are_added_and_changed() {
 fn plans_are_set_and_shown() {
     let vendor = Vendor::new();
     let set = |price: &str| {
-        vendor.run(["plan", "set", "default", "--name", "Standard", "--unit", "Minute", "--price", price])
+        vendor.run([
+            "plan", "set", "default", "--name", "Standard", "--unit", "Minute", "--price", price,
+        ])
     };
     assert_eq!(set("0.010").code, 0);
     let shown = json!({
@@ -336,7 +381,11 @@ fn plans_are_set_and_shown() {
     assert_eq!(versions, json!([with(&shown, &said)]));
     assert_eq!(vendor.json(["plan", "list"]), json!([with(&shown, &[("changes", json!(null))])]));
     let set_again = set("0.02");
-    assert!(set_again.err.contains("without this it would be Standard: 0.01 per Minute"), "{}", set_again.err);
+    assert!(
+        set_again.err.contains("without this it would be Standard: 0.01 per Minute"),
+        "{}",
+        set_again.err
+    );
     for bad in ["-1", "1e3", "0.0000000000000000001"] {
         assert_eq!(set(bad).code, 2);
     }
@@ -346,7 +395,10 @@ fn plans_are_set_and_shown() {
     assert_eq!(vendor.json(["plan", "list"])[0]["changes"], json!(next));
     assert_eq!(vendor.json(["plan", "show", "default", "--month", next])["price"], "0.02");
     vendor.fails(3, ["plan", "show", "gold"]);
-    vendor.fails(2, ["plan", "set", "seventeen letters", "--name", "S", "--unit", "U", "--price", "1"]);
+    vendor.fails(
+        2,
+        ["plan", "set", "seventeen letters", "--name", "S", "--unit", "U", "--price", "1"],
+    );
 }
 
 #[test]

@@ -16,7 +16,9 @@ fn bill(server: &Server, number: i8) -> Vec<String> {
     let described = answer.json()["data"]["data"].as_array().expect("entries").clone();
     let words = |entry: &Value| entry["description"].as_str().expect("a text").to_owned();
     let entries = answer.entries().into_iter().zip(&described);
-    entries.map(|((project, amount), entry)| format!("{project} {amount}: {}", words(entry))).collect()
+    entries
+        .map(|((project, amount), entry)| format!("{project} {amount}: {}", words(entry)))
+        .collect()
 }
 
 fn record(vendor: &Vendor, project: &str, amount: &str, id: &str, at: &str) {
@@ -36,7 +38,8 @@ fn reconciled(vendor: &Vendor, month: &str) -> Vec<String> {
 fn with_august() -> (Vendor, Server) {
     let vendor = Vendor::new();
     vendor.ok(["setting", "set", "late", "carry"]);
-    vendor.ok(["plan", "set", "default", "--name", "Standard", "--unit", "Call", "--price", "0.01"]);
+    vendor
+        .ok(["plan", "set", "default", "--name", "Standard", "--unit", "Call", "--price", "0.01"]);
     for project in ["a", "b", "c"] {
         record(&vendor, project, "100", &format!("{project}8"), "2026-08-10");
     }
@@ -56,20 +59,32 @@ fn the_next_bill_carries_what_was_late_and_the_rest_of_what_it_cannot_waits() {
     record(&vendor, "a", "50", "a8-late", "2026-08-31");
     vendor.ok(["void", "b8", "--reason", "a mistake"]);
     // September of a is 0.1 + 0.5. Of b it is 0.4, against which 0.4 of the 1 goes: nothing is left to be told.
-    let september =
-        ["a 0.6: 10 Call × Standard (0.01 each) + 0.5 carried from 2026-08", "c 0.2: 20 Call × Standard (0.01 each)"];
+    let september = [
+        "a 0.6: 10 Call × Standard (0.01 each) + 0.5 carried from 2026-08",
+        "c 0.2: 20 Call × Standard (0.01 each)",
+    ];
     let previewed = vendor.json(["bill", "--month", "2026-09"]);
-    assert_eq!((&previewed["total"], &previewed["rows"][0]["lines"][1]["amount"]), (&json!("0.8"), &json!("0.5")));
+    assert_eq!(
+        (&previewed["total"], &previewed["rows"][0]["lines"][1]["amount"]),
+        (&json!("0.8"), &json!("0.5"))
+    );
     assert_eq!(bill(&server, 9), september);
     let shown = vendor.ok(["statement", "show", "2"]).out;
-    let lines: Vec<String> = shown.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
-    for wanted in ["Carried from earlier months:", "a 2026-08 0.5", "b 2026-08 -0.4 more of it waits"] {
+    let lines: Vec<String> =
+        shown.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    for wanted in
+        ["Carried from earlier months:", "a 2026-08 0.5", "b 2026-08 -0.4 more of it waits"]
+    {
         assert!(lines.iter().any(|line| line == wanted), "{wanted}: {shown}");
     }
     // All of a is told, and of b not all that was taken back.
-    assert_eq!(reconciled(&vendor, "2026-08"), ["a 150 150 0 0", "b 0 100 -100 0", "c 100 100 0 0"]);
+    assert_eq!(
+        reconciled(&vendor, "2026-08"),
+        ["a 150 150 0 0", "b 0 100 -100 0", "c 100 100 0 0"]
+    );
     let late = vendor.json(["statement", "late", "--month", "2026-08"])["rows"].clone();
-    let for_bills: Vec<_> = late.as_array().expect("rows").iter().filter(|row| !row["bill"].is_null()).collect();
+    let for_bills: Vec<_> =
+        late.as_array().expect("rows").iter().filter(|row| !row["bill"].is_null()).collect();
     assert_eq!((for_bills.len(), &for_bills[0]["projectId"]), (1, &json!("b")));
 
     // August asked for again is what it was, and leaves no copy; September carries the same, whatever comes later.
@@ -82,7 +97,10 @@ fn the_next_bill_carries_what_was_late_and_the_rest_of_what_it_cannot_waits() {
     assert_eq!(reconciled(&vendor, "2026-08")[0], "a 170 150 20 0");
     // A project of which nothing was carried is told what it is, as ever: 130 × 0.01.
     record(&vendor, "c", "30", "c8-late", "2026-08-31");
-    assert_eq!(bill(&server, 8), [&august[0], &august[1], "c 1.3: 130 Call × Standard (0.01 each)"]);
+    assert_eq!(
+        bill(&server, 8),
+        [&august[0], &august[1], "c 1.3: 130 Call × Standard (0.01 each)"]
+    );
 
     // October: a has no usage and owes the 20 that came later; b owes 1 less the 0.6 that waited; c owes 0.1 of September.
     record(&vendor, "b", "100", "b10", "2026-10-10");
@@ -96,7 +114,11 @@ fn the_next_bill_carries_what_was_late_and_the_rest_of_what_it_cannot_waits() {
     for month in ["2026-08", "2026-09", "2026-10"] {
         let shown = vendor.json(["totals", "--reconcile", "--month", month]);
         for row in shown["bill"].as_array().expect("rows") {
-            assert_eq!((&row["late"], &row["notAsked"]), (&json!("0"), &json!("0")), "{month}: {row}");
+            assert_eq!(
+                (&row["late"], &row["notAsked"]),
+                (&json!("0"), &json!("0")),
+                "{month}: {row}"
+            );
         }
     }
     // After a restart the same.
@@ -106,7 +128,10 @@ fn the_next_bill_carries_what_was_late_and_the_rest_of_what_it_cannot_waits() {
     assert_eq!(bill(&server, 9)[0], september[0]);
     assert_eq!(bill(&server, 8)[..2], august[..2]);
     let shown = vendor.json(["bill", "--month", "2026-08"]);
-    assert_eq!((&shown["rows"][0]["asTold"], &shown["rows"][0]["amount"]), (&json!(true), &json!("1")));
+    assert_eq!(
+        (&shown["rows"][0]["asTold"], &shown["rows"][0]["amount"]),
+        (&json!(true), &json!("1"))
+    );
     vendor.ok(["check"]);
 }
 
@@ -114,9 +139,18 @@ fn the_next_bill_carries_what_was_late_and_the_rest_of_what_it_cannot_waits() {
 fn a_price_for_a_month_that_was_billed_is_carried_too() {
     let (vendor, server) = with_august();
     record(&vendor, "a", "10", "a9", "2026-09-10");
-    let said = vendor.ok(["plan", "set", "default", "--price", "0.03", "--from", "2026-08", "--rewrite"]).err;
-    assert!(said.contains("2026-08 was billed already: the next month's bill carries what changes of it"), "{said}");
-    let said = vendor.ok(["plan", "set", "default", "--price", "0.03", "--from", "2026-08", "--rewrite"]).err;
+    let said = vendor
+        .ok(["plan", "set", "default", "--price", "0.03", "--from", "2026-08", "--rewrite"])
+        .err;
+    assert!(
+        said.contains(
+            "2026-08 was billed already: the next month's bill carries what changes of it"
+        ),
+        "{said}"
+    );
+    let said = vendor
+        .ok(["plan", "set", "default", "--price", "0.03", "--from", "2026-08", "--rewrite"])
+        .err;
     assert!(!said.contains("billed already"), "nothing was changed: {said}");
     let carried = "2 carried from 2026-08";
     let september = [
@@ -159,8 +193,13 @@ fn what_a_later_bill_has_carried_stays_told_where_the_project_has_no_price_any_m
     // Its first, which holds for all time.
     assert!(said.contains("2 months from 2026-08 to 2026-09 were billed already"), "{said}");
     vendor.ok(["setting", "set", "late", "report"]);
-    let said = vendor.ok(["project", "add", "a", "--customer", "c2", "--from", "2026-09", "--rewrite"]).err;
-    assert!(said.contains("2026-09 was billed already") && said.contains("only where it asks again"), "{said}");
+    let said = vendor
+        .ok(["project", "add", "a", "--customer", "c2", "--from", "2026-09", "--rewrite"])
+        .err;
+    assert!(
+        said.contains("2026-09 was billed already") && said.contains("only where it asks again"),
+        "{said}"
+    );
     vendor.ok(["project", "add", "a", "--customer", "c1", "--from", "2026-09", "--rewrite"]);
     vendor.ok(["setting", "set", "late", "carry"]);
     let each = "1: 100 Call × Standard (0.01 each)";
@@ -175,11 +214,16 @@ fn what_had_no_price_is_carried_once_it_has_one_and_is_not_told_as_unpriced_then
     vendor.ok(["record", "a", "100", "--id", "a8", "--at", "2026-08-10", "--customer", "c1"]);
     vendor.ok(["customer", "add", "c1", "--plan", "pro"]);
     let server = vendor.serve();
-    let unpriced = || vendor.json(["totals", "--reconcile", "--month", "2026-08"])["bill"][0]["unpriced"].clone();
+    let unpriced = || {
+        vendor.json(["totals", "--reconcile", "--month", "2026-08"])["bill"][0]["unpriced"].clone()
+    };
     assert_eq!((bill(&server, 8), unpriced()), (vec![], json!("100")));
     vendor.ok(["plan", "set", "pro", "--name", "Pro", "--unit", "Call", "--price", "0.02"]);
     assert_eq!(bill(&server, 9), ["a 2: 2 carried from 2026-08"]);
-    assert_eq!((reconciled(&vendor, "2026-08"), unpriced()), (vec!["a 100 100 0 0".to_owned()], json!("0")));
+    assert_eq!(
+        (reconciled(&vendor, "2026-08"), unpriced()),
+        (vec!["a 100 100 0 0".to_owned()], json!("0"))
+    );
 }
 
 #[test]
@@ -224,7 +268,11 @@ fn what_was_told_again_while_bills_did_not_carry_is_carried_or_taken_off_after_t
         let own = "200 Call × Standard (0.01 each)";
         let (told_again, reconciled_then, october) = match again {
             // It was told in both.
-            8 => ("a 1.5: 150 Call × Standard (0.01 each)", "a 150 150 0 0", format!("a 1.5: {own} + -0.5")),
+            8 => (
+                "a 1.5: 150 Call × Standard (0.01 each)",
+                "a 150 150 0 0",
+                format!("a 1.5: {own} + -0.5"),
+            ),
             // It was told in neither.
             _ => ("", "a 150 100 50 0", format!("a 2.5: {own} + 0.5")),
         };
@@ -246,27 +294,44 @@ fn check_finds_what_was_tampered_with_of_what_was_carried_and_of_what_is_late() 
         vendor.sql().execute_batch(refused).expect_err(refused);
     }
     let whole = std::fs::read(vendor.db()).expect("the books");
-    let free = "drop trigger statement_carry_is_not_changed; drop trigger statement_carry_is_not_deleted;";
+    let free =
+        "drop trigger statement_carry_is_not_changed; drop trigger statement_carry_is_not_deleted;";
     let (august, july) = (month(8).0, month(7).0);
     let differs = "statement 2: its entries are not those that were told";
-    let written = |line: &str| zstd::encode_all(format!("{line}\n").as_bytes(), 1).expect("compressed");
+    let written =
+        |line: &str| zstd::encode_all(format!("{line}\n").as_bytes(), 1).expect("compressed");
     let kept = |lines: Vec<u8>| lines.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let set = |line: &str| format!("update statement_carry set carries = x'{}'", kept(written(line)));
+    let set =
+        |line: &str| format!("update statement_carry set carries = x'{}'", kept(written(line)));
     for (tampering, told) in [
         (set(r#"{"projectId":"a","amount":"9"}"#), differs),
         (set(r#"{"projectId":"a","amount":"50","waits":true}"#), differs),
         (set(r#"{"projectId":"z","amount":"50"}"#), "a value of what statement 2 said"),
         (set(r#"{"projectId":"a","amount":"50.0"}"#), differs),
         (set(r#"{"projectId":"a","amount":"x"}"#), "a value of what statement 2 said"),
-        ("update statement_carry set carries = x'00'".to_owned(), "a value of what statement 2 said"),
+        (
+            "update statement_carry set carries = x'00'".to_owned(),
+            "a value of what statement 2 said",
+        ),
         ("update statement_carry set carried = 0".to_owned(), differs),
         ("update statement_carry set waits = 1".to_owned(), differs),
         ("delete from statement_carry".to_owned(), differs),
-        (format!("insert into statement_carry select 2, {july}, 0, 0, carries from statement_carry"), differs),
-        (format!("insert into statement_carry values (1, {august}, 0, 0, x'00')"), "what was told is not added to"),
+        (
+            format!(
+                "insert into statement_carry select 2, {july}, 0, 0, carries from statement_carry"
+            ),
+            differs,
+        ),
+        (
+            format!("insert into statement_carry values (1, {august}, 0, 0, x'00')"),
+            "what was told is not added to",
+        ),
         ("update usage_month set last_seq = 1".to_owned(), "the last entry of 2026-08"),
         ("delete from usage_month".to_owned(), "the last entry of 2026-08"),
-        ("insert into usage_month values (9223372036854775806, 1)".to_owned(), "the last entry of no month"),
+        (
+            "insert into usage_month values (9223372036854775806, 1)".to_owned(),
+            "the last entry of no month",
+        ),
     ] {
         match vendor.sql().execute_batch(&format!("{free}{tampering}")) {
             Err(refused) => assert!(refused.to_string().contains(told), "{refused}"),

@@ -84,8 +84,12 @@ fn step_or_price() -> impl Strategy<Value = Step> {
 
 /// The same, and now and then two bills at once, or another setting.
 fn any_step() -> impl Strategy<Value = Step> {
-    let between =
-        || prop::collection::vec(step().prop_filter("in one month", |step| !matches!(step, Step::NextMonth)), 0..3);
+    let between = || {
+        prop::collection::vec(
+            step().prop_filter("in one month", |step| !matches!(step, Step::NextMonth)),
+            0..3,
+        )
+    };
     prop_oneof![
         12 => step_or_price(),
         2 => between().prop_map(|steps| Step::Look { steps }),
@@ -153,7 +157,10 @@ impl Books {
                     customer_id: None,
                     note: None,
                 };
-                self.store.write(|tx| usage::record(tx, &new, &stamp)).expect("a record").expect("a good one");
+                self.store
+                    .write(|tx| usage::record(tx, &new, &stamp))
+                    .expect("a record")
+                    .expect("a good one");
                 self.records.push((*project, month, *amount, true));
             }
             Step::Void { which } if !self.records.is_empty() => {
@@ -174,7 +181,8 @@ impl Books {
                 // The bill of the month before was told; what is asked for at its turn may not have been.
                 self.month += 1;
                 NOW_S.set(month_s(self.month) + 100);
-                let months = [first, second].map(|back| self.month - 1 - (*back).min(self.month - 1));
+                let months =
+                    [first, second].map(|back| self.month - 1 - (*back).min(self.month - 1));
                 let mut begun = Vec::new();
                 for month in BTreeSet::from(months) {
                     let page = self.page(month, 1, 1).expect("nothing came between");
@@ -187,10 +195,13 @@ impl Books {
                 if months[0] > months[1] {
                     begun.reverse();
                 }
-                let is_begun =
-                    |back: &usize| begun.iter().any(|(month, _)| self.month.checked_sub(*back) == Some(*month));
-                let between: Vec<&Step> =
-                    steps.iter().filter(|step| !matches!(step, Step::Ask { back } if is_begun(back))).collect();
+                let is_begun = |back: &usize| {
+                    begun.iter().any(|(month, _)| self.month.checked_sub(*back) == Some(*month))
+                };
+                let between: Vec<&Step> = steps
+                    .iter()
+                    .filter(|step| !matches!(step, Step::Ask { back } if is_begun(back)))
+                    .collect();
                 between.into_iter().for_each(|step| self.take(step));
                 for (month, page) in begun.into_iter().rev() {
                     match self.follow(month, page) {
@@ -202,13 +213,19 @@ impl Books {
             }
             Step::Switch { carry } => {
                 let mut settings = Settings::default();
-                settings.set(Name::Late, if *carry { "carry" } else { "report" }).expect("a setting");
-                self.store.write(|tx| setting::write(tx, Name::Late, &settings)).expect("it is set");
+                settings
+                    .set(Name::Late, if *carry { "carry" } else { "report" })
+                    .expect("a setting");
+                self.store
+                    .write(|tx| setting::write(tx, Name::Late, &settings))
+                    .expect("it is set");
             }
             Step::Price { plan, back, price } => {
                 let (month, stamp) = (self.month.saturating_sub(*back), self.stamp());
                 let set = plan_of(PLANS[*plan], *price);
-                self.store.write(|tx| plan::set(tx, &set, month_s(month), &stamp)).expect("it is set");
+                self.store
+                    .write(|tx| plan::set(tx, &set, month_s(month), &stamp))
+                    .expect("it is set");
                 self.prices[*plan].say(month, *price);
             }
             Step::Plan { customer, back, plan } => {
@@ -219,13 +236,17 @@ impl Books {
                     ..Announcement::default()
                 };
                 let id = CUSTOMERS[*customer].parse().expect("an id");
-                self.store.write(|tx| customer::announce(tx, &id, &said, &stamp)).expect("it is announced");
+                self.store
+                    .write(|tx| customer::announce(tx, &id, &said, &stamp))
+                    .expect("it is announced");
                 self.plans[*customer].say(month, i64::try_from(*plan).expect("few"));
             }
             Step::Move { project, back, customer } => {
                 let (month, stamp) = (self.month.saturating_sub(*back), self.stamp());
-                let (id, to) =
-                    (format!("p{project}").parse().expect("an id"), CUSTOMERS[*customer].parse().expect("an id"));
+                let (id, to) = (
+                    format!("p{project}").parse().expect("an id"),
+                    CUSTOMERS[*customer].parse().expect("an id"),
+                );
                 self.store
                     .write(|tx| project::announce(tx, &id, &to, Some(month_s(month)), &stamp))
                     .expect("it is announced");
@@ -296,14 +317,19 @@ impl Books {
 
     /// What a project was told of all months less what they cost.
     fn too_much(&self, project: usize) -> i64 {
-        let told: i64 = self.told.values().filter_map(|told| told.get(&format!("p{project}"))).sum();
+        let told: i64 =
+            self.told.values().filter_map(|told| told.get(&format!("p{project}"))).sum();
         let costs: i64 = (0..self.month)
             .map(|month| {
-                let counts =
-                    self.records.iter().filter(|(of, at, _, counts)| (*of, *at) == (project, month) && *counts);
+                let counts = self
+                    .records
+                    .iter()
+                    .filter(|(of, at, _, counts)| (*of, *at) == (project, month) && *counts);
                 let used: i64 = counts.map(|(_, _, amount, _)| amount).sum();
                 let customer = self.customers[project].at(month);
-                let plan = customer.and_then(|customer| self.plans[customer].at(month)).unwrap_or_default();
+                let plan = customer
+                    .and_then(|customer| self.plans[customer].at(month))
+                    .unwrap_or_default();
                 let price = self.prices[plan].at(month).expect("a price from the start");
                 (used + PACKAGE - 1) / PACKAGE * i64::try_from(price).expect("small")
             })
@@ -319,11 +345,24 @@ impl Books {
         let mut is_even = true;
         for project in 0..PROJECTS {
             let too_much = self.too_much(project);
-            prop_assert!(too_much >= 0, "project {} was told {} too little: {:?}", project, -too_much, self.told);
+            prop_assert!(
+                too_much >= 0,
+                "project {} was told {} too little: {:?}",
+                project,
+                -too_much,
+                self.told
+            );
             if too_much > 0 {
                 is_even = false;
                 let last = self.told[&(self.month - 1)].get(&format!("p{project}"));
-                prop_assert_eq!(last, None, "project {} was told {} too much: {:?}", project, too_much, self.told);
+                prop_assert_eq!(
+                    last,
+                    None,
+                    "project {} was told {} too much: {:?}",
+                    project,
+                    too_much,
+                    self.told
+                );
             }
         }
         Ok(is_even)
@@ -348,7 +387,9 @@ fn begin(folder: &std::path::Path) -> Books {
     let from_s = History::<Plan>::default().start(0, false, 0).expect("the first");
     Store::create(&path, |tx| {
         agora_vendor::store::key::add(tx, &pair)?;
-        PLANS.iter().try_for_each(|id| plan::set(tx, &plan_of(id, PRICE), from_s, &stamp).map(drop))?;
+        PLANS
+            .iter()
+            .try_for_each(|id| plan::set(tx, &plan_of(id, PRICE), from_s, &stamp).map(drop))?;
         setting::write(tx, Name::Late, &settings)
     })
     .expect("books");
@@ -356,9 +397,20 @@ fn begin(folder: &std::path::Path) -> Books {
     let service = Service::new(readers, Writer::open(&path).expect("a writer"), Options::default());
     let store = Store::open(&path).expect("books");
     let prices = [(); PLANS.len()].map(|()| Holds(vec![(0, PRICE)]));
-    let (plans, customers) =
-        ([(); CUSTOMERS.len()].map(|()| Holds(Vec::new())), [(); PROJECTS].map(|()| Holds(Vec::new())));
-    Books { service, store, month: 0, records: Vec::new(), told: BTreeMap::new(), prices, plans, customers }
+    let (plans, customers) = (
+        [(); CUSTOMERS.len()].map(|()| Holds(Vec::new())),
+        [(); PROJECTS].map(|()| Holds(Vec::new())),
+    );
+    Books {
+        service,
+        store,
+        month: 0,
+        records: Vec::new(),
+        told: BTreeMap::new(),
+        prices,
+        plans,
+        customers,
+    }
 }
 
 #[test]
@@ -372,12 +424,14 @@ fn it_is_too_where_prices_plans_and_customers_are_rewritten() {
 }
 
 #[test]
-fn it_is_too_where_bills_of_several_months_are_asked_for_at_once_and_carrying_is_switched_off_and_on() {
+fn it_is_too_where_bills_of_several_months_are_asked_for_at_once_and_carrying_is_switched_off_and_on()
+ {
     check_histories(any_step());
 }
 
 #[test]
-fn what_was_told_twice_or_not_at_all_while_bills_did_not_carry_is_set_right_by_the_next_that_does() {
+fn what_was_told_twice_or_not_at_all_while_bills_did_not_carry_is_set_right_by_the_next_that_does()
+{
     // In both months, 5 too much; in neither, 5 too little.
     for (back, wanted) in [(2, 10), (1, 20)] {
         let folder = tempfile::tempdir().expect("a folder");
@@ -388,7 +442,12 @@ fn what_was_told_twice_or_not_at_all_while_bills_did_not_carry_is_set_right_by_t
         }
         let of = |amount| BTreeMap::from([("p0".to_owned(), amount)]);
         assert_eq!(history.told[&1], of(PRICE));
-        for step in [Step::Switch { carry: false }, Step::Ask { back }, Step::Switch { carry: true }, record(0, 25)] {
+        for step in [
+            Step::Switch { carry: false },
+            Step::Ask { back },
+            Step::Switch { carry: true },
+            record(0, 25),
+        ] {
             history.take(&step);
         }
         history.take(&Step::NextMonth);
@@ -428,7 +487,10 @@ fn january(id: &str, project: &str, amount: &str, customer: &str) -> NewRecord {
 fn a_project_that_a_bill_was_told_without_naming_it_is_priced_when_its_plan_is_named() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut history = begin(folder.path());
-    let free = Plan { price: "package 10:5 free 100".parse().expect("a price"), ..plan_of("default", PRICE) };
+    let free = Plan {
+        price: "package 10:5 free 100".parse().expect("a price"),
+        ..plan_of("default", PRICE)
+    };
     let stamp = history.stamp();
     history.store.write(|tx| plan::set(tx, &free, month_s(0), &stamp)).expect("it is set");
     let record = |project, amount| Step::Record { project, back: 0, amount };
@@ -468,7 +530,10 @@ fn what_comes_between_the_clock_and_what_is_read_is_carried_whatever_its_second(
     history.take(&Step::NextMonth);
     assert_eq!(history.told[&1], BTreeMap::from([("p9".to_owned(), PRICE)]));
     // Its customer gets a plan at twice the price.
-    for step in [Step::Price { plan: 1, back: 2, price: 2 * PRICE }, Step::Plan { customer: 0, back: 2, plan: 1 }] {
+    for step in [
+        Step::Price { plan: 1, back: 2, price: 2 * PRICE },
+        Step::Plan { customer: 0, back: 2, plan: 1 },
+    ] {
         history.take(&step);
     }
     history.take(&Step::NextMonth);
@@ -506,8 +571,9 @@ fn a_bill_that_ran_out_of_time_gets_further_when_it_is_asked_for_again() {
             note: None,
         };
         let all = |tx: &WriteTx<'_>| -> Result<(), agora_vendor::store::Error> {
-            (0..MANY)
-                .try_for_each(|n| usage::record(tx, &record(n), &stamp).map(|recorded| drop(recorded.expect("good"))))
+            (0..MANY).try_for_each(|n| {
+                usage::record(tx, &record(n), &stamp).map(|recorded| drop(recorded.expect("good")))
+            })
         };
         history.store.write(all).expect("records");
         NOW_S.set(month_s(month + 1) + 100);
@@ -529,7 +595,10 @@ fn a_bill_that_ran_out_of_time_gets_further_when_it_is_asked_for_again() {
         let (path, query) = target.split_once('?').expect("a query");
         let arrived = Instant::now();
         let request = Request { method: "GET", path, query, body: &[], arrived };
-        service.answer_by_reading(&request, || NOW_S.get(), arrived + within).expect("an answer").status
+        service
+            .answer_by_reading(&request, || NOW_S.get(), arrived + within)
+            .expect("an answer")
+            .status
     };
     let whole = (0..3).map(|_| {
         let started = Instant::now();

@@ -12,7 +12,9 @@ use agora_vendor::billing::record::NewRecord;
 use agora_vendor::billing::setting::{Name, Settings};
 use agora_vendor::http::{Options, Request, Service};
 use agora_vendor::store::customer::{self, Announcement};
-use agora_vendor::store::{self, Readers, Store, Writer, check, key, license, plan, project, setting, usage};
+use agora_vendor::store::{
+    self, Readers, Store, Writer, check, key, license, plan, project, setting, usage,
+};
 use proptest::prelude::*;
 use proptest::test_runner::{TestCaseError, TestRunner};
 use std::cell::Cell;
@@ -134,7 +136,13 @@ impl Books {
         let pair = live_pair();
         Store::create(path, |tx| key::add(tx, &pair).map(drop)).expect("books");
         let service = Self::service(path);
-        let mut books = Self { service, store: Store::open(path).expect("books"), month: 0, records: 0, licenses: 0 };
+        let mut books = Self {
+            service,
+            store: Store::open(path).expect("books"),
+            month: 0,
+            records: 0,
+            licenses: 0,
+        };
         books.take(&Step::Switch { carry: true });
         books
     }
@@ -158,16 +166,20 @@ impl Books {
                     id: id("r", self.records),
                     project_id: id("p", *project),
                     amount: amount.to_string().parse().expect("an amount"),
-                    at_s: Some([first_s, first_s + 1, first_s + 7, end_s - 1][*place].min(NOW_S.get())),
+                    at_s: Some(
+                        [first_s, first_s + 1, first_s + 7, end_s - 1][*place].min(NOW_S.get()),
+                    ),
                     customer_id: customer.map(|customer| id("c", customer)),
                     note: None,
                 };
                 // One of another customer's project is refused.
-                let recorded = self.store.write(|tx| usage::record(tx, &record, &stamp)).expect("a write");
+                let recorded =
+                    self.store.write(|tx| usage::record(tx, &record, &stamp)).expect("a write");
                 self.records += usize::from(recorded.is_ok());
             }
             Step::Void { before_last } if self.records > *before_last => {
-                let (which, reason) = (id("r", self.records - 1 - before_last), "a mistake".parse().expect("words"));
+                let (which, reason) =
+                    (id("r", self.records - 1 - before_last), "a mistake".parse().expect("words"));
                 self.store.write(|tx| usage::void(tx, &which, &reason, &stamp)).expect("a void");
             }
             Step::Void { .. } => {}
@@ -197,20 +209,25 @@ impl Books {
                     plan_from_s: Some(month_s(self.back(*back))),
                     ..Announcement::default()
                 };
-                let announced = self.store.write(|tx| customer::announce(tx, &id("c", *customer), &said, &stamp));
+                let announced = self
+                    .store
+                    .write(|tx| customer::announce(tx, &id("c", *customer), &said, &stamp));
                 announced.expect("it is announced");
             }
             Step::Move { project, back, customer } => {
                 let from_s = Some(month_s(self.back(*back)));
                 let (project, customer) = (id("p", *project), id("c", *customer));
-                let moved = self.store.write(|tx| project::announce(tx, &project, &customer, from_s, &stamp));
+                let moved = self
+                    .store
+                    .write(|tx| project::announce(tx, &project, &customer, from_s, &stamp));
                 moved.expect("it is announced");
             }
             Step::Disable { project } => {
-                let disabled = self.store.write(|tx| match project::find(tx, &id("p", *project))? {
-                    Some(project) => project::disable(tx, &project, &stamp),
-                    None => Ok::<_, store::Error>(()),
-                });
+                let disabled =
+                    self.store.write(|tx| match project::find(tx, &id("p", *project))? {
+                        Some(project) => project::disable(tx, &project, &stamp),
+                        None => Ok::<_, store::Error>(()),
+                    });
                 disabled.expect("it is disabled");
             }
             Step::License { customer, granted } => {
@@ -224,13 +241,19 @@ impl Books {
                     expires_at_s: NOW_S.get() + 90 * 86_400,
                     granted: Some(granted.to_string().parse().expect("an amount")),
                 };
-                let issued = self.store.write(|tx| license::operate(tx, &Operation::Issue(new), None, &stamp));
+                let issued = self
+                    .store
+                    .write(|tx| license::operate(tx, &Operation::Issue(new), None, &stamp));
                 issued.expect("a write").expect("it is issued");
             }
             Step::Switch { carry } => {
                 let mut settings = Settings::default();
-                settings.set(Name::Late, if *carry { "carry" } else { "report" }).expect("a setting");
-                self.store.write(|tx| setting::write(tx, Name::Late, &settings)).expect("it is set");
+                settings
+                    .set(Name::Late, if *carry { "carry" } else { "report" })
+                    .expect("a setting");
+                self.store
+                    .write(|tx| setting::write(tx, Name::Late, &settings))
+                    .expect("it is set");
             }
             Step::NextMonth { in_last_second, is_asked } => {
                 self.month += 1;
@@ -250,11 +273,19 @@ impl Books {
     fn ask(&self, month: usize, without: (bool, bool), paged: bool) {
         let limit = if paged { 2 } else { 100 };
         let mut pages = 1..;
-        while pages.next().and_then(|page_num| self.page(month, without, page_num, limit)) == Some(true) {}
+        while pages.next().and_then(|page_num| self.page(month, without, page_num, limit))
+            == Some(true)
+        {}
     }
 
     /// Asks for a page; tells whether there is a next one, where it is not refused for now.
-    fn page(&self, month: usize, without: (bool, bool), page_num: usize, limit: usize) -> Option<bool> {
+    fn page(
+        &self,
+        month: usize,
+        without: (bool, bool),
+        page_num: usize,
+        limit: usize,
+    ) -> Option<bool> {
         let reply = self.reply(month, without, page_num, limit);
         if reply.status == 503 {
             return None;
@@ -264,7 +295,13 @@ impl Books {
         Some(body["data"]["hasNext"] == true)
     }
 
-    fn reply(&self, month: usize, (without_first, without_last): (bool, bool), page_num: usize, limit: usize) -> Reply {
+    fn reply(
+        &self,
+        month: usize,
+        (without_first, without_last): (bool, bool),
+        page_num: usize,
+        limit: usize,
+    ) -> Reply {
         let from = (month_s(month) + i64::from(without_first)).to_string();
         let to = (month_s(month + 1) - 1 - i64::from(without_last)).to_string();
         let (page_num, limit) = (page_num.to_string(), limit.to_string());
@@ -281,15 +318,22 @@ impl Books {
 #[test]
 fn whoever_costs_something_else_by_now_is_found_without_looking_at_everybody() {
     let cases = if long() { 3_000 } else { 80 };
-    let config =
-        ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 2_000, ..ProptestConfig::default() };
+    let config = ProptestConfig {
+        cases,
+        failure_persistence: None,
+        max_shrink_iters: 2_000,
+        ..ProptestConfig::default()
+    };
     let done = TestRunner::new(config).run(&prop::collection::vec(step(), 5..60), |steps| {
         let folder = tempfile::tempdir().expect("a folder");
         let mut books = Books::begin(&folder.path().join("books.db"));
         steps.iter().for_each(|step| books.take(step));
         let next = Step::NextMonth { in_last_second: false, is_asked: true };
         [&Step::Switch { carry: true }, &next, &next].into_iter().for_each(|step| books.take(step));
-        let report = books.store.read(check::check).map_err(|error| TestCaseError::fail(error.to_string()))?;
+        let report = books
+            .store
+            .read(check::check)
+            .map_err(|error| TestCaseError::fail(error.to_string()))?;
         prop_assert_eq!(report.differences, []);
         Ok(())
     });
@@ -298,7 +342,8 @@ fn whoever_costs_something_else_by_now_is_found_without_looking_at_everybody() {
 
 #[test]
 fn what_was_found_due_is_not_gone_by_where_something_came_since() {
-    let record = |project, back| Step::Record { project, customer: None, back, amount: 5, place: 2 };
+    let record =
+        |project, back| Step::Record { project, customer: None, back, amount: 5, place: 2 };
     let price = |back, price| Step::Price { plan: 0, back, price };
     let ask = |back| Step::Ask { back, without_first: false, without_last: false, paged: false };
     let (next, pause) = (
@@ -322,7 +367,8 @@ fn what_was_found_due_is_not_gone_by_where_something_came_since() {
         let mut books = Books::begin(&folder.path().join("books.db"));
         begun.iter().chain([&Step::Look, &since]).for_each(|step| books.take(step));
         // A server that has looked before and one that has not say the same, of all but the last.
-        let pages = |books: &Books| [1, 2].map(|page_num| books.reply(1, (false, false), page_num, 1).body);
+        let pages =
+            |books: &Books| [1, 2].map(|page_num| books.reply(1, (false, false), page_num, 1).body);
         let fresh = Books::service(&folder.path().join("books.db"));
         let looked = std::mem::replace(&mut books.service, fresh);
         let anew = pages(&books);
@@ -340,7 +386,8 @@ fn what_was_found_due_is_not_gone_by_where_something_came_since() {
 #[test]
 fn what_came_to_the_same_when_it_was_looked_at_is_due_when_it_does_not_any_more() {
     let record = |back, amount| Step::Record { project: 0, customer: None, back, amount, place: 2 };
-    let (price, void) = (|back, price| Step::Price { plan: 0, back, price }, Step::Void { before_last: 0 });
+    let (price, void) =
+        (|back, price| Step::Price { plan: 0, back, price }, Step::Void { before_last: 0 });
     let next = Step::NextMonth { in_last_second: false, is_asked: true };
     // Half of the usage at twice the price; and nothing at a price, where there was none for anything.
     let half = vec![

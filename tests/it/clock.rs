@@ -8,9 +8,11 @@ use std::sync::LazyLock;
 /// The library that stands before the system's clock, built once by the C compiler that SQLite is built with.
 static LIBRARY: LazyLock<PathBuf> = LazyLock::new(|| {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
-    let (draft, library) = (folder.join(format!("clock-{}.so", std::process::id())), folder.join("clock.so"));
+    let (draft, library) =
+        (folder.join(format!("clock-{}.so", std::process::id())), folder.join("clock.so"));
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/clock.c");
-    let built = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&draft).arg(source).status();
+    let built =
+        Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&draft).arg(source).status();
     assert!(built.expect("a C compiler").success());
     std::fs::rename(draft, &library).expect("a library");
     library
@@ -41,7 +43,13 @@ fn the_executable_goes_by_the_clock_that_a_test_sets() {
     let vendor = Vendor::new();
     vendor.at("2024-02-29T12:00:00Z").ok(["record", "p", "1", "--id", "a"]);
     let server = vendor.serve();
-    assert_eq!(server.usage(second("2024-02-29T12:00:00Z"), second("2024-02-29T12:00:00Z")).entries().len(), 1);
+    assert_eq!(
+        server
+            .usage(second("2024-02-29T12:00:00Z"), second("2024-02-29T12:00:00Z"))
+            .entries()
+            .len(),
+        1
+    );
     vendor.at("2024-03-01T00:00:00Z");
     let key = vendor.json(["key", "add", "--test"])["createdAt"].clone();
     assert_eq!(key, "2024-03-01T00:00:00Z");

@@ -15,7 +15,12 @@ fn two_hundred_recorders_at_once_lose_nothing_while_the_server_answers() {
         .map(|n| {
             let (project, id) = (format!("p{}", n % 7), format!("r{n}"));
             let arguments = ["record", &project, "0.1", "--id", &id, "--at", "2026-10-10"];
-            vendor.command(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it runs")
+            vendor
+                .command(arguments)
+                .stdout(Stdio::null())
+                .stderr(Stdio::piped())
+                .spawn()
+                .expect("it runs")
         })
         .collect();
     let mut answered = 0;
@@ -37,7 +42,13 @@ fn two_hundred_recorders_at_once_lose_nothing_while_the_server_answers() {
 fn the_same_record_from_many_processes_counts_once() {
     let vendor = Vendor::new();
     let recorders: Vec<_> = (0..20)
-        .map(|_| vendor.command(["record", "p", "1.5", "--id", "r"]).stdout(Stdio::piped()).spawn().expect("it runs"))
+        .map(|_| {
+            vendor
+                .command(["record", "p", "1.5", "--id", "r"])
+                .stdout(Stdio::piped())
+                .spawn()
+                .expect("it runs")
+        })
         .collect();
     let mut written = 0;
     for recorder in recorders {
@@ -55,7 +66,10 @@ fn killed_recorder(vendor: &Vendor, round: usize, after: Duration) -> Vec<String
     let script = r#"n=0; while :; do "$0" record p 0.1 --id "$1-$n" --at 2026-10-10 >/dev/null 2>&1 && echo "$1-$n"; n=$((n+1)); done"#;
     let mut shell = std::process::Command::new("sh");
     shell.args(["-c", script, env!("CARGO_BIN_EXE_agora-vendor"), &format!("round{round}")]);
-    shell.env("AGORA_VENDOR_DB", vendor.db()).stdout(File::create(&told).expect("a file")).process_group(0);
+    shell
+        .env("AGORA_VENDOR_DB", vendor.db())
+        .stdout(File::create(&told).expect("a file"))
+        .process_group(0);
     let mut child = shell.spawn().expect("a shell");
     std::thread::sleep(after);
     signal("KILL", &format!("-{}", child.id()));
@@ -79,12 +93,15 @@ fn a_recorder_killed_at_any_moment_loses_nothing_acknowledged_and_doubles_nothin
     let sql = vendor.sql();
     for id in &acknowledged {
         let count: i64 = sql
-            .query_row("select count(*) from usage_ledger where record_id = ?", [id], |row| row.get(0))
+            .query_row("select count(*) from usage_ledger where record_id = ?", [id], |row| {
+                row.get(0)
+            })
             .expect("a count");
         assert_eq!(count, 1, "{id}");
     }
     // What was written and not acknowledged is at most the one of each round that was under way.
-    let written: i64 = sql.query_row("select count(*) from usage_ledger", [], |row| row.get(0)).expect("a count");
+    let written: i64 =
+        sql.query_row("select count(*) from usage_ledger", [], |row| row.get(0)).expect("a count");
     let surplus = usize::try_from(written).expect("a count") - acknowledged.len();
     assert!(surplus <= rounds, "{surplus}");
     let tenths = format!("{}.{}", written / 10, written % 10);
@@ -95,9 +112,11 @@ fn a_recorder_killed_at_any_moment_loses_nothing_acknowledged_and_doubles_nothin
 fn a_writer_waits_for_another_and_gives_up_with_75() {
     let vendor = Vendor::new();
     let mut sql = vendor.sql();
-    let lock = sql.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).expect("the lock");
+    let lock =
+        sql.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).expect("the lock");
     let began = Instant::now();
-    let waiting = vendor.command(["record", "p", "1"]).stderr(Stdio::piped()).spawn().expect("it runs");
+    let waiting =
+        vendor.command(["record", "p", "1"]).stderr(Stdio::piped()).spawn().expect("it runs");
     // A reader does not wait.
     let server = vendor.serve();
     let (from, to) = day("2026-10-10");
@@ -120,7 +139,11 @@ fn a_write_that_fails_half_way_changes_nothing() {
     vendor.ok(["record", "p", "1", "--id", "r"]);
     // A file may grow to 8 KiB: less than one record's pages in the write-ahead log.
     let limited = std::process::Command::new("sh")
-        .args(["-c", "trap '' XFSZ; ulimit -f 16; exec \"$0\" record p 2 --id s", env!("CARGO_BIN_EXE_agora-vendor")])
+        .args([
+            "-c",
+            "trap '' XFSZ; ulimit -f 16; exec \"$0\" record p 2 --id s",
+            env!("CARGO_BIN_EXE_agora-vendor"),
+        ])
         .env("AGORA_VENDOR_DB", vendor.db())
         .output()
         .expect("a shell");

@@ -9,7 +9,10 @@ fn a_made_secret_is_told_in_json_and_a_handed_in_one_never() {
     let made = Vendor::without_books();
     let created = made.json(["init"]);
     let text = |name: &str| created[name].as_str().expect("a string").to_owned();
-    assert_eq!((text("apiKey").len(), text("apiSecret").len(), text("testApiKey").len()), (32, 32, 32));
+    assert_eq!(
+        (text("apiKey").len(), text("apiSecret").len(), text("testApiKey").len()),
+        (32, 32, 32)
+    );
     assert_eq!(made.ok(["key", "show", &text("apiKey"), "--secret"]).out.trim(), text("apiSecret"));
     let mode = std::fs::metadata(made.db()).expect("a file").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
@@ -18,14 +21,18 @@ fn a_made_secret_is_told_in_json_and_a_handed_in_one_never() {
     let said = quiet.ok(["init"]);
     let pair = quiet.json(["key", "list"])[0]["apiKey"].as_str().expect("a key").to_owned();
     let secret = quiet.ok(["key", "show", &pair, "--secret"]).out;
-    assert!(!said.out.contains(secret.trim()) && !said.err.contains(secret.trim()), "not a terminal");
+    assert!(
+        !said.out.contains(secret.trim()) && !said.err.contains(secret.trim()),
+        "not a terminal"
+    );
 
     let given = Vendor::without_books();
     std::fs::write(given.path("secret"), format!("{API_SECRET}\r\n")).expect("a file");
     let said = given.ok(["init", "--api-key", API_KEY, "--api-secret-file", "secret", "--json"]);
     assert!(!said.out.contains(API_SECRET) && !said.err.contains(API_SECRET));
     assert_eq!(given.ok(["key", "show", API_KEY, "--secret"]).out, format!("{API_SECRET}\n"));
-    for command in [vec!["key", "list"], vec!["key", "show", API_KEY], vec!["key", "add", "--test"]] {
+    for command in [vec!["key", "list"], vec!["key", "show", API_KEY], vec!["key", "add", "--test"]]
+    {
         let said = given.ok(command);
         assert!(!said.out.contains(API_SECRET) && !said.err.contains(API_SECRET));
     }
@@ -35,7 +42,9 @@ fn a_made_secret_is_told_in_json_and_a_handed_in_one_never() {
 fn two_live_pairs_are_valid_while_rotating_and_the_last_is_not_revoked() {
     let vendor = Vendor::new();
     let server = vendor.serve();
-    let status = |key: &str, secret: &str| server.get(&signed(key, secret, "/customers/c/license", &[])).status;
+    let status = |key: &str, secret: &str| {
+        server.get(&signed(key, secret, "/customers/c/license", &[])).status
+    };
     // 404: the signature is right, and the customer never had a license.
     assert_eq!(status(API_KEY, API_SECRET), 404);
     assert!(vendor.fails(1, ["key", "revoke", API_KEY]).contains("last live pair"));
@@ -65,19 +74,30 @@ fn sign_makes_a_url_that_is_answered_and_explain_tells_why() {
         let signed = vendor.ok(arguments).out;
         let target = signed.trim().strip_prefix(&server.origin()).expect("the same origin");
         assert_eq!(server.get(target).entries().len(), 1);
-        assert!(vendor.ok(["sign", "--explain", signed.trim()]).out.contains("the signature is right"));
+        assert!(
+            vendor.ok(["sign", "--explain", signed.trim()]).out.contains("the signature is right")
+        );
         vendor.fails(2, ["sign", signed.trim()]);
         let changed = signed.trim().replace("pageNum=1", "pageNum=2");
         let explained = vendor.run(["sign", "--explain", &changed]);
         assert_eq!(explained.code, 1);
-        assert!(explained.out.contains("SourceString  GET&%2Fusage&apiKey%3D"), "{}", explained.out);
+        assert!(
+            explained.out.contains("SourceString  GET&%2Fusage&apiKey%3D"),
+            "{}",
+            explained.out
+        );
     }
     let explained = vendor.run(["sign", "--explain", "--json", &url]);
     let explained: serde_json::Value = serde_json::from_str(&explained.out).expect("JSON");
-    assert_eq!((&explained["valid"], &explained["reason"]), (&json!(false), &json!("the request has no apiKey")));
-    for bad in
-        [&["sign", "http://h/usage?a=b c"][..], &["sign", "--method", "GETS", &url], &["sign", "--method", "PUT", &url]]
-    {
+    assert_eq!(
+        (&explained["valid"], &explained["reason"]),
+        (&json!(false), &json!("the request has no apiKey"))
+    );
+    for bad in [
+        &["sign", "http://h/usage?a=b c"][..],
+        &["sign", "--method", "GETS", &url],
+        &["sign", "--method", "PUT", &url],
+    ] {
         vendor.fails(2, bad);
     }
     vendor.fails(2, ["sign", "nonsense"]);
@@ -88,12 +108,33 @@ fn sign_makes_a_url_that_is_answered_and_explain_tells_why() {
 fn sign_adds_to_a_body_what_agora_adds() {
     let vendor = Vendor::new();
     std::fs::write(vendor.path("body"), "{ \"projectId\": 430892 }\n").expect("a file");
-    let sign = ["sign", "--live", "--method", "POST", "--data", "body", "http://h/customers/123456/projects/new"];
+    let sign = [
+        "sign",
+        "--live",
+        "--method",
+        "POST",
+        "--data",
+        "body",
+        "http://h/customers/123456/projects/new",
+    ];
     let body: serde_json::Value = serde_json::from_str(&vendor.ok(sign).out).expect("JSON");
-    assert_eq!(body, json!({"projectId": 430892, "apiKey": API_KEY, "signature": "QRJDBm3gGmlFb5ZF9XBqm7u4EkI="}));
-    let put = vendor.ok(["sign", "--live", "--method", "PUT", "http://h/customers/123456/deactivate"]).out;
+    assert_eq!(
+        body,
+        json!({"projectId": 430892, "apiKey": API_KEY, "signature": "QRJDBm3gGmlFb5ZF9XBqm7u4EkI="})
+    );
+    let put = vendor
+        .ok(["sign", "--live", "--method", "PUT", "http://h/customers/123456/deactivate"])
+        .out;
     std::fs::write(vendor.path("signed"), &put).expect("a file");
-    vendor.ok(["sign", "--explain", "--method", "PUT", "--data", "signed", "http://h/customers/123456/deactivate"]);
+    vendor.ok([
+        "sign",
+        "--explain",
+        "--method",
+        "PUT",
+        "--data",
+        "signed",
+        "http://h/customers/123456/deactivate",
+    ]);
     vendor.run(["sign", "--explain", "--method", "PUT", "--data", "signed", "http://h/other"]);
     std::fs::write(vendor.path("body"), "{\"a\":{}}").expect("a file");
     vendor.fails(2, sign);
@@ -114,7 +155,10 @@ fn no_secret_and_no_signature_is_ever_logged() {
     assert_eq!(answers.map(|answer| answer.status), [200, 401, 401, 400]);
     let log = server.log();
     assert!(log.contains("DEBUG GET /usage 200"), "{log}");
-    assert!(log.contains("the signature is not one by") && log.contains(r#"the apiKey "x" is unknown"#), "{log}");
+    assert!(
+        log.contains("the signature is not one by") && log.contains(r#"the apiKey "x" is unknown"#),
+        "{log}"
+    );
     for secret in [API_SECRET, "signature=", "abcdefgh", "fromTs"] {
         assert!(!log.contains(secret), "{secret} in {log}");
     }

@@ -73,7 +73,8 @@ fn books(events: &[Event]) -> (tempfile::TempDir, Store) {
                     customer_id: None,
                     note: None,
                 };
-                usage::record(tx, &new, &Stamp { at_s: NOW, actor: Actor::Agora })?.expect("a good record");
+                usage::record(tx, &new, &Stamp { at_s: NOW, actor: Actor::Agora })?
+                    .expect("a good record");
                 if event.voided {
                     usage::void(
                         tx,

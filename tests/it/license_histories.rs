@@ -155,7 +155,9 @@ impl Model {
                 && license.starts_at_s <= at_s
                 && at_s <= license.expires_at_s
                 && license.left != Some(0);
-            if covers && best.is_none_or(|best| license.expires_at_s < self.licenses[best].expires_at_s) {
+            if covers
+                && best.is_none_or(|best| license.expires_at_s < self.licenses[best].expires_at_s)
+            {
                 best = Some(number);
             }
         }
@@ -182,10 +184,19 @@ impl Model {
                 let starts_at_s = today + starts_in_days * DAY_S;
                 let expires_at_s = Self::end_of_day(starts_at_s + days * DAY_S);
                 let (granted, left) = (units, units);
-                self.licenses.push(ModelLicense { customer, starts_at_s, expires_at_s, granted, left, revoked: false });
+                self.licenses.push(ModelLicense {
+                    customer,
+                    starts_at_s,
+                    expires_at_s,
+                    granted,
+                    left,
+                    revoked: false,
+                });
                 true
             }
-            Step::Record { project, seconds_ago, units } => self.record(project, self.now_s - seconds_ago, units),
+            Step::Record { project, seconds_ago, units } => {
+                self.record(project, self.now_s - seconds_ago, units)
+            }
             Step::RecordAtEdge { project, license, at_start, off_s, units } => {
                 match self.edge(license, at_start).filter(|edge_s| edge_s + off_s <= self.now_s) {
                     Some(edge_s) => self.record(project, edge_s + off_s, units),
@@ -194,7 +205,8 @@ impl Model {
             }
             Step::Repeat => false,
             Step::Void { record } => {
-                let Some(record) = self.records.get_mut(record).filter(|record| !record.voided) else {
+                let Some(record) = self.records.get_mut(record).filter(|record| !record.voided)
+                else {
                     return false;
                 };
                 record.voided = true;
@@ -280,7 +292,8 @@ impl Model {
     fn used(&self, project: usize, from_s: i64, to_s: i64) -> (i64, i64) {
         let mut used = (0, 0);
         for record in &self.records {
-            if record.project == project && !record.voided && (from_s..=to_s).contains(&record.at_s) {
+            if record.project == project && !record.voided && (from_s..=to_s).contains(&record.at_s)
+            {
                 used.0 += tenths(record.covered_by.len());
                 used.1 += tenths(record.covered_by.iter().filter(|by| by.is_none()).count());
             }
@@ -320,7 +333,13 @@ fn reason() -> Words {
 }
 
 /// Records in the books; tells whether it was done.
-fn record(tx: &WriteTx<'_>, model: &Model, number: usize, at_s: i64, units: i64) -> store::Result<bool> {
+fn record(
+    tx: &WriteTx<'_>,
+    model: &Model,
+    number: usize,
+    at_s: i64,
+    units: i64,
+) -> store::Result<bool> {
     let new = NewRecord {
         id: record_id(model.records.len()),
         project_id: project(number),
@@ -349,9 +368,11 @@ fn operation(model: &Model, step: &Step) -> Option<Operation> {
                 granted: units.map(amount),
             }))
         }
-        Step::Consume { customer: number, units } => {
-            Some(Operation::Consume { customer_id: customer(number), amount: amount(units), reason: None })
-        }
+        Step::Consume { customer: number, units } => Some(Operation::Consume {
+            customer_id: customer(number),
+            amount: amount(units),
+            reason: None,
+        }),
         Step::Extend { license, days } => change(license, Act::Extend(Extension::Days(days))),
         Step::ExtendTo { license, in_days } => {
             let day_s = model.now_s + in_days * DAY_S;
@@ -359,7 +380,9 @@ fn operation(model: &Model, step: &Step) -> Option<Operation> {
         }
         // The shell takes no change of zero.
         Step::Adjust { units: 0, .. } => None,
-        Step::Adjust { license, units } => change(license, Act::Adjust { by: amount(units), reason: reason() }),
+        Step::Adjust { license, units } => {
+            change(license, Act::Adjust { by: amount(units), reason: reason() })
+        }
         Step::Revoke { license } => change(license, Act::Revoke { reason: None }),
         Step::Reinstate { license } => change(license, Act::Reinstate { reason: None }),
         Step::Record { .. }
@@ -429,15 +452,30 @@ fn compare(tx: &WriteTx<'_>, model: &Model) -> Result<(), TestCaseError> {
     let now_s = model.now_s;
     for (number, wanted) in model.licenses.iter().enumerate() {
         let found = license::find(tx, &license_id(number)).expect("a read").expect("a license");
-        prop_assert_eq!(&found.granted, &wanted.granted.map(amount), "what license {} grants", number);
-        prop_assert_eq!(&found.balance, &wanted.left.map(amount), "what is left of license {}", number);
+        prop_assert_eq!(
+            &found.granted,
+            &wanted.granted.map(amount),
+            "what license {} grants",
+            number
+        );
+        prop_assert_eq!(
+            &found.balance,
+            &wanted.left.map(amount),
+            "what is left of license {}",
+            number
+        );
         let live = model.is_live(wanted);
         let residue = if live { wanted.left.map(amount) } else { Some(amount(0)) };
         prop_assert_eq!(found.residue(now_s), residue, "the residue of license {}", number);
         prop_assert_eq!(found.expires_at_s, wanted.expires_at_s);
     }
     for number in 0..2 {
-        let live = || model.licenses.iter().filter(|license| license.customer == number && model.is_live(license));
+        let live = || {
+            model
+                .licenses
+                .iter()
+                .filter(|license| license.customer == number && model.is_live(license))
+        };
         let standing = fold(&license::of(tx, &customer(number)).expect("a read"), now_s);
         let expected = match live().any(|license| license.left.is_none()) {
             true => Residue::Unlimited,
@@ -457,17 +495,27 @@ fn compare(tx: &WriteTx<'_>, model: &Model) -> Result<(), TestCaseError> {
     };
     let terms = Terms { plans: [plan].into_iter().collect(), ..Terms::default() };
     // All of it, a part that starts and ends inside an hour, and whole days.
-    for (from_s, to_s) in [(0, now_s), (now_s - 100_000, now_s - 1_000), (START_S - 2 * DAY_S, START_S + 3 * DAY_S - 1)]
-    {
+    for (from_s, to_s) in [
+        (0, now_s),
+        (now_s - 100_000, now_s - 1_000),
+        (START_S - 2 * DAY_S, START_S + 3 * DAY_S - 1),
+    ] {
         let period = Period::new(from_s, to_s.max(from_s)).expect("a window");
         let usage = usage::to_price(tx, period, None, &terms).expect("sums");
         for used in &usage {
             let number = used.project_id.as_str()[1..].parse().expect("a number");
             let (all, uncovered) = model.used(number, from_s, to_s);
-            prop_assert_eq!((&used.amount, used.uncovered()), (&amount(all), amount(uncovered)), "project {}", number);
+            prop_assert_eq!(
+                (&used.amount, used.uncovered()),
+                (&amount(all), amount(uncovered)),
+                "project {}",
+                number
+            );
         }
         let uncovered: i64 = (0..4).map(|number| model.used(number, from_s, to_s).1).sum();
-        let basis = Pricing::read(tx, None).and_then(|pricing| pricing.basis(tx, period, None)).expect("sums");
+        let basis = Pricing::read(tx, None)
+            .and_then(|pricing| pricing.basis(tx, period, None))
+            .expect("sums");
         let bill = bill(Basis { terms: Arc::new(terms.clone()), ..basis });
         prop_assert_eq!(bill.total(), &amount(uncovered) * &amount(30));
     }

@@ -100,17 +100,35 @@ fn the_flat_form_has_the_fields_beside_status() {
     let body = vendor.serve().ask("/customers/c/license", &[]).body;
     assert_eq!(
         body,
-        format!(r#"{{"status":"success","statusReason":"","data":{{"expireDate":"{far}","residueCount":"100"}}}}"#)
+        format!(
+            r#"{{"status":"success","statusReason":"","data":{{"expireDate":"{far}","residueCount":"100"}}}}"#
+        )
     );
     let body = vendor.serve_with(["--envelope", "flat"]).ask("/customers/c/license", &[]).body;
-    assert_eq!(body, format!(r#"{{"status":"success","statusReason":"","expireDate":"{far}","residueCount":"100"}}"#));
+    assert_eq!(
+        body,
+        format!(
+            r#"{{"status":"success","statusReason":"","expireDate":"{far}","residueCount":"100"}}"#
+        )
+    );
 }
 
 #[test]
 fn the_same_license_id_is_the_same_license() {
     let vendor = Vendor::new();
-    let issue =
-        |count: &str| vendor.run(["license", "issue", "c", "--expires", "2099-12-31", "--count", count, "--id", "l"]);
+    let issue = |count: &str| {
+        vendor.run([
+            "license",
+            "issue",
+            "c",
+            "--expires",
+            "2099-12-31",
+            "--count",
+            count,
+            "--id",
+            "l",
+        ])
+    };
     assert_eq!(issue("5").code, 0);
     let again = issue("5.0");
     assert!(again.code == 0 && again.err.contains("already issued"), "{}", again.err);
@@ -155,8 +173,28 @@ fn usage_draws_from_licenses_and_only_the_rest_is_billed() {
     let vendor = Vendor::new();
     let server = vendor.serve();
     vendor.ok(["plan", "set", "default", "--name", "Standard", "--unit", "Minute", "--price", "2"]);
-    vendor.ok(["license", "issue", "c", "--expires", &days_from_now(20), "--count", "10", "--id", "later"]);
-    vendor.ok(["license", "issue", "c", "--expires", &days_from_now(10), "--count", "3", "--id", "sooner"]);
+    vendor.ok([
+        "license",
+        "issue",
+        "c",
+        "--expires",
+        &days_from_now(20),
+        "--count",
+        "10",
+        "--id",
+        "later",
+    ]);
+    vendor.ok([
+        "license",
+        "issue",
+        "c",
+        "--expires",
+        &days_from_now(10),
+        "--count",
+        "3",
+        "--id",
+        "sooner",
+    ]);
     // Without a customer nothing is drawn, and what was recorded so far is not covered afterwards.
     vendor.ok(["record", "p", "5", "--id", "before"]);
     let first = vendor.ok(["record", "p", "4.5", "--id", "first", "--customer", "c"]).out;
@@ -170,7 +208,10 @@ fn usage_draws_from_licenses_and_only_the_rest_is_billed() {
     assert!(bill.body.contains("6.5 Minute × Standard (2 each)"), "{}", bill.body);
     let month = &days_from_now(0)[..7];
     let shown = vendor.json(["bill", "--month", month]);
-    assert_eq!((&shown["rows"][0]["usage"], &shown["rows"][0]["covered"]), (&json!("19.5"), &json!("13")));
+    assert_eq!(
+        (&shown["rows"][0]["usage"], &shown["rows"][0]["covered"]),
+        (&json!("19.5"), &json!("13"))
+    );
     assert_eq!((&shown["rows"][0]["amount"], &shown["total"]), (&json!("13"), &json!("13")));
 
     // A void gives back what was taken, to each license.
@@ -180,7 +221,8 @@ fn usage_draws_from_licenses_and_only_the_rest_is_billed() {
     assert_eq!((residue("sooner"), residue("later")), (json!("3"), json!("1.5")));
     assert_eq!(vendor.json(["bill", "--month", month])["total"], "13");
     let history = vendor.json(["license", "history", "sooner"]);
-    let entry = |n: usize| ["kind", "amount", "balance", "recordId"].map(|name| history[n][name].clone());
+    let entry =
+        |n: usize| ["kind", "amount", "balance", "recordId"].map(|name| history[n][name].clone());
     assert_eq!(entry(0), [json!("issued"), json!("3"), json!("3"), json!(null)]);
     assert_eq!(entry(1), [json!("drawn"), json!("-3"), json!("0"), json!("first")]);
     assert_eq!(entry(2), [json!("given back"), json!("3"), json!("3"), json!("first")]);
@@ -209,14 +251,29 @@ fn a_license_covers_what_is_dated_from_its_start_to_its_expiry() {
     let vendor = Vendor::new();
     let server = vendor.serve();
     let (tomorrow, far) = (days_from_now(1), days_from_now(9));
-    let issue = ["license", "issue", "c", "--starts", &tomorrow, "--expires", &far, "--count", "9", "--id", "to-come"];
+    let issue = [
+        "license",
+        "issue",
+        "c",
+        "--starts",
+        &tomorrow,
+        "--expires",
+        &far,
+        "--count",
+        "9",
+        "--id",
+        "to-come",
+    ];
     let to_come = vendor.json(issue);
     assert_eq!((&to_come["state"], &to_come["residue"]), (&json!("scheduled"), &json!("0")));
     assert_eq!(told(&server, "c"), (far.clone(), "0".into()));
     assert_eq!(vendor.json(["record", "p", "1", "--customer", "c"])["covered"], json!(null));
     vendor.ok(["license", "issue", "c", "--expires", &far, "--count", "5", "--id", "now"]);
     // Dated before the day of its issue, which is its start.
-    assert_eq!(vendor.json(["record", "p", "1", "--at", &days_from_now(-2)])["covered"], json!(null));
+    assert_eq!(
+        vendor.json(["record", "p", "1", "--at", &days_from_now(-2)])["covered"],
+        json!(null)
+    );
     assert_eq!(vendor.json(["record", "p", "1"])["covered"], "1");
     assert_eq!(told(&server, "c"), (far.clone(), "4".into()));
     let said = vendor.fails(2, ["license", "issue", "c", "--starts", &far, "--expires", &tomorrow]);
@@ -224,7 +281,9 @@ fn a_license_covers_what_is_dated_from_its_start_to_its_expiry() {
     vendor.ok(["license", "revoke", "now", "--reason", "fraud"]);
     assert_eq!(vendor.json(["record", "p", "1"])["covered"], json!(null));
     vendor.ok(["license", "reinstate", "now"]);
-    assert!(vendor.ok(["license", "reinstate", "now"]).err.contains("not revoked; nothing was changed"));
+    assert!(
+        vendor.ok(["license", "reinstate", "now"]).err.contains("not revoked; nothing was changed")
+    );
     assert_eq!(vendor.json(["record", "p", "1"])["covered"], "1");
 }
 
@@ -233,7 +292,10 @@ fn a_license_is_extended_from_its_expiry_or_from_today() {
     let vendor = Vendor::new();
     let expires = |arguments: &[&str]| {
         let shown = vendor.json(arguments);
-        (shown["expires"].as_str().expect("a day").to_owned(), shown["state"].as_str().expect("a word").to_owned())
+        (
+            shown["expires"].as_str().expect("a day").to_owned(),
+            shown["state"].as_str().expect("a word").to_owned(),
+        )
     };
     vendor.ok(["license", "issue", "c", "--expires", &days_from_now(10), "--id", "a"]);
     vendor.ok([
@@ -248,8 +310,10 @@ fn a_license_is_extended_from_its_expiry_or_from_today() {
         &days_from_now(-20),
     ]);
     let today = days_from_now(0);
-    let (of_a, of_b) =
-        (expires(&["license", "extend", "a", "--days", "5"]), expires(&["license", "extend", "b", "--days", "5"]));
+    let (of_a, of_b) = (
+        expires(&["license", "extend", "a", "--days", "5"]),
+        expires(&["license", "extend", "b", "--days", "5"]),
+    );
     if today == days_from_now(0) {
         assert_eq!(of_a, (days_from_now(15), "live".into()));
         assert_eq!(of_b, (days_from_now(5), "live".into()));
@@ -269,8 +333,11 @@ fn a_license_is_extended_from_its_expiry_or_from_today() {
     vendor.fails(3, ["license", "extend", "nope", "--days", "1"]);
     let expiring = |within: &str| {
         let list = vendor.json(["license", "list", "--expiring", within]);
-        let ids =
-            list.as_array().expect("a list").iter().map(|license| license["id"].as_str().expect("an id").to_owned());
+        let ids = list
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|license| license["id"].as_str().expect("an id").to_owned());
         ids.collect::<Vec<_>>()
     };
     assert_eq!(expiring("3d"), [""; 0]);
@@ -282,7 +349,17 @@ fn a_license_is_extended_from_its_expiry_or_from_today() {
 #[test]
 fn a_grant_is_adjusted_and_never_below_what_is_left() {
     let vendor = Vendor::new();
-    vendor.ok(["license", "issue", "c", "--expires", &days_from_now(9), "--count", "10", "--id", "a"]);
+    vendor.ok([
+        "license",
+        "issue",
+        "c",
+        "--expires",
+        &days_from_now(9),
+        "--count",
+        "10",
+        "--id",
+        "a",
+    ]);
     vendor.ok(["license", "issue", "c", "--expires", &days_from_now(9), "--id", "unlimited"]);
     vendor.ok(["record", "p", "4", "--customer", "c"]);
     let said = vendor.fails(1, ["license", "adjust", "a", "-6.5", "--reason", "too much"]);
@@ -291,7 +368,11 @@ fn a_grant_is_adjusted_and_never_below_what_is_left() {
     assert_eq!((&shown["count"], &shown["residue"]), (&json!("4"), &json!("0")));
     let shown = vendor.json(["license", "adjust", "a", "+0.5", "--reason", "a gift"]);
     assert_eq!((&shown["count"], &shown["residue"]), (&json!("4.5"), &json!("0.5")));
-    assert!(vendor.fails(1, ["license", "adjust", "unlimited", "1", "--reason", "x"]).contains("is unlimited"));
+    assert!(
+        vendor
+            .fails(1, ["license", "adjust", "unlimited", "1", "--reason", "x"])
+            .contains("is unlimited")
+    );
     vendor.fails(2, ["license", "adjust", "a", "1"]);
     vendor.fails(2, ["license", "adjust", "a", "0", "--reason", "x"]);
     vendor.fails(2, ["license", "adjust", "a", "--", "--1", "--reason", "x"]);
@@ -303,14 +384,37 @@ fn a_grant_is_adjusted_and_never_below_what_is_left() {
 #[test]
 fn what_is_consumed_is_drawn_whole_or_not_at_all() {
     let vendor = Vendor::new();
-    vendor.ok(["license", "issue", "c", "--expires", &days_from_now(9), "--count", "10", "--id", "later"]);
-    vendor.ok(["license", "issue", "c", "--expires", &days_from_now(5), "--count", "2", "--id", "sooner"]);
+    vendor.ok([
+        "license",
+        "issue",
+        "c",
+        "--expires",
+        &days_from_now(9),
+        "--count",
+        "10",
+        "--id",
+        "later",
+    ]);
+    vendor.ok([
+        "license",
+        "issue",
+        "c",
+        "--expires",
+        &days_from_now(5),
+        "--count",
+        "2",
+        "--id",
+        "sooner",
+    ]);
     let consumed = vendor.json(["license", "consume", "c", "5", "--op-id", "seat-1"]);
     let drawn = json!([
         {"licenseId": "sooner", "amount": "2", "residue": "0"},
         {"licenseId": "later", "amount": "3", "residue": "7"},
     ]);
-    assert_eq!(consumed, json!({"customerId": "c", "amount": "5", "drawn": drawn, "duplicate": false}));
+    assert_eq!(
+        consumed,
+        json!({"customerId": "c", "amount": "5", "drawn": drawn, "duplicate": false})
+    );
     let again = vendor.json(["license", "consume", "c", "5.0", "--op-id", "seat-1"]);
     assert_eq!(again, json!({"customerId": "c", "amount": "5", "drawn": drawn, "duplicate": true}));
     let said = vendor.fails(1, ["license", "consume", "c", "7.1"]);
@@ -328,7 +432,11 @@ fn an_operation_with_an_id_is_done_once() {
     let issue = ["license", "issue", "c", "--expires", &far, "--count", "5", "--op-id", "issue"];
     let id = vendor.json(issue)["id"].as_str().expect("an id").to_owned();
     let again = vendor.ok(issue);
-    assert!(again.err.contains("operation issue was done already; nothing was changed"), "{}", again.err);
+    assert!(
+        again.err.contains("operation issue was done already; nothing was changed"),
+        "{}",
+        again.err
+    );
     assert_eq!(vendor.json(issue)["id"], *id);
     assert_eq!(vendor.json(["license", "list"]).as_array().map(Vec::len), Some(1));
     let operations: [&[&str]; 4] = [
@@ -347,7 +455,8 @@ fn an_operation_with_an_id_is_done_once() {
     }
     assert_eq!(vendor.json(["license", "history", &id]), history);
     assert_eq!(history[2]["opId"], "adjust");
-    let other = vendor.fails(4, ["license", "adjust", &id, "3", "--reason", "a gift", "--op-id", "adjust"]);
+    let other =
+        vendor.fails(4, ["license", "adjust", &id, "3", "--reason", "a gift", "--op-id", "adjust"]);
     assert!(other.contains("was another") && other.contains("nothing was changed"), "{other}");
     vendor.fails(4, ["license", "reinstate", &id, "--op-id", "extend"]);
     // What was refused has not been done, and may be asked for again.
@@ -367,16 +476,28 @@ fn a_type_says_what_is_granted_and_one_that_is_not_set_up_is_unlimited() {
     let list = json!([{"type": "pro", "name": "Professional", "count": "1000"}]);
     assert_eq!(vendor.json(["license", "type", "list"]), list);
     let far = days_from_now(9);
-    assert_eq!(vendor.json(["license", "issue", "c", "--expires", &far, "--type", "pro"])["count"], "1000");
-    let other = vendor.run(["license", "issue", "c", "--expires", &far, "--type", "other", "--json"]);
-    assert!(other.out.contains(r#""count":null"#) && other.err.contains("type other is not set up"), "{}", other.err);
+    assert_eq!(
+        vendor.json(["license", "issue", "c", "--expires", &far, "--type", "pro"])["count"],
+        "1000"
+    );
+    let other =
+        vendor.run(["license", "issue", "c", "--expires", &far, "--type", "other", "--json"]);
+    assert!(
+        other.out.contains(r#""count":null"#) && other.err.contains("type other is not set up"),
+        "{}",
+        other.err
+    );
 
     server.call("POST", "/customers/new", r#""planId":"p","customerId":"d""#);
     let from = second_of(&days_from_now(-3)) + 3_661;
     let to = second_of(&days_from_now(30)) + 7_322;
     let activate = |kind: &str| {
         let fields = format!(r#""platform":"android|ios","expire":"{from}-{to}"{kind}"#);
-        assert_eq!(server.call("PUT", "/license/customers/d/activate", &fields).status, 200, "{fields}");
+        assert_eq!(
+            server.call("PUT", "/license/customers/d/activate", &fields).status,
+            200,
+            "{fields}"
+        );
         told(&server, "d")
     };
     let day = days_from_now(30);
@@ -398,7 +519,11 @@ fn a_type_says_what_is_granted_and_one_that_is_not_set_up_is_unlimited() {
     activate(r#","type":"pro""#);
     assert_eq!(vendor.json(["license", "list", "d"]).as_array().map(Vec::len), Some(1));
     assert_eq!(activate(r#","type":"gold""#).1, "-1");
-    assert!(server.log().contains("type gold, which is not set up: it is unlimited"), "{}", server.log());
+    assert!(
+        server.log().contains("type gold, which is not set up: it is unlimited"),
+        "{}",
+        server.log()
+    );
     activate("");
     assert_eq!(vendor.json(["license", "list", "d"]).as_array().map(Vec::len), Some(3));
     vendor.ok(["check"]);
@@ -409,7 +534,11 @@ fn a_license_issued_again_must_be_asked_for_in_the_same_words() {
     let vendor = Vendor::new();
     vendor.ok(["license", "type", "set", "pro", "--count", "1000"]);
     let issue = |more: &[&str]| {
-        vendor.run([&["license", "issue", "c", "--expires", "2099-12-31", "--id", "l"], more].concat()).code
+        vendor
+            .run(
+                [&["license", "issue", "c", "--expires", "2099-12-31", "--id", "l"], more].concat(),
+            )
+            .code
     };
     assert_eq!(issue(&["--type", "pro"]), 0);
     assert_eq!(issue(&["--type", "pro"]), 0);
@@ -438,16 +567,23 @@ fn a_license_issued_again_must_be_asked_for_in_the_same_words() {
 fn the_clock_of_a_record_is_that_of_the_moment_at_which_it_has_the_lock() {
     let vendor = Vendor::new();
     let mut sql = vendor.sql();
-    let lock = sql.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).expect("the lock");
-    let waiting = vendor.command(["record", "p", "1"]).stderr(std::process::Stdio::null()).spawn().expect("it runs");
+    let lock =
+        sql.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).expect("the lock");
+    let waiting = vendor
+        .command(["record", "p", "1"])
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("it runs");
     let began = jiff::Timestamp::now().as_second();
     while jiff::Timestamp::now().as_second() < began + 2 {
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
     drop(lock);
     assert_eq!(waiting.wait_with_output().expect("an end").status.code(), Some(0));
-    let recorded_at_s: i64 =
-        vendor.sql().query_row("select recorded_at_s from usage_ledger", [], |row| row.get(0)).expect("a time");
+    let recorded_at_s: i64 = vendor
+        .sql()
+        .query_row("select recorded_at_s from usage_ledger", [], |row| row.get(0))
+        .expect("a time");
     assert!(recorded_at_s >= began + 2, "{recorded_at_s} {began}");
 }
 
@@ -455,7 +591,17 @@ fn the_clock_of_a_record_is_that_of_the_moment_at_which_it_has_the_lock() {
 fn a_license_is_shown_as_agora_is_told_of_its_customer() {
     let vendor = Vendor::new();
     let server = vendor.serve();
-    vendor.ok(["license", "issue", "c", "--expires", &days_from_now(3), "--count", "2", "--id", "a"]);
+    vendor.ok([
+        "license",
+        "issue",
+        "c",
+        "--expires",
+        &days_from_now(3),
+        "--count",
+        "2",
+        "--id",
+        "a",
+    ]);
     vendor.ok(["license", "issue", "c", "--expires", &days_from_now(9), "--count", "0.5"]);
     let answer = server.ask("/customers/c/license", &[]);
     assert_eq!(vendor.ok(["license", "show", "a", "--as-agora"]).out, format!("{}\n", answer.body));
@@ -465,8 +611,28 @@ fn a_license_is_shown_as_agora_is_told_of_its_customer() {
 #[test]
 fn check_finds_a_license_that_does_not_follow_from_its_ledger() {
     let vendor = Vendor::new();
-    vendor.ok(["license", "issue", "c", "--expires", &days_from_now(9), "--count", "5", "--id", "a"]);
-    vendor.ok(["license", "issue", "d", "--expires", &days_from_now(9), "--count", "4", "--id", "b"]);
+    vendor.ok([
+        "license",
+        "issue",
+        "c",
+        "--expires",
+        &days_from_now(9),
+        "--count",
+        "5",
+        "--id",
+        "a",
+    ]);
+    vendor.ok([
+        "license",
+        "issue",
+        "d",
+        "--expires",
+        &days_from_now(9),
+        "--count",
+        "4",
+        "--id",
+        "b",
+    ]);
     vendor.ok(["record", "p", "2", "--customer", "c"]);
     vendor.ok(["record", "p", "1", "--id", "voided"]);
     vendor.ok(["void", "voided", "--reason", "mistake"]);

@@ -27,7 +27,11 @@ fn a_days_first_and_last_second_are_in_its_window_and_the_next_days_is_not() {
         ("2026-01-01T00:00:00Z", "2026-12-31T23:59:59Z", "15"),
         ("2025-10-10T00:00:01Z", "2026-10-10T23:59:58Z", "3"),
     ] {
-        assert_eq!(amounts(&server, from, to), [("p".to_owned(), amount.to_owned())], "{from} to {to}");
+        assert_eq!(
+            amounts(&server, from, to),
+            [("p".to_owned(), amount.to_owned())],
+            "{from} to {to}"
+        );
     }
     assert_eq!(amounts(&server, "2026-10-10T00:00:01Z", "2026-10-10T23:59:58Z"), []);
     assert_eq!(amounts(&server, "2026-10-10T12:00:00Z", "2026-10-10T12:00:00Z"), []);
@@ -37,7 +41,8 @@ fn a_days_first_and_last_second_are_in_its_window_and_the_next_days_is_not() {
 #[test]
 fn records_of_the_same_second_are_added_up_once_each() {
     let vendor = Vendor::new();
-    for (project, amount, id) in [("p", "1", "a"), ("p", "2", "b"), ("p", "4", "c"), ("q", "8", "d"), ("p", "16", "e")]
+    for (project, amount, id) in
+        [("p", "1", "a"), ("p", "2", "b"), ("p", "4", "c"), ("q", "8", "d"), ("p", "16", "e")]
     {
         vendor.ok(["record", project, amount, "--id", id, "--at", "2026-10-10"]);
     }
@@ -64,8 +69,10 @@ fn records_of_the_same_second_are_added_up_once_each() {
 fn two_thousand_five_hundred_projects_come_once_each_in_25_full_pages() {
     let vendor = Vendor::new();
     let projects = (0..2_500).map(|n| n.to_string()).chain(["1000-voided".to_owned()]);
-    let rows: String = projects.map(|project| format!("{project},{project},1,2026-10-10\n")).collect();
-    std::fs::write(vendor.path("usage.csv"), format!("id,projectId,amount,at\n{rows}")).expect("a file");
+    let rows: String =
+        projects.map(|project| format!("{project},{project},1,2026-10-10\n")).collect();
+    std::fs::write(vendor.path("usage.csv"), format!("id,projectId,amount,at\n{rows}"))
+        .expect("a file");
     vendor.ok(["import", "usage.csv"]);
     vendor.ok(["void", "1000-voided", "--reason", "mistake"]);
     let server = vendor.serve();
@@ -96,11 +103,17 @@ fn limit_changes_the_pages_and_not_the_total() {
     let (from, to) = day("2026-10-10");
     let (from, to) = (from.to_string(), to.to_string());
     let page = |page_num: &str, limit: &str| {
-        let parameters = [("fromTs", from.as_str()), ("toTs", &to), ("pageNum", page_num), ("limit", limit)];
+        let parameters =
+            [("fromTs", from.as_str()), ("toTs", &to), ("pageNum", page_num), ("limit", limit)];
         let answer = server.ask("/usage", &parameters);
         let data = answer.json()["data"].clone();
-        let projects: Vec<String> = answer.entries().into_iter().map(|(project, _)| project).collect();
-        (projects.concat(), data["hasNext"].as_bool().expect("a flag"), data["totalSize"].as_u64().expect("a number"))
+        let projects: Vec<String> =
+            answer.entries().into_iter().map(|(project, _)| project).collect();
+        (
+            projects.concat(),
+            data["hasNext"].as_bool().expect("a flag"),
+            data["totalSize"].as_u64().expect("a number"),
+        )
     };
     assert_eq!(page("1", "2"), ("ab".into(), true, 3));
     assert_eq!(page("2", "2"), ("c".into(), false, 3));
@@ -146,7 +159,8 @@ fn the_answers_are_agoras_printed_ones_in_either_form() {
     vendor.ok(["record", "430892", "1.5", "--at", "2026-10-10"]);
     let (from, to) = day("2026-10-10");
     let entry = r#"{"projectId":"430892","amount":1.5,"description":"1.5 Minute × Standard"}"#;
-    let bill_entry = r#"{"projectId":"430892","amount":3,"description":"1.5 Minute × Standard (2 each)"}"#;
+    let bill_entry =
+        r#"{"projectId":"430892","amount":3,"description":"1.5 Minute × Standard (2 each)"}"#;
     let server = vendor.serve();
     assert_eq!(
         server.usage(from, to).body,
@@ -178,7 +192,8 @@ fn a_server_under_a_path_answers_under_it_and_the_path_is_signed() {
     assert_eq!(server.listing("/agora/usage", from, to, 1).entries().len(), 1);
     assert_eq!(server.listing("/usage", from, to, 1).status, 404);
     assert_eq!(server.get("/agora/healthz").status, 200);
-    let target = crate::vendor::signed(crate::vendor::API_KEY, crate::vendor::API_SECRET, "/usage", &[]);
+    let target =
+        crate::vendor::signed(crate::vendor::API_KEY, crate::vendor::API_SECRET, "/usage", &[]);
     assert_eq!(server.get(&format!("/agora{target}")).status, 401);
 }
 
@@ -186,5 +201,8 @@ fn a_server_under_a_path_answers_under_it_and_the_path_is_signed() {
 fn the_health_of_a_server_is_told_unsigned() {
     let vendor = Vendor::new();
     let answer = vendor.serve().get("/healthz");
-    assert_eq!((answer.status, answer.body.as_str()), (200, r#"{"status":"success","statusReason":""}"#));
+    assert_eq!(
+        (answer.status, answer.body.as_str()),
+        (200, r#"{"status":"success","statusReason":""}"#)
+    );
 }

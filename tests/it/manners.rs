@@ -7,8 +7,8 @@ use std::os::unix::fs::MetadataExt;
 use std::process::Stdio;
 
 const VERBS: [&str; 15] = [
-    "init", "serve", "key", "record", "void", "totals", "license", "plan", "project", "customer", "bill", "sign",
-    "setting", "check", "backup",
+    "init", "serve", "key", "record", "void", "totals", "license", "plan", "project", "customer",
+    "bill", "sign", "setting", "check", "backup",
 ];
 
 #[test]
@@ -16,11 +16,17 @@ fn help_names_every_verb_and_each_verb_has_its_own() {
     let vendor = Vendor::without_books();
     let help = vendor.ok(["--help"]).out;
     for verb in VERBS {
-        let line = help.lines().find(|line| line.trim_start().starts_with(verb)).unwrap_or_else(|| panic!("{verb}"));
+        let line = help
+            .lines()
+            .find(|line| line.trim_start().starts_with(verb))
+            .unwrap_or_else(|| panic!("{verb}"));
         assert!(line.split_whitespace().count() > 2, "{line}");
         assert!(vendor.ok([verb, "--help"]).out.contains("Usage: agora-vendor"), "{verb}");
     }
-    assert_eq!(vendor.ok(["--version"]).out, format!("agora-vendor {}\n", env!("CARGO_PKG_VERSION")));
+    assert_eq!(
+        vendor.ok(["--version"]).out,
+        format!("agora-vendor {}\n", env!("CARGO_PKG_VERSION"))
+    );
 }
 
 #[test]
@@ -56,14 +62,24 @@ fn wrong_words_end_with_2_and_change_nothing() {
 #[test]
 fn an_output_that_nobody_reads_is_no_failure_and_one_that_is_full_is() {
     let vendor = Vendor::new();
-    let mut child = vendor.command(["totals"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+    let mut child = vendor
+        .command(["totals"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it runs");
     drop(child.stdout.take());
     let mut said = String::new();
     child.stderr.take().expect("piped").read_to_string(&mut said).expect("UTF-8");
     assert_eq!((child.wait().expect("an end").code(), said.as_str()), (Some(0), ""));
 
     let full = File::options().write(true).open("/dev/full").expect("a full device");
-    let child = vendor.command(["record", "p", "1"]).stdout(full).stderr(Stdio::piped()).spawn().expect("it runs");
+    let child = vendor
+        .command(["record", "p", "1"])
+        .stdout(full)
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it runs");
     let ended: Ended = child.wait_with_output().expect("an end").into();
     assert_eq!(ended.code, 1);
     assert!(ended.err.contains("the output could not be written"), "{}", ended.err);
@@ -71,7 +87,11 @@ fn an_output_that_nobody_reads_is_no_failure_and_one_that_is_full_is() {
 
     // What the command found is its end, whether anybody reads it or not.
     vendor.ok(["record", "p", "1", "--at", "2026-10-10"]);
-    let mut child = vendor.command(["bill", "--month", "2026-10"]).stdout(Stdio::piped()).spawn().expect("it runs");
+    let mut child = vendor
+        .command(["bill", "--month", "2026-10"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it runs");
     drop(child.stdout.take());
     assert_eq!(child.wait().expect("an end").code(), Some(1));
     for words in ["--help", "--version"] {
@@ -108,7 +128,8 @@ fn serve_with_init_starts_without_books_and_keeps_those_there_are() {
     let vendor = Vendor::without_books();
     let server = vendor.serve_with(["--init"]);
     let keys = vendor.json(["key", "list"]);
-    let secret = vendor.ok(["key", "show", keys[0]["apiKey"].as_str().expect("a key"), "--secret"]).out;
+    let secret =
+        vendor.ok(["key", "show", keys[0]["apiKey"].as_str().expect("a key"), "--secret"]).out;
     assert!(!server.log().contains(secret.trim()));
     drop(server);
     let _again = vendor.serve_with(["--init"]);

@@ -98,7 +98,8 @@ fn of_version_3() -> Vendor {
 
 fn schema(vendor: &Vendor) -> BTreeSet<(String, String)> {
     let sql = vendor.sql();
-    let mut select = sql.prepare("select name, coalesce(sql, '') from sqlite_schema").expect("a statement");
+    let mut select =
+        sql.prepare("select name, coalesce(sql, '') from sqlite_schema").expect("a statement");
     let parts = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("a schema");
     parts.collect::<Result<_, _>>().expect("a schema")
 }
@@ -109,7 +110,10 @@ fn a_verb_does_not_touch_books_of_an_earlier_version_and_says_what_does() {
     let whole = fs::read(vendor.db()).expect("a file");
     for arguments in [&["record", "p", "1"][..], &["totals"], &["check"], &["backup", "copy.db"]] {
         let said = vendor.fails(1, arguments);
-        assert!(said.contains("schema version 1") && said.contains("agora-vendor migrate"), "{said}");
+        assert!(
+            said.contains("schema version 1") && said.contains("agora-vendor migrate"),
+            "{said}"
+        );
     }
     assert_eq!(fs::read(vendor.db()).expect("a file"), whole);
 }
@@ -124,7 +128,8 @@ fn migrated_books_have_the_schema_of_fresh_ones_and_what_the_old_ones_held() {
     assert_eq!(vendor.json(["migrate"]), json!(null));
 
     let copy = Connection::open(told["copy"].as_str().expect("a path")).expect("the copy");
-    let version: i64 = copy.pragma_query_value(None, "user_version", |row| row.get(0)).expect("a version");
+    let version: i64 =
+        copy.pragma_query_value(None, "user_version", |row| row.get(0)).expect("a version");
     assert_eq!(version, 1);
 
     assert_eq!(vendor.total(), "1.5");
@@ -140,7 +145,10 @@ fn migrated_books_have_the_schema_of_fresh_ones_and_what_the_old_ones_held() {
     vendor.ok(["license", "reinstate", "early"]);
     vendor.ok(["license", "extend", "late", "--to", "2100-01-31"]);
     vendor.ok(["record", "p", "3"]);
-    assert_eq!(vendor.run(["void", "r2", "--reason", "again"]).out.split(':').next(), Some("already voided"));
+    assert_eq!(
+        vendor.run(["void", "r2", "--reason", "again"]).out.split(':').next(),
+        Some("already voided")
+    );
     vendor.ok(["check"]);
 }
 
@@ -231,7 +239,9 @@ fn the_server_migrates_when_it_starts() {
 
 /// The copies that migrations have left.
 fn copies(vendor: &Vendor) -> usize {
-    let files = fs::read_dir(vendor.path(".")).expect("a folder").map(|file| file.expect("a file").file_name());
+    let files = fs::read_dir(vendor.path("."))
+        .expect("a folder")
+        .map(|file| file.expect("a file").file_name());
     files.filter(|name| name.to_string_lossy().ends_with(".version-1")).count()
 }
 
@@ -256,7 +266,11 @@ fn a_migration_that_cannot_leave_a_copy_changes_nothing() {
     let vendor = of_version_1();
     // A file may grow to 8 KiB, and the copy is larger.
     let limited = std::process::Command::new("sh")
-        .args(["-c", "trap '' XFSZ; ulimit -f 16; exec \"$0\" migrate", env!("CARGO_BIN_EXE_agora-vendor")])
+        .args([
+            "-c",
+            "trap '' XFSZ; ulimit -f 16; exec \"$0\" migrate",
+            env!("CARGO_BIN_EXE_agora-vendor"),
+        ])
         .env("AGORA_VENDOR_DB", vendor.db())
         .output()
         .expect("a shell");

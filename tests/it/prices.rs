@@ -12,9 +12,14 @@ fn bill(server: &Server, from: &str, to: &str) -> Vec<(String, String, String)> 
     let answer = server.listing("/bill", second(from), second(to), 1);
     let entries = answer.entries();
     let data = answer.json()["data"]["data"].clone();
-    let described = data.as_array().expect("entries").iter().map(|entry| entry["description"].clone());
+    let described =
+        data.as_array().expect("entries").iter().map(|entry| entry["description"].clone());
     let with_words = entries.into_iter().zip(described);
-    with_words.map(|((project, amount), words)| (project, amount, words.as_str().expect("a text").to_owned())).collect()
+    with_words
+        .map(|((project, amount), words)| {
+            (project, amount, words.as_str().expect("a text").to_owned())
+        })
+        .collect()
 }
 
 fn october(server: &Server) -> Vec<(String, String, String)> {
@@ -59,7 +64,11 @@ fn a_plan_from_a_file_prices_the_bill_at_the_shell_and_over_the_socket_alike() {
                 "100 Minute × Pro (free) + Pro (flat fee 10) + 1000 Minute × Pro (Tier 1 at 0.01) + 9000 Minute × Pro (Tier 2 at 0.008) + 2500.5 Minute × Pro (Tier 3 at 0.005)"
             ),
             // Nothing but the fee, and 10 more up to the minimum.
-            ("free", "20", "99.5 Minute × Pro (free) + Pro (flat fee 10) + Pro (10 up to the minimum of 20)"),
+            (
+                "free",
+                "20",
+                "99.5 Minute × Pro (free) + Pro (flat fee 10) + Pro (10 up to the minimum of 20)"
+            ),
             // 10 + 50 × 0.01, and 9.5 more.
             (
                 "small",
@@ -70,7 +79,8 @@ fn a_plan_from_a_file_prices_the_bill_at_the_shell_and_over_the_socket_alike() {
     );
     let shown = vendor.json(["bill", "--month", "2026-10"]);
     assert_eq!(shown["total"], "144.5025");
-    for ((project, amount, words), row) in told.iter().zip(shown["rows"].as_array().expect("rows")) {
+    for ((project, amount, words), row) in told.iter().zip(shown["rows"].as_array().expect("rows"))
+    {
         assert_eq!(
             (&row["projectId"], &row["amount"], &row["description"]),
             (&json!(project), &json!(amount), &json!(words))
@@ -86,7 +96,12 @@ fn a_plan_from_a_file_prices_the_bill_at_the_shell_and_over_the_socket_alike() {
     let tier = json!({"quantity": "2500.5", "price": "0.005", "amount": "12.5025", "description": "2500.5 Minute × Pro (Tier 3 at 0.005)"});
     assert_eq!(shown["rows"][0]["lines"][4], tier);
     let table = vendor.ok(["bill", "--month", "2026-10"]).out;
-    for part in ["104.5025", "12.5025", "2500.5 Minute × Pro (Tier 3 at 0.005)", "Pro (9.5 up to the minimum of 20)"] {
+    for part in [
+        "104.5025",
+        "12.5025",
+        "2500.5 Minute × Pro (Tier 3 at 0.005)",
+        "Pro (9.5 up to the minimum of 20)",
+    ] {
         assert!(table.contains(part), "{table}");
     }
     vendor.ok(["check"]);
@@ -103,7 +118,11 @@ fn the_simple_models_are_set_by_flags() {
             "25",
             "500.5 Minute × Standard (free) + Standard (flat fee 5) + 1000 Minute × Standard (0.02 each)",
         ),
-        (&["--volume", "1000:0.01,rest:0.008"], "12.004", "1500.5 Minute × Standard (Tier 2 at 0.008)"),
+        (
+            &["--volume", "1000:0.01,rest:0.008"],
+            "12.004",
+            "1500.5 Minute × Standard (Tier 2 at 0.008)",
+        ),
         (
             &["--graduated", "1000:0.01,rest:0.008"],
             "14.004",
@@ -117,7 +136,8 @@ fn the_simple_models_are_set_by_flags() {
         ),
     ] {
         // Each for all time: --rewrite of what the one before said.
-        let rewritten: Vec<&str> = price.iter().copied().chain(["--from", "1970-01", "--rewrite"]).collect();
+        let rewritten: Vec<&str> =
+            price.iter().copied().chain(["--from", "1970-01", "--rewrite"]).collect();
         set(&vendor, "default", &rewritten);
         vendor.ok(["record", "p", "1500.5", "--at", "2026-10-10", "--id", "r"]);
         let row = &vendor.json(["bill", "--month", "2026-10"])["rows"][0];
@@ -131,10 +151,21 @@ fn splitting_usage_into_records_changes_nothing() {
     set(
         &vendor,
         "default",
-        &["--flat", "1", "--graduated", "100:0.7,200:0.5,rest:0.3", "--package", "7:0.01", "--free", "3"],
+        &[
+            "--flat",
+            "1",
+            "--graduated",
+            "100:0.7,200:0.5,rest:0.3",
+            "--package",
+            "7:0.01",
+            "--free",
+            "3",
+        ],
     );
     vendor.ok(["record", "whole", "250.25", "--at", "2026-10-10"]);
-    for (amount, at) in [("100", "2026-10-01T00:00:00Z"), ("0.25", "2026-10-31T23:59:59Z"), ("150", "2026-10-15")] {
+    for (amount, at) in
+        [("100", "2026-10-01T00:00:00Z"), ("0.25", "2026-10-31T23:59:59Z"), ("150", "2026-10-15")]
+    {
         vendor.ok(["record", "split", amount, "--at", at]);
     }
     for amount in ["200", "50.125", "0.0625", "0.0625"] {
@@ -148,7 +179,11 @@ fn splitting_usage_into_records_changes_nothing() {
     assert_eq!(rows.len(), 4);
     for row in rows {
         // 3 free: 1 + 100 × 0.7 + 100 × 0.5 + 47.25 × 0.3 + 36 × 0.01
-        assert_eq!((&row["amount"], &row["lines"]), (&json!("135.535"), &rows[0]["lines"]), "{row}");
+        assert_eq!(
+            (&row["amount"], &row["lines"]),
+            (&json!("135.535"), &rows[0]["lines"]),
+            "{row}"
+        );
     }
 }
 
@@ -160,7 +195,9 @@ fn a_window_is_the_sum_of_its_months_and_a_part_of_one_is_priced_as_what_was_use
     vendor.ok(["record", "p", "700", "--at", "2026-10-01T00:00:00Z"]);
     vendor.ok(["record", "p", "500", "--at", "2026-10-20"]);
     let server = vendor.serve();
-    let amount = |from: &str, to: &str| bill(&server, from, to).into_iter().map(|(_, amount, _)| amount).next();
+    let amount = |from: &str, to: &str| {
+        bill(&server, from, to).into_iter().map(|(_, amount, _)| amount).next()
+    };
     let some = |amount: &str| Some(amount.to_owned());
     // 10 + 600; 10 + 1,000 + 200 × 0.5
     assert_eq!(amount("2026-09-01T00:00:00Z", "2026-09-30T23:59:59Z"), some("610"));
@@ -203,12 +240,20 @@ fn a_flat_fee_is_due_where_a_project_was_enabled_and_no_license_lifts_it() {
         .iter()
         .map(|row| (&row["projectId"], &row["amount"], &row["usage"]))
         .collect();
-    assert_eq!(rows, [(&json!("covered"), &json!("10"), &json!("5")), (&json!("idle"), &json!("10"), &json!("0"))]);
+    assert_eq!(
+        rows,
+        [
+            (&json!("covered"), &json!("10"), &json!("5")),
+            (&json!("idle"), &json!("10"), &json!("0"))
+        ]
+    );
     assert_eq!((&shown["uncharged"], &shown["unpriced"]), (&json!([]), &json!([])));
     let server = vendor.serve();
     let told = |from: &str, to: &str| {
         let entries = bill(&server, from, to).into_iter();
-        entries.map(|(project, amount, words)| format!("{project} {amount} {words}")).collect::<Vec<_>>()
+        entries
+            .map(|(project, amount, words)| format!("{project} {amount} {words}"))
+            .collect::<Vec<_>>()
     };
     let brief = ["brief 10 Standard (flat fee 10)"];
     assert_eq!(told("2026-09-01T00:00:00Z", "2026-09-30T23:59:59Z"), brief);
@@ -216,7 +261,8 @@ fn a_flat_fee_is_due_where_a_project_was_enabled_and_no_license_lifts_it() {
     assert_eq!(told("2026-10-01T00:00:00Z", "2026-10-31T23:59:59Z"), [""; 0]);
     // Neither enabled nor used within the window, though in its month.
     assert_eq!(told("2026-09-01T00:00:00Z", "2026-09-30T23:59:58Z"), [""; 0]);
-    let page = server.listing("/bill", second("2026-09-30T23:59:59Z"), second("2026-10-01T00:00:00Z"), 1);
+    let page =
+        server.listing("/bill", second("2026-09-30T23:59:59Z"), second("2026-10-01T00:00:00Z"), 1);
     assert_eq!(page.json()["data"]["totalSize"], 1);
 }
 
@@ -230,9 +276,10 @@ fn a_later_price_holds_from_next_month_and_an_earlier_month_must_be_meant() {
     vendor.ok(["record", "p", "7"]);
     let changed = vendor.ok(["plan", "set", "default", "--price", "2"]);
     assert!(
-        changed
-            .err
-            .contains(&format!("changes from {} on; without this it would be Standard: 1 per Minute", next_month())),
+        changed.err.contains(&format!(
+            "changes from {} on; without this it would be Standard: 1 per Minute",
+            next_month()
+        )),
         "{}",
         changed.err
     );
@@ -240,26 +287,38 @@ fn a_later_price_holds_from_next_month_and_an_earlier_month_must_be_meant() {
 
     for month in [&this_month(), "2026-10", "1970-01"] {
         let said = vendor.fails(2, ["plan", "set", "default", "--price", "3", "--from", month]);
-        assert!(said.contains(&format!("--from is {month}")) && said.contains("--rewrite"), "{said}");
         assert!(
-            said.contains(&format!("or name {} or a later month", next_month())) && said.lines().count() == 1,
+            said.contains(&format!("--from is {month}")) && said.contains("--rewrite"),
+            "{said}"
+        );
+        assert!(
+            said.contains(&format!("or name {} or a later month", next_month()))
+                && said.lines().count() == 1,
             "{said}"
         );
     }
-    assert!(vendor.fails(2, ["plan", "set", "default", "--price", "3", "--rewrite"]).contains("--from"));
     assert!(
-        vendor.fails(2, ["plan", "set", "default", "--price", "3", "--from", "2026-10-01"]).contains("a month such as")
+        vendor.fails(2, ["plan", "set", "default", "--price", "3", "--rewrite"]).contains("--from")
     );
-    let rewritten = vendor.ok(["plan", "set", "default", "--price", "3", "--from", "2026-10", "--rewrite"]);
     assert!(
-        rewritten.err.contains(&format!("from {} on another version of plan default holds", next_month())),
+        vendor
+            .fails(2, ["plan", "set", "default", "--price", "3", "--from", "2026-10-01"])
+            .contains("a month such as")
+    );
+    let rewritten =
+        vendor.ok(["plan", "set", "default", "--price", "3", "--from", "2026-10", "--rewrite"]);
+    assert!(
+        rewritten
+            .err
+            .contains(&format!("from {} on another version of plan default holds", next_month())),
         "{}",
         rewritten.err
     );
     assert_eq!([total("2026-09"), total("2026-10"), total(&this_month())], ["7", "21", "21"]);
 
     // The same again is nothing new, whatever the month.
-    let versions = || vendor.json(["plan", "show", "default"])["versions"].as_array().expect("versions").len();
+    let versions =
+        || vendor.json(["plan", "show", "default"])["versions"].as_array().expect("versions").len();
     assert_eq!(versions(), 3);
     let again = vendor.ok(["plan", "set", "default", "--name", "Standard", "--price", "2.0"]);
     assert!(again.err.contains("nothing was changed"), "{}", again.err);
@@ -268,8 +327,12 @@ fn a_later_price_holds_from_next_month_and_an_earlier_month_must_be_meant() {
     assert_eq!(versions(), 3);
 
     // Of two for one month the later one holds; both are shown.
-    let again = vendor.ok(["plan", "set", "default", "--price", "4", "--from", "2026-10", "--rewrite"]).err;
-    assert!(again.contains("changes from 2026-10 on; without this it would be Standard: 3 per Minute"), "{again}");
+    let again =
+        vendor.ok(["plan", "set", "default", "--price", "4", "--from", "2026-10", "--rewrite"]).err;
+    assert!(
+        again.contains("changes from 2026-10 on; without this it would be Standard: 3 per Minute"),
+        "{again}"
+    );
     assert_eq!([total("2026-09"), total("2026-10")], ["7", "28"]);
     let shown = vendor.json(["plan", "show", "default"]);
     assert_eq!((&shown["price"], &shown["from"]), (&json!("4"), &json!("2026-10")));
@@ -295,8 +358,10 @@ fn a_later_price_holds_from_next_month_and_an_earlier_month_must_be_meant() {
     assert_eq!(vendor.json(["plan", "show", "default", "--month", "2026-09"])["price"], "1");
     vendor.ok(["check"]);
     // The first version of a plan holds for all time, whatever it is told.
-    let first =
-        vendor.ok(["plan", "set", "gold", "--name", "Gold", "--unit", "Call", "--flat", "1", "--from", "2030-01"]);
+    let first = vendor.ok([
+        "plan", "set", "gold", "--name", "Gold", "--unit", "Call", "--flat", "1", "--from",
+        "2030-01",
+    ]);
     assert!(first.err.contains("holds for all time"), "{}", first.err);
     assert_eq!(vendor.json(["plan", "show", "gold"])["from"], json!(null));
 }
@@ -314,14 +379,23 @@ fn a_customers_later_plan_and_a_projects_later_customer_hold_from_a_month_on() {
     assert_eq!(total("2026-08"), "10");
     // The first plan holds for all time before.
     let said = vendor.ok(["customer", "add", "c", "--plan", "gold"]).err;
-    assert!(said.contains("had no plan so far: gold prices all its months, past ones too"), "{said}");
+    assert!(
+        said.contains("had no plan so far: gold prices all its months, past ones too"),
+        "{said}"
+    );
     assert_eq!([total("2026-08"), total("2026-10")], ["20", "20"]);
     // A later one from next month on, or as told.
     let said = vendor.ok(["customer", "add", "c", "--plan", "silver"]).err;
     assert!(said.contains(&format!("gold; from {} silver", next_month())), "{said}");
     assert_eq!([total("2026-08"), total("2026-10")], ["20", "20"]);
-    let refused = vendor.fails(2, ["customer", "add", "c", "--plan", "silver", "--from", "2026-10", "--name", "Ann"]);
-    assert!(refused.contains("--from is 2026-10, a past month") && refused.contains("--rewrite"), "{refused}");
+    let refused = vendor.fails(
+        2,
+        ["customer", "add", "c", "--plan", "silver", "--from", "2026-10", "--name", "Ann"],
+    );
+    assert!(
+        refused.contains("--from is 2026-10, a past month") && refused.contains("--rewrite"),
+        "{refused}"
+    );
     assert_eq!(vendor.json(["customer", "show", "c"])["name"], json!(null), "nothing was changed");
     vendor.ok(["customer", "add", "c", "--plan", "silver", "--from", "2026-10", "--rewrite"]);
     assert_eq!([total("2026-08"), total("2026-09"), total("2026-10")], ["20", "20", "30"]);
@@ -330,20 +404,30 @@ fn a_customers_later_plan_and_a_projects_later_customer_hold_from_a_month_on() {
     vendor.ok(["customer", "add", "c", "--plan", "silver"]);
     vendor.ok(["customer", "add", "c", "--plan", "silver", "--from", "2026-10"]);
     assert_eq!(plans(), 3, "what holds already is not said again");
-    assert!(vendor.fails(2, ["customer", "add", "c", "--from", "2030-01"]).contains("without --plan"));
+    assert!(
+        vendor.fails(2, ["customer", "add", "c", "--from", "2030-01"]).contains("without --plan")
+    );
     let shown = vendor.ok(["customer", "show", "c"]).out;
     assert!(shown.contains("plan        gold; from 2026-10 silver\n"), "{shown}");
 
     // A project's first customer holds for all time; its next from next month on, or as told.
     vendor.ok(["record", "unbound", "1", "--at", "2026-07-10"]);
     let bound = vendor.ok(["project", "add", "unbound", "--customer", "c"]).err;
-    assert!(bound.contains("had no customer so far: all its months are billed to c, past ones too"), "{bound}");
+    assert!(
+        bound.contains("had no customer so far: all its months are billed to c, past ones too"),
+        "{bound}"
+    );
     assert_eq!(total("2026-07"), "2");
     let moved = vendor.ok(["project", "add", "p", "--customer", "d"]).err;
-    assert!(moved.contains(&format!("billed to these customers: c; from {} d", next_month())), "{moved}");
+    assert!(
+        moved.contains(&format!("billed to these customers: c; from {} d", next_month())),
+        "{moved}"
+    );
     assert_eq!(total("2026-10"), "30");
     assert!(
-        vendor.fails(2, ["project", "add", "p", "--customer", "d", "--from", &this_month()]).contains("this month")
+        vendor
+            .fails(2, ["project", "add", "p", "--customer", "d", "--from", &this_month()])
+            .contains("this month")
     );
     vendor.ok(["project", "add", "p", "--customer", "d", "--from", "2026-09", "--rewrite"]);
     vendor.ok(["project", "add", "p", "--customer", "d", "--from", "2026-10"]);
@@ -359,7 +443,11 @@ fn a_customers_later_plan_and_a_projects_later_customer_hold_from_a_month_on() {
         .collect();
     assert_eq!(
         customers,
-        [(json!("c"), json!(null)), (json!("d"), json!(next_month())), (json!("d"), json!("2026-09"))]
+        [
+            (json!("c"), json!(null)),
+            (json!("d"), json!(next_month())),
+            (json!("d"), json!("2026-09"))
+        ]
     );
     vendor.ok(["check"]);
 }
@@ -383,7 +471,10 @@ fn a_plan_that_agora_changes_takes_effect_next_month() {
     }
     assert_eq!([total(&this_month()), total(&next_month())], ["10", "3"]);
     let shown = vendor.json(["customer", "show", "c"]);
-    assert_eq!((&shown["planId"], shown["plans"].as_array().map(Vec::len)), (&json!("silver"), Some(2)));
+    assert_eq!(
+        (&shown["planId"], shown["plans"].as_array().map(Vec::len)),
+        (&json!("silver"), Some(2))
+    );
     // Back again within the month: it never was another.
     create("gold", "c");
     assert_eq!([total(&this_month()), total(&next_month())], ["10", "10"]);
@@ -405,7 +496,9 @@ fn a_plan_that_agora_changes_takes_effect_next_month() {
     vendor.ok(["customer", "add", "unplanned"]);
     create("gold", "unplanned");
     assert!(
-        server.log().contains("customer unplanned had no plan so far: gold prices all its months, past ones too"),
+        server.log().contains(
+            "customer unplanned had no plan so far: gold prices all its months, past ones too"
+        ),
         "{}",
         server.log()
     );
@@ -445,7 +538,10 @@ fn a_plan_is_shown_in_words_with_a_worked_example() {
              12  2400 Minute × Pro (Tier 3 at 0.005)\n"
     );
     let shown = vendor.json(["plan", "show", "pro", "--for", "0.5"]);
-    assert_eq!((&shown["example"]["usage"], &shown["example"]["total"]), (&json!("0.5"), &json!("20")));
+    assert_eq!(
+        (&shown["example"]["usage"], &shown["example"]["total"]),
+        (&json!("0.5"), &json!("20"))
+    );
     // What is shown can be set again.
     let document = json!({"name": "Other", "unit": "Call", "parts": shown["parts"], "free": shown["free"], "minimum": shown["minimum"]});
     std::fs::write(vendor.path("other.json"), document.to_string()).expect("a file");
@@ -453,8 +549,13 @@ fn a_plan_is_shown_in_words_with_a_worked_example() {
     assert_eq!(vendor.json(["plan", "show", "other"])["parts"], shown["parts"]);
     assert_eq!(vendor.json(["plan", "list"])[0]["planId"], "other");
     let listed = vendor.ok(["plan", "list"]).out;
-    assert!(listed.contains("flat 10 + graduated 1000:0.01,10000:0.008,rest:0.005 free 100 minimum 20"), "{listed}");
-    assert!(vendor.fails(2, ["plan", "show", "pro", "--for", "-1"]).contains("must not be negative"));
+    assert!(
+        listed.contains("flat 10 + graduated 1000:0.01,10000:0.008,rest:0.005 free 100 minimum 20"),
+        "{listed}"
+    );
+    assert!(
+        vendor.fails(2, ["plan", "show", "pro", "--for", "-1"]).contains("must not be negative")
+    );
 }
 
 #[test]
@@ -488,13 +589,20 @@ fn what_is_no_plan_is_refused_in_a_sentence_that_names_the_place() {
         (&["--file", "plan.json", "--price", "1"], "exclude each other"),
         (&["--file", "plan.json", "--free", "1"], "exclude each other"),
         (&["--file", "named.json"], "name is given by --name and in the file"),
-        (&["--file", "wrong.json"], "wrong.json is not a plan: part 1: tier 2 goes up to 5, which is not above 10"),
+        (
+            &["--file", "wrong.json"],
+            "wrong.json is not a plan: part 1: tier 2 goes up to 5, which is not above 10",
+        ),
         (&["--file", "typo.json"], "unknown field `minimun`"),
         (&["--file", "text.json"], "text.json is not a plan: expected ident at line 1 column 2"),
     ] {
-        let file = |name: &str, text: &str| std::fs::write(vendor.path(name), text).expect("a file");
+        let file =
+            |name: &str, text: &str| std::fs::write(vendor.path(name), text).expect("a file");
         file("named.json", r#"{"name":"N","parts":[{"flat":1}]}"#);
-        file("wrong.json", r#"{"parts":[{"graduated":[{"upTo":10,"price":1},{"upTo":5,"price":1},{"price":1}]}]}"#);
+        file(
+            "wrong.json",
+            r#"{"parts":[{"graduated":[{"upTo":10,"price":1},{"upTo":5,"price":1},{"price":1}]}]}"#,
+        );
         file("typo.json", r#"{"parts":[{"flat":1}],"minimun":5}"#);
         file("text.json", "flat 1");
         let error = vendor.fails(2, named.iter().chain(price));
@@ -533,7 +641,11 @@ fn a_project_of_which_one_month_has_no_price_is_left_out_whole() {
     let server = vendor.serve();
     assert_eq!(bill(&server, "2026-09-01T00:00:00Z", "2026-09-30T23:59:59Z").len(), 1);
     assert_eq!(bill(&server, "2026-09-01T00:00:00Z", "2026-10-31T23:59:59Z"), []);
-    assert!(server.log().contains("project p with 15, whose plan lost is not set up"), "{}", server.log());
+    assert!(
+        server.log().contains("project p with 15, whose plan lost is not set up"),
+        "{}",
+        server.log()
+    );
     let ended = vendor.run(["bill", "--month", "2026-10", "--json"]);
     assert_eq!(ended.code, 1);
     let shown: Value = serde_json::from_str(&ended.out).expect("JSON");
@@ -544,9 +656,31 @@ fn a_project_of_which_one_month_has_no_price_is_left_out_whole() {
 fn usage_is_told_in_the_words_of_the_plan_at_the_windows_end() {
     let vendor = Vendor::new();
     set(&vendor, "gold", &["--price", "1"]);
-    vendor.ok(["plan", "set", "gold", "--name", "Gold", "--price", "1", "--from", "2026-10", "--rewrite"]);
+    vendor.ok([
+        "plan",
+        "set",
+        "gold",
+        "--name",
+        "Gold",
+        "--price",
+        "1",
+        "--from",
+        "2026-10",
+        "--rewrite",
+    ]);
     set(&vendor, "silver", &["--price", "1"]);
-    vendor.ok(["plan", "set", "silver", "--name", "Silver", "--price", "1", "--from", "1970-01", "--rewrite"]);
+    vendor.ok([
+        "plan",
+        "set",
+        "silver",
+        "--name",
+        "Silver",
+        "--price",
+        "1",
+        "--from",
+        "1970-01",
+        "--rewrite",
+    ]);
     vendor.ok(["customer", "add", "c", "--plan", "silver"]);
     vendor.ok(["customer", "add", "c", "--plan", "gold", "--from", "2026-09", "--rewrite"]);
     for month in ["2026-08", "2026-09", "2026-10"] {
@@ -577,9 +711,13 @@ fn the_first_of_each_holds_for_all_time_whoever_writes_it() {
     };
     store
         .write(|tx| {
-            let (customer_id, project_id) = ("c".parse().expect("an id"), "p".parse().expect("an id"));
-            let said =
-                Announcement { plan_id: Some(plan.id.clone()), plan_from_s: Some(from_s), ..Announcement::default() };
+            let (customer_id, project_id) =
+                ("c".parse().expect("an id"), "p".parse().expect("an id"));
+            let said = Announcement {
+                plan_id: Some(plan.id.clone()),
+                plan_from_s: Some(from_s),
+                ..Announcement::default()
+            };
             store::plan::set(tx, &plan, from_s, &stamp)?;
             store::customer::announce(tx, &customer_id, &said, &stamp)?;
             store::project::announce(tx, &project_id, &customer_id, Some(from_s), &stamp)
@@ -596,7 +734,8 @@ fn histories_are_not_changed() {
     vendor.ok(["customer", "add", "c", "--plan", "gold"]);
     vendor.ok(["project", "add", "p", "--customer", "c"]);
     for table in ["plan_version", "customer_plan", "project_customer"] {
-        for statement in [format!("update {table} set from_s = 1"), format!("delete from {table}")] {
+        for statement in [format!("update {table} set from_s = 1"), format!("delete from {table}")]
+        {
             let error = vendor.sql().execute_batch(&statement).expect_err(&statement).to_string();
             assert!(error.contains("are only added"), "{error}");
         }

@@ -1,6 +1,8 @@
 //! The provisioning calls over a real socket: what they change, that they may be repeated, and what they refuse.
 
-use crate::vendor::{API_KEY, API_SECRET, Answer, Server, Vendor, long, read_answer, second, signed_body, with_body};
+use crate::vendor::{
+    API_KEY, API_SECRET, Answer, Server, Vendor, long, read_answer, second, signed_body, with_body,
+};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::io::{BufReader, Write};
@@ -16,7 +18,11 @@ fn create_customer(server: &Server, id: &str) -> Answer {
 }
 
 fn create_project(server: &Server, customer: &str, id: &str) -> Answer {
-    server.call("POST", &format!("/customers/{customer}/projects/new"), &format!(r#""projectId":{id}"#))
+    server.call(
+        "POST",
+        &format!("/customers/{customer}/projects/new"),
+        &format!(r#""projectId":{id}"#),
+    )
 }
 
 fn keys(answer: &Answer) -> (String, String) {
@@ -29,8 +35,9 @@ fn keys(answer: &Answer) -> (String, String) {
 /// What was changed of a customer or a project: the change, by whom, and the fields' names.
 fn events(shown: &Value) -> Vec<(String, String, String)> {
     let text = |value: &Value| value.as_str().expect("a text").to_owned();
-    let fields =
-        |event: &Value| event["fields"].as_array().expect("names").iter().map(&text).collect::<Vec<_>>().join(",");
+    let fields = |event: &Value| {
+        event["fields"].as_array().expect("names").iter().map(&text).collect::<Vec<_>>().join(",")
+    };
     let events = shown["events"].as_array().expect("events");
     events.iter().map(|event| (text(&event["change"]), text(&event["by"]), fields(event))).collect()
 }
@@ -40,8 +47,12 @@ fn agoras_post_vector_creates_the_project_over_the_socket() {
     let vendor = Vendor::new();
     let server = vendor.serve();
     create_customer(&server, "123456");
-    let body = format!(r#"{{"projectId":430892,"apiKey":"{API_KEY}","signature":"QRJDBm3gGmlFb5ZF9XBqm7u4EkI="}}"#);
-    let send = |body: &str| server.send(with_body("POST", "/customers/123456/projects/new", body).as_bytes());
+    let body = format!(
+        r#"{{"projectId":430892,"apiKey":"{API_KEY}","signature":"QRJDBm3gGmlFb5ZF9XBqm7u4EkI="}}"#
+    );
+    let send = |body: &str| {
+        server.send(with_body("POST", "/customers/123456/projects/new", body).as_bytes())
+    };
     let answer = send(&body).expect("an answer");
     let (app_key, app_secret) = keys(&answer);
     assert_eq!(
@@ -63,8 +74,7 @@ fn agoras_post_vector_creates_the_project_over_the_socket() {
 fn every_documented_call_is_answered_as_documented() {
     let vendor = Vendor::new();
     let server = vendor.serve();
-    let account =
-        r#""planId":"gold","customerId":"123456","customerName":"Ann","customerEmail":"a@b.c","customerPhone":"+86 1""#;
+    let account = r#""planId":"gold","customerId":"123456","customerName":"Ann","customerEmail":"a@b.c","customerPhone":"+86 1""#;
     assert_eq!(server.call("POST", "/customers/new", account).body, SUCCESS);
     let customer = vendor.json(["customer", "show", "123456"]);
     assert_eq!(
@@ -130,7 +140,11 @@ fn a_repeated_call_changes_nothing_and_one_with_other_values_is_an_update() {
         create_project(&server, "c", "1"),
         Answer { head: create_project(&server, "c", "1").head, ..first.clone() }
     );
-    let busy = server.call("POST", "/customers/new", r#""planId":"gold","customerId":"c","customerName":"Ann""#);
+    let busy = server.call(
+        "POST",
+        "/customers/new",
+        r#""planId":"gold","customerId":"c","customerName":"Ann""#,
+    );
     assert_eq!(busy.status, 503);
     assert!(busy.head.contains("retry-after: 1\r\n"), "{}", busy.head);
     holder.execute_batch("rollback").expect("given back");
@@ -138,10 +152,14 @@ fn a_repeated_call_changes_nothing_and_one_with_other_values_is_an_update() {
 
     account(r#","customerName":"Ann","customerEmail":"a@b.c""#);
     account(r#","customerName":"Bea","customerEmail":"a@b.c""#);
-    assert_eq!(server.call("POST", "/customers/new", r#""planId":"new plan","customerId":"c""#).body, SUCCESS);
+    assert_eq!(
+        server.call("POST", "/customers/new", r#""planId":"new plan","customerId":"c""#).body,
+        SUCCESS
+    );
     let shown = vendor.json(["customer", "show", "c"]);
     assert_eq!((&shown["name"], &shown["planId"]), (&json!("Bea"), &json!("new plan")));
-    let by_agora = |change: &str, fields: &str| (change.to_owned(), "agora".to_owned(), fields.to_owned());
+    let by_agora =
+        |change: &str, fields: &str| (change.to_owned(), "agora".to_owned(), fields.to_owned());
     assert_eq!(
         events(&shown),
         [
@@ -178,7 +196,8 @@ fn who_was_deactivated_is_active_again_with_the_same_keys_when_created_again() {
     let vendor = Vendor::new();
     let server = vendor.serve();
     create_customer(&server, "c");
-    let first = [keys(&create_project(&server, "c", "1")), keys(&create_project(&server, "c", "2"))];
+    let first =
+        [keys(&create_project(&server, "c", "1")), keys(&create_project(&server, "c", "2"))];
     assert_ne!(first[0], first[1]);
     assert_eq!(server.call("PUT", "/customers/c/deactivate", "").body, SUCCESS);
     let enabled = |project: &str| vendor.json(["project", "show", project])["enabled"].clone();
@@ -225,11 +244,17 @@ fn whose_a_project_is_decides_who_may_create_it() {
     // So is one whose customer only a record has named, and nobody's else.
     assert_eq!(create_project(&server, "d", "2").status, 200);
     let moved = ["registered", "left", "moved", "enabled", "keyed"];
-    let changes = |shown: &Value| events(shown).into_iter().map(|event| event.0).collect::<Vec<_>>();
+    let changes =
+        |shown: &Value| events(shown).into_iter().map(|event| event.0).collect::<Vec<_>>();
     assert_eq!(changes(&vendor.json(["project", "show", "2"])), moved);
-    assert_eq!(changes(&vendor.json(["customer", "show", "recorded"])), ["registered", "registered", "left"]);
+    assert_eq!(
+        changes(&vendor.json(["customer", "show", "recorded"])),
+        ["registered", "registered", "left"]
+    );
     assert_eq!(create_project(&server, "c", "2").status, 409);
-    assert!(server.log().contains("refused POST /customers/c/projects/new: the project belongs to another customer"));
+    assert!(server.log().contains(
+        "refused POST /customers/c/projects/new: the project belongs to another customer"
+    ));
 
     for (path, status) in [
         ("/customers/recorded/deactivate", 404),
@@ -270,20 +295,34 @@ fn what_is_refused_has_its_status_and_its_sentence_and_changes_nothing() {
     ] {
         let answer = post(body);
         assert_eq!((answer.status, &answer.json()["status"]), (400, &json!("failed")), "{body}");
-        assert!(answer.reason().contains(word) && answer.body.len() < 300, "{body}: {}", answer.reason());
+        assert!(
+            answer.reason().contains(word) && answer.body.len() < 300,
+            "{body}: {}",
+            answer.reason()
+        );
     }
     assert_eq!(post(r#"{"planId":"p","customerId":"d"}"#).status, 401);
-    assert_eq!(post(&format!(r#"{{"planId":"p","customerId":"d","apiKey":"{API_KEY}"}}"#)).status, 401);
+    assert_eq!(
+        post(&format!(r#"{{"planId":"p","customerId":"d","apiKey":"{API_KEY}"}}"#)).status,
+        401
+    );
     for (fields, word) in [
         (r#""planId":"p""#.to_owned(), "customerId is missing"),
         (r#""customerId":"d""#.to_owned(), "planId is missing"),
         (r#""planId":"p","customerId":true"#.to_owned(), "customerId is \"true\""),
         (r#""planId":"12345678901234567","customerId":"d""#.to_owned(), "planId"),
-        (format!(r#""planId":"p","customerId":"d","customerName":"{}""#, "x".repeat(256)), "customerName"),
+        (
+            format!(r#""planId":"p","customerId":"d","customerName":"{}""#, "x".repeat(256)),
+            "customerName",
+        ),
     ] {
         let answer = server.call("POST", "/customers/new", &fields);
         assert_eq!(answer.status, 400, "{fields}");
-        assert!(answer.reason().contains(word) && answer.reason().contains("wanted"), "{}", answer.reason());
+        assert!(
+            answer.reason().contains(word) && answer.reason().contains("wanted"),
+            "{}",
+            answer.reason()
+        );
     }
     for path in ["/customers/%zz/deactivate", "/customers/c/projects/%ff/deactivate"] {
         assert_eq!(server.call("PUT", path, "").status, 400, "{path}");
@@ -300,19 +339,39 @@ fn a_body_that_is_too_large_is_refused_and_its_sender_gets_to_read_so() {
     let vendor = Vendor::new();
     let server = vendor.serve();
     let name = "x".repeat(64 << 10);
-    let too_large = signed_body(API_KEY, API_SECRET, "POST", "/customers/new", &format!(r#""customerName":"{name}""#));
-    let answer = server.send(with_body("POST", "/customers/new", &too_large).as_bytes()).expect("an answer");
+    let too_large = signed_body(
+        API_KEY,
+        API_SECRET,
+        "POST",
+        "/customers/new",
+        &format!(r#""customerName":"{name}""#),
+    );
+    let answer =
+        server.send(with_body("POST", "/customers/new", &too_large).as_bytes()).expect("an answer");
     assert_eq!(answer.status, 413);
     assert!(answer.reason().contains("at most 64 KiB"), "{}", answer.reason());
     // Of a chunked one the length is not told before.
     let chunk = format!("{:x}\r\n{too_large}\r\n0\r\n\r\n", too_large.len());
     let head = "POST /customers/new HTTP/1.1\r\nHost: vendor\r\nTransfer-Encoding: chunked\r\n\r\n";
-    assert_eq!(server.send(format!("{head}{chunk}").as_bytes()).map(|answer| answer.status), Some(413));
+    assert_eq!(
+        server.send(format!("{head}{chunk}").as_bytes()).map(|answer| answer.status),
+        Some(413)
+    );
 
-    let fits = signed_body(API_KEY, API_SECRET, "POST", "/customers/new", r#""customerId":"c","planId":"p""#);
+    let fits = signed_body(
+        API_KEY,
+        API_SECRET,
+        "POST",
+        "/customers/new",
+        r#""customerId":"c","planId":"p""#,
+    );
     let (first, second) = fits.split_at(9);
-    let chunks = format!("{:x}\r\n{first}\r\n{:x}\r\n{second}\r\n0\r\n\r\n", first.len(), second.len());
-    assert_eq!(server.send(format!("{head}{chunks}").as_bytes()).map(|answer| answer.body).as_deref(), Some(SUCCESS));
+    let chunks =
+        format!("{:x}\r\n{first}\r\n{:x}\r\n{second}\r\n0\r\n\r\n", first.len(), second.len());
+    assert_eq!(
+        server.send(format!("{head}{chunks}").as_bytes()).map(|answer| answer.body).as_deref(),
+        Some(SUCCESS)
+    );
     // A peer that closes its side when it has said all is answered; one that has not is told so.
     let hung_up = |request: &[u8]| {
         let stream = server.connect();
@@ -338,15 +397,26 @@ fn a_call_whose_sender_has_closed_its_side_is_seen_through() {
     let server = vendor.serve();
     let holder = vendor.sql();
     holder.execute_batch("begin immediate").expect("the lock");
-    let body = signed_body(API_KEY, API_SECRET, "POST", "/customers/new", r#""customerId":"c","planId":"p""#);
+    let body = signed_body(
+        API_KEY,
+        API_SECRET,
+        "POST",
+        "/customers/new",
+        r#""customerId":"c","planId":"p""#,
+    );
     let head = "POST /customers/new HTTP/1.1\r\nHost: vendor\r\nTransfer-Encoding: chunked\r\n\r\n";
     let stream = server.connect();
-    (&stream).write_all(format!("{head}{:x}\r\n{body}\r\n0\r\n\r\n", body.len()).as_bytes()).expect("sent");
+    (&stream)
+        .write_all(format!("{head}{:x}\r\n{body}\r\n0\r\n\r\n", body.len()).as_bytes())
+        .expect("sent");
     std::thread::sleep(Duration::from_millis(80));
     stream.shutdown(std::net::Shutdown::Write).expect("a half-close");
     std::thread::sleep(Duration::from_millis(20));
     holder.execute_batch("rollback").expect("given back");
-    assert_eq!(read_answer(&mut BufReader::new(stream)).map(|answer| answer.body).as_deref(), Some(SUCCESS));
+    assert_eq!(
+        read_answer(&mut BufReader::new(stream)).map(|answer| answer.body).as_deref(),
+        Some(SUCCESS)
+    );
     vendor.ok(["customer", "show", "c"]);
 }
 
@@ -357,7 +427,11 @@ fn several_calls_come_over_one_connection() {
     let mut stream = BufReader::new(server.connect());
     let calls = ["1", "2", "3"].map(|id| {
         let fields = format!(r#""planId":"p","customerId":"{id}""#);
-        with_body("POST", "/customers/new", &signed_body(API_KEY, API_SECRET, "POST", "/customers/new", &fields))
+        with_body(
+            "POST",
+            "/customers/new",
+            &signed_body(API_KEY, API_SECRET, "POST", "/customers/new", &fields),
+        )
     });
     stream.get_mut().write_all(calls.concat().as_bytes()).expect("sent");
     for _ in &calls {
@@ -373,7 +447,10 @@ fn a_request_signed_with_the_test_pair_is_told_apart() {
     std::fs::write(vendor.path("body"), r#"{"planId":"p","customerId":"c"}"#).expect("a file");
     let url = format!("{}/customers/new", server.origin());
     let body = vendor.ok(["sign", "--method", "POST", "--data", "body", &url]).out;
-    assert_eq!(server.send(with_body("POST", "/customers/new", body.trim()).as_bytes()).map(|a| a.status), Some(200));
+    assert_eq!(
+        server.send(with_body("POST", "/customers/new", body.trim()).as_bytes()).map(|a| a.status),
+        Some(200)
+    );
     let shown = vendor.json(["customer", "show", "c"]);
     assert_eq!(events(&shown), [("announced".to_owned(), "test".to_owned(), "planId".to_owned())]);
 }
@@ -388,7 +465,8 @@ fn usage_after_a_deactivation_is_reported_and_pointed_out() {
     create_project(&server, "c", "1");
     assert_eq!(vendor.ok(["record", "1", "1"]).err, "");
     assert_eq!(server.call("PUT", "/customers/c/projects/1/deactivate", "").status, 200);
-    let disabled_at = vendor.json(["project", "show", "1"])["disabledAt"].as_str().expect("a time").to_owned();
+    let disabled_at =
+        vendor.json(["project", "show", "1"])["disabledAt"].as_str().expect("a time").to_owned();
     let later = (second(&disabled_at) + 60).to_string();
     let said = vendor.ok(["record", "1", "5", "--at", &later]).err;
     assert!(said.contains("project 1 was disabled at") && said.contains("billed"), "{said}");
@@ -396,12 +474,18 @@ fn usage_after_a_deactivation_is_reported_and_pointed_out() {
     assert_eq!(shown["usedWhileDisabled"], json!({"amount": "5", "records": 1}));
     assert_eq!(vendor.json(["totals"])["total"], "6");
     let now = jiff::Timestamp::now().as_second();
-    assert_eq!(server.usage(now - 3_600, now + 3_600).entries(), [("1".to_owned(), "6".to_owned())]);
+    assert_eq!(
+        server.usage(now - 3_600, now + 3_600).entries(),
+        [("1".to_owned(), "6".to_owned())]
+    );
     // One that was never enabled, of an account that is not active.
     server.call("PUT", "/customers/c/deactivate", "");
     let said = vendor.ok(["record", "other", "1", "--customer", "c", "--at", &later]).err;
     assert!(said.contains("project other was disabled at"), "{said}");
-    assert_eq!(vendor.json(["project", "show", "other"])["usedWhileDisabled"], json!({"amount": "1", "records": 1}));
+    assert_eq!(
+        vendor.json(["project", "show", "other"])["usedWhileDisabled"],
+        json!({"amount": "1", "records": 1})
+    );
     assert_eq!(
         server.listing("/bill", now - 3_600, now + 3_600, 1).entries(),
         [("1".to_owned(), "18".to_owned()), ("other".to_owned(), "3".to_owned())]
@@ -416,7 +500,12 @@ fn the_vendors_backend_verifies_the_keys_of_a_call() {
     let (app_key, app_secret) = keys(&create_project(&server, "c", "1"));
     let verify = |project: &str, app_key: &str, app_secret: &str| {
         let arguments = ["project", "verify", project, "--app-key", app_key];
-        let mut child = vendor.command(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("it runs");
+        let mut child = vendor
+            .command(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("it runs");
         child.stdin.take().expect("piped").write_all(app_secret.as_bytes()).expect("written");
         child.wait().expect("an end").code()
     };
@@ -444,8 +533,7 @@ fn the_vendors_backend_verifies_the_keys_of_a_call() {
 fn a_forgotten_customer_keeps_ids_and_amounts_and_its_contacts_are_nowhere_in_the_file() {
     let vendor = Vendor::new();
     let server = vendor.serve();
-    let account =
-        r#""planId":"p","customerId":"c","customerName":"Zaphod Beeblebrox","customerEmail":"zaphod@heart.gold""#;
+    let account = r#""planId":"p","customerId":"c","customerName":"Zaphod Beeblebrox","customerEmail":"zaphod@heart.gold""#;
     server.call("POST", "/customers/new", account);
     server.call("POST", "/customers/new", &account.replace("Zaphod Beeb", "Zarniwoop Beeb"));
     create_project(&server, "c", "1");
@@ -458,14 +546,20 @@ fn a_forgotten_customer_keeps_ids_and_amounts_and_its_contacts_are_nowhere_in_th
     assert_eq!([&shown["name"], &shown["email"], &shown["phone"]], [&json!(null); 3]);
     assert_eq!(shown["projects"], json!(["1"]));
     let forgotten = events(&shown).pop().expect("an event");
-    assert_eq!((forgotten.0.as_str(), forgotten.2.as_str()), ("forgotten", "customerName,customerEmail"));
+    assert_eq!(
+        (forgotten.0.as_str(), forgotten.2.as_str()),
+        ("forgotten", "customerName,customerEmail")
+    );
     assert!(forgotten.1.starts_with("shell:"), "{}", forgotten.1);
     assert_eq!(vendor.total(), "2.5");
     // The server is at work on it all the while.
     assert_eq!(server.get("/healthz").status, 200);
     let file = std::fs::read(vendor.db()).expect("a file");
     for contact in ["Zaphod", "Zarniwoop", "zaphod@heart.gold"] {
-        assert!(!file.windows(contact.len()).any(|window| window == contact.as_bytes()), "{contact}");
+        assert!(
+            !file.windows(contact.len()).any(|window| window == contact.as_bytes()),
+            "{contact}"
+        );
     }
 }
 
@@ -475,7 +569,11 @@ fn events_are_only_added_and_tell_which_shell_user() {
     let run = |arguments: &[&str], sudo_uid: Option<&str>| {
         let mut command = vendor.command(arguments);
         // A name that nobody vouches for is not believed.
-        command.env("LOGNAME", "mallory").env("USER", "mallory").env("SUDO_USER", "alice").env_remove("SUDO_UID");
+        command
+            .env("LOGNAME", "mallory")
+            .env("USER", "mallory")
+            .env("SUDO_USER", "alice")
+            .env_remove("SUDO_UID");
         command.envs(sudo_uid.map(|uid| ("SUDO_UID", uid)));
         assert!(command.output().expect("it runs").status.success());
     };
@@ -487,10 +585,15 @@ fn events_are_only_added_and_tell_which_shell_user() {
     let by = of_customer[0].1.clone();
     assert!(by.starts_with("shell:") && !by.contains("mallory") && !by.contains("alice"), "{by}");
     let by_sudo = by.replace("shell:", "shell:alice as ");
-    let event = |change: &str, by: &str, fields: &str| (change.to_owned(), by.to_owned(), fields.to_owned());
+    let event = |change: &str, by: &str, fields: &str| {
+        (change.to_owned(), by.to_owned(), fields.to_owned())
+    };
     let enabled = event("enabled", &by, "");
     let left = event("left", &by_sudo, "customerId");
-    assert_eq!(of_customer, [event("announced", &by, "customerEmail"), enabled.clone(), left.clone()]);
+    assert_eq!(
+        of_customer,
+        [event("announced", &by, "customerEmail"), enabled.clone(), left.clone()]
+    );
     let moved = event("moved", &by_sudo, "customerId");
     assert_eq!(events(&vendor.json(["project", "show", "p"])), [enabled, left, moved]);
     for tampering in ["update event set actor = 'agora'", "delete from event"] {
@@ -518,12 +621,15 @@ fn sixty_four_connections_that_create_the_same_at_once_make_one() {
     let rounds = 100;
     let vendor = Vendor::new();
     let server = vendor.serve();
-    let call =
-        |path: &str, fields: &str| with_body("POST", path, &signed_body(API_KEY, API_SECRET, "POST", path, fields));
-    let accounts: Vec<String> =
-        (0..rounds).map(|n| call("/customers/new", &format!(r#""planId":"p","customerId":{n}"#))).collect();
-    let projects: Vec<String> =
-        (0..rounds).map(|n| call(&format!("/customers/{n}/projects/new"), &format!(r#""projectId":{n}"#))).collect();
+    let call = |path: &str, fields: &str| {
+        with_body("POST", path, &signed_body(API_KEY, API_SECRET, "POST", path, fields))
+    };
+    let accounts: Vec<String> = (0..rounds)
+        .map(|n| call("/customers/new", &format!(r#""planId":"p","customerId":{n}"#)))
+        .collect();
+    let projects: Vec<String> = (0..rounds)
+        .map(|n| call(&format!("/customers/{n}/projects/new"), &format!(r#""projectId":{n}"#)))
+        .collect();
     let barrier = Barrier::new(CONNECTIONS);
     let answers: Mutex<Vec<BTreeSet<String>>> = Mutex::new(vec![BTreeSet::new(); rounds]);
     std::thread::scope(|scope| {
@@ -573,19 +679,28 @@ fn a_server_killed_while_it_provisions_leaves_each_call_whole_or_undone() {
                         let id = format!("{round}-{thread}-{n}");
                         sent.lock().expect("no panic").push(id.clone());
                         let calls = [
-                            ("/customers/new".to_owned(), format!(r#""planId":"p","customerId":"{id}""#)),
-                            (format!("/customers/{id}/projects/new"), format!(r#""projectId":"{id}""#)),
+                            (
+                                "/customers/new".to_owned(),
+                                format!(r#""planId":"p","customerId":"{id}""#),
+                            ),
+                            (
+                                format!("/customers/{id}/projects/new"),
+                                format!(r#""projectId":"{id}""#),
+                            ),
                         ];
                         for (path, fields) in calls {
                             let body = signed_body(API_KEY, API_SECRET, "POST", &path, &fields);
                             let Ok(mut stream) = std::net::TcpStream::connect(port) else {
                                 return;
                             };
-                            let _sent = stream.write_all(with_body("POST", &path, &body).as_bytes());
+                            let _sent =
+                                stream.write_all(with_body("POST", &path, &body).as_bytes());
                             let mut reader = BufReader::new(stream);
                             let Some(answer) =
-                                std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| read_answer(&mut reader)))
-                                    .unwrap_or_default()
+                                std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                                    read_answer(&mut reader)
+                                }))
+                                .unwrap_or_default()
                             else {
                                 return;
                             };
@@ -637,7 +752,9 @@ fn a_server_killed_while_it_provisions_leaves_each_call_whole_or_undone() {
         let server = vendor.serve();
         for id in sent.into_inner().expect("no panic") {
             assert_eq!(
-                server.call("POST", "/customers/new", &format!(r#""planId":"p","customerId":"{id}""#)).status,
+                server
+                    .call("POST", "/customers/new", &format!(r#""planId":"p","customerId":"{id}""#))
+                    .status,
                 200
             );
             let answer = create_project(&server, &id, &format!(r#""{id}""#));

@@ -13,7 +13,10 @@ fn a_tenth_and_two_tenths_are_three_tenths_everywhere() {
     let (from, to) = day("2026-10-10");
     let server = vendor.serve();
     for path in ["/usage", "/bill"] {
-        assert_eq!(server.listing(path, from, to, 1).entries(), [("p".to_owned(), "0.3".to_owned())]);
+        assert_eq!(
+            server.listing(path, from, to, 1).entries(),
+            [("p".to_owned(), "0.3".to_owned())]
+        );
     }
     assert_eq!(vendor.json(["bill", "--month", "2026-10"])["total"], "0.3");
 }
@@ -41,7 +44,8 @@ fn a_long_amount_comes_back_whole() {
 #[test]
 fn a_record_is_shown_as_it_stands() {
     let vendor = Vendor::new();
-    let recorded = vendor.json(["record", "p", "1.50", "--at", "2026-10-10T12:00:00+02:00", "--id", "r"]);
+    let recorded =
+        vendor.json(["record", "p", "1.50", "--at", "2026-10-10T12:00:00+02:00", "--id", "r"]);
     assert_eq!(
         recorded,
         json!({"id": "r", "projectId": "p", "amount": "1.5", "at": "2026-10-10T10:00:00Z", "duplicate": false})
@@ -49,7 +53,10 @@ fn a_record_is_shown_as_it_stands() {
     let noon = vendor.json(["record", "p", "1", "--at", "2026-10-10"]);
     assert_eq!(noon["at"], "2026-10-10T12:00:00Z");
     assert_ne!(noon["id"], vendor.json(["record", "p", "1", "--at", "2026-10-10"])["id"]);
-    assert_eq!(vendor.json(["record", "p", "1", "--at", "1791626400"])["at"], "2026-10-10T10:00:00Z");
+    assert_eq!(
+        vendor.json(["record", "p", "1", "--at", "1791626400"])["at"],
+        "2026-10-10T10:00:00Z"
+    );
 }
 
 #[test]
@@ -64,7 +71,10 @@ fn the_same_id_twice_counts_once() {
 
     vendor.ok(["record", "p", "2", "--id", "dated", "--at", "2026-10-10"]);
     let undated = vendor.json(["record", "p", "2", "--id", "dated"]);
-    assert_eq!((&undated["duplicate"], &undated["at"]), (&json!(true), &json!("2026-10-10T12:00:00Z")));
+    assert_eq!(
+        (&undated["duplicate"], &undated["at"]),
+        (&json!(true), &json!("2026-10-10T12:00:00Z"))
+    );
     assert_eq!(vendor.total(), "3.5");
 }
 
@@ -79,7 +89,11 @@ fn the_same_id_with_other_content_is_a_conflict_that_shows_what_stands() {
         ["record", "p", "1.5", "--id", "r", "--customer", "d"],
     ] {
         let said = vendor.fails(4, other);
-        assert!(said.contains("1.5 for project p at 2026-10-10T12:00:00Z") && said.contains("customer c"), "{said}");
+        assert!(
+            said.contains("1.5 for project p at 2026-10-10T12:00:00Z")
+                && said.contains("customer c"),
+            "{said}"
+        );
     }
     assert_eq!(vendor.total(), "1.5");
     assert_eq!(vendor.fails(3, ["project", "show", "q"]).lines().count(), 1);
@@ -92,7 +106,10 @@ fn a_project_is_bound_to_the_first_customer_told_and_no_other() {
     let said = vendor.ok(["record", "p", "1"]).err;
     assert!(said.contains("project p was not known and is registered"), "{said}");
     let said = vendor.ok(["record", "p", "1", "--customer", "c"]).err;
-    assert!(said.contains("customer c was not known") && said.contains("project p had no customer"), "{said}");
+    assert!(
+        said.contains("customer c was not known") && said.contains("project p had no customer"),
+        "{said}"
+    );
     assert_eq!(vendor.ok(["record", "p", "1", "--customer", "c"]).err, "");
     let said = vendor.fails(4, ["record", "p", "1", "--customer", "d"]);
     assert!(said.contains("customer c's"), "{said}");
@@ -113,7 +130,12 @@ fn a_void_takes_a_record_out_of_every_window_and_spends_its_id() {
     let again = vendor.json(["void", "r", "--reason", "other"]);
     assert_eq!((&again["duplicate"], &again["reason"]), (&json!(true), &json!("typo")));
     let said = vendor.ok(["record", "p", "1.5", "--id", "r", "--at", "2026-10-10"]);
-    assert!(said.out.contains("already recorded") && said.err.contains("stays spent"), "{}{}", said.out, said.err);
+    assert!(
+        said.out.contains("already recorded") && said.err.contains("stays spent"),
+        "{}{}",
+        said.out,
+        said.err
+    );
     vendor.fails(4, ["record", "p", "1.6", "--id", "r", "--at", "2026-10-10"]);
     for window in [["--day", "2026-10-10"], ["--month", "2026-10"]] {
         let totals = vendor.json([&["totals"], &window[..]].concat());
@@ -224,7 +246,9 @@ fn totals_are_told_by_project_customer_day_and_month() {
 #[test]
 fn a_project_without_a_price_is_left_out_of_the_bill_and_pointed_out() {
     let vendor = Vendor::new();
-    vendor.ok(["plan", "set", "default", "--name", "Standard", "--unit", "Minute", "--price", "0.01"]);
+    vendor.ok([
+        "plan", "set", "default", "--name", "Standard", "--unit", "Minute", "--price", "0.01",
+    ]);
     vendor.ok(["customer", "add", "rich", "--plan", "gold"]);
     vendor.ok(["record", "a", "100", "--at", "2026-10-10"]);
     vendor.ok(["record", "b", "7", "--at", "2026-10-10", "--customer", "rich"]);
@@ -267,7 +291,11 @@ fn a_project_without_a_price_is_left_out_of_the_bill_and_pointed_out() {
         let bill = server.listing("/bill", from, to, 1);
         assert_eq!(bill.entries(), [("a".to_owned(), "1".to_owned())]);
         assert_eq!(bill.json()["data"]["totalSize"], 2);
-        let lines = server.log().lines().filter(|l| l.contains("ERROR") && l.contains("project b with 7")).count();
+        let lines = server
+            .log()
+            .lines()
+            .filter(|l| l.contains("ERROR") && l.contains("project b with 7"))
+            .count();
         assert_eq!(lines, asked, "an error is logged at each bill");
     }
     let usage = server.usage(from, to);

@@ -4,7 +4,8 @@ use crate::vendor::{API_KEY, API_SECRET, Answer, Server, Vendor, read_answer, re
 use std::io::{BufReader, Read, Write};
 use std::time::{Duration, Instant};
 
-const GOOD: [(&str, &str); 3] = [("fromTs", "1619913600"), ("toTs", "1619917200"), ("pageNum", "1")];
+const GOOD: [(&str, &str); 3] =
+    [("fromTs", "1619913600"), ("toTs", "1619917200"), ("pageNum", "1")];
 
 /// The good parameters, with one in the place of the one of its name, or none.
 fn with<'a>(name: &'a str, value: Option<&'a str>) -> Vec<(&'a str, &'a str)> {
@@ -20,22 +21,47 @@ fn a_parameter_that_is_not_as_wanted_is_named() {
     assert_eq!(server.ask("/usage", &GOOD).status, 200);
     let mut bad: Vec<(&str, Option<&str>)> = Vec::new();
     for name in ["fromTs", "toTs"] {
-        let values = ["", "abc", "-619913600", "161991360", "16199136000", "1619913600.0", "0x16199136", " 161991360"];
+        let values = [
+            "",
+            "abc",
+            "-619913600",
+            "161991360",
+            "16199136000",
+            "1619913600.0",
+            "0x16199136",
+            " 161991360",
+        ];
         bad.push((name, None));
         bad.extend(values.map(|value| (name, Some(value))));
     }
     bad.push(("pageNum", None));
-    bad.extend(["", "0", "-1", "x", "1.5", "2147483648", "99999999999999999999"].map(|value| ("pageNum", Some(value))));
+    bad.extend(
+        ["", "0", "-1", "x", "1.5", "2147483648", "99999999999999999999"]
+            .map(|value| ("pageNum", Some(value))),
+    );
     bad.extend(["", "0", "-1", "x", "1e3"].map(|value| ("limit", Some(value))));
     for path in ["/usage", "/bill"] {
         for (name, value) in &bad {
             let answer = server.ask(path, &with(name, *value));
-            assert_eq!((answer.status, &answer.json()["status"]), (400, &400.into()), "{name} {value:?}");
-            assert!(answer.reason().contains(name) && answer.reason().contains("wanted"), "{}", answer.reason());
+            assert_eq!(
+                (answer.status, &answer.json()["status"]),
+                (400, &400.into()),
+                "{name} {value:?}"
+            );
+            assert!(
+                answer.reason().contains(name) && answer.reason().contains("wanted"),
+                "{}",
+                answer.reason()
+            );
         }
-        let backwards = server.ask(path, &[("fromTs", "1619917200"), ("toTs", "1619913600"), ("pageNum", "1")]);
+        let backwards =
+            server.ask(path, &[("fromTs", "1619917200"), ("toTs", "1619913600"), ("pageNum", "1")]);
         assert_eq!(backwards.status, 400);
-        assert!(backwards.reason().contains("fromTs is 1619917200, later than toTs"), "{}", backwards.reason());
+        assert!(
+            backwards.reason().contains("fromTs is 1619917200, later than toTs"),
+            "{}",
+            backwards.reason()
+        );
     }
 }
 
@@ -46,8 +72,9 @@ fn what_is_wrong_is_told_in_the_order_path_method_size_parameters_signature_valu
     let long = "x".repeat(100_000);
     let signed_badly = signed(API_KEY, "wrong", "/usage", &with("pageNum", Some("0")));
     let told = |method: &str, target: &str| {
-        let answer =
-            server.send(format!("{method} {target} HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes()).expect("an answer");
+        let answer = server
+            .send(format!("{method} {target} HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes())
+            .expect("an answer");
         (answer.status, answer.reason())
     };
     for (method, target, status) in [
@@ -90,7 +117,10 @@ fn what_is_not_http_is_told_so() {
         ("GET /usage HTTP/1.1\r\nHost: h\r\nbad header\r\n\r\n", 400),
         ("GET /usage#x HTTP/1.1\r\nHost: h\r\n\r\n", 400),
         ("GET /usage HTTP/1.1\r\nHost: h\r\nContent-Length: x\r\n\r\n", 400),
-        ("GET /usage HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+        (
+            "GET /usage HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+            400,
+        ),
         ("GET /usage HTTP/1.1\r\nHost: h\r\nContent-Length: 65537\r\n\r\n", 413),
         ("GET /usage HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999999999999999\r\n\r\n", 413),
         (&many_fields, 431),
@@ -98,13 +128,20 @@ fn what_is_not_http_is_told_so() {
     ] {
         let answer = server.send(bytes.as_bytes()).unwrap_or_else(|| panic!("{bytes:.60}"));
         assert_eq!(answer.status, status, "{bytes:.60}");
-        assert!(answer.reason().contains("wanted") || answer.reason().contains("well-formed"), "{}", answer.reason());
+        assert!(
+            answer.reason().contains("wanted") || answer.reason().contains("well-formed"),
+            "{}",
+            answer.reason()
+        );
         assert!(answer.head.contains("content-type: application/json"), "{}", answer.head);
     }
     let cut_off = server.connect();
     (&cut_off).write_all(b"GET /usage HTTP/1.1\r\nHo").expect("sent");
     let rest = String::from_utf8(read_rest(cut_off)).expect("UTF-8");
-    assert!(rest.starts_with("HTTP/1.1 400 Bad Request\r\n") && rest.contains("ends before"), "{rest}");
+    assert!(
+        rest.starts_with("HTTP/1.1 400 Bad Request\r\n") && rest.contains("ends before"),
+        "{rest}"
+    );
     assert_eq!(server.get("/healthz").status, 200);
 }
 
@@ -142,9 +179,14 @@ fn a_body_that_nobody_wants_ends_the_connection_with_a_word() {
         let mut stream = server.connect();
         stream.write_all(request.as_bytes()).expect("sent");
         let said = String::from_utf8(read_rest(stream)).expect("UTF-8");
-        assert!(said.starts_with("HTTP/1.1 200 OK\r\n") && said.contains("connection: close\r\n"), "{said}");
+        assert!(
+            said.starts_with("HTTP/1.1 200 OK\r\n") && said.contains("connection: close\r\n"),
+            "{said}"
+        );
     }
-    let answer = server.send(b"GET /usage HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip\r\n\r\n").expect("an answer");
+    let answer = server
+        .send(b"GET /usage HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip\r\n\r\n")
+        .expect("an answer");
     assert!(answer.status == 400 && answer.reason().contains("Transfer-Encoding"), "{answer:?}");
 }
 
@@ -177,7 +219,8 @@ fn what_is_refused_early_has_the_form_of_its_call() {
 fn line_feeds_before_a_request_cost_nothing() {
     let vendor = Vendor::new();
     let server = vendor.serve();
-    let blank = ["\n".repeat(100_000), "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n".to_owned()].concat();
+    let blank =
+        ["\n".repeat(100_000), "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n".to_owned()].concat();
     let began = Instant::now();
     for _ in 0..10 {
         assert_eq!(server.send(blank.as_bytes()).expect("an answer").status, 200);
@@ -222,7 +265,8 @@ fn a_flood_of_nonsense_leaves_the_server_up() {
             .collect();
         let mut stream = server.connect();
         // The server may refuse before it has read all of it.
-        let _sent = stream.write_all(&bytes).and_then(|()| stream.shutdown(std::net::Shutdown::Write));
+        let _sent =
+            stream.write_all(&bytes).and_then(|()| stream.shutdown(std::net::Shutdown::Write));
         let _said = stream.read_to_end(&mut Vec::new());
     }
     assert!(server.is_running());
@@ -254,7 +298,8 @@ fn what_cannot_be_answered_in_time_is_503_and_others_are_answered() {
     let vendor = overfull(1_500_000);
     let server = vendor.serve();
     // From the second second of an hour to its middle: no kept sum helps.
-    let slow: Vec<(&str, &str)> = vec![("fromTs", "1760000401"), ("toTs", "1760002198"), ("pageNum", "1")];
+    let slow: Vec<(&str, &str)> =
+        vec![("fromTs", "1760000401"), ("toTs", "1760002198"), ("pageNum", "1")];
     let answers = std::thread::scope(|scope| {
         let asked: Vec<_> = (0..3)
             .map(|_| {
@@ -279,13 +324,18 @@ fn what_cannot_be_answered_in_time_is_503_and_others_are_answered() {
 fn a_fault_of_ours_has_a_reference_that_the_log_explains() {
     let vendor = Vendor::new();
     vendor.ok(["record", "p", "1", "--at", "2021-05-02"]);
-    vendor.sql().execute_batch("update usage_rollup set amount = 'garbage'").expect("tampered with");
+    vendor
+        .sql()
+        .execute_batch("update usage_rollup set amount = 'garbage'")
+        .expect("tampered with");
     let server = vendor.serve();
     let (from, to) = crate::vendor::day("2021-05-02");
     let answer = server.usage(from, to);
     assert_eq!((answer.status, &answer.json()["status"]), (500, &500.into()));
     let reason = answer.reason();
-    let reference = reason.strip_prefix("internal error: the log tells more under reference ").expect("a reference");
+    let reference = reason
+        .strip_prefix("internal error: the log tells more under reference ")
+        .expect("a reference");
     let log = server.log();
     let line = log.lines().find(|line| line.contains(reference)).expect("a line");
     assert!(line.contains("ERROR") && line.contains("/usage failed"), "{line}");
@@ -297,11 +347,14 @@ fn a_fault_of_ours_has_a_reference_that_the_log_explains() {
 fn requests_in_flight_are_answered_when_the_server_is_told_to_stop() {
     let vendor = overfull(300_000);
     let server: Server = vendor.serve();
-    let slow: Vec<(&str, &str)> = vec![("fromTs", "1760000401"), ("toTs", "1760002198"), ("pageNum", "1")];
+    let slow: Vec<(&str, &str)> =
+        vec![("fromTs", "1760000401"), ("toTs", "1760002198"), ("pageNum", "1")];
     let target = signed(API_KEY, API_SECRET, "/usage", &slow);
     let mut streams: Vec<_> = (0..4).map(|_| server.connect()).collect();
     for stream in &mut streams {
-        stream.write_all(format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes()).expect("sent");
+        stream
+            .write_all(format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes())
+            .expect("sent");
     }
     // Once one is answered, the others have been let in.
     let mut streams: Vec<_> = streams.into_iter().map(BufReader::new).collect();

@@ -62,7 +62,11 @@ fn a_changed_value_is_refused() {
         assert!(answer.head.contains("www-authenticate: Agora-HMAC-SHA1\r\n"), "{}", answer.head);
     }
     let unknown_key = server.get(&TARGET.replace(API_KEY, "x")).body;
-    assert_eq!(unknown_key, server.get(&TARGET.replace("QWZ8", "QWZ4")).body, "both are told alike");
+    assert_eq!(
+        unknown_key,
+        server.get(&TARGET.replace("QWZ8", "QWZ4")).body,
+        "both are told alike"
+    );
 }
 
 /// A connection that is kept as long as the server keeps it.
@@ -74,7 +78,8 @@ struct Keeper<'a> {
 impl Keeper<'_> {
     /// The status of the answer to `bytes`; none where the server waits for more or hangs up.
     fn status(&mut self, bytes: &[u8]) -> Option<u16> {
-        let mut stream = self.stream.take().unwrap_or_else(|| BufReader::new(self.server.connect()));
+        let mut stream =
+            self.stream.take().unwrap_or_else(|| BufReader::new(self.server.connect()));
         stream.get_mut().write_all(bytes).expect("sent");
         let answer = read_answer(&mut stream)?;
         if !answer.head.contains("connection: close") && answer.status != 400 {
@@ -102,10 +107,13 @@ fn no_single_byte_change_of_the_request_is_answered() {
             changed[place] = *other;
             changed.extend_from_slice(b"Host: vendor\r\n\r\n");
             let status = keeper.status(&changed);
-            let in_escape = line[..place].ends_with("%3") && other.eq_ignore_ascii_case(&line.as_bytes()[place]);
+            let in_escape = line[..place].ends_with("%3")
+                && other.eq_ignore_ascii_case(&line.as_bytes()[place]);
             match in_escape {
                 true => assert_eq!(status, Some(200)),
-                false => assert!(matches!(status, Some(400..=405)), "{place} {other:#x}: {status:?}"),
+                false => {
+                    assert!(matches!(status, Some(400..=405)), "{place} {other:#x}: {status:?}")
+                }
             }
             tried += 1;
         }
@@ -121,13 +129,22 @@ fn both_encodings_and_both_readings_of_a_plus_are_accepted() {
     let secret = crate::vendor::API_SECRET.parse().expect("a secret");
     for encoding in Encoding::ALL {
         for value in ["a b", "a+b", "a*b~c", "é/%&="] {
-            let mut fields: Vec<(String, String)> =
-                [("x", value), ("fromTs", "1619913600"), ("toTs", "1619917200"), ("pageNum", "1"), ("apiKey", API_KEY)]
-                    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                    .into();
-            fields.push(("signature".into(), sign(&secret, &source_string("GET", "/usage", &fields, encoding))));
+            let mut fields: Vec<(String, String)> = [
+                ("x", value),
+                ("fromTs", "1619913600"),
+                ("toTs", "1619917200"),
+                ("pageNum", "1"),
+                ("apiKey", API_KEY),
+            ]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into();
+            fields.push((
+                "signature".into(),
+                sign(&secret, &source_string("GET", "/usage", &fields, encoding)),
+            ));
             for sent in Encoding::ALL {
-                let pairs: Vec<String> = fields.iter().map(|(n, v)| format!("{n}={}", sent.encode(v))).collect();
+                let pairs: Vec<String> =
+                    fields.iter().map(|(n, v)| format!("{n}={}", sent.encode(v))).collect();
                 assert_eq!(
                     server.get(&format!("/usage?{}", pairs.join("&"))).status,
                     200,
@@ -138,12 +155,19 @@ fn both_encodings_and_both_readings_of_a_plus_are_accepted() {
             let bare: Vec<String> = fields
                 .iter()
                 .map(|(n, v)| match n.as_str() {
-                    "x" => format!("{n}={}", Encoding::Rfc3986.encode(v).replace("%20", "+").replace("%2B", "+")),
+                    "x" => format!(
+                        "{n}={}",
+                        Encoding::Rfc3986.encode(v).replace("%20", "+").replace("%2B", "+")
+                    ),
                     "signature" => format!("{n}={}", v.replace('=', "%3D").replace('/', "%2F")),
                     _ => format!("{n}={v}"),
                 })
                 .collect();
-            assert_eq!(server.get(&format!("/usage?{}", bare.join("&"))).status, 200, "{value} {encoding:?}");
+            assert_eq!(
+                server.get(&format!("/usage?{}", bare.join("&"))).status,
+                200,
+                "{value} {encoding:?}"
+            );
         }
     }
 }

@@ -86,8 +86,9 @@ enum Fate {
 impl Model {
     fn fate(&self, kind: ListingKind, place: usize) -> Fate {
         let at_s = self.ledger[place].at_s;
-        let holds =
-            |told: &&TellingModel| told.kind == kind && (told.period.first_s()..=told.period.last_s()).contains(&at_s);
+        let holds = |told: &&TellingModel| {
+            told.kind == kind && (told.period.first_s()..=told.period.last_s()).contains(&at_s)
+        };
         match self.told.iter().filter(holds).map(|told| told.knew).max() {
             None => Fate::NotAsked,
             Some(knew) if place < knew => Fate::Told,
@@ -110,7 +111,11 @@ impl Model {
                 (Fate::Told, ListingKind::Bill) => {
                     row.covered += &used.covered;
                     let uncovered = &used.amount - &used.covered;
-                    if used.project == 2 { row.unpriced += &uncovered } else { row.told += &uncovered }
+                    if used.project == 2 {
+                        row.unpriced += &uncovered
+                    } else {
+                        row.told += &uncovered
+                    }
                 }
             }
         }
@@ -120,10 +125,16 @@ impl Model {
 
     fn late(&self, kind: ListingKind) -> BTreeMap<(i64, ProjectId), UsageSum> {
         let mut late: BTreeMap<(i64, ProjectId), UsageSum> = BTreeMap::new();
-        for (place, used) in self.ledger.iter().enumerate().filter(|(place, _)| self.fate(kind, *place) == Fate::Late) {
+        for (place, used) in self
+            .ledger
+            .iter()
+            .enumerate()
+            .filter(|(place, _)| self.fate(kind, *place) == Fate::Late)
+        {
             let records = if self.records.contains(&Some(place)) { 1 } else { -1 };
             let key = (Grain::Month.floor(self.ledger[place].at_s), project(used.project));
-            let sum = UsageSum { amount: used.amount.clone(), covered: used.covered.clone(), records };
+            let sum =
+                UsageSum { amount: used.amount.clone(), covered: used.covered.clone(), records };
             late.entry(key).or_default().add(&sum);
         }
         late.retain(|_, sum| *sum != UsageSum::default());
@@ -167,14 +178,17 @@ fn act(tx: &WriteTx<'_>, model: &mut Model, step: &Step) -> store::Result<()> {
         Step::Void { record } => {
             let id = format!("r{record}").parse().expect("an id");
             let voided = usage::void(tx, &id, &"a test".parse().expect("words"), &stamp())?;
-            if let (Some(usage::Voided::Done(_)), Some(Some(place))) = (voided, model.records.get(record)) {
+            if let (Some(usage::Voided::Done(_)), Some(Some(place))) =
+                (voided, model.records.get(record))
+            {
                 let used = model.ledger[*place].clone();
                 model.ledger.push(Used { amount: -&used.amount, covered: -&used.covered, ..used });
             }
         }
         Step::Tell { kind, quarter, quarters, provisional } => {
             let first_s = START_S + quarter * QUARTER_S;
-            let period = Period::new(first_s, first_s + quarters * QUARTER_S - 1).expect("a window");
+            let period =
+                Period::new(first_s, first_s + quarters * QUARTER_S - 1).expect("a window");
             tell(tx, kind, period, provisional)?;
             if !provisional {
                 model.told.push(TellingModel { kind, period, knew: model.ledger.len() });
@@ -185,12 +199,19 @@ fn act(tx: &WriteTx<'_>, model: &mut Model, step: &Step) -> store::Result<()> {
 }
 
 /// Keeps what the books say of a window; of a bill the last project has no price.
-fn tell(tx: &WriteTx<'_>, kind: ListingKind, period: Period, provisional: bool) -> store::Result<()> {
+fn tell(
+    tx: &WriteTx<'_>,
+    kind: ListingKind,
+    period: Period,
+    provisional: bool,
+) -> store::Result<()> {
     let mut entries = Vec::new();
     for (project_id, sum) in usage::by_project(tx, period, None)? {
         let uncovered = &sum.amount - &sum.covered;
         let unpriced = project_id == project(2) && !uncovered.is_zero();
-        let told = |amount: Amount| (!amount.is_zero()).then(|| Told { amount, description: String::new() });
+        let told = |amount: Amount| {
+            (!amount.is_zero()).then(|| Told { amount, description: String::new() })
+        };
         entries.push(match kind {
             ListingKind::Usage => Entry { project_id, told: told(sum.amount), billed: None },
             ListingKind::Bill => {
@@ -202,12 +223,23 @@ fn tell(tx: &WriteTx<'_>, kind: ListingKind, period: Period, provisional: bool) 
         });
     }
     let asked_at_s = period.last_s() + i64::from(!provisional);
-    let told = Count { asked: 1, last_asked_at_s: asked_at_s, knew_seq: statement::last_known_seq(tx)? };
+    let told =
+        Count { asked: 1, last_asked_at_s: asked_at_s, knew_seq: statement::last_known_seq(tx)? };
     let content = &Content::of(3, &entries);
     let (carried, closed, after_seq) = (false, false, 0);
     let first_asked_at_s = asked_at_s;
     let knew_terms = statement::terms_known(tx)?;
-    let answer = Answer { kind, period, first_asked_at_s, told, knew_terms, content, carried, closed, after_seq };
+    let answer = Answer {
+        kind,
+        period,
+        first_asked_at_s,
+        told,
+        knew_terms,
+        content,
+        carried,
+        closed,
+        after_seq,
+    };
     statement::keep(tx, &answer)?;
     Ok(())
 }
@@ -215,7 +247,12 @@ fn tell(tx: &WriteTx<'_>, kind: ListingKind, period: Period, provisional: bool) 
 fn compare(tx: &WriteTx<'_>, model: &Model) -> Result<(), TestCaseError> {
     let all_time = Period::new(0, NOW_S).expect("a window");
     for kind in ListingKind::ALL {
-        prop_assert_eq!(late::by_month(tx, kind, all_time).expect("a read"), model.late(kind), "late for {}", kind);
+        prop_assert_eq!(
+            late::by_month(tx, kind, all_time).expect("a read"),
+            model.late(kind),
+            "late for {}",
+            kind
+        );
         for month_s in [START_S, START_S + 20 * 86_400, START_S + 36 * 86_400] {
             let month = Period::around(Grain::Month, month_s);
             let found = late::reconcile(tx, kind, month).expect("a read");
@@ -249,7 +286,15 @@ fn whatever_is_recorded_and_told_what_is_late_follows_from_the_ledger_entry_by_e
         let granted = Some("20".parse().expect("an amount"));
         let (starts_at_s, expires_at_s) = (Some(START_S), NOW_S + 1);
         let (id, kind, platforms) = (None, None, None);
-        let new = NewLicense { id, customer_id: customer(), kind, platforms, starts_at_s, expires_at_s, granted };
+        let new = NewLicense {
+            id,
+            customer_id: customer(),
+            kind,
+            platforms,
+            starts_at_s,
+            expires_at_s,
+            granted,
+        };
         license::operate(tx, &Operation::Issue(new), None, &stamp())?.expect("it is new");
         Ok::<_, store::Error>(())
     })

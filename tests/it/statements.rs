@@ -10,18 +10,36 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// Asks for a page with a limit.
-fn page(server: &Server, path: &str, (from, to): (i64, i64), page_num: usize, limit: usize) -> Answer {
+fn page(
+    server: &Server,
+    path: &str,
+    (from, to): (i64, i64),
+    page_num: usize,
+    limit: usize,
+) -> Answer {
     let (from, to) = (from.to_string(), to.to_string());
     let (page_num, limit) = (page_num.to_string(), limit.to_string());
     server.ask(path, &[("fromTs", &from), ("toTs", &to), ("pageNum", &page_num), ("limit", &limit)])
 }
 
 /// The same where the server may be gone: `None` where there is no whole answer.
-fn try_page(server: &Server, path: &str, (from, to): (i64, i64), page_num: usize, limit: usize) -> Option<Answer> {
+fn try_page(
+    server: &Server,
+    path: &str,
+    (from, to): (i64, i64),
+    page_num: usize,
+    limit: usize,
+) -> Option<Answer> {
     let (from, to) = (from.to_string(), to.to_string());
     let (page_num, limit) = (page_num.to_string(), limit.to_string());
-    let parameters = [("fromTs", from.as_str()), ("toTs", &to), ("pageNum", &page_num), ("limit", &limit)];
-    server.try_get(&crate::vendor::signed(crate::vendor::API_KEY, crate::vendor::API_SECRET, path, &parameters))
+    let parameters =
+        [("fromTs", from.as_str()), ("toTs", &to), ("pageNum", &page_num), ("limit", &limit)];
+    server.try_get(&crate::vendor::signed(
+        crate::vendor::API_KEY,
+        crate::vendor::API_SECRET,
+        path,
+        &parameters,
+    ))
 }
 
 fn has_next(answer: &Answer) -> bool {
@@ -69,9 +87,12 @@ fn is_one_instants_truth(ledger: &[(String, i64)], told: &BTreeMap<String, i64>)
 fn fifty_pages_followed_while_others_record_list_each_project_once_and_tell_one_instants_truth() {
     let vendor = Vendor::new();
     let line = |id: &str, project: &str| {
-        format!("{{\"id\":\"{id}\",\"projectId\":\"{project}\",\"amount\":1,\"at\":\"2026-10-10\"}}\n")
+        format!(
+            "{{\"id\":\"{id}\",\"projectId\":\"{project}\",\"amount\":1,\"at\":\"2026-10-10\"}}\n"
+        )
     };
-    let first: String = (0..500).map(|n| line(&format!("first-{n}"), &format!("m{n:03}"))).collect();
+    let first: String =
+        (0..500).map(|n| line(&format!("first-{n}"), &format!("m{n:03}"))).collect();
     std::fs::write(vendor.path("first.jsonl"), first).expect("a file");
     vendor.ok(["import", "first.jsonl"]);
     let server = vendor.serve();
@@ -112,7 +133,9 @@ fn fifty_pages_followed_while_others_record_list_each_project_once_and_tell_one_
             }
         });
         for _ in 0..if crate::vendor::long() { 60 } else { 6 } {
-            let before = page(&server, "/usage", day("2026-10-10"), 1, 1).json()["data"]["totalSize"].as_u64();
+            let before =
+                page(&server, "/usage", day("2026-10-10"), 1, 1).json()["data"]["totalSize"]
+                    .as_u64();
             let limit = usize::try_from(before.expect("a number")).expect("few") / 50;
             walks.push(follow(&server, "/usage", day("2026-10-10"), limit, &mut record_more));
         }
@@ -135,7 +158,11 @@ fn fifty_pages_followed_while_others_record_list_each_project_once_and_tell_one_
             let again = told.insert(project.clone(), amount.parse().expect("a number"));
             assert_eq!(again, None, "walk {n} lists {project} twice");
         }
-        assert!(is_one_instants_truth(&ledger, &told), "walk {n} of {} is no instant's truth", told.len());
+        assert!(
+            is_one_instants_truth(&ledger, &told),
+            "walk {n} of {} is no instant's truth",
+            told.len()
+        );
     }
 }
 
@@ -152,7 +179,10 @@ fn statements(vendor: &Vendor) -> Vec<Value> {
 /// Waits until so many statements are kept: those of usage are right after they were told.
 fn until_kept(vendor: &Vendor, count: i64) {
     let sql = vendor.sql();
-    let kept = || sql.query_row("select count(*) from statement", [], |row| row.get::<_, i64>(0)).expect("a count");
+    let kept = || {
+        sql.query_row("select count(*) from statement", [], |row| row.get::<_, i64>(0))
+            .expect("a count")
+    };
     let until = Instant::now() + Duration::from_secs(20);
     while kept() < count {
         assert!(Instant::now() < until, "{} of {count} are kept", kept());
@@ -183,15 +213,26 @@ fn later_pages_say_what_page_1_said_however_they_are_cut_and_page_1_anew_is_fres
     let window = day("2026-10-10");
     for path in ["/usage", "/bill"] {
         let names = |page_num, limit| -> String {
-            page(&server, path, window, page_num, limit).entries().into_iter().map(|(project, _)| project).collect()
+            page(&server, path, window, page_num, limit)
+                .entries()
+                .into_iter()
+                .map(|(project, _)| project)
+                .collect()
         };
         assert_eq!(names(1, 1), "b");
         let second_page = page(&server, path, window, 2, 1).body;
         vendor.ok(["record", "a", "1", "--id", path, "--at", "2026-10-10"]);
         assert_eq!(page(&server, path, window, 2, 1).body, second_page, "byte for byte");
-        assert_eq!((names(3, 1), names(2, 2), names(4, 1)), ("f".to_owned(), "f".to_owned(), String::new()));
+        assert_eq!(
+            (names(3, 1), names(2, 2), names(4, 1)),
+            ("f".to_owned(), "f".to_owned(), String::new())
+        );
         let other = (window.0, window.1 + 1);
-        assert_eq!(page(&server, path, other, 1, 9).entries().len(), 4, "another window is another sequence");
+        assert_eq!(
+            page(&server, path, other, 1, 9).entries().len(),
+            4,
+            "another window is another sequence"
+        );
         assert_eq!(names(2, 1), "d");
         assert_eq!(names(1, 1), "a");
         assert_eq!(names(2, 1), "b");
@@ -247,7 +288,10 @@ fn a_bill_is_in_the_ledger_before_its_last_page_goes_out_and_the_same_one_again_
     }
     stop(server);
     let kept = statements(&vendor);
-    assert_eq!((kept.len(), &kept[0]["asked"], &kept[0]["lastKnewSeq"]), (1, &json!(22), &json!(4)));
+    assert_eq!(
+        (kept.len(), &kept[0]["asked"], &kept[0]["lastKnewSeq"]),
+        (1, &json!(22), &json!(4))
+    );
     let server = vendor.serve();
     vendor.ok(["record", "b", "1", "--at", "2026-10-10"]);
     page(&server, "/bill", october(), 1, 100);
@@ -271,7 +315,10 @@ fn a_usage_statement_is_kept_right_after_and_counted_when_it_is_told_again() {
         (&json!("usage"), &json!(5), &json!("7"), &json!(3))
     );
     let entries = vendor.json(["statement", "show", "1"])["entries"].clone();
-    assert_eq!(entries[2], json!({"projectId": "f", "amount": "4", "description": "4 Minute × Standard"}));
+    assert_eq!(
+        entries[2],
+        json!({"projectId": "f", "amount": "4", "description": "4 Minute × Standard"})
+    );
     vendor.ok(["check"]);
 }
 
@@ -279,7 +326,8 @@ fn a_usage_statement_is_kept_right_after_and_counted_when_it_is_told_again() {
 fn what_is_not_told_to_agora_leaves_no_statement() {
     let vendor = with_usage();
     let keys = vendor.json(["key", "list"]);
-    let test_pair = keys.as_array().expect("pairs").iter().find(|pair| pair["purpose"] == "test").expect("one");
+    let test_pair =
+        keys.as_array().expect("pairs").iter().find(|pair| pair["purpose"] == "test").expect("one");
     let api_key = test_pair["apiKey"].as_str().expect("a key");
     let shown = vendor.json(["key", "show", api_key, "--secret"]);
     let secret = shown["apiSecret"].as_str().expect("a secret");
@@ -308,7 +356,10 @@ fn a_window_that_is_not_over_is_provisional_and_nothing_is_late_for_it() {
     }
     stop(server);
     let kept = statements(&vendor);
-    assert_eq!((kept.len(), &kept[0]["provisional"], &kept[1]["provisional"]), (2, &json!(true), &json!(true)));
+    assert_eq!(
+        (kept.len(), &kept[0]["provisional"], &kept[1]["provisional"]),
+        (2, &json!(true), &json!(true))
+    );
     let recorded = vendor.ok(["record", "b", "1", "--at", "2026-10-10"]);
     assert_eq!(recorded.err, "");
     assert_eq!(vendor.json(["statement", "late"]), json!({"rows": [], "unknown": ["2026-10"]}));
@@ -337,8 +388,11 @@ fn a_window_that_is_over_as_it_is_asked_for_again_is_another_statement() {
     stop(server);
     let kept = statements(&vendor);
     for kind in ["usage", "bill"] {
-        let provisional: Vec<_> =
-            kept.iter().filter(|kept| kept["kind"] == kind).map(|kept| kept["provisional"].clone()).collect();
+        let provisional: Vec<_> = kept
+            .iter()
+            .filter(|kept| kept["kind"] == kind)
+            .map(|kept| kept["provisional"].clone())
+            .collect();
         assert_eq!(provisional, [true, false], "{kind}");
     }
     vendor.ok(["check"]);
@@ -350,7 +404,8 @@ fn a_bill_that_cannot_be_kept_in_time_is_not_told_to_its_end() {
     let server = vendor.serve();
     let first = page(&server, "/bill", october(), 1, 2).body;
     let mut sql = vendor.sql();
-    let lock = sql.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).expect("the lock");
+    let lock =
+        sql.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).expect("the lock");
     let began = Instant::now();
     let refused = page(&server, "/bill", october(), 2, 2);
     assert_eq!(refused.status, 503, "{refused:?}");
@@ -363,7 +418,10 @@ fn a_bill_that_cannot_be_kept_in_time_is_not_told_to_its_end() {
     assert_eq!(page(&server, "/bill", october(), 2, 2).entries().len(), 1);
     stop(server);
     let kinds: Vec<_> = statements(&vendor).iter().map(|kept| kept["kind"].to_string()).collect();
-    assert!(kinds.contains(&"\"bill\"".to_owned()) && kinds.contains(&"\"usage\"".to_owned()), "{kinds:?}");
+    assert!(
+        kinds.contains(&"\"bill\"".to_owned()) && kinds.contains(&"\"usage\"".to_owned()),
+        "{kinds:?}"
+    );
 }
 
 #[test]
@@ -373,31 +431,54 @@ fn a_later_page_after_a_restart_comes_from_the_last_statement_and_else_from_the_
     for path in ["/usage", "/bill"] {
         follow(&server, path, october(), 1, || {});
     }
-    let pages: Vec<_> = ["/usage", "/bill"].map(|path| page(&server, path, october(), 2, 1).body).into();
+    let pages: Vec<_> =
+        ["/usage", "/bill"].map(|path| page(&server, path, october(), 2, 1).body).into();
     stop(server);
     vendor.ok(["record", "a", "1", "--at", "2026-10-10"]);
     let server = vendor.serve();
     for (path, before) in ["/usage", "/bill"].iter().zip(pages) {
         assert_eq!(page(&server, path, october(), 2, 1).body, before);
-        assert_eq!(page(&server, path, day("2026-10-10"), 2, 1).entries()[0].0, "b", "of this there is no statement");
+        assert_eq!(
+            page(&server, path, day("2026-10-10"), 2, 1).entries()[0].0,
+            "b",
+            "of this there is no statement"
+        );
         assert!(!has_next(&page(&server, path, october(), 3, 1)));
     }
     stop(server);
-    let kept: Vec<_> =
-        statements(&vendor).iter().map(|kept| (kept["asked"].clone(), kept["knewSeq"].clone())).collect();
-    assert_eq!(kept, [(json!(2), json!(3)), (json!(2), json!(3))], "what came meanwhile was not told");
+    let kept: Vec<_> = statements(&vendor)
+        .iter()
+        .map(|kept| (kept["asked"].clone(), kept["knewSeq"].clone()))
+        .collect();
+    assert_eq!(
+        kept,
+        [(json!(2), json!(3)), (json!(2), json!(3))],
+        "what came meanwhile was not told"
+    );
 }
 
 #[test]
 fn what_comes_too_late_is_said_at_once_and_added_up() {
     let vendor = with_usage();
-    vendor.ok(["license", "issue", "c", "--expires", "2030-12-31", "--starts", "2026-01-01", "--count", "3"]);
+    vendor.ok([
+        "license",
+        "issue",
+        "c",
+        "--expires",
+        "2030-12-31",
+        "--starts",
+        "2026-01-01",
+        "--count",
+        "3",
+    ]);
     let server = vendor.serve();
     page(&server, "/usage", day("2026-10-10"), 1, 100);
     until_kept(&vendor, 1);
     page(&server, "/bill", october(), 1, 100);
     stop(server);
-    let today = vendor.json(["statement", "show", "1"])["firstAskedAt"].as_str().expect("a time")[..10].to_owned();
+    let today = vendor.json(["statement", "show", "1"])["firstAskedAt"].as_str().expect("a time")
+        [..10]
+        .to_owned();
     let late = vendor.ok(["record", "b", "10", "--id", "late", "--at", "2026-10-10"]);
     assert_eq!(
         late.err,
@@ -405,27 +486,35 @@ fn what_comes_too_late_is_said_at_once_and_added_up() {
             "2026-10-10 was reported on {today}; this record is late\n2026-10 was billed on {today}; this record is late\n"
         )
     );
-    assert_eq!(vendor.ok(["record", "b", "10", "--id", "late", "--at", "2026-10-10"]).err, "", "it is there already");
+    assert_eq!(
+        vendor.ok(["record", "b", "10", "--id", "late", "--at", "2026-10-10"]).err,
+        "",
+        "it is there already"
+    );
     let billed = vendor.ok(["record", "b", "20", "--at", "2026-10-11"]);
     assert_eq!(billed.err, format!("2026-10 was billed on {today}; this record is late\n"));
     assert_eq!(vendor.ok(["record", "b", "40", "--at", "2026-09-11"]).err, "");
     let void = vendor.ok(["void", "d", "--reason", "a test"]);
     assert_eq!(void.err.lines().count(), 2, "{}", void.err);
-    let rows =
-        ["id,projectId,amount,at,customerId", "i1,n,1,2026-10-10,c", "i2,n,5,2026-10-12,c", "i3,n,7,2026-08-12,c"];
+    let rows = [
+        "id,projectId,amount,at,customerId",
+        "i1,n,1,2026-10-10,c",
+        "i2,n,5,2026-10-12,c",
+        "i3,n,7,2026-08-12,c",
+    ];
     std::fs::write(vendor.path("more.csv"), rows.join("\n")).expect("a file");
     let imported = vendor.ok(["import", "more.csv"]);
     for said in [
         format!("usage of 2026-10 was reported on {today}; records of it are late"),
         format!("usage of 2026-10 was billed on {today}; records of it are late"),
-        "late records: 1 of 2026-10 for what was reported, 2 of 2026-10 for what was billed".to_owned(),
+        "late records: 1 of 2026-10 for what was reported, 2 of 2026-10 for what was billed"
+            .to_owned(),
     ] {
         assert!(imported.err.contains(&said), "{}", imported.err);
     }
     let late = vendor.json(["statement", "late", "--month", "2026-10"]);
     let row = |project: &str, usage: Value, bill: Value| json!({"month": "2026-10", "projectId": project, "usage": usage, "bill": bill});
-    let sum =
-        |amount: &str, covered: &str, records: i64| json!({"amount": amount, "covered": covered, "records": records});
+    let sum = |amount: &str, covered: &str, records: i64| json!({"amount": amount, "covered": covered, "records": records});
     assert_eq!(
         late,
         json!({"rows": [
@@ -449,13 +538,26 @@ fn what_comes_too_late_is_said_at_once_and_added_up() {
     assert_eq!(vendor.json(["statement", "late"])["rows"], json!([]));
     vendor.ok(["record", "b", "1", "--at", "2026-09-20"]);
     let rows = vendor.json(["statement", "late"])["rows"].clone();
-    assert_eq!(rows, json!([{"month": "2026-09", "projectId": "b", "usage": sum("1", "0", 1), "bill": null}]));
+    assert_eq!(
+        rows,
+        json!([{"month": "2026-09", "projectId": "b", "usage": sum("1", "0", 1), "bill": null}])
+    );
 }
 
 #[test]
 fn what_was_recorded_is_told_or_late_or_not_asked_for() {
     let vendor = with_usage();
-    vendor.ok(["license", "issue", "c", "--expires", "2030-12-31", "--starts", "2026-01-01", "--count", "3"]);
+    vendor.ok([
+        "license",
+        "issue",
+        "c",
+        "--expires",
+        "2030-12-31",
+        "--starts",
+        "2026-01-01",
+        "--count",
+        "3",
+    ]);
     vendor.ok(["customer", "add", "poor", "--plan", "gold"]);
     vendor.ok(["record", "n", "5", "--customer", "c", "--at", "2026-10-11"]);
     vendor.ok(["record", "u", "9", "--customer", "poor", "--at", "2026-10-11"]);
@@ -463,9 +565,21 @@ fn what_was_recorded_is_told_or_late_or_not_asked_for() {
     page(&server, "/usage", day("2026-10-10"), 1, 100);
     until_kept(&vendor, 1);
     // A window that starts within the one before, and is told later.
-    page(&server, "/usage", (second("2026-10-10T12:00:00Z"), second("2026-10-11T23:59:59Z")), 1, 100);
+    page(
+        &server,
+        "/usage",
+        (second("2026-10-10T12:00:00Z"), second("2026-10-11T23:59:59Z")),
+        1,
+        100,
+    );
     until_kept(&vendor, 2);
-    page(&server, "/bill", (second("2026-10-01T00:00:00Z"), second("2026-10-20T23:59:59Z")), 1, 100);
+    page(
+        &server,
+        "/bill",
+        (second("2026-10-01T00:00:00Z"), second("2026-10-20T23:59:59Z")),
+        1,
+        100,
+    );
     stop(server);
     vendor.ok(["record", "b", "10", "--at", "2026-10-10"]);
     vendor.ok(["record", "b", "20", "--at", "2026-10-25"]);
@@ -495,7 +609,8 @@ fn what_was_recorded_is_told_or_late_or_not_asked_for() {
     );
     assert_eq!(month["ok"], true);
     vendor.ok(["totals", "--reconcile", "--month", "2026-10"]);
-    for wrong in [&["totals", "--reconcile"][..], &["totals", "--reconcile", "--day", "2026-10-10"]] {
+    for wrong in [&["totals", "--reconcile"][..], &["totals", "--reconcile", "--day", "2026-10-10"]]
+    {
         vendor.fails(2, wrong);
     }
     vendor.ok(["check"]);
@@ -509,7 +624,9 @@ fn what_was_recorded_is_told_or_late_or_not_asked_for() {
     let ended = vendor.run(["totals", "--reconcile", "--month", "2026-10", "--json"]);
     assert_eq!(ended.code, 1);
     let month: Value = serde_json::from_str(&ended.out).expect("JSON");
-    let d = |kind: &str| month[kind].as_array().expect("rows").iter().find(|row| row["projectId"] == "d").cloned();
+    let d = |kind: &str| {
+        month[kind].as_array().expect("rows").iter().find(|row| row["projectId"] == "d").cloned()
+    };
     let (of_usage, of_bill) = (d("usage").expect("a row"), d("bill").expect("a row"));
     assert_eq!(
         (&of_usage["told"], &of_usage["difference"], &of_bill["difference"]),
@@ -524,7 +641,13 @@ fn overlapping_windows_and_seconds_that_were_never_asked_for_are_pointed_out() {
     for date in ["2026-10-10", "2026-10-11", "2026-10-14"] {
         page(&server, "/usage", day(date), 1, 100);
     }
-    page(&server, "/usage", (second("2026-10-11T23:00:00Z"), second("2026-10-12T00:59:59Z")), 1, 100);
+    page(
+        &server,
+        "/usage",
+        (second("2026-10-11T23:00:00Z"), second("2026-10-12T00:59:59Z")),
+        1,
+        100,
+    );
     page(&server, "/bill", october(), 1, 100);
     stop(server);
     let listed = vendor.json(["statement", "list"]);
@@ -578,10 +701,19 @@ fn a_statement_stays_what_was_told_and_check_finds_what_was_tampered_with() {
             "update statement set last_knew_seq = 9",
             "statement 1: it knew ledger entries, prices or projects that are not there",
         ),
-        ("update statement set knew_plan_seq = 9", "statement 1: it knew ledger entries, prices or projects"),
+        (
+            "update statement set knew_plan_seq = 9",
+            "statement 1: it knew ledger entries, prices or projects",
+        ),
         ("update statement set total = '1.0'", "a value of statement 1 is not"),
-        ("update statement_entries set entries = x'00' where statement_seq = 1", "a value of what statement 1 said"),
-        ("delete from statement_entries where statement_seq = 1", "a value of what statement 1 said"),
+        (
+            "update statement_entries set entries = x'00' where statement_seq = 1",
+            "a value of what statement 1 said",
+        ),
+        (
+            "delete from statement_entries where statement_seq = 1",
+            "a value of what statement 1 said",
+        ),
     ] {
         let free = "drop trigger statement_entries_are_not_changed; drop trigger statement_entries_are_not_deleted;
             drop trigger statement_stays_what_was_told;";
@@ -592,16 +724,35 @@ fn a_statement_stays_what_was_told_and_check_finds_what_was_tampered_with() {
     sql.execute_batch("drop trigger statement_entries_are_not_changed; update statement_entries set entries = x'00'")
         .expect("tampering");
     let said = vendor.fails(1, ["statement", "show", "1"]);
-    assert!(said.contains("what statement 1 said cannot be read: ") && said.contains("agora-vendor check"), "{said}");
+    assert!(
+        said.contains("what statement 1 said cannot be read: ")
+            && said.contains("agora-vendor check"),
+        "{said}"
+    );
     drop(sql);
     std::fs::write(vendor.db(), &whole).expect("restored");
     let b = r#"{"projectId":"b","amount":"1","#;
     for (seq, from, to, told) in [
-        (1, b, r#"{"projectId":"b","amount":"5","#, "statement 1: its entries do not add up to its total"),
-        (1, b, r#"{"projectId":"b","amount":"5","#, "statement 1 says that project b used 5; the ledger said 1 then"),
+        (
+            1,
+            b,
+            r#"{"projectId":"b","amount":"5","#,
+            "statement 1: its entries do not add up to its total",
+        ),
+        (
+            1,
+            b,
+            r#"{"projectId":"b","amount":"5","#,
+            "statement 1 says that project b used 5; the ledger said 1 then",
+        ),
         (2, r#""usage":"1""#, r#""usage":"5""#, "statement 2 says that project b used 5"),
         (1, "1 Minute", "one Minute", "statement 1: its entries are not those that were told"),
-        (1, r#""projectId":"d""#, r#""projectId":"z""#, "statement 1: its entries are not in order"),
+        (
+            1,
+            r#""projectId":"d""#,
+            r#""projectId":"z""#,
+            "statement 1: its entries are not in order",
+        ),
         (1, b, r#"{"projectId":"b","amount":"x","#, "a value of what statement 1 said"),
         (1, b, r#"{"project":"b","amount":"1","#, "a value of what statement 1 said"),
         (
@@ -626,11 +777,18 @@ fn rewrite_entries(vendor: &Vendor, seq: i64, rewritten: impl Fn(&str) -> String
     const SELECT: &str = "select entries from statement_entries where statement_seq = ?1";
     const UPDATE: &str = "update statement_entries set entries = ?2 where statement_seq = ?1";
     let sql = vendor.sql();
-    let kept: Vec<u8> = sql.query_row(SELECT, [seq], |row| row.get(0)).expect("a statement's entries");
+    let kept: Vec<u8> =
+        sql.query_row(SELECT, [seq], |row| row.get(0)).expect("a statement's entries");
     let text = String::from_utf8(zstd::decode_all(&kept[..]).expect("zstd")).expect("text");
-    let other: String = text.lines().map(rewritten).filter(|line| !line.is_empty()).map(|line| line + "\n").collect();
+    let other: String = text
+        .lines()
+        .map(rewritten)
+        .filter(|line| !line.is_empty())
+        .map(|line| line + "\n")
+        .collect();
     assert_ne!(other, text, "nothing was rewritten of {text}");
-    sql.execute_batch("drop trigger if exists statement_entries_are_not_changed").expect("no trigger");
+    sql.execute_batch("drop trigger if exists statement_entries_are_not_changed")
+        .expect("no trigger");
     let compressed = zstd::encode_all(other.as_bytes(), 1).expect("compressed");
     sql.execute(UPDATE, rusqlite::params![seq, compressed]).expect("rewritten");
 }
@@ -641,7 +799,8 @@ fn a_server_killed_at_any_moment_tells_no_wrong_page_and_has_kept_every_bill_tha
     vendor.ok(["plan", "set", "default", "--name", "Standard", "--unit", "Minute", "--price", "2"]);
     let names: Vec<String> = (10..40).map(|n| format!("p{n}")).collect();
     let rows: String = names.iter().map(|name| format!("{name},{name},1,2026-10-10\n")).collect();
-    std::fs::write(vendor.path("rows.csv"), format!("id,projectId,amount,at\n{rows}")).expect("a file");
+    std::fs::write(vendor.path("rows.csv"), format!("id,projectId,amount,at\n{rows}"))
+        .expect("a file");
     vendor.ok(["import", "rows.csv"]);
     let rounds = if crate::vendor::long() { 200 } else { 12 };
     for round in 0..rounds {
@@ -650,8 +809,10 @@ fn a_server_killed_at_any_moment_tells_no_wrong_page_and_has_kept_every_bill_tha
         vendor.ok(["record", "p10", "1", "--at", "2026-10-10"]);
         let amount = (2 * (round + 2)).to_string();
         let window = (second("2026-10-01T00:00:00Z") - round, second("2026-10-31T23:59:59Z"));
-        let (after, killed) =
-            (Duration::from_micros(u64::try_from(round).expect("few") * 7_919 % 40_000), AtomicBool::new(false));
+        let (after, killed) = (
+            Duration::from_micros(u64::try_from(round).expect("few") * 7_919 % 40_000),
+            AtomicBool::new(false),
+        );
         let whole = thread::scope(|scope| {
             let walk = scope.spawn(|| {
                 let mut entries = Vec::new();
@@ -678,13 +839,20 @@ fn a_server_killed_at_any_moment_tells_no_wrong_page_and_has_kept_every_bill_tha
             .iter()
             .filter(|kept| second(kept["from"].as_str().expect("a time")) == window.0)
             .count();
-        assert!(kept <= 1 && (kept == 1 || !whole), "round {round}: told whole {whole}, kept {kept}");
+        assert!(
+            kept <= 1 && (kept == 1 || !whole),
+            "round {round}: told whole {whole}, kept {kept}"
+        );
         // Where it was kept before the kill, the rest is told from it; what is new is in neither.
         if kept == 1 {
             vendor.ok(["record", "a", "1", "--id", &format!("new-{round}"), "--at", "2026-10-10"]);
             let server = vendor.serve();
-            let (last, before) = (page(&server, "/bill", window, 6, 5), page(&server, "/bill", window, 2, 5));
-            assert_eq!((last.entries()[4].0.as_str(), before.entries()[0].0.as_str()), ("p39", "p15"));
+            let (last, before) =
+                (page(&server, "/bill", window, 6, 5), page(&server, "/bill", window, 2, 5));
+            assert_eq!(
+                (last.entries()[4].0.as_str(), before.entries()[0].0.as_str()),
+                ("p39", "p15")
+            );
             vendor.ok(["void", &format!("new-{round}"), "--reason", "the next round"]);
         }
     }
@@ -705,17 +873,34 @@ fn three_months() -> Vendor {
     let vendor = Vendor::new();
     // Three plans. The first costs 0.01 a unit, and 0.02 from September on.
     let named = |id: &'static str, price: [&'static str; 2]| {
-        ["plan", "set", id, "--name", id, "--unit", "Call"].into_iter().chain(price).collect::<Vec<_>>()
+        ["plan", "set", id, "--name", id, "--unit", "Call"]
+            .into_iter()
+            .chain(price)
+            .collect::<Vec<_>>()
     };
     vendor.ok(named("default", ["--price", "0.01"]));
-    vendor.ok(named("default", ["--price", "0.02"]).into_iter().chain(["--from", "2026-09", "--rewrite"]));
+    vendor.ok(named("default", ["--price", "0.02"]).into_iter().chain([
+        "--from",
+        "2026-09",
+        "--rewrite",
+    ]));
     vendor.ok(named("tiers", ["--graduated", "100:0.1,rest:0.05"]));
     vendor.ok(named("packs", ["--package", "50:2"]));
     // The customer of b has tiers, and packages from September on; that of c has tiers, and a license of 30 units.
     vendor.ok(["customer", "add", "cb", "--plan", "tiers"]);
     vendor.ok(["customer", "add", "cb", "--plan", "packs", "--from", "2026-09", "--rewrite"]);
     vendor.ok(["customer", "add", "cc", "--plan", "tiers"]);
-    vendor.ok(["license", "issue", "cc", "--expires", "2100-12-31", "--starts", "2026-01-01", "--count", "30"]);
+    vendor.ok([
+        "license",
+        "issue",
+        "cc",
+        "--expires",
+        "2100-12-31",
+        "--starts",
+        "2026-01-01",
+        "--count",
+        "30",
+    ]);
     for (project, customer, amount, id, at) in [
         ("a", None, "100", "a8", "2026-08-10"),
         ("b", Some("cb"), "120", "b8", "2026-08-10"),
@@ -740,7 +925,11 @@ fn one_month_worked_through_by_hand_from_its_records_to_its_second_bill() {
     let server = vendor.serve();
     let bill = |number| {
         let answer = page(&server, "/bill", month(number), 1, 100);
-        answer.entries().into_iter().map(|(project, amount)| format!("{project} {amount}")).collect::<Vec<_>>()
+        answer
+            .entries()
+            .into_iter()
+            .map(|(project, amount)| format!("{project} {amount}"))
+            .collect::<Vec<_>>()
     };
     // August: 100 × 0.01; 100 × 0.1 + 20 × 0.05.
     assert_eq!(bill(8), ["a 1", "b 11"]);
@@ -750,17 +939,22 @@ fn one_month_worked_through_by_hand_from_its_records_to_its_second_bill() {
     until_kept(&vendor, 3);
 
     // A late record, a late void, and the void of what the license had covered, which gets its 20 units back.
-    assert_eq!(vendor.ok(["record", "a", "50", "--id", "late", "--at", "2026-09-30"]).err.lines().count(), 2);
+    assert_eq!(
+        vendor.ok(["record", "a", "50", "--id", "late", "--at", "2026-09-30"]).err.lines().count(),
+        2
+    );
     for id in ["b9-more", "c9-1"] {
         assert_eq!(vendor.ok(["void", id, "--reason", "a mistake"]).err.lines().count(), 2);
     }
-    let sum =
-        |amount: &str, covered: &str, records: i64| json!({"amount": amount, "covered": covered, "records": records});
+    let sum = |amount: &str, covered: &str, records: i64| json!({"amount": amount, "covered": covered, "records": records});
     let late = vendor.json(["statement", "late", "--month", "2026-09"])["rows"].clone();
     for (place, (project, lateness)) in
-        [("a", sum("50", "0", 1)), ("b", sum("-20", "0", -1)), ("c", sum("-20", "-20", -1))].into_iter().enumerate()
+        [("a", sum("50", "0", 1)), ("b", sum("-20", "0", -1)), ("c", sum("-20", "-20", -1))]
+            .into_iter()
+            .enumerate()
     {
-        let row = json!({"month": "2026-09", "projectId": project, "usage": lateness, "bill": lateness});
+        let row =
+            json!({"month": "2026-09", "projectId": project, "usage": lateness, "bill": lateness});
         assert_eq!(late[place], row);
     }
     let billed = || {
@@ -781,8 +975,11 @@ fn one_month_worked_through_by_hand_from_its_records_to_its_second_bill() {
     let late = vendor.json(["statement", "late", "--month", "2026-09"])["rows"].clone();
     assert_eq!((&late[0]["usage"], &late[0]["bill"]), (&sum("50", "0", 1), &json!(null)));
     stop(server);
-    let kept = vendor.json(["statement", "list", "--month", "2026-09", "--kind", "bill"])["statements"].clone();
-    let totals: Vec<_> = kept.as_array().expect("a list").iter().map(|kept| kept["total"].clone()).collect();
+    let kept =
+        vendor.json(["statement", "list", "--month", "2026-09", "--kind", "bill"])["statements"]
+            .clone();
+    let totals: Vec<_> =
+        kept.as_array().expect("a list").iter().map(|kept| kept["total"].clone()).collect();
     assert_eq!(totals, ["13.5", "12.5"]);
     vendor.ok(["check"]);
 }
@@ -794,7 +991,11 @@ fn the_same_month_worked_through_by_hand_where_the_next_bill_carries() {
     let server = vendor.serve();
     let bill = |number| {
         let answer = page(&server, "/bill", month(number), 1, 100);
-        answer.entries().into_iter().map(|(project, amount)| format!("{project} {amount}")).collect::<Vec<_>>()
+        answer
+            .entries()
+            .into_iter()
+            .map(|(project, amount)| format!("{project} {amount}"))
+            .collect::<Vec<_>>()
     };
     // August: 100 × 0.01; 100 × 0.1 + 20 × 0.05.
     assert_eq!(bill(8), ["a 1", "b 11"]);
@@ -820,7 +1021,11 @@ fn the_same_month_worked_through_by_hand_where_the_next_bill_carries() {
     for month in ["2026-08", "2026-09", "2026-10"] {
         let shown = vendor.json(["totals", "--reconcile", "--month", month]);
         for row in shown["bill"].as_array().expect("rows") {
-            assert_eq!((&row["late"], &row["notAsked"]), (&json!("0"), &json!("0")), "{month}: {row}");
+            assert_eq!(
+                (&row["late"], &row["notAsked"]),
+                (&json!("0"), &json!("0")),
+                "{month}: {row}"
+            );
         }
     }
     vendor.ok(["check"]);
@@ -831,7 +1036,8 @@ fn a_stop_does_not_wait_for_the_lock_for_long_and_says_what_is_lost() {
     let vendor = with_usage();
     let server = vendor.serve();
     let mut sql = vendor.sql();
-    let lock = sql.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).expect("the lock");
+    let lock =
+        sql.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).expect("the lock");
     assert_eq!(page(&server, "/usage", october(), 1, 100).entries().len(), 3);
     let began = Instant::now();
     server.signal("TERM");
@@ -840,7 +1046,10 @@ fn a_stop_does_not_wait_for_the_lock_for_long_and_says_what_is_lost() {
     assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
     let (from, to) = october();
     let said = std::fs::read_to_string(log).expect("a log");
-    assert!(said.contains(&format!("usage told from fromTs {from} to toTs {to} could not be kept")), "{said}");
+    assert!(
+        said.contains(&format!("usage told from fromTs {from} to toTs {to} could not be kept")),
+        "{said}"
+    );
     drop(lock);
     assert_eq!(statements(&vendor), Vec::<Value>::new());
 }

@@ -77,7 +77,11 @@ impl Vendor {
     }
 
     /// Runs a command that must end with `code`, and gives what it said on stderr.
-    pub fn fails<S: AsRef<OsStr>>(&self, code: i32, arguments: impl IntoIterator<Item = S>) -> String {
+    pub fn fails<S: AsRef<OsStr>>(
+        &self,
+        code: i32,
+        arguments: impl IntoIterator<Item = S>,
+    ) -> String {
         let ended = self.run(arguments);
         assert_eq!(ended.code, code, "{}{}", ended.out, ended.err);
         ended.err
@@ -124,7 +128,11 @@ impl Vendor {
 impl From<Output> for Ended {
     fn from(output: Output) -> Self {
         let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
-        Self { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            out: text(output.stdout),
+            err: text(output.stderr),
+        }
     }
 }
 
@@ -171,7 +179,12 @@ impl Answer {
         }
         assert_eq!(self.status, 200, "{self:?}");
         let whole: Whole = serde_json::from_str(&self.body).expect("a page");
-        whole.data.data.into_iter().map(|entry| (entry.project_id, entry.amount.get().to_owned())).collect()
+        whole
+            .data
+            .data
+            .into_iter()
+            .map(|entry| (entry.project_id, entry.amount.get().to_owned()))
+            .collect()
     }
 }
 
@@ -217,7 +230,10 @@ impl Server {
     pub fn try_get(&self, target: &str) -> Option<Answer> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
         stream
-            .write_all(format!("GET {target} HTTP/1.1\r\nHost: vendor\r\nConnection: close\r\n\r\n").as_bytes())
+            .write_all(
+                format!("GET {target} HTTP/1.1\r\nHost: vendor\r\nConnection: close\r\n\r\n")
+                    .as_bytes(),
+            )
             .ok()?;
         let mut told = String::new();
         stream.read_to_string(&mut told).ok()?;
@@ -235,7 +251,8 @@ impl Server {
 
     /// Sends a JSON object as Agora does, signed with the live pair, on a connection of its own.
     pub fn call(&self, method: &str, path: &str, fields: &str) -> Answer {
-        let request = with_body(method, path, &signed_body(API_KEY, API_SECRET, method, path, fields));
+        let request =
+            with_body(method, path, &signed_body(API_KEY, API_SECRET, method, path, fields));
         self.send(request.as_bytes()).unwrap_or_else(|| panic!("no answer to {request}"))
     }
 
@@ -245,7 +262,8 @@ impl Server {
     }
 
     pub fn listing(&self, path: &str, from_ts: i64, to_ts: i64, page_num: usize) -> Answer {
-        let (from_ts, to_ts, page_num) = (from_ts.to_string(), to_ts.to_string(), page_num.to_string());
+        let (from_ts, to_ts, page_num) =
+            (from_ts.to_string(), to_ts.to_string(), page_num.to_string());
         self.ask(path, &[("fromTs", &from_ts), ("toTs", &to_ts), ("pageNum", &page_num)])
     }
 
@@ -293,7 +311,8 @@ pub fn read_answer(stream: &mut BufReader<TcpStream>) -> Option<Answer> {
         }
     }
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).expect("a length");
+    let length =
+        head.lines().find_map(|line| line.strip_prefix("content-length: ")).expect("a length");
     let mut body = vec![0; length.parse().expect("a number")];
     stream.read_exact(&mut body).expect("a whole body");
     Some(Answer { status, head, body: String::from_utf8(body).expect("UTF-8") })
@@ -316,23 +335,34 @@ pub fn signed(api_key: &str, api_secret: &str, path: &str, parameters: &[(&str, 
     let signature = signature::sign(&secret, &source_string("GET", path, &fields, Encoding::Form));
     fields.push(("signature".to_owned(), signature));
     let encode = |text: &str| Encoding::Rfc3986.encode(text);
-    let pairs: Vec<String> = fields.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
+    let pairs: Vec<String> =
+        fields.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
     format!("{path}?{}", pairs.join("&"))
 }
 
 /// A JSON object with key and signature added to its fields.
-pub fn signed_body(api_key: &str, api_secret: &str, method: &str, path: &str, fields: &str) -> String {
+pub fn signed_body(
+    api_key: &str,
+    api_secret: &str,
+    method: &str,
+    path: &str,
+    fields: &str,
+) -> String {
     let comma = if fields.is_empty() { "" } else { "," };
     let unsigned = format!(r#"{{{fields}{comma}"apiKey":"{api_key}"}}"#);
     let body = Body::parse(unsigned.as_bytes()).unwrap_or_else(|e| panic!("{e}: {unsigned}"));
     let secret: ApiSecret = api_secret.parse().expect("a secret");
-    let signature = signature::sign(&secret, &source_string(method, path, body.fields(), Encoding::Form));
+    let signature =
+        signature::sign(&secret, &source_string(method, path, body.fields(), Encoding::Form));
     format!(r#"{},"signature":"{signature}"}}"#, &unsigned[..unsigned.len() - 1])
 }
 
 /// A request with a body, as it is sent.
 pub fn with_body(method: &str, path: &str, body: &str) -> String {
-    format!("{method} {path} HTTP/1.1\r\nHost: vendor\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+    format!(
+        "{method} {path} HTTP/1.1\r\nHost: vendor\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
 }
 
 /// The first second of a month, counted from January of 2026.
