@@ -3,7 +3,7 @@
 use crate::agora::signature::{API_KEY, Fields, SIGNATURE};
 use crate::billing::period::Period;
 use percent_encoding::percent_decode_str;
-use serde::de::{self, MapAccess, Visitor};
+use serde::de::{self, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -21,8 +21,14 @@ pub const MAX_PAGE_NUM: u32 = 2_147_483_647;
 pub const MAX_HEAD_BYTES: usize = 16 << 10;
 /// The longest method, target and version together.
 pub const MAX_REQUEST_LINE_BYTES: usize = 8 << 10;
-/// The largest body.
-pub const MAX_BODY_BYTES: usize = 64 << 10;
+/// The largest body: many times what Agora's calls hold, and little enough for hundreds at a time.
+pub const MAX_BODY_BYTES: usize = 16 << 10;
+/// The most parameters in a query or a body: nothing that is not signed yet costs more than these.
+pub const MAX_PARAMETERS: usize = 64;
+/// The longest name of a parameter, in bytes.
+pub const MAX_NAME_BYTES: usize = 128;
+/// The longest value of a parameter, in bytes.
+pub const MAX_VALUE_BYTES: usize = 2 << 10;
 /// The most header fields.
 pub const MAX_FIELDS: usize = 100;
 /// How long a request may take to arrive, in seconds.
@@ -43,6 +49,15 @@ pub enum Error {
     /// Bytes that are no UTF-8 once decoded.
     #[error("the parameter {} is not UTF-8 once decoded", quoted(.0))]
     NotUtf8(String),
+    /// More parameters than any call has.
+    #[error("there are more than {MAX_PARAMETERS} parameters: send fewer")]
+    TooMany,
+    /// A name longer than any call's.
+    #[error("the parameter {} has a name of more than {MAX_NAME_BYTES} bytes", quoted(.0))]
+    LongName(String),
+    /// A value longer than any call needs.
+    #[error("the parameter {} is longer than {MAX_VALUE_BYTES} bytes", quoted(.0))]
+    LongValue(String),
     /// The same name a second time.
     #[error("the parameter {} is given more than once: once is wanted", quoted(.0))]
     Repeated(String),
@@ -124,6 +139,9 @@ impl Query {
         // A second reading from the first value on that can be read in two ways.
         let mut plain: Option<Fields> = None;
         for pair in query.split('&').filter(|_| !query.is_empty()) {
+            if spaced.len() == MAX_PARAMETERS {
+                return Err(Error::TooMany);
+            }
             let (raw_name, raw_value) = match pair.split_once('=') {
                 Some(("", _)) => return Err(Error::NotAPair(pair.to_owned())),
                 Some(parts) => parts,
@@ -131,6 +149,7 @@ impl Query {
                 None => return Err(Error::NotAPair(pair.to_owned())),
             };
             let name = decode(raw_name, raw_name)?;
+            check_lengths(&name, raw_value)?;
             if !names.insert(name.clone()) {
                 return Err(Error::Repeated(name));
             }
@@ -164,6 +183,17 @@ impl Query {
     pub fn signature(&self) -> Option<&str> {
         field(&self.spaced, SIGNATURE)
     }
+}
+
+/// Checks that neither the name of a parameter nor its value is longer than any call's.
+fn check_lengths(name: &str, value: &str) -> Result<(), Error> {
+    if name.len() > MAX_NAME_BYTES {
+        return Err(Error::LongName(name.to_owned()));
+    }
+    if value.len() > MAX_VALUE_BYTES {
+        return Err(Error::LongValue(name.to_owned()));
+    }
+    Ok(())
 }
 
 /// Decodes the escapes of a text that stands in a parameter called `name`.
@@ -307,9 +337,13 @@ impl Body {
             column: error.column(),
         };
         let Pairs(pairs) = serde_json::from_slice(body).map_err(broken)?;
+        if pairs.len() > MAX_PARAMETERS {
+            return Err(Error::TooMany);
+        }
         let mut body = Self { fields: Fields::new(), kinds: Vec::new() };
         let mut names = HashSet::new();
         for (name, value) in pairs {
+            check_lengths(&name, value.get())?;
             if !names.insert(name.clone()) {
                 return Err(Error::Repeated(name));
             }
@@ -374,8 +408,8 @@ impl Body {
     }
 }
 
-/// The names and values of a JSON object in their order; the values as raw text, since a number read as one would lose
-/// digits, and with them the signature.
+/// The names and values of a JSON object in their order, of too many the first ones; the values as raw text, since a
+/// number read as one would lose digits, and with them the signature.
 struct Pairs<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'de> de::Deserialize<'de> for Pairs<'de> {
@@ -395,9 +429,13 @@ impl<'de> Visitor<'de> for PairsVisitor {
 
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Pairs<'de>, M::Error> {
         let mut pairs = Vec::new();
-        while let Some(pair) = map.next_entry()? {
+        while pairs.len() <= MAX_PARAMETERS
+            && let Some(pair) = map.next_entry()?
+        {
             pairs.push(pair);
         }
+        // The rest has to be JSON, and no more.
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
         Ok(Pairs(pairs))
     }
 }

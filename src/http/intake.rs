@@ -9,12 +9,13 @@ use crate::agora::reply::Refusal;
 use crate::agora::request::{
     MAX_ARRIVAL_S, MAX_BODY_BYTES, MAX_FIELDS, MAX_HEAD_BYTES, MAX_REQUEST_LINE_BYTES,
 };
+use crate::http::door::Place;
 use crate::http::route::{BasePath, Unrouted};
 use std::borrow::Cow;
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
@@ -22,8 +23,14 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 
-/// How long a connection may be idle between requests: longer than proxies keep theirs.
-const IDLE: Duration = Duration::from_secs(150);
+/// How long a connection may be idle between requests: one that has signed a request, longer than
+/// proxies keep theirs; any other is easily opened again.
+const IDLE: Duration = Duration::from_secs(75);
+const IDLE_UNSIGNED: Duration = Duration::from_secs(10);
+/// How old a connection gets, and how many requests it may bring: its next answer is the last, so
+/// that the load is spread anew and nothing of it is kept for ever.
+const AGE: Duration = Duration::from_secs(600);
+const REQUESTS: u32 = 100_000;
 /// How long a request may take to arrive, from its first byte, or from the connection's start where it is
 /// the first: whoever connects has something to ask.
 const ARRIVAL: Duration = Duration::from_secs(MAX_ARRIVAL_S);
@@ -35,8 +42,12 @@ const DEPARTURE: Duration = Duration::from_secs(30);
 
 /// What the intake is told while hyper has it: that the answer to the request it let through has been
 /// made, and that no more are wanted.
-#[derive(Default)]
 pub(super) struct Exchange {
+    /// The connection's place at the door.
+    place: Place,
+    opened: Instant,
+    /// How many requests have been answered.
+    requests: AtomicU32,
     answered: AtomicBool,
     /// Whether another request has come in behind the one that is being answered.
     followed: AtomicBool,
@@ -47,8 +58,28 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
+    fn new(place: Place) -> Self {
+        Self {
+            place,
+            opened: Instant::now(),
+            requests: AtomicU32::default(),
+            answered: AtomicBool::default(),
+            followed: AtomicBool::default(),
+            stopping: AtomicBool::default(),
+            broken: AtomicBool::default(),
+            waiting: Mutex::default(),
+        }
+    }
+
+    /// The connection's place at the door.
+    pub(super) fn place(&self) -> &Place {
+        &self.place
+    }
+
     /// The answer has been made: the next request may come in.
     pub(super) fn finish(&self) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.place.wait();
         self.answered.store(true, Ordering::Release);
         self.wake();
     }
@@ -70,7 +101,13 @@ impl Exchange {
 
     /// Tells whether the answer that is being made is the connection's last.
     pub(super) fn is_last(&self) -> bool {
-        self.is_stopping() && !self.followed.load(Ordering::Acquire)
+        let is_stopping = self.is_stopping() && !self.followed.load(Ordering::Acquire);
+        is_stopping || self.is_worn_out()
+    }
+
+    /// Tells whether the connection has grown too old, or has brought too many requests.
+    fn is_worn_out(&self) -> bool {
+        self.requests.load(Ordering::Relaxed) + 1 >= REQUESTS || self.opened.elapsed() >= AGE
     }
 
     fn wake(&self) {
@@ -140,12 +177,13 @@ pub(super) struct Refused {
 }
 
 impl Intake {
-    /// Looks over what comes in on `stream`, to a server mounted under `base_path`.
-    pub(super) fn new(stream: TcpStream, base_path: BasePath) -> Self {
+    /// Looks over what comes in on `stream`, which has this place at the door, to a server mounted
+    /// under `base_path`.
+    pub(super) fn new(stream: TcpStream, base_path: BasePath, place: Place) -> Self {
         Self {
             stream,
             base_path,
-            exchange: Arc::default(),
+            exchange: Arc::new(Exchange::new(place)),
             phase: Phase::Head,
             buffer: Vec::new(),
             searched: 0,
@@ -172,6 +210,8 @@ impl Intake {
         }
         let unread =
             self.refused.is_some() || self.endless || matches!(self.phase, Phase::Passing { .. });
+        // What was sent behind the last answer is not read, and must not take that answer back.
+        let unread = unread || !self.buffer.is_empty();
         (self.stream, self.refused, unread)
     }
 
@@ -373,7 +413,8 @@ impl AsyncRead for Intake {
                     ready!(self.exchange.poll_answered(cx));
                     self.phase = Phase::Head;
                     (self.arriving, self.stopping) = (false, false);
-                    self.set_timer(IDLE);
+                    let is_trusted = self.exchange.place.is_trusted();
+                    self.set_timer(if is_trusted { IDLE } else { IDLE_UNSIGNED });
                     continue;
                 }
                 Phase::Closed => return Poll::Ready(Ok(())),

@@ -1,11 +1,13 @@
 //! The server's answers, as a function from request to reply. No sockets in here: those are [`server`]'s.
 
 mod bill;
+mod door;
 mod intake;
 mod license;
 mod listed;
 mod listing;
 mod provisioning;
+mod refusal_log;
 mod route;
 pub mod server;
 mod statement;
@@ -25,6 +27,7 @@ use crate::store::{self, ReadTx, Readers, Version, WriteTx, Writer};
 use listed::Listed;
 use listing::{Listings, Sequence, Sequences};
 use provisioning::Asked;
+use refusal_log::{Kind, RefusalLog, cut};
 use route::{Call, Route};
 use statement::{Keeper, Need};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -76,6 +79,7 @@ pub struct Service {
     /// What is due of earlier months.
     dues: Dues,
     keeper: Keeper,
+    refusals: RefusalLog,
 }
 
 /// What was read of the books since their last change.
@@ -137,7 +141,17 @@ impl Service {
         let writer = Arc::new(writer);
         let keeper = Keeper::start(Arc::clone(&writer));
         let (known, sequences, dues) = (Mutex::default(), Sequences::default(), Dues::default());
-        Self { readers, writer, options, decoy, known, sequences, dues, keeper }
+        Self {
+            readers,
+            writer,
+            options,
+            decoy,
+            known,
+            sequences,
+            dues,
+            keeper,
+            refusals: RefusalLog::default(),
+        }
     }
 
     /// Writes down what has been told and is not kept yet; takes a second at most. Nothing may be asked for afterwards.
@@ -488,7 +502,9 @@ impl Service {
                 (_, None, _) => "no signature".to_owned(),
                 (Some(key), Some(_), Some(_)) => format!("the signature is not one by {key}"),
             };
-            log::warn!("refused {} {}: {reason}", request.method, request.path);
+            self.refusals.tell(Kind::Signature, || {
+                format!("refused {} {}: {reason}", request.method, cut(request.path))
+            });
             Refusal::Signature
         })
     }

@@ -91,6 +91,11 @@ impl Route<'_> {
         matches!(self.call, Call::Provisioning(_))
     }
 
+    /// Tells whether the call has to be signed.
+    pub(super) fn is_signed(&self) -> bool {
+        self.call != Call::Health
+    }
+
     /// Checks that the ids in the path can be decoded.
     pub(super) fn check_ids(&self) -> Result<(), request::Error> {
         self.customer_id().and_then(|_| self.project_id()).map(|_| ())

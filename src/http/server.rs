@@ -7,7 +7,9 @@
 
 use crate::agora::reply::{Form, Refusal, Reply};
 use crate::agora::request::MAX_BODY_BYTES;
+use crate::http::door::{CONNECTIONS, Door, Place};
 use crate::http::intake::{Exchange, Intake, Refused};
+use crate::http::refusal_log::{Kind, RefusalLog, cut};
 use crate::http::{Request, Service, panicked};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
@@ -26,7 +28,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -39,9 +41,9 @@ const ANSWER_WITHIN: Duration = Duration::from_millis(400);
 const READ_WITHIN: Duration = Duration::from_millis(360);
 /// Within this time a change of the books has the lock, or is not made: what is left is for the disk.
 const LOCK_WITHIN: Duration = Duration::from_millis(250);
-/// How many connections are open at a time; more wait to be accepted. Below the 1024 files that a process
-/// may have open unless told otherwise.
-const CONNECTIONS: usize = 768;
+/// How many connections the system may hold until they are accepted: they are, at once, so that
+/// this is for a burst while both processors are at work on something else.
+const BACKLOG: u32 = 4_096;
 /// How long a stop waits for the requests in flight.
 const STOP_WITHIN: Duration = Duration::from_millis(4_500);
 /// What is still read of a refused request, so that its sender gets to read the refusal.
@@ -72,7 +74,7 @@ pub fn serve(
         .build()?;
     let served = runtime.block_on(async {
         let mut stop = Stop::listen()?;
-        let listener = TcpListener::bind(address).await?;
+        let listener = listen(address)?;
         ready(listener.local_addr()?);
         let (turns, change) = (Arc::new(Semaphore::new(readers)), Arc::new(Semaphore::new(1)));
         let server = Arc::new(Server { service, turns, change });
@@ -84,6 +86,17 @@ pub fn serve(
     // A read that hangs on a broken disk must not keep the process from ending.
     runtime.shutdown_timeout(Duration::from_millis(100));
     served
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // A server that is started again must not wait for what is left of the last one's connections.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// The signals that end a server.
@@ -117,32 +130,33 @@ struct Server {
 }
 
 async fn accept(listener: TcpListener, server: Arc<Server>, stop: &mut Stop) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let door = Arc::new(Door::default());
     let (stopping, stopped) = watch::channel(false);
     let mut connections = JoinSet::new();
-    let mut full = false;
+    let mut minutes = tokio::time::interval(Duration::from_secs(60));
     loop {
-        if room.available_permits() == 0 && !full {
-            log::warn!("{CONNECTIONS} connections are open: others wait until one ends");
-        }
-        full = room.available_permits() == 0;
-        let next = async {
-            let place =
-                Arc::clone(&room).acquire_owned().await.expect("the semaphore is never closed");
-            listener.accept().await.map(|(stream, _)| (stream, place))
-        };
         let accepted = tokio::select! {
-            accepted = next => accepted,
+            accepted = listener.accept() => accepted,
             () = stop.requested() => break,
+            _ = minutes.tick() => {
+                server.service.refusals.sum_up();
+                continue;
+            }
         };
         while connections.try_join_next().is_some() {}
         match accepted {
-            Ok((stream, place)) => {
-                let (server, stopped) = (Arc::clone(&server), stopped.clone());
-                connections.spawn(async move {
-                    converse(stream, server, stopped).await;
-                    drop(place);
-                });
+            Ok((stream, _)) => {
+                let stops = tokio::select! {
+                    () = door.make_room() => false,
+                    () = stop.requested() => true,
+                };
+                let place = door.enter();
+                let number = place.number();
+                let conversation = converse(stream, Arc::clone(&server), place, stopped.clone());
+                door.entrust(number, connections.spawn(conversation));
+                if stops {
+                    break;
+                }
             }
             Err(error) => {
                 // Out of files, mostly: others have to end first.
@@ -154,7 +168,8 @@ async fn accept(listener: TcpListener, server: Arc<Server>, stop: &mut Stop) {
     // Whoever has connected already has asked, or is about to; whoever comes later is turned away at once, so
     // that a proxy can try elsewhere.
     for stream in waiting(listener) {
-        connections.spawn(converse(stream, Arc::clone(&server), stopped.clone()));
+        let place = door.enter();
+        connections.spawn(converse(stream, Arc::clone(&server), place, stopped.clone()));
     }
     log::info!("stopping: {} connections open", connections.len());
     stopping.send_replace(true);
@@ -185,17 +200,22 @@ fn waiting(listener: TcpListener) -> Vec<TcpStream> {
 }
 
 /// Answers the requests of one connection until it ends.
-async fn converse(stream: TcpStream, server: Arc<Server>, mut stopped: watch::Receiver<bool>) {
+async fn converse(
+    stream: TcpStream,
+    server: Arc<Server>,
+    place: Place,
+    mut stopped: watch::Receiver<bool>,
+) {
     if let Err(error) = stream.set_nodelay(true) {
         log::debug!("cannot set TCP_NODELAY: {error}");
     }
-    let intake = Intake::new(stream, server.service.options.base_path.clone());
+    let intake = Intake::new(stream, server.service.options.base_path.clone(), place);
     let exchange = intake.exchange();
     let answer = service_fn(|request| {
         let (server, exchange) = (Arc::clone(&server), Arc::clone(&exchange));
         async move {
             let Said { reply, unread } =
-                server.hear(request).await.inspect_err(|_| exchange.break_off())?;
+                server.hear(request, &exchange).await.inspect_err(|_| exchange.break_off())?;
             // What is not read of a body is in the way of the next request.
             let last = exchange.is_last() || unread;
             Ok::<_, hyper::Error>(response(reply, last, exchange))
@@ -215,22 +235,25 @@ async fn converse(stream: TcpStream, server: Arc<Server>, mut stopped: watch::Re
         log::debug!("a connection broke off: {error}");
     }
     let (stream, refused, unread) = connection.into_parts().io.into_inner().into_parts();
-    if let Err(error) = part(stream, refused, unread).await {
+    if let Err(error) = part(stream, refused, unread, &server.service.refusals).await {
         log::debug!("a connection broke off: {error}");
     }
 }
 
 /// Ends a connection: says the refusal that is still to be said, and hears the peer out for a moment, since
 /// a socket closed on unread bytes takes the answer back.
-async fn part(mut stream: TcpStream, refused: Option<Refused>, unread: bool) -> io::Result<()> {
+async fn part(
+    mut stream: TcpStream,
+    refused: Option<Refused>,
+    unread: bool,
+    refusals: &RefusalLog,
+) -> io::Result<()> {
     if let Some(Refused { refusal, method, path }) = refused {
         let reply = refusal.reply();
-        log::debug!(
-            "{method} {path} {} {} bytes: {}",
-            reply.status,
-            reply.body.len(),
-            refusal.refusal.sentence()
-        );
+        refusals.tell(Kind::Malformed, || {
+            let (path, why) = (cut(&path), refusal.refusal.sentence());
+            format!("refused {} {path}: {} {why}", cut(&method), reply.status)
+        });
         let message = last_message(&reply, method == "HEAD");
         timeout(LINGER, stream.write_all(&message)).await??;
     }
@@ -297,10 +320,15 @@ impl Server {
     ///
     /// # Errors
     /// When its body breaks off: whatever is to be said of that, the intake says.
-    async fn hear(self: &Arc<Self>, request: hyper::Request<Incoming>) -> hyper::Result<Said> {
+    async fn hear(
+        self: &Arc<Self>,
+        request: hyper::Request<Incoming>,
+        exchange: &Exchange,
+    ) -> hyper::Result<Said> {
         let (head, body) = request.into_parts();
         let route = self.service.options.base_path.find(head.method.as_str(), head.uri.path());
         let has_body = route.as_ref().is_ok_and(|route| route.has_body());
+        let is_signed = route.as_ref().is_ok_and(|route| route.is_signed());
         let form = route.map_or_else(|unrouted| unrouted.form, |route| route.form());
         // Of a chunked body only hyper knows the end, so that no request may follow it.
         let endless = body.size_hint().exact().is_none();
@@ -313,7 +341,8 @@ impl Server {
         };
         if !has_body {
             let unread = !body.is_end_stream();
-            return Ok(Said { reply: self.answer(arrived).await, unread });
+            let reply = self.answer(arrived, is_signed, exchange).await;
+            return Ok(Said { reply, unread });
         }
         match Limited::new(body, MAX_BODY_BYTES).collect().await {
             Ok(body) => arrived.body = body.to_bytes(),
@@ -326,10 +355,25 @@ impl Server {
             },
         }
         arrived.at = tokio::time::Instant::now();
-        Ok(Said { reply: self.answer(arrived).await, unread: endless })
+        Ok(Said { reply: self.answer(arrived, is_signed, exchange).await, unread: endless })
     }
 
-    async fn answer(self: &Arc<Self>, arrived: Arrived) -> Reply {
+    /// Answers a request that is whole: while that takes, its connection makes room for nobody.
+    async fn answer(
+        self: &Arc<Self>,
+        arrived: Arrived,
+        is_signed: bool,
+        exchange: &Exchange,
+    ) -> Reply {
+        exchange.place().keep();
+        let reply = self.reply_to(arrived).await;
+        if is_signed && reply.status == 200 {
+            exchange.place().trust();
+        }
+        reply
+    }
+
+    async fn reply_to(self: &Arc<Self>, arrived: Arrived) -> Reply {
         // A panic must not take the connection with it: the other threads catch it too, and tell.
         let at_once = catch_unwind(AssertUnwindSafe(|| {
             self.service.answer_at_once(&arrived.request(), now_s)
@@ -346,8 +390,8 @@ impl Server {
         let took = Instant::now() - arrived.at.into_std();
         log::debug!(
             "{} {} {} {} bytes {}.{:03} ms",
-            arrived.method,
-            arrived.uri.path(),
+            cut(arrived.method.as_str()),
+            cut(arrived.uri.path()),
             reply.status,
             reply.body.len(),
             took.as_millis(),

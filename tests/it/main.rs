@@ -9,6 +9,7 @@ mod carry_histories;
 mod carry_laws;
 mod clock;
 mod concurrency;
+mod door;
 mod imports;
 mod keys;
 mod ledger;

@@ -113,9 +113,18 @@ impl Vendor {
     }
 
     pub fn serve_with<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Server {
+        self.serve_logging("debug", arguments)
+    }
+
+    /// A server that logs from this level on.
+    pub fn serve_logging<S: AsRef<OsStr>>(
+        &self,
+        level: &str,
+        arguments: impl IntoIterator<Item = S>,
+    ) -> Server {
         let log = self.path("server.log");
         let child = self
-            .command(["serve", "--listen", "127.0.0.1:0", "--log", "debug"])
+            .command(["serve", "--listen", "127.0.0.1:0", "--log", level])
             .args(arguments)
             .stdout(Stdio::piped())
             .stderr(File::options().create(true).append(true).open(&log).expect("a log"))

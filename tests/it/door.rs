@@ -1,0 +1,138 @@
+//! The door under attack: whoever holds connections without a request keeps nobody out.
+
+use crate::vendor::{API_KEY, API_SECRET, Vendor, read_answer, signed, signed_body, with_body};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::io::{BufReader, Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+/// More than the server has places for.
+const CROWD: usize = 1_000;
+
+fn let_many_files_be_open() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let current = maximum.map(|maximum| maximum.min(8_192));
+    setrlimit(Resource::Nofile, Rlimit { current, maximum }).expect("a limit");
+}
+
+fn signed_request() -> String {
+    let parameters = [("fromTs", "1619913600"), ("toTs", "1619917199"), ("pageNum", "1")];
+    let target = signed(API_KEY, API_SECRET, "/usage", &parameters);
+    format!("GET {target} HTTP/1.1\r\nHost: vendor\r\n\r\n")
+}
+
+fn ask(stream: &mut BufReader<TcpStream>, request: &str) -> (u16, Duration) {
+    let began = Instant::now();
+    stream.get_mut().write_all(request.as_bytes()).expect("sent");
+    (read_answer(stream).expect("an answer").status, began.elapsed())
+}
+
+#[test]
+fn a_crowd_without_requests_keeps_nobody_out() {
+    let_many_files_be_open();
+    let vendor = Vendor::new();
+    let server = vendor.serve();
+    let request = signed_request();
+    let mut standing = BufReader::new(server.connect());
+    assert_eq!(ask(&mut standing, &request).0, 200);
+    let beginnings = [
+        "",
+        "GET /usage?fromTs=16199",
+        "\r\n\r\n",
+        "POST /customers/new HTTP/1.1\r\nHost: h\r\nContent-Length: 500\r\n\r\n{",
+        "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n",
+    ];
+    for beginning in beginnings {
+        let mut crowd: Vec<TcpStream> = (0..CROWD)
+            .map(|_| {
+                let mut one = server.connect();
+                one.write_all(beginning.as_bytes()).expect("sent");
+                one
+            })
+            .collect();
+        for _ in 0..20 {
+            let mut fresh = BufReader::new(server.connect());
+            for stream in [&mut fresh, &mut standing] {
+                let (status, took) = ask(stream, &request);
+                assert_eq!(status, 200);
+                assert!(took < Duration::from_millis(500), "{took:?} beside {beginning:?}");
+            }
+        }
+        // Whoever came last is still there, and the first of the crowd is not.
+        let mut last = crowd.pop().expect("a crowd");
+        last.set_nonblocking(true).expect("a socket");
+        let mut first = crowd.swap_remove(0);
+        // What it had sent may be lost with it: then its end is a reset.
+        let _end = first.read_to_end(&mut Vec::new());
+        let there = loop {
+            match last.read(&mut [0; 1024]) {
+                Ok(0) => break false,
+                Ok(_) => {}
+                Err(error) => break error.kind() == std::io::ErrorKind::WouldBlock,
+            }
+        };
+        assert!(there, "beside {beginning:?}");
+    }
+}
+
+#[test]
+fn more_parameters_than_any_call_has_are_refused_before_the_signature() {
+    let vendor = Vendor::new();
+    let server = vendor.serve();
+    let many: Vec<String> = (0..64).map(|n| format!("n{n}=1")).collect();
+    let answer = server.get(&format!("/usage?{}&last=1", many.join("&")));
+    assert_eq!((answer.status, answer.reason().contains("more than 64")), (400, true));
+    // As many as there may be are looked at, and not signed.
+    assert_eq!(server.get(&format!("/usage?{}", many.join("&"))).status, 401);
+    let long = "x".repeat(2_049);
+    assert_eq!(server.get(&format!("/usage?a={long}")).status, 400);
+    assert_eq!(server.get(&format!("/usage?{}=a", &long[..129])).status, 400);
+    let fields: Vec<String> = (0..64).map(|n| format!("\"n{n}\":1")).collect();
+    let body = |fields: &str| {
+        let path = "/customers/new";
+        let body = format!("{{{fields}}}");
+        server.send(with_body("POST", path, &body).as_bytes()).expect("an answer")
+    };
+    let answer = body(&format!("{},\"last\":1", fields.join(",")));
+    assert_eq!((answer.status, answer.reason().contains("more than 64")), (400, true));
+    assert_eq!(body(&fields.join(",")).status, 401);
+    assert_eq!(body(&format!("\"a\":\"{long}\"")).status, 400);
+    // Behind the last one that counts there must still be JSON.
+    assert!(body(&format!("{},\"last\":", fields.join(","))).reason().contains("broken JSON"));
+    let path = "/customers/new";
+    let signed =
+        signed_body(API_KEY, API_SECRET, "POST", path, "\"customerId\":\"c\",\"planId\":\"p\"");
+    assert_eq!(server.send(with_body("POST", path, &signed).as_bytes()).expect("one").status, 200);
+}
+
+#[test]
+fn refusals_cost_the_log_a_bounded_amount() {
+    let vendor = Vendor::new();
+    let server = vendor.serve_logging::<&str>("info", []);
+    let path = "x".repeat(8_000);
+    let mut stream = BufReader::new(server.connect());
+    for n in 0..2_000 {
+        let request =
+            format!("GET /customers/{path}{n}/license?apiKey=k HTTP/1.1\r\nHost: h\r\n\r\n");
+        assert_eq!(ask(&mut stream, &request).0, 401);
+        server.send(b"nonsense\r\n\r\n").expect("an answer");
+    }
+    let log = server.log();
+    let refused = log.lines().filter(|line| line.contains("refused")).count();
+    assert!(log.len() < 20_000 && refused <= 42, "{} bytes, {refused} lines", log.len());
+    assert!(refused >= 2, "{log}");
+}
+
+#[test]
+fn a_connection_that_never_signed_is_closed_soon_where_it_is_idle() {
+    let vendor = Vendor::new();
+    let server = vendor.serve();
+    let mut unsigned = BufReader::new(server.connect());
+    assert_eq!(ask(&mut unsigned, "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n").0, 200);
+    let mut signer = BufReader::new(server.connect());
+    assert_eq!(ask(&mut signer, &signed_request()).0, 200);
+    let began = Instant::now();
+    assert!(read_answer(&mut unsigned).is_none());
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    assert_eq!(ask(&mut signer, &signed_request()).0, 200);
+}
