@@ -5,6 +5,7 @@ use crate::cli::failure::{Exit, Failure};
 use crate::cli::init;
 use crate::cli::migrate;
 use crate::cli::shell::Shell;
+use crate::http::tls::Tls;
 use crate::http::{BasePath, Options, Service, server};
 use crate::store::{Readers, Writer};
 use log::{Level, LevelFilter};
@@ -13,6 +14,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 
 /// Answer Agora's requests until SIGTERM or Ctrl-C
 ///
@@ -37,6 +39,17 @@ pub(super) struct Args {
     /// The path that the server is mounted under, e.g. /agora; it is part of what is signed
     #[arg(long, value_name = "/P", default_value = "", hide_default_value = true)]
     base_path: BasePath,
+
+    /// The TLS certificate, a PEM file with those that sign it: HTTPS in place of plain HTTP
+    ///
+    /// It is read again when it changes, and on SIGHUP; one that cannot be used leaves the old one
+    /// in its place. The file must be readable for the user that serves.
+    #[arg(long, value_name = "F", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+
+    /// The key of the TLS certificate, a PEM file
+    #[arg(long, value_name = "F", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
 
     /// What is logged: errors alone, warnings too, the start and the stop, or a line for each request
     #[arg(long, value_name = "LEVEL", value_enum, env = "AGORA_VENDOR_LOG", default_value_t = LogArg::Info)]
@@ -82,6 +95,17 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     };
     let service =
         Service::new(readers, writer, Options { envelope, base_path: args.base_path.clone() });
+    let tls = match (&args.tls_cert, &args.tls_key) {
+        (Some(certificate), Some(key)) => Some(
+            Tls::load(certificate, key)
+                .map_err(|error| Failure::failed(format!("cannot serve over TLS: {error}")))?,
+        ),
+        _ => None,
+    };
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    if let Some(tls) = &tls {
+        tls.tell_expiry("TLS certificate");
+    }
     let serving = format!(
         "agora-vendor {} serves {} with SQLite {}",
         env!("CARGO_PKG_VERSION"),
@@ -89,13 +113,13 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         crate::store::sqlite_version()
     );
     let ready = |address| {
-        log::info!("{serving} on http://{address}{}", args.base_path);
+        log::info!("{serving} on {scheme}://{address}{}", args.base_path);
         // Whoever does not listen to the address is served all the same.
-        if let Err(error) = shell.say(&format!("listening on http://{address}")) {
+        if let Err(error) = shell.say(&format!("listening on {scheme}://{address}")) {
             log::warn!("the address could not be told on standard output: {error}");
         }
     };
-    server::serve(args.listen, service, ready)
+    server::serve(args.listen, service, tls, ready)
         .map_err(|error| Failure::failed(format!("cannot serve on {}: {error}", args.listen)))?;
     Ok(Exit::Done)
 }

@@ -20,7 +20,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep};
 
 /// How long a connection may be idle between requests: one that has signed a request, longer than
@@ -146,8 +145,8 @@ enum Phase {
 }
 
 /// A socket whose requests are looked over.
-pub(super) struct Intake {
-    stream: TcpStream,
+pub(super) struct Intake<S> {
+    stream: S,
     base_path: BasePath,
     exchange: Arc<Exchange>,
     phase: Phase,
@@ -176,10 +175,10 @@ pub(super) struct Refused {
     pub path: String,
 }
 
-impl Intake {
+impl<S: AsyncRead + AsyncWrite + Unpin> Intake<S> {
     /// Looks over what comes in on `stream`, which has this place at the door, to a server mounted
     /// under `base_path`.
-    pub(super) fn new(stream: TcpStream, base_path: BasePath, place: Place) -> Self {
+    pub(super) fn new(stream: S, base_path: BasePath, place: Place) -> Self {
         Self {
             stream,
             base_path,
@@ -203,7 +202,7 @@ impl Intake {
 
     /// The socket; the request that was refused here and has not been told so yet, if one was; and whether
     /// the peer may still be sending.
-    pub(super) fn into_parts(mut self) -> (TcpStream, Option<Refused>, bool) {
+    pub(super) fn into_parts(mut self) -> (S, Option<Refused>, bool) {
         // Only hyper can tell whether a body that ends with the connection is whole.
         if self.refused.is_none() && self.exchange.broken.load(Ordering::Acquire) {
             self.refuse(Refusal::NotHttp { problem: "its body is broken or ends too early" });
@@ -397,7 +396,7 @@ fn look_over(buffer: &[u8]) -> Result<Phase, Refusal> {
     Ok(Phase::Passing { left: u64::try_from(head).unwrap_or(u64::MAX).saturating_add(body) })
 }
 
-impl AsyncRead for Intake {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Intake<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -452,7 +451,7 @@ impl AsyncRead for Intake {
     }
 }
 
-impl Intake {
+impl<S> Intake<S> {
     /// Passes on how a write went; one that the peer has not taken for too long has failed.
     fn watch<T>(
         &mut self,
@@ -469,7 +468,7 @@ impl Intake {
     }
 }
 
-impl AsyncWrite for Intake {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Intake<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

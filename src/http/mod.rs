@@ -11,6 +11,7 @@ mod refusal_log;
 mod route;
 pub mod server;
 mod statement;
+pub mod tls;
 mod usage;
 
 use crate::agora::provisioning::path_id;

@@ -10,6 +10,7 @@ use crate::agora::request::MAX_BODY_BYTES;
 use crate::http::door::{CONNECTIONS, Door, Place};
 use crate::http::intake::{Exchange, Intake, Refused};
 use crate::http::refusal_log::{Kind, RefusalLog, cut};
+use crate::http::tls::Tls;
 use crate::http::{Request, Service, panicked};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
@@ -27,7 +28,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
@@ -44,6 +45,10 @@ const LOCK_WITHIN: Duration = Duration::from_millis(250);
 /// How many connections the system may hold until they are accepted: they are, at once, so that
 /// this is for a burst while both processors are at work on something else.
 const BACKLOG: u32 = 4_096;
+/// How often the certificate's files are looked at.
+const LOOK_AT_FILES: Duration = Duration::from_secs(2);
+/// How long the handshake of TLS may take.
+const HANDSHAKE: Duration = Duration::from_secs(5);
 /// How long a stop waits for the requests in flight.
 const STOP_WITHIN: Duration = Duration::from_millis(4_500);
 /// What is still read of a refused request, so that its sender gets to read the refusal.
@@ -65,20 +70,21 @@ pub fn reader_count() -> u32 {
 pub fn serve(
     address: SocketAddr,
     service: Service,
+    tls: Option<Tls>,
     ready: impl FnOnce(SocketAddr),
 ) -> io::Result<()> {
     let readers = usize::try_from(reader_count()).unwrap_or(usize::MAX);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        .max_blocking_threads(readers + 1)
+        .max_blocking_threads(readers + 2)
         .build()?;
     let served = runtime.block_on(async {
-        let mut stop = Stop::listen()?;
+        let mut signals = Signals::listen()?;
         let listener = listen(address)?;
         ready(listener.local_addr()?);
         let (turns, change) = (Arc::new(Semaphore::new(readers)), Arc::new(Semaphore::new(1)));
-        let server = Arc::new(Server { service, turns, change });
-        accept(listener, Arc::clone(&server), &mut stop).await;
+        let server = Arc::new(Server { service, tls, turns, change });
+        accept(listener, Arc::clone(&server), &mut signals).await;
         // A panic of it has been told.
         let _finished = tokio::task::spawn_blocking(move || server.service.finish()).await;
         Ok(())
@@ -99,47 +105,72 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// The signals that end a server.
-struct Stop {
+/// The signals that a server hears: two that end it, and one that has its certificate read again.
+struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
 }
 
-impl Stop {
+impl Signals {
     fn listen() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
         })
     }
 
-    async fn requested(&mut self) {
+    async fn next(&mut self) -> Heard {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => Heard::Stop,
+            _ = self.interrupt.recv() => Heard::Stop,
+            _ = self.hangup.recv() => Heard::Reload,
         }
     }
+
+    async fn stop(&mut self) {
+        while self.next().await != Heard::Stop {}
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Heard {
+    Stop,
+    Reload,
 }
 
 struct Server {
     service: Service,
+    tls: Option<Tls>,
     /// One for each reader of the books.
     turns: Arc<Semaphore>,
     /// For the one change of the books that is made at a time.
     change: Arc<Semaphore>,
 }
 
-async fn accept(listener: TcpListener, server: Arc<Server>, stop: &mut Stop) {
+async fn accept(listener: TcpListener, server: Arc<Server>, signals: &mut Signals) {
     let door = Arc::new(Door::default());
     let (stopping, stopped) = watch::channel(false);
     let mut connections = JoinSet::new();
     let mut minutes = tokio::time::interval(Duration::from_secs(60));
+    let mut looks = tokio::time::interval(LOOK_AT_FILES);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = stop.requested() => break,
+            heard = signals.next() => match heard {
+                Heard::Stop => break,
+                Heard::Reload => {
+                    server.reload(true);
+                    continue;
+                }
+            },
             _ = minutes.tick() => {
                 server.service.refusals.sum_up();
+                continue;
+            }
+            _ = looks.tick() => {
+                server.reload(false);
                 continue;
             }
         };
@@ -148,7 +179,7 @@ async fn accept(listener: TcpListener, server: Arc<Server>, stop: &mut Stop) {
             Ok((stream, _)) => {
                 let stops = tokio::select! {
                     () = door.make_room() => false,
-                    () = stop.requested() => true,
+                    () = signals.stop() => true,
                 };
                 let place = door.enter();
                 let number = place.number();
@@ -180,7 +211,7 @@ async fn accept(listener: TcpListener, server: Arc<Server>, stop: &mut Stop) {
                 log::warn!("some connections did not end in time and are cut off");
             }
         }
-        () = stop.requested() => log::warn!("told to stop once more: what is open is cut off"),
+        () = signals.stop() => log::warn!("told to stop once more: what is open is cut off"),
     }
     log::info!("stopped");
 }
@@ -204,11 +235,28 @@ async fn converse(
     stream: TcpStream,
     server: Arc<Server>,
     place: Place,
-    mut stopped: watch::Receiver<bool>,
+    stopped: watch::Receiver<bool>,
 ) {
     if let Err(error) = stream.set_nodelay(true) {
         log::debug!("cannot set TCP_NODELAY: {error}");
     }
+    let Some(tls) = &server.tls else {
+        return converse_in_clear(stream, server, place, stopped).await;
+    };
+    match timeout(HANDSHAKE, tls.acceptor().accept(stream)).await {
+        Ok(Ok(stream)) => converse_in_clear(stream, server, place, stopped).await,
+        Ok(Err(error)) => log::debug!("a TLS handshake failed: {error}"),
+        Err(_) => log::debug!("a TLS handshake took too long"),
+    }
+}
+
+/// The same once the bytes that pass are those of HTTP.
+async fn converse_in_clear<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    server: Arc<Server>,
+    place: Place,
+    mut stopped: watch::Receiver<bool>,
+) {
     let intake = Intake::new(stream, server.service.options.base_path.clone(), place);
     let exchange = intake.exchange();
     let answer = service_fn(|request| {
@@ -242,8 +290,8 @@ async fn converse(
 
 /// Ends a connection: says the refusal that is still to be said, and hears the peer out for a moment, since
 /// a socket closed on unread bytes takes the answer back.
-async fn part(
-    mut stream: TcpStream,
+async fn part<S: AsyncRead + AsyncWrite + Unpin>(
+    mut stream: S,
     refused: Option<Refused>,
     unread: bool,
     refusals: &RefusalLog,
@@ -316,6 +364,17 @@ struct Said {
 }
 
 impl Server {
+    /// Has the certificate's files read again on a thread that may wait for a disk.
+    fn reload(self: &Arc<Self>, asked: bool) {
+        if self.tls.is_some() {
+            let server = Arc::clone(self);
+            // Nobody waits for it; what goes wrong is logged.
+            drop(tokio::task::spawn_blocking(move || {
+                server.tls.iter().for_each(|tls| tls.reload(asked));
+            }));
+        }
+    }
+
     /// Answers a request once all of it that matters has arrived.
     ///
     /// # Errors

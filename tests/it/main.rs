@@ -25,4 +25,5 @@ mod refusals;
 mod signatures;
 mod statement_histories;
 mod statements;
+mod tls;
 mod vendor;

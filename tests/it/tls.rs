@@ -1,0 +1,141 @@
+//! HTTPS by a pair of files, and the files changed while the server runs.
+
+use crate::vendor::{API_KEY, API_SECRET, Server, Vendor, signed};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::version::{TLS12, TLS13};
+use tokio_rustls::rustls::{
+    ClientConfig, ClientConnection, ProtocolVersion, RootCertStore, StreamOwned,
+    SupportedProtocolVersion,
+};
+
+type Stream = StreamOwned<ClientConnection, TcpStream>;
+
+/// Puts a new pair into the vendor's folder, and gives its certificate.
+fn new_pair(vendor: &Vendor) -> CertificateDer<'static> {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a pair");
+    std::fs::write(vendor.path("cert.pem"), made.cert.pem()).expect("a file");
+    std::fs::write(vendor.path("key.pem"), made.signing_key.serialize_pem()).expect("a file");
+    made.cert.der().clone()
+}
+
+fn serve(vendor: &Vendor) -> Server {
+    vendor.serve_with(["--tls-cert", "cert.pem", "--tls-key", "key.pem"])
+}
+
+fn connect(
+    server: &Server,
+    trusted: &CertificateDer<'static>,
+    version: &'static SupportedProtocolVersion,
+) -> std::io::Result<Stream> {
+    let mut roots = RootCertStore::empty();
+    roots.add(trusted.clone()).expect("a certificate");
+    let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_protocol_versions(&[version])
+        .expect("a version")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let name = "localhost".try_into().expect("a name");
+    let client = ClientConnection::new(Arc::new(config), name).expect("a client");
+    let mut stream = StreamOwned::new(client, server.connect());
+    while stream.conn.is_handshaking() {
+        stream.conn.complete_io(&mut stream.sock)?;
+    }
+    Ok(stream)
+}
+
+/// Asks for usage, signed, and gives the status line.
+fn ask(stream: &mut Stream) -> String {
+    let parameters = [("fromTs", "1619913600"), ("toTs", "1619917199"), ("pageNum", "1")];
+    let target = signed(API_KEY, API_SECRET, "/usage", &parameters);
+    let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("sent");
+    let mut answer = vec![0; 4096];
+    let read = stream.read(&mut answer).expect("an answer");
+    let answer = String::from_utf8_lossy(&answer[..read]);
+    answer.lines().next().unwrap_or_default().to_owned()
+}
+
+/// Waits until the server does what a test is about; without an end that would be a failure.
+fn until(mut done: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !done() {
+        assert!(began.elapsed() < Duration::from_secs(20), "it does not come about");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn agora_is_answered_over_tls_1_2_and_1_3() {
+    let vendor = Vendor::new();
+    let certificate = new_pair(&vendor);
+    let server = serve(&vendor);
+    for (version, agreed) in
+        [(&TLS12, ProtocolVersion::TLSv1_2), (&TLS13, ProtocolVersion::TLSv1_3)]
+    {
+        let mut stream = connect(&server, &certificate, version).expect("a handshake");
+        assert_eq!(stream.conn.protocol_version(), Some(agreed));
+        assert_eq!(stream.conn.alpn_protocol(), Some(&b"http/1.1"[..]));
+        for _ in 0..2 {
+            assert_eq!(ask(&mut stream), "HTTP/1.1 200 OK");
+        }
+    }
+    assert!(server.log().contains("TLS certificate: cert.pem is good until"), "{}", server.log());
+    // Who speaks HTTP in clear is not answered, and holds nobody up.
+    let mut clear = server.connect();
+    clear.write_all(b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n").expect("sent");
+    let mut said = Vec::new();
+    let _end = clear.read_to_end(&mut said);
+    assert!(!said.starts_with(b"HTTP"), "{said:?}");
+}
+
+#[test]
+fn a_new_pair_is_taken_while_connections_stand_and_a_broken_one_is_not() {
+    let vendor = Vendor::new();
+    let old = new_pair(&vendor);
+    let mut server = serve(&vendor);
+    let mut standing = connect(&server, &old, &TLS13).expect("a handshake");
+    assert_eq!(ask(&mut standing), "HTTP/1.1 200 OK");
+
+    let new = new_pair(&vendor);
+    until(|| connect(&server, &new, &TLS13).is_ok());
+    assert!(connect(&server, &old, &TLS13).is_err());
+    assert_eq!(ask(&mut standing), "HTTP/1.1 200 OK");
+
+    // The key of another pair: as it is between the two writes of whoever renews.
+    let other = rcgen::KeyPair::generate().expect("a key").serialize_pem();
+    std::fs::write(vendor.path("key.pem"), other).expect("a file");
+    server.signal("HUP");
+    until(|| server.log().contains("the TLS certificate in use stays"));
+    assert!(connect(&server, &new, &TLS13).is_ok());
+    assert!(server.is_running());
+
+    let newest = new_pair(&vendor);
+    server.signal("HUP");
+    until(|| connect(&server, &newest, &TLS13).is_ok());
+    assert_eq!(ask(&mut standing), "HTTP/1.1 200 OK");
+}
+
+#[test]
+fn a_pair_that_cannot_be_used_ends_the_server_at_its_start_with_one_sentence() {
+    let vendor = Vendor::new();
+    new_pair(&vendor);
+    let start = ["serve", "--listen", "127.0.0.1:0", "--tls-cert", "cert.pem", "--tls-key"];
+    let fails = |key: &str, word: &str| {
+        let said = vendor.fails(1, start.into_iter().chain([key]));
+        assert!(said.contains("cannot serve over TLS") && said.contains(word), "{said}");
+    };
+    fails("nowhere.pem", "nowhere.pem");
+    fails("cert.pem", "holds no key");
+    let other = rcgen::KeyPair::generate().expect("a key").serialize_pem();
+    std::fs::write(vendor.path("other.pem"), other).expect("a file");
+    fails("other.pem", "cannot be used together");
+    std::fs::write(vendor.path("cert.pem"), "-----BEGIN NOTHING-----").expect("a file");
+    fails("key.pem", "cert.pem");
+    vendor.fails(2, ["serve", "--tls-cert", "cert.pem"]);
+}
