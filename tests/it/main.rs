@@ -20,6 +20,7 @@ mod manners;
 mod migrations;
 mod prices;
 mod provisioning;
+mod raw_requests;
 mod recording;
 mod refusals;
 mod signatures;
