@@ -19,12 +19,13 @@ create table api_key (
   revoked_at_s integer                                                   -- seconds; null while requests signed with it are accepted
 ) strict, without rowid;
 
--- Price plans, by Agora's planId and date: append-only. A plan's first version holds for all time before, too. In force in a
--- month is the version with the greatest from_s not after its first second, of equal ones the latest.
+-- Price plans, by Agora's planId and date: append-only. A plan's first version holds for all time, or from the month after
+-- those that were billed. In force in a month is the version with the greatest from_s not after its first second, of equal
+-- ones the latest.
 create table plan_version (
   seq     integer primary key,                                               -- order of writing, from 1
   plan_id text    not null check (length(plan_id) between 1 and 16),         -- 1 to 16 characters; 'default' prices those who name no plan
-  from_s  integer not null,                                                  -- seconds; the first second of the month from which it holds; 0 for the first one of its plan
+  from_s  integer not null,                                                  -- seconds; the first second of the month from which it holds; 0: for all time
   name    text    not null,                                                  -- as it stands in descriptions, e.g. Standard
   unit    text    not null,                                                  -- one unit of usage, in words, e.g. Minute
   price   text    not null,                                                  -- what a month costs, in the currency agreed with Agora: parts, allowance and minimum, as in 'flat 10 + graduated 1000:0.01,rest:0.005 free 100 minimum 20'; one text, since it is only read whole
@@ -66,13 +67,13 @@ create table project (
 ) strict;
 create index project_by_customer on project (customer_id);
 
--- The plans named for customers, by date: append-only. As for plan_version, the first one of a customer holds for all
--- time before, and in force in a month is the latest one of the greatest from_s not after its first second.
+-- The plans named for customers, by date: append-only. From when the first one of a customer holds, and which one is in
+-- force in a month, is as for plan_version.
 create table customer_plan (
   seq         integer primary key,                    -- order of writing, from 1
   customer_id text    not null references customer,   -- the customer
   plan_id     text    not null,                       -- the plan; not a reference, as in customer
-  from_s      integer not null,                       -- seconds; the first second of the month from which it holds; 0 for the first one of its customer
+  from_s      integer not null,                       -- seconds; the first second of the month from which it holds; 0: for all time
   at_s        integer not null,                       -- seconds; when it was said; of books of an earlier version, when the customer was first heard of
   actor       text    not null                        -- by whom, as in event
 ) strict;
@@ -92,7 +93,7 @@ create table project_customer (
   seq         integer primary key,                                -- order of writing, from 1
   project_id  text    not null references project (project_id),   -- the project
   customer_id text    not null references customer,               -- the customer
-  from_s      integer not null,                                   -- seconds; the first second of the month from which it holds; 0 for the first one of its project
+  from_s      integer not null,                                   -- seconds; the first second of the month from which it holds; 0: for all time
   at_s        integer not null,                                   -- seconds; when it was said; of books of an earlier version, when the project was first heard of
   actor       text    not null                                    -- by whom, as in event
 ) strict;
@@ -283,12 +284,15 @@ create table statement (
   knew_project_customer_seq integer not null check (knew_project_customer_seq >= 0),  -- the last of project_customer
   knew_project_no  integer not null check (knew_project_no >= 0),               -- the last project
   knew_event_seq   integer not null check (knew_event_seq >= 0),                -- the last event
-  provisional      integer not null check (provisional in (0, 1)),              -- 1: the window was not over when it was asked for, so that nothing is late for it
+  -- 1: the window was not over when it was asked for, so that nothing is late for it. The bill of a calendar month is not
+  -- provisional on the month's last day either: it counts as the month's bill.
+  provisional      integer not null check (provisional in (0, 1)),
   carried          integer not null check (carried in (0, 1)),                  -- 1: a month's first bill, which carried what earlier months had not been told, as far as there was any; told again, it carries the same
   total            text    not null,                                            -- decimal; the sum of what was told: usage in the plans' units, or money
   total_size       integer not null,                                            -- totalSize as told
   digest           blob    not null check (length(digest) = 32),                -- SHA-256 of the answer: tells whether the next one is the same
-  check (provisional = (first_asked_at_s <= last_s))
+  check (provisional = (first_asked_at_s <= last_s) or kind = 'bill'),
+  check (provisional = 0 or first_asked_at_s <= last_s)
 ) strict;
 create index statement_by_window on statement (kind, last_s, first_s);
 

@@ -168,8 +168,8 @@ pub struct Unpriced {
 pub struct Bill {
     /// The charges, in the order of the projects' ids: none that is zero, but where something carried made it so.
     pub entries: Vec<Entry>,
-    /// The projects whose usage costs nothing: covered by licenses, or free.
-    pub uncharged: Vec<ProjectUsage>,
+    /// The projects whose usage costs nothing, covered by licenses or free: in the order of their ids.
+    pub uncharged: Vec<Entry>,
     /// The projects that could not be priced.
     pub unpriced: Vec<Unpriced>,
 }
@@ -222,8 +222,8 @@ impl Bill {
     fn carry(&mut self, carried: &Carried) {
         let mut entries: BTreeMap<ProjectId, Entry> =
             self.entries.drain(..).map(|entry| (entry.usage.project_id.clone(), entry)).collect();
-        let mut uncharged: BTreeMap<ProjectId, ProjectUsage> =
-            self.uncharged.drain(..).map(|usage| (usage.project_id.clone(), usage)).collect();
+        let mut uncharged: BTreeMap<ProjectId, Entry> =
+            self.uncharged.drain(..).map(|entry| (entry.usage.project_id.clone(), entry)).collect();
         let mut unpriced: BTreeMap<ProjectId, Unpriced> = self
             .unpriced
             .drain(..)
@@ -239,11 +239,10 @@ impl Bill {
                 continue;
             }
             let without_price = unpriced.remove(project_id).map(|unpriced| unpriced.usage);
-            let without_charge = || without_price.or_else(|| uncharged.remove(project_id));
-            let mut entry = entries.remove(project_id).unwrap_or_else(|| {
-                Entry::of_nothing(
-                    without_charge().unwrap_or_else(|| ProjectUsage::nothing(project_id)),
-                )
+            let charged = entries.remove(project_id).or_else(|| uncharged.remove(project_id));
+            let mut entry = charged.unwrap_or_else(|| {
+                let nothing = || ProjectUsage::nothing(project_id);
+                Entry::new(without_price.unwrap_or_else(nothing), Vec::new())
             });
             match told {
                 Some(told) => entry.stay(told),
@@ -251,7 +250,7 @@ impl Bill {
             }
             // One of nothing has nothing to say, unless it took something off.
             match entry.amount.is_zero() && entry.carries.is_empty() {
-                true => drop(uncharged.insert(project_id.clone(), entry.usage)),
+                true => drop(uncharged.insert(project_id.clone(), entry)),
                 false => drop(entries.insert(project_id.clone(), entry)),
             }
         }
@@ -270,17 +269,11 @@ impl ProjectUsage {
 }
 
 impl Entry {
-    /// A project that is charged nothing.
-    fn of_nothing(usage: ProjectUsage) -> Self {
-        let (lines, carries) = (Vec::new(), Vec::new());
-        Self {
-            usage,
-            amount: Amount::default(),
-            description: String::new(),
-            lines,
-            carries,
-            as_told: false,
-        }
+    /// What a project is charged by these lines.
+    fn new(usage: ProjectUsage, lines: Vec<Line>) -> Self {
+        let amount = price::total(lines.iter().map(|line| &line.charge));
+        let description = plan::describe(lines.iter().map(Line::words));
+        Self { usage, amount, description, lines, carries: Vec::new(), as_told: false }
     }
 
     /// Tells whether it stays what was told.
@@ -328,19 +321,11 @@ pub fn bill(basis: Basis) -> Bill {
                 bill.unpriced.push(Unpriced { usage, missing_plan, carries: Vec::new() })
             }
             Ok(lines) => {
-                let amount = price::total(lines.iter().map(|line| &line.charge));
-                if !amount.is_zero() {
-                    let description = plan::describe(lines.iter().map(Line::words));
-                    bill.entries.push(Entry {
-                        usage,
-                        amount,
-                        description,
-                        lines,
-                        carries: Vec::new(),
-                        as_told: false,
-                    });
+                let entry = Entry::new(usage, lines);
+                if !entry.amount.is_zero() {
+                    bill.entries.push(entry);
                 } else if has_usage {
-                    bill.uncharged.push(usage);
+                    bill.uncharged.push(entry);
                 }
             }
         }
@@ -523,7 +508,7 @@ mod tests {
             ]
         );
         let uncharged: Vec<_> =
-            bill.uncharged.iter().map(|usage| usage.project_id.as_str()).collect();
+            bill.uncharged.iter().map(|entry| entry.usage.project_id.as_str()).collect();
         assert_eq!(uncharged, ["c", "f"]);
         assert_eq!(bill.unpriced.len(), 1);
         assert_eq!(bill.unpriced[0].missing_plan.as_str(), "gold");

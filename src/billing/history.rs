@@ -11,7 +11,7 @@ pub struct History<T>(Vec<(i64, T)>);
 /// Something that was said to hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Said<T> {
-    /// The first second from which it holds; 0: for all time before, too.
+    /// The first second from which it holds; 0: for all time.
     pub from_s: i64,
     /// What holds.
     pub value: T,
@@ -44,6 +44,11 @@ impl<T> History<T> {
         self.0[..after].last().map(|(_, value)| value)
     }
 
+    /// What holds at a second; before the first, what holds first.
+    pub fn at_or_first(&self, second: i64) -> Option<&T> {
+        self.at(second).or_else(|| self.0.first().map(|(_, value)| value))
+    }
+
     /// The second from which something else holds than at `second`; `None` where that holds for ever.
     pub fn until(&self, second: i64) -> Option<i64> {
         let after = self.0.partition_point(|(start_s, _)| *start_s <= second);
@@ -60,18 +65,31 @@ impl<T> History<T> {
         self.0.is_empty()
     }
 
-    /// From when something new holds that is to hold from `from_s` on: the first holds for all time before, too.
+    /// From when something new holds: the first of its kind reaches back to `open_s`, unless an earlier month was
+    /// asked for, and a later one holds from the month that was asked for, by default the next one.
+    ///
+    /// `open_s` is 0 where no month was billed, else the first second after the last month that was.
+    pub fn start(&self, asked_s: Option<i64>, open_s: i64, now_s: i64) -> i64 {
+        let asked_s = asked_s.unwrap_or_else(|| next_month(now_s));
+        if self.is_empty() { asked_s.min(open_s) } else { asked_s }
+    }
+
+    /// The month to ask [`Self::start`] for where somebody names `from_s`. Only who says `rewrite` changes a month that
+    /// has begun: the first of its kind reaches back by itself, but never to a month that was billed.
     ///
     /// # Errors
     /// When it is not the first, and `from_s` is in this month or a past one, unless that may be rewritten.
-    pub fn start(&self, from_s: i64, rewrite: bool, now_s: i64) -> Result<i64, NeedsRewrite> {
-        if self.is_empty() {
-            return Ok(0);
-        }
+    pub fn asked(
+        &self,
+        from_s: Option<i64>,
+        rewrite: bool,
+        now_s: i64,
+    ) -> Result<Option<i64>, NeedsRewrite> {
         let this_month_s = Grain::Month.floor(now_s);
-        match from_s > this_month_s || rewrite {
-            true => Ok(from_s),
-            false => Err(NeedsRewrite { from_s, this_month_s }),
+        match from_s.filter(|from_s| *from_s <= this_month_s && !rewrite) {
+            None => Ok(from_s),
+            Some(_) if self.is_empty() => Ok(None),
+            Some(from_s) => Err(NeedsRewrite { from_s, this_month_s }),
         }
     }
 }
@@ -120,18 +138,34 @@ mod tests {
     }
 
     #[test]
-    fn the_first_holds_for_all_time_and_a_later_one_from_next_month_unless_rewriting_is_meant() {
+    fn the_first_reaches_back_to_what_was_billed_and_a_later_one_holds_from_next_month() {
         let (october, november, december) = (1_790_812_800, 1_793_491_200, 1_796_083_200);
         let now_s = november + 12_345;
         assert_eq!(next_month(now_s), december);
         let mut history = History::default();
-        assert_eq!(history.start(december, false, now_s), Ok(0));
+        for (asked_s, open_s, from_s) in [
+            (None, 0, 0),
+            (Some(december), 0, 0),
+            (Some(october), 0, 0),
+            (None, november, november),
+            (Some(december), november, november),
+            (Some(october), november, october),
+            // This month was billed on its last day.
+            (None, december, december),
+        ] {
+            assert_eq!(history.start(asked_s, open_s, now_s), from_s);
+        }
+        assert_eq!(history.asked(Some(october), false, now_s), Ok(None));
+        assert_eq!(history.asked(Some(october), true, now_s), Ok(Some(october)));
         history.add(0, "a");
-        assert_eq!(history.start(december, false, now_s), Ok(december));
+        assert_eq!(history.start(None, november, now_s), december);
+        assert_eq!(history.start(Some(october), november, now_s), october);
+        assert_eq!(history.asked(Some(december), false, now_s), Ok(Some(december)));
+        assert_eq!(history.asked(None, false, now_s), Ok(None));
         for from_s in [october, november] {
             let refused = NeedsRewrite { from_s, this_month_s: november };
-            assert_eq!(history.start(from_s, false, now_s), Err(refused));
-            assert_eq!(history.start(from_s, true, now_s), Ok(from_s));
+            assert_eq!(history.asked(Some(from_s), false, now_s), Err(refused));
+            assert_eq!(history.asked(Some(from_s), true, now_s), Ok(Some(from_s)));
         }
     }
 

@@ -4,9 +4,9 @@
 //! all statements into segments, and each segment has the statement that knew most.
 
 use crate::billing::amount::Amount;
-use crate::billing::carry::Carry;
+use crate::billing::carry::{Carry, month_of};
 use crate::billing::id::ProjectId;
-use crate::billing::period::Period;
+use crate::billing::period::{Grain, Period};
 use ring::digest::{Context, SHA256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
@@ -181,9 +181,19 @@ impl From<[u8; 32]> for Digest {
     }
 }
 
-/// Whether a window was not over yet in the second in which it was asked for: what is told of it is provisional.
-pub fn is_provisional(period: Period, asked_at_s: i64) -> bool {
-    asked_at_s <= period.last_s()
+/// Tells whether an answer is provisional: its window was not over in the second in which it was asked for.
+///
+/// A month's bill is not provisional on the month's last day either. Agora asks for it at the end of the month, and may
+/// not ask again: such a bill counts, and the next one carries what came after it.
+pub fn is_provisional(kind: ListingKind, period: Period, asked_at_s: i64) -> bool {
+    let end_s = match kind {
+        ListingKind::Bill => month_of(period).map(|month_s| {
+            let last_s = Period::around(Grain::Month, month_s).last_s();
+            Grain::Day.floor(last_s)
+        }),
+        ListingKind::Usage => None,
+    };
+    asked_at_s < end_s.unwrap_or(period.last_s() + 1)
 }
 
 /// How far what prices months was known as an answer was made, by the numbers of what was written last of each kind; 0
@@ -241,7 +251,7 @@ pub struct Statement {
     pub last_knew_seq: i64,
     /// By what terms it was made.
     pub knew_terms: TermsKnown,
-    /// Whether the window was not over when it was asked for.
+    /// Whether it was asked for too early, as [`is_provisional`] says.
     pub provisional: bool,
     /// Whether it is a month's first bill, which carried what earlier months had not been told.
     pub carried: bool,
@@ -483,7 +493,25 @@ mod tests {
     #[test]
     fn a_window_is_provisional_until_its_last_second_is_past() {
         let window = Period::new(100, 200).expect("a window");
-        assert_eq!([199, 200, 201].map(|asked| is_provisional(window, asked)), [true, true, false]);
+        for kind in ListingKind::ALL {
+            let asked = [199, 200, 201].map(|asked| is_provisional(kind, window, asked));
+            assert_eq!(asked, [true, true, false]);
+        }
+    }
+
+    #[test]
+    fn a_months_bill_is_provisional_until_the_months_last_day_begins() {
+        let (september, last_day, last_s) = (1_788_220_800, 1_790_726_400, 1_790_812_799);
+        let is_provisional = |kind, window: (i64, i64), asked| {
+            is_provisional(kind, Period::new(window.0, window.1).expect("a window"), asked)
+        };
+        let (bill, usage) = (ListingKind::Bill, ListingKind::Usage);
+        for window in [(september, last_s), (september + 1, last_s - 1)] {
+            assert!(is_provisional(bill, window, last_day - 1));
+            assert!(!is_provisional(bill, window, last_day));
+            assert!(is_provisional(usage, window, window.1));
+        }
+        assert!(is_provisional(bill, (september, last_s - 2), last_s - 2));
     }
 
     #[test]

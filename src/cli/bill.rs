@@ -124,12 +124,15 @@ impl<'a> Shown<'a> {
             reason: format!("the plan {} is not set up", unpriced.missing_plan),
         };
         // What was told too much of an earlier month may leave nothing to charge.
-        let offset =
-            bill.entries.iter().filter(|entry| entry.amount.is_zero()).map(|entry| &entry.usage);
+        let offset = bill.entries.iter().filter(|entry| entry.amount.is_zero());
+        let without_charge = bill.uncharged.iter().chain(offset);
+        let mut without_charge: Vec<&ProjectUsage> =
+            without_charge.map(|entry| &entry.usage).collect();
+        without_charge.sort_unstable_by(|a, b| a.project_id.cmp(&b.project_id));
         Self {
             month: month.to_string(),
             rows: bill.entries.iter().filter(|entry| !entry.amount.is_zero()).map(row).collect(),
-            uncharged: bill.uncharged.iter().chain(offset).map(uncharged).collect(),
+            uncharged: without_charge.into_iter().map(uncharged).collect(),
             unpriced: bill.unpriced.iter().map(unpriced).collect(),
             total: bill.total(),
         }

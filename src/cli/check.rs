@@ -111,7 +111,7 @@ fn words(difference: &Difference) -> String {
             )
         }
         Difference::History { place } => format!(
-            "{place} by date do not add up: the first holds for all time, others from a month's first second, and what was said last is what stands"
+            "{place} by date do not add up: each holds from a month's first second, and what was said last is what stands"
         ),
         Difference::Statement { seq, problem } => {
             format!("statement {seq}: {}", problem_words(*problem))

@@ -5,7 +5,7 @@ use crate::billing::id::{CustomerId, PlanId, Words};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::moment::rfc3339;
 use crate::cli::shell::{Columns, Shell, ShownEvent, or_dash, print_events, print_properties};
-use crate::cli::start::{ShownSaid, Start, billed_words, timeline};
+use crate::cli::start::{ShownSaid, Start, billed_words, first_months, timeline};
 use crate::store::customer::{self, Announcement, Customer};
 use crate::store::{ReadTx, event, plan, project};
 use serde::Serialize;
@@ -43,7 +43,7 @@ pub(super) struct AddArgs {
     /// The customer, by Agora's id
     customer: CustomerId,
 
-    /// The plan that prices its usage; the plan `default` where none is named. The first holds for all time
+    /// The plan that prices its usage; the plan `default` where none is named
     #[arg(long, value_name = "P")]
     plan: Option<PlanId>,
 
@@ -234,19 +234,18 @@ fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
             )
         };
         let before = history()?;
-        let month_s = args.start.month_s(stamp.at_s);
-        if args.plan.is_some() && before.at(month_s) != args.plan.as_ref() {
-            args.start.of(&before, stamp.at_s)?;
+        let mut from_s = args.start.month_s(stamp.at_s);
+        if args.plan.is_some() && before.at(from_s) != args.plan.as_ref() {
+            from_s = args.start.of(tx, &before, stamp.at_s)?;
         }
         let said = Announcement {
             plan_id: args.plan.clone(),
-            plan_from_s: args.plan.is_some().then_some(month_s),
+            plan_from_s: args.plan.is_some().then_some(from_s),
             name: args.name.clone(),
             email: args.email.clone(),
             phone: args.phone.clone(),
         };
         let customer = customer::announce(tx, &args.customer, &said, &stamp)?;
-        let from_s = if before.is_empty() { 0 } else { month_s };
         let (after, billed) = (history()?, billed_words(tx, from_s)?);
         Ok::<_, Failure>((was_known, before, after, customer, plan::book(tx)?, billed))
     })?;
@@ -256,11 +255,14 @@ fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
             args.customer,
             timeline(&after)
         ));
-    } else if was_known && after != before {
+    } else if let Some((from_s, plan_id)) = after.iter().next()
+        && (was_known || from_s > 0)
+        && after != before
+    {
         shell.note(&format!(
-            "customer {} had no plan so far: {} prices all its months, past ones too",
+            "customer {} had no plan so far: {plan_id} prices {}",
             args.customer,
-            timeline(&after)
+            first_months(from_s)
         ));
     }
     if let Some(billed) = billed.filter(|_| was_known && after != before) {

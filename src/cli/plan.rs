@@ -10,8 +10,8 @@ use crate::cli::failure::{Exit, Failure};
 use crate::cli::moment::{Month, month};
 use crate::cli::plan_file::{EXAMPLE, PlanFile, Terms};
 use crate::cli::shell::{Columns, Shell, exact, or_dash, print_properties, read_text};
-use crate::cli::start::{ShownSaid, Start, billed_words, from_month};
-use crate::store::plan;
+use crate::cli::start::{ShownSaid, Start, changed_words, from_month};
+use crate::store::{bill, month_bill, plan};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -28,9 +28,9 @@ pub(super) enum Args {
     /// its end, which is inside; the last has no end. An allowance comes off first, and the other parts count
     /// what remains. All counts per project and calendar month (UTC), for usage that no license covers.
     ///
-    /// The first version of a plan holds for all time. A later one holds from the next month on, or from --from;
-    /// where that is this month or a past one, --rewrite says that their bills may change. What holds
-    /// already is not set again.
+    /// The first version of a plan holds for all time, or from the month after those that were billed. A later one
+    /// holds from the next month on, or from --from. Where that is a month that was billed, or this month or a past one
+    /// that has a price, --rewrite says that its bill may change. What holds already is not set again.
     Set(Box<SetArgs>),
     /// List all plans as they are this month
     List,
@@ -285,6 +285,8 @@ fn set(args: &SetArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         let history: History<Plan> = plan::versions(tx, &args.id)?.into_iter().collect();
         let month_s = args.start.month_s(stamp.at_s);
         let stands = history.at(month_s);
+        // What need not be told again may stand in a later month alone.
+        let known = history.at_or_first(month_s);
         let missing = |what: &str| {
             Failure::words(format!(
                 "plan {} has no {what} yet: tell it by --{what}, or in the file",
@@ -294,19 +296,24 @@ fn set(args: &SetArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         let plan = Plan {
             id: args.id.clone(),
             name: name
-                .or_else(|| stands.map(|plan| plan.name.clone()))
+                .or_else(|| known.map(|plan| plan.name.clone()))
                 .ok_or_else(|| missing("name"))?,
             unit: unit
-                .or_else(|| stands.map(|plan| plan.unit.clone()))
+                .or_else(|| known.map(|plan| plan.unit.clone()))
                 .ok_or_else(|| missing("unit"))?,
             price,
         };
         if stands == Some(&plan) {
             return Ok(Done { plan, history, from_s: month_s, is_news: false, billed: None });
         }
-        let from_s = args.start.of(&history, stamp.at_s)?;
+        let from_s = args.start.of(tx, &history, stamp.at_s)?;
         let is_news = plan::set(tx, &plan, from_s, &stamp)?;
-        Ok::<_, Failure>(Done { plan, history, from_s, is_news, billed: billed_words(tx, from_s)? })
+        // Those that change: another version may follow, and nobody may have the plan.
+        let mut months = month_bill::billed_from(tx, from_s)?;
+        months.retain(|month_s| history.until(from_s).is_none_or(|until_s| *month_s < until_s));
+        let months = bill::months_priced_by(tx, &args.id, &months)?;
+        let billed = changed_words(tx, &months)?;
+        Ok::<_, Failure>(Done { plan, history, from_s, is_news, billed })
     })?;
 
     let id = &args.id;
@@ -328,9 +335,22 @@ fn set(args: &SetArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
                 month(Grain::Month.floor(shell.now_s))
             ));
         }
-    } else if args.start.is_told() {
+    } else if history.is_empty() && (args.start.is_told() || from_s > 0) {
         shell.note(&format!(
-            "this is the first version of plan {id}: it holds for all time, not from --from alone"
+            "this is the first version of plan {id}: it holds {}",
+            from_month(from_s).map_or_else(
+                || "for all time, not from --from alone".to_owned(),
+                |from| format!("from {from} on, since a month before was billed already")
+            )
+        ));
+        if from_s > 0 && args.start.month_s(shell.now_s) < from_s {
+            shell.note("to reach further back: --from MONTH --rewrite");
+        }
+    } else if !history.is_empty() {
+        shell.note(&format!(
+            "plan {id} has a price from {} on; without this it would have none until {}",
+            month(from_s),
+            history.until(from_s).map(month).unwrap_or_default()
         ));
     }
     if let Some(until_s) = history.until(from_s) {
@@ -371,7 +391,7 @@ fn list(shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         text: String,
     }
     let row = |history: &History<_>| {
-        let plan: &std::sync::Arc<Plan> = history.at(month_s)?;
+        let plan: &std::sync::Arc<Plan> = history.at_or_first(month_s)?;
         let changes = history.until(month_s).map(month);
         Some(Row { version: Version::new(plan), changes, text: plan.price.to_string() })
     };
@@ -392,7 +412,7 @@ fn show(args: &ShowArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let said = shell.open()?.read(|tx| plan::versions(tx, &args.id))?;
     let month_s = args.month.unwrap_or_else(|| Month::around(shell.now_s)).period().first_s();
     let history: History<&Said<Plan>> = said.iter().map(|said| (said.from_s, said)).collect();
-    let in_force = *history.at(month_s).ok_or_else(|| {
+    let in_force = *history.at_or_first(month_s).ok_or_else(|| {
         Failure::not_found(format!(
             "there is no plan {}: `agora-vendor plan list` shows them",
             args.id

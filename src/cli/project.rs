@@ -9,7 +9,7 @@ use crate::cli::moment::rfc3339;
 use crate::cli::shell::{
     Columns, Shell, ShownEvent, exact, or_dash, print_events, print_properties, read_text,
 };
-use crate::cli::start::{ShownSaid, Start, billed_words, timeline};
+use crate::cli::start::{ShownSaid, Start, billed_words, first_months, timeline};
 use crate::store::project::{self, Project};
 use crate::store::usage::{self, UsageSum};
 use crate::store::{ReadTx, customer, event};
@@ -275,13 +275,12 @@ fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
             Ok::<History<CustomerId>, Failure>(project::customers_of(tx, id)?.into_iter().collect())
         };
         let customers_before = history()?;
-        let month_s = args.start.month_s(stamp.at_s);
-        if customers_before.at(month_s) != Some(customer_id) {
-            args.start.of(&customers_before, stamp.at_s)?;
+        let mut from_s = args.start.month_s(stamp.at_s);
+        if customers_before.at(from_s) != Some(customer_id) {
+            from_s = args.start.of(tx, &customers_before, stamp.at_s)?;
         }
-        let project = project::announce(tx, id, customer_id, Some(month_s), &stamp)?;
+        let project = project::announce(tx, id, customer_id, Some(from_s), &stamp)?;
         let customers = history()?;
-        let from_s = if customers_before.is_empty() { 0 } else { month_s };
         let billed = if customers == customers_before { None } else { billed_words(tx, from_s)? };
         Ok::<_, Failure>((before, customer_before, project, customers, billed))
     })?;
@@ -296,10 +295,19 @@ fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
             "project {id} was customer {owner}'s and is {customer_id}'s now, and so for licenses; its usage is billed to these customers: {}",
             timeline(&customers)
         )),
-        Some(None) => {
-            shell.note(&format!("project {id} had no customer so far: all its months are billed to {customer_id}, past ones too"));
+        Some(None) => shell.note(&format!(
+            "project {id} had no customer so far: {customer_id} is billed for {}",
+            first_months(customers.iter().next().map_or(0, |(from_s, _)| from_s))
+        )),
+        None => {
+            if let Some((from_s, _)) = customers.iter().next().filter(|(from_s, _)| *from_s > 0) {
+                shell.note(&format!(
+                    "project {id} is new: {customer_id} is billed for {}",
+                    first_months(from_s)
+                ));
+            }
         }
-        Some(Some(_)) | None => {}
+        Some(Some(_)) => {}
     }
     Shown::new(&project).print(shell)
 }

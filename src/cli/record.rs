@@ -6,6 +6,7 @@ use crate::billing::record::{MAX_AHEAD_S, NewRecord, Record};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::moment::{Moment, rfc3339};
 use crate::cli::shell::{Shell, exact};
+use crate::cli::start::first_months;
 use crate::cli::statement::late_words;
 use crate::store::usage::{self, RecordRefusal, Recorded, Voided};
 use crate::store::{made_id, project, statement};
@@ -142,11 +143,19 @@ pub(super) fn record(args: &RecordArgs, shell: &mut Shell<'_>) -> Result<Exit, F
             if let (true, Some(customer_id)) = (registered.customer, &record.customer_id) {
                 shell.note(&format!("customer {customer_id} was not known and is registered"));
             }
-            if let (true, Some(customer_id)) = (registered.bound, &record.customer_id) {
-                shell.note(&format!(
-                    "project {} had no customer and is {customer_id}'s now",
-                    record.project_id
-                ));
+            if let (Some(from_s), Some(customer_id)) =
+                (registered.billed_from_s, &record.customer_id)
+            {
+                let (id, months) = (&record.project_id, first_months(from_s));
+                if registered.bound {
+                    shell.note(&format!(
+                        "project {id} had no customer and is {customer_id}'s now: {customer_id} is billed for {months}"
+                    ));
+                } else if from_s > 0 {
+                    shell.note(&format!(
+                        "customer {customer_id} is billed for project {id}: {months}"
+                    ));
+                }
             }
             if let Some(disabled_at_s) = disabled_at_s {
                 shell.note(&format!(

@@ -149,6 +149,9 @@ fn take_row(
             if let (true, Some(customer_id)) = (registered.customer, &record.customer_id) {
                 news.new_customers.add(customer_id);
             }
+            if let Some(from_s) = registered.billed_from_s.filter(|from_s| *from_s > 0) {
+                news.billed_from.entry(from_s).or_default().add(&record.project_id);
+            }
             let is_disabled = known.is_disabled(books, &record.project_id, record.at_s)?;
             if is_disabled && !news.disabled.contains(&record.project_id) {
                 news.disabled.insert(record.project_id);

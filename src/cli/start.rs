@@ -11,7 +11,8 @@ use std::fmt::Display;
 /// The month from which something new holds.
 #[derive(clap::Args)]
 pub(super) struct Start {
-    /// From this month on; by default from the next one. Whatever is the first of its kind holds for all time
+    /// From this month on; by default from the next one. The first of its kind reaches back to the month after those
+    /// that were billed
     #[arg(long, value_name = "MONTH")]
     from: Option<Month>,
 
@@ -32,23 +33,43 @@ impl Start {
     }
 
     /// The second from which something new holds, beside what was said of its kind so far.
-    pub(super) fn of<T>(&self, history: &History<T>, now_s: i64) -> Result<i64, Failure> {
-        history.start(self.month_s(now_s), self.rewrite, now_s).map_err(|NeedsRewrite { from_s, this_month_s }| {
+    pub(super) fn of<T>(
+        &self,
+        tx: &ReadTx<'_>,
+        history: &History<T>,
+        now_s: i64,
+    ) -> Result<i64, Failure> {
+        let from_s = self.from.map(|month| month.period().first_s());
+        let asked_s = history.asked(from_s, self.rewrite, now_s).map_err(|refused| {
+            let NeedsRewrite { from_s, this_month_s } = refused;
             let which = if from_s == this_month_s { "this month" } else { "a past month" };
             Failure::words(format!(
                 "--from is {}, {which}, whose bill would change: add --rewrite where that is meant, or name {} or a later month",
                 month(from_s),
                 month(next_month(now_s))
             ))
-        })
+        })?;
+        Ok(history.start(asked_s, store::month_bill::open_s(tx)?, now_s))
+    }
+}
+
+/// The months of a customer or a project in which the first of its kind holds, in words.
+pub(super) fn first_months(from_s: i64) -> String {
+    match from_month(from_s) {
+        None => "all its months, past ones too".to_owned(),
+        Some(from) => format!("its months from {from} on, since one before was billed already"),
     }
 }
 
 /// What becomes of the months from `from_s` on that were billed before something new was said to hold in them; `None`
 /// where none was.
 pub(super) fn billed_words(tx: &ReadTx<'_>, from_s: i64) -> store::Result<Option<String>> {
-    let months = store::month_bill::billed_from(tx, from_s)?;
-    let were_billed = match months[..] {
+    changed_words(tx, &store::month_bill::billed_from(tx, from_s)?)
+}
+
+/// What becomes of months that were billed before something was said that changes them; `None` where there is none.
+pub(super) fn changed_words(tx: &ReadTx<'_>, months: &[i64]) -> store::Result<Option<String>> {
+    let were_billed = match *months {
         [] => return Ok(None),
         [only] => format!("{} was billed", month(only)),
         [first, .., last] => {

@@ -3,9 +3,10 @@
 use crate::billing::id::ProjectId;
 use crate::cli::failure::Failure;
 use crate::cli::shell::Shell;
+use crate::cli::start::first_months;
 use crate::cli::statement::Late;
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How many names a note lists.
 const NAMED: usize = 5;
@@ -24,6 +25,10 @@ pub(super) struct Tally {
     pub(super) new_projects: Names,
     #[serde(skip)]
     pub(super) new_customers: Names,
+    /// The projects that got their first customer and are not billed to it in all months, by the first second of
+    /// those months in which they are.
+    #[serde(skip)]
+    pub(super) billed_from: BTreeMap<i64, Names>,
     /// Of those that the books had; counted once each.
     #[serde(skip)]
     pub(super) disabled: BTreeSet<ProjectId>,
@@ -44,6 +49,9 @@ impl Tally {
         self.voided += other.voided;
         self.new_projects.join(other.new_projects);
         self.new_customers.join(other.new_customers);
+        for (from_s, names) in other.billed_from {
+            self.billed_from.entry(from_s).or_default().join(names);
+        }
         self.disabled.extend(other.disabled);
         self.late.join(other.late);
     }
@@ -69,6 +77,11 @@ impl Tally {
             if let Some(names) = names.words() {
                 shell.note(&format!("{kind} that {what}: {names}"));
             }
+        }
+        for (from_s, names) in &self.billed_from {
+            let (months, names) = (first_months(*from_s), names.words().unwrap_or_default());
+            let words = format!("{names}: their first customer is billed for {months}");
+            shell.note(&format!("projects that had no customer: {words}"));
         }
     }
 

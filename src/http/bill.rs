@@ -41,7 +41,7 @@ pub(super) fn list(
 /// What the charges were made from, and what was left out, in the order of project ids.
 fn made_from(bill: &Bill) -> Vec<(ProjectId, Billed)> {
     let charged = bill.entries.iter().map(|entry| (&entry.usage, &entry.carries[..], false));
-    let uncharged = bill.uncharged.iter().map(|usage| (usage, &[][..], false));
+    let uncharged = bill.uncharged.iter().map(|entry| (&entry.usage, &[][..], false));
     let unpriced =
         bill.unpriced.iter().map(|unpriced| (&unpriced.usage, &unpriced.carries[..], true));
     let billed = |(usage, carries, unpriced): (&ProjectUsage, &[Carry], bool)| {

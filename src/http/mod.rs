@@ -332,7 +332,7 @@ impl Service {
             None => {
                 let list =
                     || self.read(patience, |tx| listing::list(tx, key, asked_at_s, &self.dues));
-                let made_for = (key, !is_provisional(asked.period, asked_at_s));
+                let made_for = (key, !is_provisional(kind, asked.period, asked_at_s));
                 (known.listings.get_or_list(made_for, list)?, Some(as_of))
             }
         };

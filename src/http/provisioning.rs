@@ -8,8 +8,10 @@ use crate::agora::provisioning::{self, NewCustomer};
 use crate::agora::reply::{self, Refusal, Reply};
 use crate::agora::request::{self, Body};
 use crate::billing::event::Stamp;
+use crate::billing::history::Said;
 use crate::billing::id::{CustomerId, ProjectId};
 use crate::billing::license::{License, NewLicense, Operation};
+use crate::billing::period::date;
 use crate::http::Failure;
 use crate::http::route::{Provisioning, Route};
 use crate::store::customer::{self, Announcement, Customer};
@@ -120,13 +122,15 @@ impl Asked {
     fn change(&self, tx: &WriteTx<'_>, stamp: &Stamp) -> store::Result<()> {
         match self {
             Self::CustomerActive(id, said) => {
-                let had_no_plan =
-                    customer::find(tx, id)?.is_some_and(|customer| customer.plan_id.is_none());
+                let was_known = customer::find(tx, id)?.is_some();
+                let is_first = customer::plans_of(tx, id)?.is_empty();
                 let customer = customer::announce(tx, id, said, stamp)?;
-                if let (true, Some(plan_id)) = (had_no_plan, &customer.plan_id) {
-                    log::warn!(
-                        "customer {id} had no plan so far: {plan_id} prices all its months, past ones too"
-                    );
+                if let (true, [Said { from_s, value, .. }]) =
+                    (is_first, &customer::plans_of(tx, id)?[..])
+                {
+                    let months = first_months(*from_s);
+                    let (level, so_far) = first_words(was_known, "had no plan so far");
+                    log::log!(level, "customer {id} {so_far}: {value} prices {months}");
                 }
                 if let Err(missing) =
                     plan::book(tx)?.applicable(customer.plan_id.as_ref(), stamp.at_s)
@@ -136,7 +140,18 @@ impl Asked {
                     );
                 }
             }
-            Self::ProjectEnabled(customer_id, id) => project::create(tx, id, customer_id, stamp)?,
+            Self::ProjectEnabled(customer_id, id) => {
+                let was_known = project::find(tx, id)?.is_some();
+                let is_first = project::customers_of(tx, id)?.is_empty();
+                project::create(tx, id, customer_id, stamp)?;
+                if let (true, [Said { from_s, .. }]) =
+                    (is_first, &project::customers_of(tx, id)?[..])
+                {
+                    let months = first_months(*from_s);
+                    let (level, so_far) = first_words(was_known, "had no customer so far");
+                    log::log!(level, "project {id} {so_far}: {customer_id} is billed for {months}");
+                }
+            }
             Self::CustomerInactive(id) => project::deactivate_all(tx, id, stamp)?,
             Self::ProjectDisabled(_, id) => {
                 if let Some(project) = project::find(tx, id)? {
@@ -157,6 +172,23 @@ impl Asked {
         }
         Ok(())
     }
+}
+
+/// The months of a customer or a project in which the first of its kind holds, in words.
+fn first_months(from_s: i64) -> String {
+    match from_s {
+        0 => "all its months, past ones too".to_owned(),
+        from_s => format!(
+            "its months from {} on, since one before was billed already",
+            date(from_s).strftime("%Y-%m")
+        ),
+    }
+}
+
+/// How loud the log is of a customer's first plan, or a project's first customer, and what it says of the time before:
+/// where it was in the books, it may have usage that was billed otherwise.
+fn first_words(was_known: bool, so_far: &str) -> (log::Level, &str) {
+    if was_known { (log::Level::Warn, so_far) } else { (log::Level::Info, "is new") }
 }
 
 /// The customer, if anybody announced it.

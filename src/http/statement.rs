@@ -85,7 +85,7 @@ impl Keeper {
     /// Sees to what a last page that goes out at `now_s` leaves behind, as far as that needs no write.
     pub(super) fn tell(&self, sequence: &Sequence, now_s: i64, may_take_long: bool) -> Need {
         let listed = &sequence.listed;
-        let provisional = is_provisional(sequence.period, sequence.asked_at_s);
+        let provisional = sequence.is_provisional();
         let told = listed.told_at(now_s);
         if may_take_long {
             sequence.make_ready();
@@ -147,9 +147,13 @@ impl Drop for Keeper {
 }
 
 impl Sequence {
+    fn is_provisional(&self) -> bool {
+        is_provisional(self.listed.listing.kind(), self.period, self.asked_at_s)
+    }
+
     /// Makes out what of it is to be kept, unless it has been.
     pub(super) fn make_ready(&self) {
-        let provisional = is_provisional(self.period, self.asked_at_s);
+        let provisional = self.is_provisional();
         let telling = self.listed.tellings.lock()[usize::from(provisional)];
         if matches!(telling, Telling::Untold) {
             self.listed.content();
@@ -164,7 +168,7 @@ impl Sequence {
 
     /// Takes note of its number, once that has been committed.
     pub(super) fn was_kept(&self, seq: i64) {
-        let provisional = is_provisional(self.period, self.asked_at_s);
+        let provisional = self.is_provisional();
         self.listed.tellings.lock()[usize::from(provisional)] = Telling::Kept(seq);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::billing::bill::{Basis, MonthUsage, Project, Terms};
 use crate::billing::history::History;
-use crate::billing::id::{CustomerId, ProjectId};
+use crate::billing::id::{CustomerId, PlanId, ProjectId};
 use crate::billing::period::{Grain, LAST_SECOND, Period};
 use crate::store::{ReadTx, Result, customer, plan, project, usage};
 use std::collections::{BTreeMap, HashMap};
@@ -91,6 +91,29 @@ impl Pricing {
             usage.into_iter().map(|(id, usage)| self.project(id, usage, period)).collect();
         Ok(Basis { period, projects, terms: Arc::clone(&self.terms) })
     }
+}
+
+/// The months, of those whose first seconds these are, in which a plan prices any project, or would if it was set up.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn months_priced_by(tx: &ReadTx<'_>, plan_id: &PlanId, months: &[i64]) -> Result<Vec<i64>> {
+    if months.is_empty() {
+        return Ok(Vec::new());
+    }
+    let pricing = Pricing::read(tx, None)?;
+    let mut priced = Vec::new();
+    for month_s in months {
+        let basis = pricing.basis(tx, Period::around(Grain::Month, *month_s), None)?;
+        let is_priced = |project: &Project| {
+            let plan = pricing.terms.in_force(&project.customers, *month_s).plan;
+            plan.map_or_else(|missing| missing == *plan_id, |plan| plan.id == *plan_id)
+        };
+        if basis.projects.iter().any(is_priced) {
+            priced.push(*month_s);
+        }
+    }
+    Ok(priced)
 }
 
 /// Who is priced by which plan, by date.

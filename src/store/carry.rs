@@ -10,7 +10,7 @@ use crate::billing::history::History;
 use crate::billing::id::{CustomerId, PlanId, ProjectId};
 use crate::billing::period::{Grain, Period};
 use crate::billing::setting::Late;
-use crate::billing::statement::{Entry, Statement, TermsKnown, is_provisional};
+use crate::billing::statement::{Entry, ListingKind, Statement, TermsKnown, is_provisional};
 use crate::store::bill::Pricing;
 use crate::store::document::{EntryLine, decimal};
 use crate::store::month_bill::{LastLook, MonthBills};
@@ -25,7 +25,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What the bill of a window has to say beside what the window costs, as it is asked for at `asked_at_s` (Unix seconds);
 /// of one project alone where told. `None` where nothing is carried: unless the setting `late` says so, of a window that
-/// is no month's, and of one that is not over. What is due of a month is looked up in `dues` first, and left there.
+/// is no month's, and of one that is asked for too early. What is due of a month is looked up in `dues` first, and left there.
 ///
 /// # Errors
 /// When SQLite fails.
@@ -37,7 +37,8 @@ pub fn carried(
     pricing: &Pricing,
     dues: &Dues,
 ) -> Result<Option<Carried>> {
-    let Some(month_s) = month_of(window).filter(|_| !is_provisional(window, asked_at_s)) else {
+    let is_early = is_provisional(ListingKind::Bill, window, asked_at_s);
+    let Some(month_s) = month_of(window).filter(|_| !is_early) else {
         return Ok(None);
     };
     if setting::read(tx)?.late() != Late::Carry {

@@ -69,8 +69,7 @@ pub enum Difference {
         /// The entry's place in the ledger.
         seq: i64,
     },
-    /// What holds by date is not as it must be: it has no start for all time, starts inside a month, or does not lead
-    /// to what was said last.
+    /// What holds by date is not as it must be: it starts inside a month, or does not lead to what was said last.
     History {
         /// Of what.
         place: String,
@@ -342,24 +341,21 @@ fn check_entries(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Follows prices, plans and customers by date: the first of each holds for all time, the others from a month's first
-/// second, and the last that was said is what the customer or the project has.
+/// Follows prices, plans and customers by date: each holds for all time or from a month's first second, and the last that
+/// was said is what the customer or the project has.
 fn check_histories(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
     const HISTORIES: &str = "
-        with said (of, seq, from_s) as (
-          select 'the prices of plan ' || plan_id, seq, from_s from plan_version
+        with said (of, from_s) as (
+          select 'the prices of plan ' || plan_id, from_s from plan_version
           union all
-          select 'the plans of customer ' || customer_id, seq, from_s from customer_plan
+          select 'the plans of customer ' || customer_id, from_s from customer_plan
           union all
-          select 'the customers of project ' || project_id, seq, from_s from project_customer
+          select 'the customers of project ' || project_id, from_s from project_customer
         )
         select of
-        from (select of, from_s, row_number() over (partition by of order by seq) as place from said)
-        where case place
-          when 1 then from_s <> 0
-          else from_s not between 0 and :last_second
-            or strftime('%d %H:%M:%S', from_s, 'unixepoch') <> '01 00:00:00'
-        end
+        from said
+        where from_s not between 0 and :last_second
+          or strftime('%d %H:%M:%S', from_s, 'unixepoch') <> '01 00:00:00'
         union
         select 'the plans of customer ' || c.customer_id
         from customer c

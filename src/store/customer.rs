@@ -1,9 +1,9 @@
 //! Agora's users who activated the extension.
 
 use crate::billing::event::{Change, Stamp};
-use crate::billing::history::{History, Said, next_month};
+use crate::billing::history::{History, Said};
 use crate::billing::id::{CustomerId, PlanId, Words};
-use crate::store::{ReadTx, Result, WriteTx, event, history};
+use crate::store::{ReadTx, Result, WriteTx, event, history, month_bill};
 use rusqlite::{OptionalExtension, Row, named_params};
 use std::collections::HashMap;
 
@@ -33,8 +33,8 @@ pub struct Customer {
 pub struct Announcement {
     /// The plan named for it.
     pub plan_id: Option<PlanId>,
-    /// The first second of the month from which the plan holds, unless it is the customer's first; `None`: of the next
-    /// month. What holds then already is not said again.
+    /// The first second of the month from which the plan is to hold, as in [`History::start`]. What holds then already
+    /// is not said again.
     pub plan_from_s: Option<i64>,
     /// Contact.
     pub name: Option<Words>,
@@ -153,10 +153,7 @@ fn new_plan<'s>(
         return Ok(None);
     };
     let history: History<PlanId> = plans_of(tx, id)?.into_iter().collect();
-    let from_s = match history.is_empty() {
-        true => 0,
-        false => said.plan_from_s.unwrap_or_else(|| next_month(at_s)),
-    };
+    let from_s = history.start(said.plan_from_s, month_bill::open_s(tx)?, at_s);
     Ok((history.at(from_s) != Some(plan_id)).then_some((plan_id, from_s)))
 }
 

@@ -91,17 +91,15 @@ fn each_late(
         let Some(segment) = timeline.at(entry.at_s) else {
             return Ok(());
         };
-        let mut told_seq = timeline.teller(segment).last_knew_seq;
-        if let Some(bills) = &bills {
+        let own = timeline.teller(segment).last_knew_seq;
+        let is_told = if let Some(bills) = &bills {
             let project_id: ProjectId = column::parse(entry.project_id)?;
-            told_seq = bills.told_seq(
-                Grain::Month.floor(entry.at_s),
-                &project_id,
-                entry.at_s,
-                told_seq,
-            )?;
-        }
-        if entry.seq > told_seq { each(segment, entry) } else { Ok(()) }
+            let month_s = Grain::Month.floor(entry.at_s);
+            bills.is_told(month_s, &project_id, entry.at_s, entry.seq, own)?
+        } else {
+            entry.seq <= own
+        };
+        if is_told { Ok(()) } else { each(segment, entry) }
     })
 }
 

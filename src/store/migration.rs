@@ -125,7 +125,8 @@ const FROM_2: &str = "
     insert into license_type select type, name, granted from old_license_type;";
 
 /// Fills the tables out of those of version 3, which stand as `old_…`. Carries come before the statements that told
-/// them: once a later statement is there, a trigger lets none be added.
+/// them: once a later statement is there, a trigger lets none be added. The bill of a month that was asked for on its
+/// last day was provisional there.
 const FROM_3: &str = "
     insert into setting select name, value from old_setting;
     insert into api_key
@@ -172,7 +173,14 @@ const FROM_3: &str = "
     insert into statement
     select seq, kind, first_s, last_s, first_asked_at_s, last_asked_at_s, asked, knew_seq,
       last_knew_seq, knew_plan_seq, knew_customer_plan_seq, knew_project_customer_seq,
-      knew_project_no, knew_event_seq, provisional, carried, total, total_size, digest
+      knew_project_no, knew_event_seq,
+      provisional and not (
+        kind = 'bill'
+        and first_s - unixepoch(first_s, 'unixepoch', 'start of month') <= 1
+        and unixepoch(first_s, 'unixepoch', 'start of month', '+1 month') - 1 - last_s between 0 and 1
+        and first_asked_at_s >= unixepoch(first_s, 'unixepoch', 'start of month', '+1 month', '-1 day')
+      ),
+      carried, total, total_size, digest
     from old_statement;
     insert into statement_entries select statement_seq, entries from old_statement_entries;
     insert into usage_month select month_s, last_seq from old_usage_month;";

@@ -3,7 +3,7 @@
 use crate::billing::amount::Amount;
 use crate::billing::carry::{Carry, month_of};
 use crate::billing::id::ProjectId;
-use crate::billing::period::{LAST_SECOND, Period};
+use crate::billing::period::{Grain, LAST_SECOND, Period};
 use crate::billing::statement::{ListingKind, Statement, TermsKnown};
 use crate::store::statement::CarriedSomething;
 use crate::store::{ReadTx, Result, statement};
@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::RangeInclusive;
 use std::rc::Rc;
 
-/// The bills of months that were kept, those that were not over left aside, and what they carried.
+/// The bills of months that were kept, those that are provisional left aside, and what they carried.
 pub(super) struct MonthBills<'t> {
     tx: &'t ReadTx<'t>,
     /// All of them, in the order in which they were kept, each with its month's first second.
@@ -32,12 +32,12 @@ pub(super) struct MonthBills<'t> {
 struct CarriedOf {
     /// The statements that did, in the order in which they were kept.
     carries: HashMap<ProjectId, Vec<(i64, Carry)>>,
-    /// What was carried and is not any more: from the first statement that did to the last that was told again without
-    /// it, while bills did not carry.
-    dropped: HashMap<ProjectId, RangeInclusive<i64>>,
+    /// What was carried and is not any more: of each month whose bill had carried something, from the first statement
+    /// that did to the last that was told again without it, while bills did not carry.
+    dropped: HashMap<ProjectId, Vec<RangeInclusive<i64>>>,
 }
 
-/// The months from a second on that were billed, over as they were asked for, by their first seconds in the order of time.
+/// The months from a second on that were billed, by their first seconds in the order of time.
 ///
 /// # Errors
 /// When SQLite fails.
@@ -48,6 +48,30 @@ pub fn billed_from(tx: &ReadTx<'_>, from_s: i64) -> Result<Vec<i64>> {
         .filter(|bill| !bill.provisional);
     let months: BTreeSet<i64> = bills.filter_map(|bill| month_of(bill.period)).collect();
     Ok(months.into_iter().filter(|month_s| *month_s >= from_s).collect())
+}
+
+/// From where on something new may hold that nothing says is to change what was billed: the first second after the last
+/// month that was billed; 0 where none was.
+///
+/// A month before that one may not have been billed; what holds in it holds in the billed one after it, too.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn open_s(tx: &ReadTx<'_>) -> Result<i64> {
+    const SELECT: &str = "
+        select first_s, last_s
+        from statement
+        where kind = 'bill'
+          and provisional = 0
+        order by last_s desc";
+    let mut select = tx.sql().prepare_cached(SELECT)?;
+    let mut windows = select.query([])?;
+    while let Some(window) = windows.next()? {
+        if let Some(month_s) = Period::new(window.get(0)?, window.get(1)?).and_then(month_of) {
+            return Ok(Grain::Month.after(month_s));
+        }
+    }
+    Ok(0)
 }
 
 /// What a bill knew that looked last whether a month costs something else than was told of it, and what it left.
@@ -176,7 +200,10 @@ impl<'t> MonthBills<'t> {
         // Where no bill was told again that had carried something, none can have dropped it.
         let dropped = match carrying.iter().all(|carrying| self.is_newest(carrying.seq)) {
             true => None,
-            false => self.carried_of(month_s)?.dropped.values().map(|span| *span.end()).max(),
+            false => {
+                let carried = self.carried_of(month_s)?;
+                carried.dropped.values().flatten().map(|span| *span.end()).max()
+            }
         };
         let is_or_was_closed =
             dropped.is_some() || carrying.iter().any(|carrying| carrying.carried);
@@ -200,43 +227,54 @@ impl<'t> MonthBills<'t> {
         Ok(LastLook { knew_seq, knew_terms, is_told_anew, waits })
     }
 
-    /// The last ledger entry of which a project's bills told what it made of a month, by the bills that later ones carried
-    /// of it; of the month's own bills those are left aside that were kept once it was closed. `own` is the
-    /// last that any of them knew.
-    pub(super) fn told_seq(
+    /// Tells whether a project's bills told a ledger entry that is dated at `at_s` in a month, where later bills looked at
+    /// that month; of the month's own bills those are left aside that were kept once it was closed. `own` is the
+    /// last entry that any of them knew.
+    pub(super) fn is_told(
         &self,
         month_s: i64,
         project_id: &ProjectId,
         at_s: i64,
+        seq: i64,
         own: i64,
-    ) -> Result<i64> {
+    ) -> Result<bool> {
         let carried = self.carried_of(month_s)?;
         let carries = carried.carries.get(project_id).map_or(&[][..], Vec::as_slice);
         let closed_by =
             carries.iter().find(|(_, carry)| !carry.amount.is_zero()).map(|(seq, _)| *seq);
-        let dropped = carried.dropped.get(project_id);
-        let own = match closed_by.is_none() && dropped.is_none() {
-            true => own,
-            false => {
-                let was_open = |bill: &&Statement| {
-                    closed_by.is_none_or(|closed_by| bill.seq < closed_by)
-                        && dropped.is_none_or(|dropped| !dropped.contains(&bill.seq))
-                };
-                let open = self.all.iter().map(|(_, bill)| bill).filter(was_open);
-                let holding = open
-                    .filter(|bill| (bill.period.first_s()..=bill.period.last_s()).contains(&at_s));
-                holding.map(|bill| bill.last_knew_seq).max().unwrap_or_default()
-            }
+        let dropped = carried.dropped.get(project_id).map_or(&[][..], Vec::as_slice);
+        let own = if closed_by.is_none() && dropped.is_empty() {
+            own
+        } else {
+            let was_open = |bill: &&Statement| {
+                closed_by.is_none_or(|closed_by| bill.seq < closed_by)
+                    && !dropped.iter().any(|span| span.contains(&bill.seq))
+            };
+            let open = self.all.iter().map(|(_, bill)| bill).filter(was_open);
+            let holding =
+                open.filter(|bill| (bill.period.first_s()..=bill.period.last_s()).contains(&at_s));
+            holding.map(|bill| bill.last_knew_seq).max().unwrap_or_default()
         };
+        if seq <= own {
+            return Ok(true);
+        }
         let waits: HashSet<i64> =
             carries.iter().filter(|(_, carry)| !carry.whole).map(|(seq, _)| *seq).collect();
-        let carriers = self
-            .carriers(month_s)
-            .filter(|(_, bill)| dropped.is_none_or(|dropped| bill.seq > *dropped.end()))
-            .filter(|(month, bill)| {
-                ![bill.seq, self.newest[month].seq].iter().any(|seq| waits.contains(seq))
-            });
-        Ok(carriers.map(|(_, bill)| bill.knew_seq).max().unwrap_or_default().max(own))
+        // The bills that looked, in the order in which they were kept: the first that knew of the entry told it.
+        let mut lost = false;
+        for (month, bill) in self.carriers(month_s).filter(|(_, bill)| bill.knew_seq >= seq) {
+            let newest = self.newest[month].seq;
+            // A bill that went out while another one still carried the entry did not tell it.
+            let dropped_since = |span: &&RangeInclusive<i64>| lost && span.contains(&bill.seq);
+            if let Some(own_span) = dropped.iter().find(|span| *span.start() == bill.seq) {
+                lost |= *own_span.end() > bill.seq;
+            } else if dropped.iter().find(dropped_since).is_none()
+                && ![bill.seq, newest].iter().any(|seq| waits.contains(seq))
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }
 
@@ -250,10 +288,15 @@ impl CarriedOf {
     fn set_dropped_apart(&mut self, newest_of: &HashMap<i64, i64>) {
         self.carries.retain(|project_id, carries| {
             let told: BTreeSet<i64> = carries.iter().map(|(seq, _)| *seq).collect();
-            let without =
-                told.iter().map(|seq| newest_of[seq]).filter(|newest| !told.contains(newest)).max();
-            if let (Some(first), Some(last)) = (told.first(), without) {
-                self.dropped.insert(project_id.clone(), *first..=last);
+            let mut dropped: Vec<RangeInclusive<i64>> = Vec::new();
+            for (seq, newest) in told.iter().map(|seq| (*seq, newest_of[seq])) {
+                let is_known = dropped.iter().any(|span| *span.end() == newest);
+                if !told.contains(&newest) && !is_known {
+                    dropped.push(seq..=newest);
+                }
+            }
+            if !dropped.is_empty() {
+                self.dropped.insert(project_id.clone(), dropped);
             }
             carries.retain(|(seq, _)| told.contains(&newest_of[seq]));
             !carries.is_empty()

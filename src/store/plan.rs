@@ -4,17 +4,17 @@ use crate::billing::event::Stamp;
 use crate::billing::history::{History, Said};
 use crate::billing::id::PlanId;
 use crate::billing::plan::{Plan, PlanBook};
-use crate::store::{ReadTx, Result, WriteTx};
+use crate::store::{ReadTx, Result, WriteTx, month_bill};
 use rusqlite::{Row, named_params};
 
-/// Sets a plan up, or changes it from `from_s` on, a month's first second; a plan's first version holds for all time.
-/// Tells whether anything was written: what is in force from then on already is not said again.
+/// Sets a plan up, or changes it from `from_s` on, a month's first second; its first version reaches back as far as
+/// [`History::start`] says. Tells whether anything was written: what is in force from then on already is not said again.
 ///
 /// # Errors
 /// When SQLite fails.
 pub fn set(tx: &WriteTx<'_>, plan: &Plan, from_s: i64, stamp: &Stamp) -> Result<bool> {
     let history: History<Plan> = versions(tx, &plan.id)?.into_iter().collect();
-    let from_s = if history.is_empty() { 0 } else { from_s };
+    let from_s = history.start(Some(from_s), month_bill::open_s(tx)?, stamp.at_s);
     if history.at(from_s) == Some(plan) {
         return Ok(false);
     }

@@ -1,11 +1,11 @@
 //! Agora's projects: whose they are, and when the extension was enabled for them.
 
 use crate::billing::event::{Change, Stamp};
-use crate::billing::history::{History, Said, next_month};
+use crate::billing::history::{History, Said};
 use crate::billing::id::{CustomerId, ProjectId};
 use crate::billing::key::AppKeys;
 use crate::billing::period::{LAST_SECOND, Period};
-use crate::store::{ReadTx, Result, WriteTx, customer, event, history, key};
+use crate::store::{ReadTx, Result, WriteTx, customer, event, history, key, month_bill};
 use rusqlite::{OptionalExtension, Row, ToSql, named_params};
 use std::collections::{HashMap, HashSet};
 
@@ -35,6 +35,8 @@ pub struct Registered {
     pub customer: bool,
     /// Whether the project had been there without a customer and is this customer's now.
     pub bound: bool,
+    /// The second from which its usage is billed to its first customer, where it has got one: 0 for all time.
+    pub billed_from_s: Option<i64>,
 }
 
 /// A project that is in the books, as far as writing for it depends on it.
@@ -81,7 +83,7 @@ pub(super) fn register(
             }
             assign(tx, id, told, stamp)?;
             if let Some(told) = told {
-                hand_over(tx, id, told, None, stamp)?;
+                registered.billed_from_s = hand_over(tx, id, told, None, stamp)?;
             }
             let change = if registered.project { Change::Registered } else { Change::Bound };
             event::of_project(tx, id, told, change, stamp)?;
@@ -107,25 +109,22 @@ fn assign(
     Ok(())
 }
 
-/// Writes down from when a project's usage is this customer's to pay: from `from_s` on, a month's first second, or else
-/// from the next month; a project's first customer pays for all of it. What holds already is not said again; tells
-/// whether it was news. Whose project it is otherwise is not touched.
+/// Writes down from when a project's usage is billed to this customer, as [`History::start`] has it of the month that
+/// `asked_s` begins, and returns that second. Writes nothing and returns `None` where that is so already. Whose
+/// project it is otherwise stays as it is.
 fn hand_over(
     tx: &WriteTx<'_>,
     id: &ProjectId,
     customer_id: &CustomerId,
-    from_s: Option<i64>,
+    asked_s: Option<i64>,
     stamp: &Stamp,
-) -> Result<bool> {
+) -> Result<Option<i64>> {
     let said = customers_of(tx, id)?;
     let is_other = said.last().map(|said| &said.value) != Some(customer_id);
     let history: History<CustomerId> = said.into_iter().collect();
-    let from_s = match history.is_empty() {
-        true => 0,
-        false => from_s.unwrap_or_else(|| next_month(stamp.at_s)),
-    };
+    let from_s = history.start(asked_s, month_bill::open_s(tx)?, stamp.at_s);
     if !is_other && history.at(from_s) == Some(customer_id) {
-        return Ok(false);
+        return Ok(None);
     }
     const INSERT: &str = "
         insert into project_customer (project_id, customer_id, from_s, at_s, actor)
@@ -137,7 +136,7 @@ fn hand_over(
         ":at_s": stamp.at_s,
         ":actor": stamp.actor,
     })?;
-    Ok(true)
+    Ok(Some(from_s))
 }
 
 /// The customers that a project has had, and is to have, the oldest word first.
@@ -179,8 +178,8 @@ pub fn customers(
 }
 
 /// Announces a project of a customer: it is that customer's from now on, whoever's it was, and enabled; the
-/// customer's account is active again if it was not. Its usage is the customer's to pay from `from_s` on, the first
-/// second of a month, unless the customer is its first; `None`: of the next month, and only where it was another's.
+/// customer's account is active again if it was not. Its usage is billed to the customer as [`History::start`] has it of
+/// the month that `from_s` begins; with `None` nothing is said of that where the project is the customer's already.
 ///
 /// # Errors
 /// When SQLite fails.
@@ -199,7 +198,7 @@ pub fn announce(
         assign(tx, id, Some(customer_id), stamp)?;
     }
     let is_news = (owner != Some(customer_id) || from_s.is_some())
-        && hand_over(tx, id, customer_id, from_s, stamp)?;
+        && hand_over(tx, id, customer_id, from_s, stamp)?.is_some();
     if is_news {
         let change = match (&before, owner) {
             (None, _) => None,

@@ -144,7 +144,7 @@ impl Count {
 /// When SQLite fails.
 pub fn keep(tx: &WriteTx<'_>, answer: &Answer<'_>) -> Result<Option<i64>> {
     let content = answer.content;
-    let provisional = is_provisional(answer.period, answer.first_asked_at_s);
+    let provisional = is_provisional(answer.kind, answer.period, answer.first_asked_at_s);
     let same = last(tx, answer.kind, answer.period)?
         .filter(|last| last.digest == content.digest && last.provisional == provisional);
     if let Some(same) = same {
@@ -208,7 +208,7 @@ pub fn keep(tx: &WriteTx<'_>, answer: &Answer<'_>) -> Result<Option<i64>> {
     Ok(Some(seq))
 }
 
-/// Tells whether a statement is a month's bill that was told when the month was over.
+/// Tells whether a statement is a month's bill that counts.
 fn is_months_bill(kind: ListingKind, period: Period, provisional: bool) -> bool {
     kind == ListingKind::Bill && !provisional && month_of(period).is_some()
 }

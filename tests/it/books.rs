@@ -247,7 +247,7 @@ fn check_finds_what_was_tampered_with() {
             "the name of plan gold is not",
         ),
         (
-            "insert into plan_version values (9, 'gold', 1790812800, 'Gold', 'Minute', 'flat 1', 1, 'test')",
+            "insert into plan_version values (9, 'gold', 1790812801, 'Gold', 'Minute', 'flat 1', 1, 'test')",
             "the prices of plan gold by date do not add up",
         ),
         (

@@ -186,11 +186,12 @@ fn nothing_is_carried_unless_it_is_set_nor_by_a_window_that_is_no_month_or_not_o
 #[test]
 fn what_a_later_bill_has_carried_stays_told_where_the_project_has_no_price_any_more() {
     let (vendor, server) = with_august();
-    vendor.ok(["project", "add", "a", "--customer", "c1"]);
+    let from_august = ["--from", "2026-08", "--rewrite"];
+    vendor.ok(["project", "add", "a", "--customer", "c1"].into_iter().chain(from_august));
     record(&vendor, "a", "50", "a8-late", "2026-08-31");
     assert_eq!(bill(&server, 9), ["a 0.5: 0.5 carried from 2026-08"]);
-    let said = vendor.ok(["customer", "add", "c1", "--plan", "none"]).err;
-    // Its first, which holds for all time.
+    let said =
+        vendor.ok(["customer", "add", "c1", "--plan", "none"].into_iter().chain(from_august)).err;
     assert!(said.contains("2 months from 2026-08 to 2026-09 were billed already"), "{said}");
     vendor.ok(["setting", "set", "late", "report"]);
     let said = vendor
@@ -218,7 +219,8 @@ fn what_had_no_price_is_carried_once_it_has_one_and_is_not_told_as_unpriced_then
         vendor.json(["totals", "--reconcile", "--month", "2026-08"])["bill"][0]["unpriced"].clone()
     };
     assert_eq!((bill(&server, 8), unpriced()), (vec![], json!("100")));
-    vendor.ok(["plan", "set", "pro", "--name", "Pro", "--unit", "Call", "--price", "0.02"]);
+    let pro = ["plan", "set", "pro", "--name", "Pro", "--unit", "Call", "--price", "0.02"];
+    vendor.ok(pro.into_iter().chain(["--from", "2026-08", "--rewrite"]));
     assert_eq!(bill(&server, 9), ["a 2: 2 carried from 2026-08"]);
     assert_eq!(
         (reconciled(&vendor, "2026-08"), unpriced()),
@@ -343,4 +345,96 @@ fn check_finds_what_was_tampered_with_of_what_was_carried_and_of_what_is_late() 
         std::fs::write(vendor.db(), &whole).expect("restored");
     }
     vendor.ok(["check"]);
+}
+
+#[test]
+fn a_bill_asked_for_on_the_months_last_day_counts_and_the_next_one_carries_what_came_after_it() {
+    let vendor = Vendor::new();
+    vendor.at("2026-08-10T00:00:00Z").ok(["setting", "set", "late", "carry"]);
+    let price = ["--name", "Standard", "--unit", "Call", "--price", "0.01"];
+    vendor.ok(["plan", "set", "default"].into_iter().chain(price));
+    record(&vendor, "a", "100", "a8", "2026-08-09");
+    let server = vendor.serve();
+    // Agora asks for each month on its last day, and never again.
+    vendor.at("2026-08-31T20:00:00Z");
+    assert_eq!(bill(&server, 8), ["a 1: 100 Call × Standard (0.01 each)"]);
+    vendor.at("2026-08-31T23:00:00Z");
+    let said = vendor.ok(["record", "a", "50", "--id", "a8-late"]).err;
+    assert!(said.contains("2026-08 was billed on 2026-08-31; this record is late"), "{said}");
+    vendor.at("2026-09-30T20:00:00Z");
+    record(&vendor, "a", "10", "a9", "2026-09-10");
+    let september = ["a 0.6: 10 Call × Standard (0.01 each) + 0.5 carried from 2026-08"];
+    assert_eq!(bill(&server, 9), september);
+    assert_eq!(reconciled(&vendor, "2026-08"), ["a 150 150 0 0"]);
+    record(&vendor, "a", "7", "a9-late", "2026-09-30T20:00:00Z");
+    vendor.at("2026-10-31T20:00:00Z");
+    assert_eq!(bill(&server, 10), ["a 0.07: 0.07 carried from 2026-09"]);
+    // Asked again once it is over, it tells the same.
+    vendor.at("2026-11-01T20:00:00Z");
+    assert_eq!(bill(&server, 9), september);
+    assert_eq!(bill(&server, 10), ["a 0.07: 0.07 carried from 2026-09"]);
+    assert_eq!(bill(&server, 11), Vec::<String>::new());
+    let listed = vendor.json(["statement", "list", "--kind", "bill"])["statements"].clone();
+    let provisional: Vec<&Value> =
+        listed.as_array().expect("rows").iter().map(|row| &row["provisional"]).collect();
+    assert_eq!(provisional, [false, false, false, true], "{listed:?}");
+    vendor.ok(["check"]);
+}
+
+#[test]
+fn what_is_late_agrees_with_the_bills_where_one_carries_no_more_and_a_later_one_still_does() {
+    let (vendor, server) = with_august();
+    record(&vendor, "a", "50", "a8-late", "2026-08-31");
+    assert_eq!(bill(&server, 9), ["a 0.5: 0.5 carried from 2026-08"]);
+    record(&vendor, "a", "20", "a8-later", "2026-08-30");
+    assert_eq!(bill(&server, 10), ["a 0.2: 0.2 carried from 2026-08"]);
+    assert_eq!(reconciled(&vendor, "2026-08")[0], "a 170 170 0 0");
+    // September's bill carries no more; October's still does.
+    vendor.ok(["setting", "set", "late", "report"]);
+    assert_eq!(bill(&server, 9), Vec::<String>::new());
+    vendor.ok(["setting", "set", "late", "carry"]);
+    assert_eq!(reconciled(&vendor, "2026-08")[0], "a 170 120 50 0");
+    record(&vendor, "a", "1", "a11", "2026-11-01");
+    drop(server);
+    let server = vendor.at("2026-12-02T00:00:00Z").serve();
+    let own = "1 Call × Standard (0.01 each)";
+    assert_eq!(bill(&server, 11), [format!("a 0.51: {own} + 0.5 carried from 2026-08")]);
+    assert_eq!(reconciled(&vendor, "2026-08")[0], "a 170 170 0 0");
+    vendor.ok(["check"]);
+}
+
+#[test]
+fn a_free_line_is_told_beside_what_is_carried() {
+    let (vendor, server) = with_august();
+    let free = ["plan", "set", "default", "--price", "0.01", "--free", "10", "--from", "2026-09"];
+    vendor.ok(free.into_iter().chain(["--rewrite"]));
+    record(&vendor, "a", "5", "a9", "2026-09-10");
+    record(&vendor, "a", "50", "a8-late", "2026-08-31");
+    record(&vendor, "b", "5", "b9", "2026-09-10");
+    record(&vendor, "z", "5", "z9", "2026-09-10");
+    vendor.ok(["void", "c8", "--reason", "a mistake"]);
+    record(&vendor, "c", "5", "c9", "2026-09-10");
+    let told = ["a 0.5: 5 Call × Standard (free) + 0.5 carried from 2026-08"];
+    let shown = vendor.json(["bill", "--month", "2026-09"]);
+    assert_eq!(shown["rows"][0]["lines"].as_array().map(Vec::len), Some(2), "{shown}");
+    // Of c something waits, which stands between those who are charged nothing.
+    let uncharged: Vec<&Value> =
+        shown["uncharged"].as_array().expect("rows").iter().map(|row| &row["projectId"]).collect();
+    assert_eq!(uncharged, ["b", "c", "z"]);
+    assert_eq!(bill(&server, 9), told);
+}
+
+#[test]
+fn a_price_of_a_plan_that_nobody_has_changes_no_bill() {
+    let (vendor, _server) = with_august();
+    let gold = ["plan", "set", "gold", "--name", "Gold", "--unit", "Call", "--price"];
+    let from = ["--from", "2026-08", "--rewrite"];
+    for price in ["1", "2"] {
+        let said = vendor.ok(gold.into_iter().chain([price]).chain(from)).err;
+        assert!(!said.contains("billed already:"), "{said}");
+    }
+    vendor.ok(["customer", "add", "c", "--plan", "gold", "--from", "2026-08", "--rewrite"]);
+    vendor.ok(["project", "add", "a", "--customer", "c", "--from", "2026-08", "--rewrite"]);
+    let said = vendor.ok(gold.into_iter().chain(["3"]).chain(from)).err;
+    assert!(said.contains("2026-08 was billed already:"), "{said}");
 }

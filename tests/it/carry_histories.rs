@@ -98,13 +98,13 @@ fn any_step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What holds from months on, in the order in which it was said; the first for all time.
+/// What holds from months on, in the order in which it was said; the first reaches back to what was billed.
 #[derive(Debug)]
 struct Holds(Vec<(usize, i64)>);
 
 impl Holds {
-    fn say(&mut self, month: usize, what: i64) {
-        let from = if self.0.is_empty() { 0 } else { month };
+    fn say(&mut self, month: usize, what: i64, open: usize) {
+        let from = if self.0.is_empty() { month.min(open) } else { month };
         // What holds then already is not said again.
         if self.at(from).is_none_or(|held| held != usize::try_from(what).expect("above zero")) {
             self.0.push((from, what));
@@ -139,6 +139,11 @@ struct Books {
 }
 
 impl Books {
+    /// The month after the last one that was billed.
+    fn open(&self) -> usize {
+        self.told.last_key_value().map_or(0, |(month, _)| month + 1)
+    }
+
     fn stamp(&self) -> Stamp {
         Stamp { at_s: NOW_S.get(), actor: Actor::Agora }
     }
@@ -226,7 +231,8 @@ impl Books {
                 self.store
                     .write(|tx| plan::set(tx, &set, month_s(month), &stamp))
                     .expect("it is set");
-                self.prices[*plan].say(month, *price);
+                let open = self.open();
+                self.prices[*plan].say(month, *price, open);
             }
             Step::Plan { customer, back, plan } => {
                 let (month, stamp) = (self.month.saturating_sub(*back), self.stamp());
@@ -239,7 +245,8 @@ impl Books {
                 self.store
                     .write(|tx| customer::announce(tx, &id, &said, &stamp))
                     .expect("it is announced");
-                self.plans[*customer].say(month, i64::try_from(*plan).expect("few"));
+                let open = self.open();
+                self.plans[*customer].say(month, i64::try_from(*plan).expect("few"), open);
             }
             Step::Move { project, back, customer } => {
                 let (month, stamp) = (self.month.saturating_sub(*back), self.stamp());
@@ -250,7 +257,8 @@ impl Books {
                 self.store
                     .write(|tx| project::announce(tx, &id, &to, Some(month_s(month)), &stamp))
                     .expect("it is announced");
-                self.customers[*project].say(month, i64::try_from(*customer).expect("few"));
+                let open = self.open();
+                self.customers[*project].say(month, i64::try_from(*customer).expect("few"), open);
             }
             Step::Look { steps } => {
                 self.month += 1;
@@ -384,7 +392,7 @@ fn begin(folder: &std::path::Path) -> Books {
     let pair = live_pair();
     let mut settings = Settings::default();
     settings.set(Name::Late, "carry").expect("a setting");
-    let from_s = History::<Plan>::default().start(0, false, 0).expect("the first");
+    let from_s = History::<Plan>::default().start(None, 0, 0);
     Store::create(&path, |tx| {
         agora_vendor::store::key::add(tx, &pair)?;
         PLANS
@@ -483,6 +491,15 @@ fn january(id: &str, project: &str, amount: &str, customer: &str) -> NewRecord {
     }
 }
 
+/// Has the customer of the project p9 be billed for January too, which was billed before it had one.
+fn be_billed_for_january(
+    tx: &WriteTx<'_>,
+    stamp: &Stamp,
+) -> Result<(), agora_vendor::store::Error> {
+    let (project, customer) = ("p9".parse().expect("an id"), CUSTOMERS[0].parse().expect("an id"));
+    project::announce(tx, &project, &customer, Some(month_s(0)), stamp).map(drop)
+}
+
 #[test]
 fn a_project_that_a_bill_was_told_without_naming_it_is_priced_when_its_plan_is_named() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -502,7 +519,9 @@ fn a_project_that_a_bill_was_told_without_naming_it_is_priced_when_its_plan_is_n
     let (stamp, reason) = (history.stamp(), "a mistake".parse().expect("words"));
     let done = history.store.write(|tx| {
         usage::void(tx, &"r1".parse().expect("an id"), &reason, &stamp)?;
-        usage::record(tx, &january("new", "p9", "50", CUSTOMERS[0]), &stamp)
+        let recorded = usage::record(tx, &january("new", "p9", "50", CUSTOMERS[0]), &stamp)?;
+        be_billed_for_january(tx, &stamp)?;
+        Ok::<_, agora_vendor::store::Error>(recorded)
     });
     done.expect("a write").expect("a record");
     let before = history.told.clone();
@@ -525,7 +544,12 @@ fn what_comes_between_the_clock_and_what_is_read_is_carried_whatever_its_second(
         let stamp = Stamp { at_s: NOW_S.get() + 160, actor: Actor::Agora };
         let mut store = Store::open(&path).expect("books");
         let new = january("new", "p9", "10", CUSTOMERS[0]);
-        store.write(|tx| usage::record(tx, &new, &stamp)).expect("a write").expect("a record");
+        let recorded = store.write(|tx| {
+            let recorded = usage::record(tx, &new, &stamp)?;
+            be_billed_for_january(tx, &stamp)?;
+            Ok::<_, agora_vendor::store::Error>(recorded)
+        });
+        recorded.expect("a write").expect("a record");
     })));
     history.take(&Step::NextMonth);
     assert_eq!(history.told[&1], BTreeMap::from([("p9".to_owned(), PRICE)]));

@@ -10,6 +10,7 @@ mod carry_laws;
 mod clock;
 mod concurrency;
 mod door;
+mod firsts;
 mod imports;
 mod keys;
 mod ledger;

@@ -414,7 +414,7 @@ fn a_customers_later_plan_and_a_projects_later_customer_hold_from_a_month_on() {
     vendor.ok(["record", "unbound", "1", "--at", "2026-07-10"]);
     let bound = vendor.ok(["project", "add", "unbound", "--customer", "c"]).err;
     assert!(
-        bound.contains("had no customer so far: all its months are billed to c, past ones too"),
+        bound.contains("had no customer so far: c is billed for all its months, past ones too"),
         "{bound}"
     );
     assert_eq!(total("2026-07"), "2");

@@ -222,7 +222,7 @@ fn tell(
             }
         });
     }
-    let asked_at_s = period.last_s() + i64::from(!provisional);
+    let asked_at_s = if provisional { period.first_s() } else { period.last_s() + 1 };
     let told =
         Count { asked: 1, last_asked_at_s: asked_at_s, knew_seq: statement::last_known_seq(tx)? };
     let content = &Content::of(3, &entries);
