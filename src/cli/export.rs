@@ -3,8 +3,8 @@
 use crate::billing::amount::Amount;
 use crate::billing::period::{LAST_SECOND, Period};
 use crate::cli::failure::{Exit, Failure};
+use crate::cli::import::rows::{Field, Format, csv_io};
 use crate::cli::moment::{Moment, rfc3339};
-use crate::cli::rows::{Field, Format, csv_io};
 use crate::cli::shell::{Shell, exact};
 use crate::store::usage::{Export, Exported};
 use serde::Serialize;

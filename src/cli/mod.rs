@@ -1,7 +1,6 @@
 //! The command line: one file a noun. Parsing does not act, and acting does not parse.
 
 mod backup;
-mod batches;
 mod bill;
 mod check;
 mod customer;
@@ -13,25 +12,18 @@ mod init;
 mod key;
 mod license;
 mod license_type;
-mod lines;
 mod migrate;
 mod moment;
 mod plan;
 mod plan_file;
-mod progress;
 mod project;
 mod record;
-mod rejects;
-mod rows;
 mod serve;
 mod setting;
 mod shell;
 mod sign;
-mod slices;
-mod source;
 mod start;
 mod statement;
-mod tally;
 mod totals;
 
 use clap::Parser;

@@ -5,7 +5,7 @@
 
 use crate::billing::id::{RecordId, Words};
 use crate::billing::record::NewRecord;
-use crate::cli::lines::{Broken, Line, Lines};
+use crate::cli::import::lines::{Broken, Line, Lines};
 use crate::cli::moment::Moment;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -24,7 +24,7 @@ const COLUMNS: &str = "a first line with id,projectId,amount,at is wanted, in an
 
 /// How rows are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Format {
+pub(in crate::cli) enum Format {
     /// Comma-separated values; the first line names the columns
     Csv,
     /// A JSON object a line
@@ -47,7 +47,7 @@ impl Format {
 
 /// A field of a row. Its name is that of the column, or of the member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Field {
+pub(in crate::cli) enum Field {
     Id,
     ProjectId,
     Amount,
@@ -58,7 +58,7 @@ pub(super) enum Field {
 }
 
 impl Field {
-    pub(super) const ALL: [Self; 7] = [
+    pub(in crate::cli) const ALL: [Self; 7] = [
         Self::Id,
         Self::ProjectId,
         Self::Amount,
@@ -68,7 +68,7 @@ impl Field {
         Self::VoidReason,
     ];
 
-    pub(super) fn as_str(self) -> &'static str {
+    pub(in crate::cli) fn as_str(self) -> &'static str {
         match self {
             Self::Id => "id",
             Self::ProjectId => "projectId",
@@ -388,7 +388,7 @@ pub(super) fn csv_columns(text: &[u8]) -> csv::ByteRecord {
 type Said = (NewRecord, Option<Words>);
 
 /// What went wrong with writing CSV: rows of bytes and of any length have no other problem.
-pub(super) fn csv_io(error: csv::Error) -> io::Error {
+pub(in crate::cli) fn csv_io(error: csv::Error) -> io::Error {
     let said = error.to_string();
     match error.into_kind() {
         csv::ErrorKind::Io(error) => error,

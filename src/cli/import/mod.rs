@@ -4,16 +4,25 @@
 //! `progress`, `tally`). What a slice holds is on disk when it has committed, and an import that was cut short is run
 //! again.
 
-use crate::cli::batches::{Batches, MayBeCut};
+mod batches;
+mod lines;
+mod progress;
+mod rejects;
+pub(super) mod rows;
+mod slices;
+mod source;
+mod tally;
+
 use crate::cli::failure::{Exit, Failure};
-use crate::cli::lines::Broken;
-use crate::cli::progress::Progress;
-use crate::cli::rejects::Rejects;
-use crate::cli::rows::{BadRow, Format, Rows};
+use crate::cli::import::batches::{Batches, MayBeCut};
+use crate::cli::import::lines::Broken;
+use crate::cli::import::progress::Progress;
+use crate::cli::import::rejects::Rejects;
+use crate::cli::import::rows::{BadRow, Format, Rows};
+use crate::cli::import::slices::{PAUSE, Slices, Taken};
+use crate::cli::import::source::Source;
+use crate::cli::import::tally::Tally;
 use crate::cli::shell::Shell;
-use crate::cli::slices::{PAUSE, Slices, Taken};
-use crate::cli::source::Source;
-use crate::cli::tally::Tally;
 use crate::store::scratch::Scratch;
 use std::io::Read;
 use std::path::PathBuf;

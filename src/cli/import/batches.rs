@@ -1,8 +1,8 @@
 //! Rows on their way, in batches, from the thread that reads them to the one that writes them.
 
 use crate::cli::failure::Failure;
-use crate::cli::lines::Broken;
-use crate::cli::rows::{BadRow, Format, Row, Rows};
+use crate::cli::import::lines::Broken;
+use crate::cli::import::rows::{BadRow, Format, Row, Rows};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, Read};

@@ -4,11 +4,11 @@
 use crate::billing::id::ProjectId;
 use crate::billing::period::Period;
 use crate::billing::record::NewRecord;
+use crate::cli::import::rows::{BadRow, Row};
+use crate::cli::import::tally::Tally;
 use crate::cli::record;
-use crate::cli::rows::{BadRow, Row};
 use crate::cli::shell::Shell;
 use crate::cli::statement::ToldAlready;
-use crate::cli::tally::Tally;
 use crate::store::scratch::{self, Scratch};
 use crate::store::usage::{Recorded, Slice, Voided};
 use crate::store::{self, ReadTx, Store, project};

@@ -1,8 +1,8 @@
 //! What becomes of the bad rows of an import: the first one stops it, or they are listed, or they go to a file.
 
 use crate::cli::failure::Failure;
-use crate::cli::progress::Progress;
-use crate::cli::rows::{BadRow, csv_columns, csv_io};
+use crate::cli::import::progress::Progress;
+use crate::cli::import::rows::{BadRow, csv_columns, csv_io};
 use crate::cli::shell::Shell;
 use serde::Serialize;
 use std::fs::File;
