@@ -5,6 +5,7 @@ mod bill;
 mod check;
 mod customer;
 mod database;
+mod escaped;
 mod export;
 mod failure;
 mod import;

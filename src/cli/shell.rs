@@ -4,6 +4,7 @@ use crate::billing::amount::Amount;
 use crate::billing::event::{Actor, Event, Stamp, User as ShellUser};
 use crate::billing::id::Label;
 use crate::cli::database::Database;
+use crate::cli::escaped::escaped;
 use crate::cli::failure::Failure;
 use crate::cli::moment::rfc3339;
 use crate::store::Store;
@@ -76,10 +77,11 @@ impl<'a> Shell<'a> {
         self.out.flush()
     }
 
-    /// Says something that is not data, on a line of its own.
+    /// Says something that is not data, on a line of its own. Nothing in it drives the terminal.
     pub(super) fn note(&mut self, sentence: &str) {
         // Where stderr is gone there is nobody to tell.
-        let _told = writeln!(self.err, "{}", self.database.with_its_name(sentence));
+        let sentence = self.database.with_its_name(sentence);
+        let _told = writeln!(self.err, "{}", escaped(&sentence));
     }
 
     /// Hands over what was printed.
