@@ -2,10 +2,27 @@
 
 use crate::billing::amount::Amount;
 use crate::billing::id::{CustomerId, ProjectId, RecordId, Words};
+use crate::billing::period::{LAST_SECOND, date, first_second};
+use jiff::civil::Date;
+use std::ops::RangeInclusive;
 
 /// How far ahead of the clock a record may be dated, in seconds: clocks differ, but usage that has not
 /// happened is a mistake.
 pub const MAX_AHEAD_S: i64 = 300;
+
+/// A record dated more days back than that is pointed out: a month and its bill are over by then.
+pub const USUAL_DAYS: i64 = 62;
+
+/// The seconds at which usage is mostly dated where `now_s` is the clock: at most [`USUAL_DAYS`]
+/// back, and in this year or in the last. A record dated otherwise may be right, but is worth a
+/// look.
+pub fn usual_dates(now_s: i64) -> RangeInclusive<i64> {
+    let this_year = date(now_s).year();
+    let first_of = |year| Date::new(year, 1, 1).map_or(0, first_second);
+    let last_year_s = first_of(this_year - 1);
+    let next_year_s = Date::new(this_year + 1, 1, 1).map_or(LAST_SECOND + 1, first_second);
+    last_year_s.max(now_s - USUAL_DAYS * 86_400)..=next_year_s - 1
+}
 
 /// A usage record as somebody wants it written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +84,22 @@ impl Record {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_dated_far_back_or_in_another_year_is_unusual() {
+        let second = |text: &str| text.parse::<jiff::Timestamp>().expect("a time").as_second();
+        let now_s = second("2026-02-10T10:00:00Z");
+        for (at, is_usual) in [
+            ("2026-02-10T10:05:00Z", true),
+            ("2025-12-10T10:00:00Z", true),
+            ("2025-12-10T09:59:59Z", false),
+            ("2016-02-10T10:00:00Z", false),
+            ("2026-12-31T23:59:59Z", true),
+            ("2027-01-01T00:00:00Z", false),
+        ] {
+            assert_eq!(usual_dates(now_s).contains(&second(at)), is_usual, "{at}");
+        }
+    }
 
     #[test]
     fn a_repeat_agrees_by_value_and_by_what_it_tells() {
