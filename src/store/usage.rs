@@ -382,6 +382,20 @@ pub fn find(tx: &ReadTx<'_>, id: &RecordId) -> Result<Option<Record>> {
     Ok(select.query_row(named_params! { ":record_id": id }, read_record).optional()?)
 }
 
+/// Tells whether there are records whose ids begin with `prefix` and a colon.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn has_ids_of(tx: &ReadTx<'_>, prefix: &str) -> Result<bool> {
+    // `;` comes right after `:`.
+    const SELECT: &str = "
+        select exists (
+            select 1 from usage_ledger
+            where record_id > :prefix || ':' and record_id < :prefix || ';')";
+    let mut select = tx.sql().prepare_cached(SELECT)?;
+    Ok(select.query_row(named_params! { ":prefix": prefix }, |row| row.get(0))?)
+}
+
 fn read_record(row: &Row<'_>) -> rusqlite::Result<Record> {
     let voided_at_s: Option<i64> = row.get(5)?;
     let void = match voided_at_s {
