@@ -3,7 +3,9 @@
 use crate::billing::amount::Amount;
 use crate::billing::period::{LAST_SECOND, Period};
 use crate::cli::failure::{Exit, Failure};
-use crate::cli::import::rows::{Field, Format, csv_io};
+use crate::cli::import::csv_rows::csv_io;
+use crate::cli::import::field::Field;
+use crate::cli::import::row::Format;
 use crate::cli::moment::{Moment, rfc3339};
 use crate::cli::shell::{Shell, exact};
 use crate::store::usage::{Export, Exported};

@@ -12,6 +12,9 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+/// The dates of an import of rows of one day, as they stand in its summary.
+const NOON: &str = r#""from":"2026-10-10T12:00:00Z","to":"2026-10-10T12:00:00Z""#;
+
 /// A row of JSON by its number: some projects, over two months, two records of each in the same second, with amounts
 /// that floats would round.
 fn row(n: u64) -> String {
@@ -27,7 +30,7 @@ fn totals(vendor: &Vendor) -> Value {
     vendor.json(["totals", "--from", "2001-09-09", "--to", "2100-01-01"])
 }
 
-fn import(vendor: &Vendor, arguments: &[&str], input: &[u8]) -> Ended {
+pub fn import(vendor: &Vendor, arguments: &[&str], input: &[u8]) -> Ended {
     let mut command = vendor.command([&["import"], arguments].concat());
     let mut child = command
         .stdin(Stdio::piped())
@@ -59,16 +62,23 @@ fn a_file_is_the_same_records_in_every_form() {
     fs::write(vendor.path("u.csv.zst"), zstd::encode_all(csv.as_bytes(), 1).expect("compressed"))
         .expect("a file");
     let first = vendor.json(["import", "u.jsonl"]);
-    assert_eq!(first, json!({"read": 3, "recorded": 3, "duplicates": 0, "rejected": 0}));
+    let (from, to) = ("2026-10-10T10:00:00Z", "2026-10-11T12:00:00Z");
+    assert_eq!(
+        first,
+        json!({
+            "read": 3, "recorded": 3, "duplicates": 0, "rejected": 0, "blank": 1,
+            "from": from, "to": to
+        })
+    );
     let before = totals(&vendor);
     assert_eq!(before["total"], "12345678901234567890.423456789");
     for file in ["u.jsonl", "u.CSV", "u.ndjson.gz", "u.csv.zst"] {
-        let again = vendor.json(["import", file]);
-        assert_eq!(
-            again,
-            json!({"read": 3, "recorded": 0, "duplicates": 3, "rejected": 0}),
-            "{file}"
-        );
+        let mut again = vendor.json(["import", file]);
+        again.as_object_mut().expect("an object").remove("blank");
+        let wanted = json!({
+            "read": 3, "recorded": 0, "duplicates": 3, "rejected": 0, "from": null, "to": null
+        });
+        assert_eq!(again, wanted, "{file}");
     }
     assert_eq!(import(&vendor, &["-", "--format", "csv"], csv.as_bytes()).code, 0);
     assert_eq!(totals(&vendor), before);
@@ -119,7 +129,7 @@ fn a_bad_row_stops_the_import_after_what_is_before_it() {
     let ended = vendor.run(["import", "u.csv", "--rejects", "bad.csv", "--json"]);
     assert_eq!(
         (ended.code, ended.out.trim()),
-        (1, r#"{"read":3,"recorded":1,"duplicates":1,"rejected":1}"#)
+        (1, &*format!(r#"{{"read":3,"recorded":1,"duplicates":1,"rejected":1,{NOON}}}"#))
     );
     assert_eq!(vendor.total(), "3");
     let bad = fs::read_to_string(vendor.path("bad.csv")).expect("a file");
@@ -147,9 +157,7 @@ fn a_bad_row_stops_the_import_after_what_is_before_it() {
     for there in ["u.csv", "bad.csv", "agora-vendor.db"] {
         let before = fs::read(vendor.path(there)).expect("a file");
         assert!(
-            vendor
-                .fails(1, ["import", "u.csv", "--rejects", there])
-                .contains("a new file is wanted")
+            vendor.fails(1, ["import", "u.csv", "--rejects", there]).contains("name a new file")
         );
         assert_eq!(fs::read(vendor.path(there)).expect("a file"), before);
     }
@@ -279,11 +287,11 @@ fn what_is_wrong_with_a_row_is_told_by_its_field() {
         (r#"{"id":"x","projectId":"p","amount":1E2,"at":"2026-10-10"}"#, r#"amount is "1E2""#),
         (
             r#"{"id":"x","projectId":"p","amount":true,"at":"2026-10-10"}"#,
-            "amount is true: a text or a number",
+            "amount is true: only a text or a number",
         ),
         (
             r#"{"id":"x","projectId":"p","amount":[1],"at":"2026-10-10"}"#,
-            "amount is [1]: a text or a number",
+            "amount is [1]: only a text or a number",
         ),
         (r#"{"id":"x","projectId":"p","amount":1,"at":"soon"}"#, r#"at is "soon""#),
         (r#"{"id":"x","projectId":"p","amount":1,"at":1791626400.5}"#, "at is"),
@@ -344,7 +352,7 @@ fn a_malformed_file_gets_a_sentence_and_loses_nothing() {
         (
             "empty.csv",
             Vec::new(),
-            "empty.csv cannot be read: it is empty: a first line with id,projectId,amount,at",
+            "empty.csv cannot be read: it is empty: the first line must name the columns id,projectId",
         ),
         ("blank.csv", b"\r\n\r\n".to_vec(), "cannot be read: it is empty"),
         (
@@ -366,18 +374,10 @@ fn a_malformed_file_gets_a_sentence_and_loses_nothing() {
         (
             "utf16.csv",
             header.encode_utf16().flat_map(u16::to_le_bytes).collect(),
-            "does not name the columns",
+            "it is UTF-16LE, and not UTF-8: `iconv -f UTF-16LE -t UTF-8`",
         ),
-        (
-            "utf16-le.csv",
-            utf16(0xfeff).flat_map(u16::to_le_bytes).collect(),
-            "it is UTF-16, and UTF-8 is wanted",
-        ),
-        (
-            "utf16-be.csv",
-            utf16(0xfeff).flat_map(u16::to_be_bytes).collect(),
-            "it is UTF-16, and UTF-8 is wanted",
-        ),
+        ("utf16-le.csv", utf16(0xfeff).flat_map(u16::to_le_bytes).collect(), "it is UTF-16LE"),
+        ("utf16-be.csv", utf16(0xfeff).flat_map(u16::to_be_bytes).collect(), "it is UTF-16BE"),
         (
             "mac.csv",
             format!("{header}\ra,p,1,2026-10-10\r").into_bytes(),
@@ -446,7 +446,7 @@ fn a_malformed_file_gets_a_sentence_and_loses_nothing() {
     let ended = vendor.run(["import", "quote.csv", "--rejects", "bad.csv", "--json"]);
     assert_eq!(
         (ended.code, ended.out.trim()),
-        (1, r#"{"read":100002,"recorded":1,"duplicates":100000,"rejected":1}"#)
+        (1, &*format!(r#"{{"read":100002,"recorded":1,"duplicates":100000,"rejected":1,{NOON}}}"#))
     );
     assert!(
         fs::read_to_string(vendor.path("bad.csv"))
@@ -504,7 +504,9 @@ fn rows_without_ids_get_them_of_the_file_and_the_line() {
     fs::write(vendor.path("cr.csv"), "projectId,amount,at\rq,1,2026-10-10\rq,2,2026-10-10\r")
         .expect("a file");
     assert!(
-        vendor.fails(1, ["import", "cr.csv", "--ids-from-file"]).contains("LF or CRLF are wanted")
+        vendor
+            .fails(1, ["import", "cr.csv", "--ids-from-file"])
+            .contains("lines must end in LF or CRLF")
     );
     let fifo = ["import", "/dev/stdin", "--format", "csv", "--ids-from-file"];
     assert_eq!(import(&vendor, &fifo[1..], b"projectId,amount,at\nq,1,2026-10-10\n").code, 2);
@@ -550,7 +552,10 @@ fn a_dry_run_checks_every_row_and_changes_nothing() {
         .expect("the lock");
     let ended = vendor.run(["import", "u.jsonl", "--dry-run", "--json"]);
     drop(writing);
-    let tally = r#"{"read":10000,"recorded":9998,"duplicates":0,"rejected":2}"#;
+    let tally = concat!(
+        r#"{"read":10000,"recorded":9998,"duplicates":0,"rejected":2,"#,
+        r#""from":"2026-10-01T00:00:00Z","to":"2026-11-16T05:50:01Z"}"#
+    );
     assert_eq!((ended.code, ended.out.trim()), (1, tally), "{}", ended.err);
     for word in [
         "line 1: the id r1 stands for another",
@@ -565,7 +570,9 @@ fn a_dry_run_checks_every_row_and_changes_nothing() {
     let ended = vendor.run(["import", "u.jsonl", "--rejects", "bad.jsonl", "--json"]);
     assert_eq!((ended.code, ended.out.trim()), (1, tally));
     let ended = vendor.run(["import", "u.jsonl", "--dry-run", "--json"]);
-    assert_eq!(ended.out.trim(), r#"{"read":10000,"recorded":0,"duplicates":9998,"rejected":2}"#);
+    let tally =
+        r#"{"read":10000,"recorded":0,"duplicates":9998,"rejected":2,"from":null,"to":null}"#;
+    assert_eq!(ended.out.trim(), tally);
 }
 
 #[test]
@@ -914,12 +921,16 @@ fn a_file_for_rejects_that_cannot_be_written_stops_the_import_and_loses_nothing(
 #[test]
 fn a_quiet_import_says_nothing_of_its_progress() {
     let vendor = Vendor::new();
-    vendor.ok(["project", "add", "p1", "--customer", "c"]);
+    vendor.at("2026-10-02T00:00:00Z").ok(["project", "add", "p1", "--customer", "c"]);
     fs::write(vendor.path("u.jsonl"), row(1)).expect("a file");
     let ended = vendor.ok(["import", "u.jsonl", "--quiet"]);
     assert_eq!(
         (ended.out.as_str(), ended.err.as_str()),
-        ("rows 1: recorded 1, there already 0, rejected 0\n", "")
+        (
+            "rows 1: recorded 1, there already 0, rejected 0; \
+             dated 2026-10-01T00:00:00Z to 2026-10-01T00:00:00Z\n",
+            ""
+        )
     );
 }
 

@@ -11,6 +11,7 @@ mod clock;
 mod concurrency;
 mod door;
 mod firsts;
+mod import_files;
 mod imports;
 mod keys;
 mod ledger;

@@ -1,8 +1,11 @@
 //! Rows on their way, in batches, from the thread that reads them to the one that writes them.
 
 use crate::cli::failure::Failure;
-use crate::cli::import::lines::Broken;
-use crate::cli::import::rows::{BadRow, Format, Row, Rows};
+use crate::cli::import::container::Broken;
+use crate::cli::import::csv_rows;
+use crate::cli::import::row::{BadRow, NoRow, ReadAs, Row};
+use crate::cli::import::rows::Rows;
+use crate::cli::import::stop::Stop;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, Read};
@@ -10,63 +13,77 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// Rows that are passed on at a time, fewer where they are long, and how many such batches may wait.
+/// Rows that are passed on at a time, fewer where they are long, and how many such batches may
+/// wait.
 const BATCH: usize = 256;
 const BATCH_BYTES: usize = 64 << 10;
 const BATCHES: usize = 16;
 /// How long more rows are waited for where a pipe has fewer at hand than are passed on at a time.
 const GATHER: Duration = Duration::from_millis(200);
+/// How often it is looked, while a pipe is waited for, whether the import is to stop.
+const LOOK: Duration = Duration::from_millis(50);
 
-/// What the reading thread passes on. As an iterator it gives the rows that are at hand, without waiting for one.
+/// What the reading thread passes on. As an iterator it gives the rows that are at hand, without
+/// waiting for one.
 pub(super) struct Batches {
     reading: JoinHandle<Result<MayBeCut, Broken>>,
     header: Receiver<Header>,
     batches: Receiver<Batch>,
-    queue: VecDeque<Result<Row, BadRow>>,
+    queue: VecDeque<Result<Row, NoRow>>,
+    stop: Stop,
 }
 
 /// What a file says of its rows before the first.
 pub(super) struct Header {
     /// The columns that say nothing here.
     pub(super) others: Vec<String>,
-    /// The names of the columns, where the file has them.
-    pub(super) columns: Option<csv::ByteRecord>,
+    /// The first line, where it names columns.
+    pub(super) csv: Option<csv_rows::Header>,
 }
 
 /// Whether the last row may have been cut short although it was taken.
 pub(super) struct MayBeCut(pub(super) bool);
 
 struct Batch {
-    rows: Vec<Result<Row, BadRow>>,
+    rows: Vec<Result<Row, NoRow>>,
     /// Whether these are all there are, until the file gives more: a pipe may be slow.
     is_all: bool,
 }
 
 impl Batches {
     /// Starts to read rows, on a thread of its own.
-    pub(super) fn read(
-        file: impl Read + Send + 'static,
-        format: Format,
-        id_prefix: Option<String>,
-    ) -> Self {
+    pub(super) fn read(file: impl Read + Send + 'static, read_as: ReadAs, stop: Stop) -> Self {
         let (sender, batches) = sync_channel(BATCHES);
         let (headers, header) = sync_channel(1);
-        let reading = thread::spawn(move || read(file, format, id_prefix, &headers, sender));
-        Self { reading, header, batches, queue: VecDeque::new() }
+        let reading = thread::spawn(move || read(file, read_as, &headers, sender));
+        Self { reading, header, batches, queue: VecDeque::new(), stop }
     }
 
-    /// Waits for the header. Without one reading has failed, and [`Batches::end`] says why.
+    /// Waits for the header. Without one the import is to stop, or reading has failed, and
+    /// [`Batches::end`] says why.
     pub(super) fn header(&self) -> Option<Header> {
-        self.header.recv().ok()
+        self.wait_for(&self.header)
     }
 
-    /// Waits for rows; tells whether there are any more. Where a pipe is slow, some more are waited for too: a commit
-    /// for each would keep the disk busy with little.
+    /// Waits for what comes next; `None` where nothing does, or the import is to stop.
+    fn wait_for<T>(&self, receiver: &Receiver<T>) -> Option<T> {
+        loop {
+            match receiver.recv_timeout(LOOK) {
+                Ok(next) => return Some(next),
+                Err(RecvTimeoutError::Timeout) if !self.stop.is_asked() => {}
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return None,
+            }
+        }
+    }
+
+    /// Waits for rows; tells whether there are any more, and none are wanted by whoever stops the
+    /// import. Where a pipe is slow, some more are waited for too: a commit for each would keep the
+    /// disk busy with little.
     pub(super) fn gather(&mut self) -> bool {
         if !self.queue.is_empty() {
             return true;
         }
-        let Ok(mut batch) = self.batches.recv() else {
+        let Some(mut batch) = self.wait_for(&self.batches) else {
             return false;
         };
         let until = Instant::now() + GATHER;
@@ -93,7 +110,7 @@ impl Batches {
 }
 
 impl Iterator for Batches {
-    type Item = Result<Row, BadRow>;
+    type Item = Result<Row, NoRow>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.queue.is_empty() {
@@ -106,16 +123,15 @@ impl Iterator for Batches {
 /// Reads rows and passes them on, until the end or until nobody wants more.
 fn read(
     file: impl Read,
-    format: Format,
-    id_prefix: Option<String>,
+    read_as: ReadAs,
     headers: &SyncSender<Header>,
     batches: SyncSender<Batch>,
 ) -> Result<MayBeCut, Broken> {
     let outbox = RefCell::new(Outbox { rows: Vec::new(), bytes: 0, batches, is_wanted: true });
-    let mut rows = Rows::read(Passing { inner: file, outbox: &outbox }, format, id_prefix)?;
+    let mut rows = Rows::read(Passing { inner: file, outbox: &outbox }, read_as)?;
     // Whoever does not listen any more wants no rows either.
     let _told =
-        headers.send(Header { others: rows.other_columns().to_vec(), columns: rows.header() });
+        headers.send(Header { others: rows.other_columns().to_vec(), csv: rows.header().cloned() });
     let ended = loop {
         match rows.next() {
             Ok(Some(row)) => {
@@ -135,7 +151,7 @@ fn read(
 
 /// Rows that have been read and not yet been passed on.
 struct Outbox {
-    rows: Vec<Result<Row, BadRow>>,
+    rows: Vec<Result<Row, NoRow>>,
     bytes: usize,
     batches: SyncSender<Batch>,
     /// Whether anybody still takes them.
@@ -143,7 +159,7 @@ struct Outbox {
 }
 
 impl Outbox {
-    fn put(&mut self, row: Result<Row, BadRow>) {
+    fn put(&mut self, row: Result<Row, NoRow>) {
         self.bytes += size(&row);
         if self.rows.capacity() == 0 {
             self.rows.reserve_exact(BATCH);
@@ -177,8 +193,9 @@ impl<R: Read> Read for Passing<'_, R> {
 }
 
 /// How many bytes a row had in the file.
-fn size(row: &Result<Row, BadRow>) -> usize {
+fn size(row: &Result<Row, NoRow>) -> usize {
     match row {
-        Ok(Row { text, .. }) | Err(BadRow { text, .. }) => text.len(),
+        Ok(Row { text, .. }) | Err(NoRow::Bad(BadRow { text, .. })) => text.len(),
+        Err(NoRow::Blank) => 0,
     }
 }

@@ -1,74 +1,102 @@
-//! `import`: usage records by the million, out of a file or a pipe.
+//! `import`: usage records by the million, out of files or a pipe.
 //!
-//! One thread reads rows (`batches`), the other writes them (`slices`) and tells what came of them (`rejects`,
-//! `progress`, `tally`). What a slice holds is on disk when it has committed, and an import that was cut short is run
-//! again.
+//! One thread reads rows (`batches`), the other writes them (`slices`) and tells what came of them
+//! (`rejects`, `progress`, `tally`). What a slice holds is on disk when it has committed, and an
+//! import that was cut short is run again.
 
 mod batches;
+mod container;
+pub(super) mod csv_rows;
+pub(super) mod field;
+mod identity;
+mod inputs;
+mod json_rows;
 mod lines;
 mod progress;
 mod rejects;
-pub(super) mod rows;
+pub(super) mod row;
+mod rows;
 mod slices;
 mod source;
+mod stop;
 mod tally;
+mod zone;
 
 use crate::cli::failure::{Exit, Failure};
-use crate::cli::import::batches::{Batches, MayBeCut};
-use crate::cli::import::lines::Broken;
-use crate::cli::import::progress::Progress;
-use crate::cli::import::rejects::Rejects;
-use crate::cli::import::rows::{BadRow, Format, Rows};
-use crate::cli::import::slices::{PAUSE, Slices, Taken};
-use crate::cli::import::source::Source;
-use crate::cli::import::tally::Tally;
 use crate::cli::shell::Shell;
+use crate::store::Store;
 use crate::store::scratch::Scratch;
-use std::io::Read;
+use batches::{Batches, Header, MayBeCut};
+use container::Broken;
+use inputs::Input;
+use progress::Progress;
+use rejects::Rejects;
+use row::Format;
+use slices::{PAUSE, Slices, Taken};
+use source::Source;
 use std::path::PathBuf;
 use std::thread;
+use stop::Stop;
+use tally::Tally;
+use zone::Zone;
 
-/// How far an import steps back behind all else on the processors (`nice`): Agora waits for the server, and nobody for
-/// the last row of a million.
+/// How far an import steps back behind all else on the processors (`nice`): Agora waits for the
+/// server, and nobody for the last row of a million.
 const STEPS_BACK: i32 = 10;
 
-/// Record usage by the million, out of a CSV or JSON-lines file
-///
-/// The fields are id, projectId, amount and at, and where known customerId and note: columns in any order, or
-/// members of an object a line. Files compressed by gzip or zstd are read as they are. Each row is recorded
-/// as `record` would, once for its id: an import that was interrupted is simply run again. A row with a
-/// voidReason, as `export` writes it, is a record that is taken back.
-#[derive(clap::Args)]
-#[command(
-    after_help = "Examples: agora-vendor import usage.csv.gz\n          ssh vps agora-vendor import - --format jsonl < usage.jsonl"
-)]
-pub(super) struct Args {
-    /// The file; - is standard input
-    #[arg(value_name = "FILE", default_value = "-")]
-    file: PathBuf,
+/// As many columns that say nothing are listed.
+const LISTED_COLUMNS: usize = 20;
 
-    /// How its rows are written; guessed from its name where that tells
+/// Record usage by the million, out of CSV or JSON-lines files
+///
+/// The fields are id, projectId, amount and at, and where known customerId and note: columns in any
+/// order (separated by commas, semicolons, tabs or |), or members of an object a line. Files
+/// compressed by gzip or zstd are read as they are. Each row is recorded as `record` would, once
+/// for its id: an import that was interrupted is simply run again. A row with a voidReason, as
+/// `export` writes it, is a record that is taken back. It ends with what was recorded, and with the
+/// earliest and the latest date of it.
+#[derive(clap::Args)]
+#[command(after_help = "Examples: agora-vendor import usage.csv.gz\n          \
+                  ssh vps agora-vendor import - --format jsonl < usage.jsonl")]
+pub(super) struct Args {
+    /// The files, read one after the other; - is standard input
+    #[arg(value_name = "FILE", default_value = "-")]
+    files: Vec<PathBuf>,
+
+    /// How their rows are written; guessed from a file's name where that tells
     #[arg(long, value_enum)]
     format: Option<Format>,
 
-    /// Put bad rows into this file, with the reason, and go on; without it the first one stops the import
+    /// Put bad rows into this file, with the reason, and go on; without it the first one stops the
+    /// import
     ///
-    /// A new file. Mended, it is imported like any other where it is CSV; of JSON lines
-    /// `jq -r .row rejects.jsonl > mended.jsonl` takes the rows out. Of a row that is too long it has the start alone.
+    /// A new file. Mended, it is imported like any other where it is CSV; of JSON lines `jq -r .row
+    /// rejects.jsonl > mended.jsonl` takes the rows out. Of a row that is too long it has the start
+    /// alone. Several files need the same columns.
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
 
-    /// Give each row an id made of the file's SHA-256 and the row's line, for files without ids
+    /// Give each row an id made of the file's content and the row's line, for files without ids
     ///
-    /// The same file again is the same records. A file that has grown is another file: all of its rows would count
-    /// again. A row that has an id is a bad row here.
+    /// The same content again is the same records: compressed or not, with LF or CRLF, with or
+    /// without a byte order mark, the last line's end or blank lines at the end. A file that has
+    /// grown has another content: all of its rows would count again. A row that has an id is a bad
+    /// row here.
     #[arg(long)]
     ids_from_file: bool,
 
+    /// Read times without a zone in this one, such as Europe/Berlin
+    ///
+    /// A time that a change of the clocks leaves out, or makes twice, is a bad row. Times that have
+    /// a zone, Unix seconds and days are read as ever.
+    #[arg(long, value_name = "ZONE")]
+    zone: Option<Zone>,
+
     /// Check every row against the books and against the rows before it, and change nothing
     ///
-    /// Bad rows are listed, the first of them, and the check goes on. What the import would write is written to a
-    /// temporary file (in $SQLITE_TMPDIR, $TMPDIR, /var/tmp or /tmp), which needs as much room as the records would.
+    /// Bad rows are listed, the first of them, and the check goes on. What the import would write
+    /// is written to a temporary file (in $SQLITE_TMPDIR, $TMPDIR, /var/tmp or /tmp), which needs
+    /// as much room as the records would.
     #[arg(long)]
     dry_run: bool,
 
@@ -78,108 +106,164 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
-    let source = Source::new(&args.file)?;
-    let format = args.format.or_else(|| Format::guess(&args.file)).ok_or_else(|| {
-        Failure::words(format!(
-            "{source} does not tell its format: --format csv or --format jsonl is wanted"
-        ))
-    })?;
+    let mut inputs = inputs_of(args)?;
     // Before anything is read: a wrong path to the books must not cost a pipe its content.
-    let store = shell.open()?;
+    let mut store = shell.open()?;
     if let Err(error) = rustix::process::nice(STEPS_BACK) {
         log::debug!("the import does not step back behind others: {error}");
     }
-    let (file, size) = source.open()?;
-    let (file, id_prefix): (Box<dyn Read + Send>, _) = match (args.ids_from_file, size) {
-        (false, _) => (file, None),
-        (true, None) => {
-            return Err(Failure::words(format!(
-                "{source} cannot be read twice: --ids-from-file needs a file"
-            )));
-        }
-        (true, Some(_)) => {
-            let (prefix, hashed) = source.hash()?;
-            if args.rejects.is_none() && !args.dry_run {
-                check_rows(source, format, &prefix, hashed)?;
-            }
-            // What is added to the file meanwhile is none of the one whose hash it is.
-            (Box::new(file.take(hashed)), Some(prefix))
-        }
-    };
-    let progress = Progress::new(args.quiet, size);
-    let mut batches = Batches::read(progress.wrap_read(file), format, id_prefix);
-    let scratch = args.dry_run.then(Scratch::new).transpose()?;
-    let slices = Slices::new(store, scratch);
-    let mut import = Import {
-        args,
-        source,
-        shell,
-        slices,
-        rejects: Rejects::Nowhere,
-        progress,
-        tally: Tally::default(),
-    };
-    let imported = import.take_all(&mut batches);
-    // Only the reader knows whether the rows ended or broke off. Where the import was stopped it is not waited for: a
-    // pipe may be silent for long.
-    let read = match imported {
-        Ok(None) => batches.end()?,
-        Ok(Some(_)) | Err(_) => Ok(MayBeCut(false)),
-    };
-    import.end(imported, read)
-}
-
-/// Reads all rows before any is recorded: a file whose rows are known by its hash cannot be mended halfway, since
-/// then it is another file.
-fn check_rows(source: Source<'_>, format: Format, prefix: &str, bytes: u64) -> Result<(), Failure> {
-    let broken = |broken: Broken| {
-        Failure::failed(format!(
-            "{source} cannot be read to its end: {broken}; nothing was recorded"
-        ))
-    };
-    let (file, _) = source.open()?;
-    let mut rows = Rows::read(file.take(bytes), format, Some(prefix.to_owned())).map_err(broken)?;
-    while let Some(row) = rows.next().map_err(broken)? {
-        if let Err(BadRow { line, reason, .. }) = row {
-            let mend = "nothing was recorded: mend it, or let the import go on with --rejects FILE";
-            return Err(Failure::failed(format!("{source}, line {line}: {reason}; {mend}")));
+    if inputs.len() > 1 {
+        inputs::look_at_all(&inputs, args.rejects.is_some())?;
+    }
+    let stop = Stop::listen()?;
+    if args.ids_from_file {
+        let stops_at_bad = args.rejects.is_none() && !args.dry_run;
+        for input in &mut inputs {
+            input.identify(stops_at_bad, &mut store, &stop)?;
         }
     }
-    Ok(())
+    if inputs.iter().any(|input| input.source.is_terminal()) {
+        shell.note(
+            "standard input is a terminal: type rows, then Ctrl-D, or name a file: \
+             agora-vendor import usage.csv",
+        );
+    }
+    let mut import = Import::new(args, &inputs, store, stop, shell)?;
+    let cut = import.take_files(&inputs);
+    import.end(cut)
+}
+
+/// The files that are named.
+fn inputs_of(args: &Args) -> Result<Vec<Input<'_>>, Failure> {
+    let Args { files, format, ids_from_file, zone, .. } = args;
+    let inputs: Vec<Input<'_>> = files
+        .iter()
+        .map(|file| Input::new(file, *format, *ids_from_file, zone.as_ref()))
+        .collect::<Result<_, _>>()?;
+    if inputs.iter().filter(|input| input.source.is_stdin()).count() > 1 {
+        return Err(Failure::words("- stands twice, and standard input can be read once"));
+    }
+    Ok(inputs)
+}
+
+/// Why an import ended before it had all rows.
+enum Cut {
+    /// A bad row stopped it; where, and why.
+    Bad(String),
+    /// The file cannot be read; whether that is so from its start on.
+    Broken { broken: Broken, at_start: bool },
+    /// Somebody stopped it.
+    Stopped,
 }
 
 /// An import under way.
 struct Import<'s, 'a> {
     args: &'s Args,
-    source: Source<'s>,
     shell: &'s mut Shell<'a>,
     slices: Slices,
     rejects: Rejects,
     progress: Progress,
     tally: Tally,
+    stop: Stop,
 }
 
-impl Import<'_, '_> {
-    /// Takes rows until there are no more, or one stops it; tells why it was stopped.
-    fn take_all(&mut self, batches: &mut Batches) -> Result<Option<String>, Failure> {
-        if let Some(header) = batches.header() {
-            if !header.others.is_empty() {
-                let others = header.others.join(", ");
-                self.shell
-                    .note(&format!("columns that say nothing here are passed over: {others}"));
+impl<'s, 'a> Import<'s, 'a> {
+    fn new(
+        args: &'s Args,
+        inputs: &[Input<'_>],
+        store: Store,
+        stop: Stop,
+        shell: &'s mut Shell<'a>,
+    ) -> Result<Self, Failure> {
+        let scratch = args.dry_run.then(Scratch::new).transpose()?;
+        let bytes = inputs.iter().map(|input| input.source.size()).sum();
+        Ok(Self {
+            args,
+            slices: Slices::new(store, scratch, shell.now_s),
+            shell,
+            rejects: Rejects::new(args.rejects.as_deref(), args.dry_run, inputs.len() > 1),
+            progress: Progress::new(args.quiet, bytes),
+            tally: Tally::default(),
+            stop,
+        })
+    }
+
+    /// Takes the rows of one file after the other; tells in which it was cut short, and how.
+    fn take_files<'p>(
+        &mut self,
+        inputs: &[Input<'p>],
+    ) -> Result<Option<(Source<'p>, Cut)>, Failure> {
+        for input in inputs {
+            if let Some(cut) = self.take_file(input)? {
+                return Ok(Some((input.source, cut)));
             }
-            let Args { rejects, dry_run, .. } = self.args;
-            self.rejects = Rejects::new(rejects.as_deref(), *dry_run, header.columns.as_ref())?;
+        }
+        Ok(None)
+    }
+
+    fn take_file(&mut self, input: &Input<'_>) -> Result<Option<Cut>, Failure> {
+        let read_before = self.tally.read;
+        let file = self.progress.wrap_read(input.open()?);
+        let mut batches = Batches::read(file, input.read_as.clone(), self.stop.clone());
+        if let Some(header) = batches.header() {
+            self.begin(input.source, &header)?;
         }
         // Waited for without the lock: a pipe may be slow.
         while batches.gather() {
-            if let Some(reason) = self.take_slice(batches)? {
-                return Ok(Some(reason));
+            let stopped = self.take_slice(&mut batches)?;
+            if let Some(reason) = stopped {
+                return Ok(Some(Cut::Bad(reason)));
             }
             self.progress.tell(self.tally.read, self.shell);
+            if self.stop.is_asked() {
+                break;
+            }
             thread::sleep(PAUSE);
         }
+        if self.stop.is_asked() {
+            return Ok(Some(Cut::Stopped));
+        }
+        // Only the reader knows whether the rows ended or broke off. Where the import was stopped
+        // it is not waited for: a pipe may be silent for long.
+        match batches.end()? {
+            Err(broken) => {
+                let at_start = self.tally.read == read_before;
+                return Ok(Some(Cut::Broken { broken, at_start }));
+            }
+            Ok(MayBeCut(true)) => self.progress.suspend(|| {
+                self.shell.note(&format!(
+                    "{}: its last line has no end; if the file was cut short there, so was the \
+                     last field",
+                    input.source
+                ));
+            }),
+            Ok(MayBeCut(false)) => {}
+        }
+        // CSV without a line is refused, since it does not even name its columns.
+        if self.tally.read == read_before && input.read_as.format == Format::Jsonl {
+            self.progress.suspend(|| self.shell.note(&format!("{} is empty", input.source)));
+        }
         Ok(None)
+    }
+
+    /// Begins with the rows of a file.
+    fn begin(
+        &mut self,
+        source: Source<'_>,
+        Header { others, csv }: &Header,
+    ) -> Result<(), Failure> {
+        if !others.is_empty() {
+            let listed = others.iter().take(LISTED_COLUMNS).map(|name| row::start(name));
+            let listed = listed.collect::<Vec<_>>().join(", ");
+            let more = if others.len() > LISTED_COLUMNS { ", …" } else { "" };
+            let of = if self.args.files.len() > 1 { format!("{source}: ") } else { String::new() };
+            self.progress.suspend(|| {
+                self.shell.note(&format!(
+                    "{of}columns that say nothing here are passed over: {listed}{more}"
+                ));
+            });
+        }
+        self.rejects.begin(source, csv.as_ref())
     }
 
     /// Takes as many rows as fit a slice; tells why it was stopped, if it was.
@@ -195,49 +279,58 @@ impl Import<'_, '_> {
     }
 
     /// Says what came of it.
-    fn end(
-        self,
-        imported: Result<Option<String>, Failure>,
-        read: Result<MayBeCut, Broken>,
-    ) -> Result<Exit, Failure> {
+    fn end(self, cut: Result<Option<(Source<'_>, Cut)>, Failure>) -> Result<Exit, Failure> {
         self.progress.clear();
-        self.rejects.point_out_more(self.shell);
-        let Self { args: Args { dry_run, ids_from_file, .. }, source, shell, tally, .. } = self;
-        tally.point_out_names(*dry_run, shell);
-        if let Ok(MayBeCut(true)) = read {
-            shell.note(&format!(
-                "{source}: its last line has no end; if the file was cut short there, so was the last field"
-            ));
-        }
-        if !dry_run {
+        let Self { args, shell, rejects, tally, .. } = self;
+        rejects.point_out_more(shell);
+        tally.point_out_rows(shell);
+        tally.point_out_names(args.dry_run, shell);
+        if !args.dry_run {
             tally.late.point_out(shell);
         }
-        tally.print(*dry_run, shell)?;
-        let before =
-            if *dry_run { "nothing was changed" } else { "everything before it is recorded" };
-        let again = match ids_from_file {
-            true => {
-                "a mended file is another file, whose rows would all count again: let it go on with --rejects FILE"
-            }
-            false => "mend it and run the import again, or let it go on with --rejects FILE",
-        };
-        match (imported, read) {
-            (Err(failure), _) if !dry_run && tally.read > 0 => Err(failure.with(&format!(
+        tally.print(args.dry_run, shell)?;
+        match cut {
+            Ok(None) => Ok(if tally.rejected == 0 { Exit::Done } else { Exit::Failed }),
+            Ok(Some((source, cut))) => Err(cut.explain(source, args, &tally)),
+            Err(failure) if !args.dry_run && tally.read > 0 => Err(failure.with(&format!(
                 "the {} rows before that are taken, and the import can be run again",
                 tally.read
             ))),
-            (Err(failure), _) => Err(failure),
-            (Ok(Some(reason)), _) => {
-                Err(Failure::failed(format!("{source}, {reason}; {before}: {again}")))
-            }
-            // Its start already: there is nothing before it.
-            (Ok(None), Err(broken)) if tally.read == 0 => {
-                Err(Failure::failed(format!("{source} cannot be read: {broken}")))
-            }
-            (Ok(None), Err(broken)) => Err(Failure::failed(format!(
-                "{source} cannot be read any further: {broken}; {before}, and the import can be run again"
-            ))),
-            (Ok(None), Ok(_)) => Ok(if tally.rejected == 0 { Exit::Done } else { Exit::Failed }),
+            Err(failure) => Err(failure),
         }
+    }
+}
+
+impl Cut {
+    fn explain(self, source: Source<'_>, args: &Args, tally: &Tally) -> Failure {
+        let before =
+            if args.dry_run { "nothing was changed" } else { "everything before it is recorded" };
+        Failure::failed(match self {
+            Self::Bad(reason) => {
+                let again = if args.ids_from_file {
+                    "a mended file is another content, whose rows would all count again: \
+                     let the import go on with --rejects FILE"
+                } else {
+                    "mend it and run the import again, or let it go on with --rejects FILE"
+                };
+                format!("{source}, {reason}; {before}: {again}")
+            }
+            // There is nothing before it.
+            Self::Broken { broken, .. } if tally.read == 0 => {
+                format!("{source} cannot be read: {broken}")
+            }
+            Self::Broken { broken, at_start } => {
+                let further = if at_start { "" } else { " any further" };
+                format!(
+                    "{source} cannot be read{further}: {broken}; {before}, \
+                     and the import can be run again"
+                )
+            }
+            Self::Stopped if args.dry_run => "stopped: nothing was changed".to_owned(),
+            Self::Stopped => format!(
+                "stopped: {} rows are in; the same command goes on with the rest",
+                tally.recorded + tally.duplicates
+            ),
+        })
     }
 }

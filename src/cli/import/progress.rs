@@ -1,4 +1,5 @@
-//! How far an import is, as it is told: by a bar on a terminal, by a line every few seconds elsewhere.
+//! How far an import is, as it is told: by a bar on a terminal, by a line every few seconds
+//! elsewhere.
 
 use crate::cli::shell::Shell;
 use indicatif::{ProgressBar, ProgressStyle};

@@ -1,8 +1,11 @@
-//! What becomes of the bad rows of an import: the first one stops it, or they are listed, or they go to a file.
+//! What becomes of the bad rows of an import: the first one stops it, or they are listed, or they
+//! go to a file.
 
 use crate::cli::failure::Failure;
+use crate::cli::import::csv_rows::{Header, csv_io};
 use crate::cli::import::progress::Progress;
-use crate::cli::import::rows::{BadRow, csv_columns, csv_io};
+use crate::cli::import::row::BadRow;
+use crate::cli::import::source::Source;
 use crate::cli::shell::Shell;
 use serde::Serialize;
 use std::fs::File;
@@ -13,36 +16,63 @@ use std::path::{Path, PathBuf};
 const LISTED: usize = 20;
 
 /// Where bad rows go.
-pub(super) enum Rejects {
+pub(super) struct Rejects {
+    to: To,
+    /// Whether rows of several files come, so that each row needs the name of its own.
+    of_several: bool,
+    /// The file that is read, and what its first line says where it names columns.
+    file: String,
+    csv: Option<Header>,
+}
+
+enum To {
     /// Nowhere: the import stops at the first.
     Nowhere,
     /// To whoever runs the import, the first of them; `count` is that of all.
     List { count: usize },
+    /// To a file that is made when the first rows are read.
+    NewFile(PathBuf),
     /// To a file, all of them.
     File(RejectsFile),
 }
 
 impl Rejects {
-    /// Where they go: to the new file `path` if there is one, with `columns` where the imported file has them; else
-    /// they are listed in a dry run.
+    /// Where they go: to the new file `path` if there is one; else they are listed in a dry run.
+    pub(super) fn new(path: Option<&Path>, dry_run: bool, of_several: bool) -> Self {
+        let to = match path {
+            Some(path) => To::NewFile(path.to_owned()),
+            None if dry_run => To::List { count: 0 },
+            None => To::Nowhere,
+        };
+        Self { to, of_several, file: String::new(), csv: None }
+    }
+
+    /// Begins with the rows of another file.
     ///
     /// # Errors
-    /// When the file is there already, or cannot be written.
-    pub(super) fn new(
-        path: Option<&Path>,
-        dry_run: bool,
-        columns: Option<&csv::ByteRecord>,
-    ) -> Result<Self, Failure> {
-        match path {
-            Some(path) => RejectsFile::create(path, columns).map(Self::File),
-            None if dry_run => Ok(Self::List { count: 0 }),
-            None => Ok(Self::Nowhere),
+    /// When the file for rejects is there already, cannot be written, or has other columns.
+    pub(super) fn begin(
+        &mut self,
+        source: Source<'_>,
+        csv: Option<&Header>,
+    ) -> Result<(), Failure> {
+        match &self.to {
+            To::NewFile(path) => {
+                self.to = To::File(RejectsFile::create(path, csv, self.of_several)?);
+            }
+            To::File(_) if !have_same_columns(self.csv.as_ref(), csv) => {
+                return Err(other_columns(source));
+            }
+            To::Nowhere | To::List { .. } | To::File(_) => {}
         }
+        self.file = source.to_string();
+        self.csv = csv.cloned();
+        Ok(())
     }
 
     /// Whether the import goes on where a row is bad.
     pub(super) fn goes_on(&self) -> bool {
-        !matches!(self, Self::Nowhere)
+        !matches!(self.to, To::Nowhere)
     }
 
     /// Takes the bad rows of a slice.
@@ -55,22 +85,27 @@ impl Rejects {
         progress: &Progress,
         shell: &mut Shell<'_>,
     ) -> Result<(), Failure> {
-        match self {
-            Self::Nowhere => {}
-            Self::List { count } => {
+        let Self { to, of_several, file, csv } = self;
+        match to {
+            To::Nowhere | To::NewFile(_) => {}
+            To::List { count } => {
+                let file = if *of_several { format!("{file}, ") } else { String::new() };
                 for BadRow { line, reason, .. } in bad.iter().take(LISTED.saturating_sub(*count)) {
-                    progress.suspend(|| shell.note(&format!("line {line}: {reason}")));
+                    progress.suspend(|| shell.note(&format!("{file}line {line}: {reason}")));
                 }
                 *count += bad.len();
             }
-            Self::File(file) => file.add(bad)?,
+            To::File(rejects) => {
+                let file = of_several.then_some(file.as_str());
+                rejects.add(bad, file, csv.as_ref())?;
+            }
         }
         Ok(())
     }
 
     /// Says how many were not listed.
     pub(super) fn point_out_more(&self, shell: &mut Shell<'_>) {
-        if let Self::List { count } = self
+        if let To::List { count } = &self.to
             && *count > LISTED
         {
             shell.note(&format!(
@@ -81,7 +116,21 @@ impl Rejects {
     }
 }
 
-/// The file that bad rows go to: CSV as they were, behind line and reason; or an object a line, with the row as a text.
+/// Whether rows of two files can go to the same file for rejects.
+pub(super) fn have_same_columns(one: Option<&Header>, other: Option<&Header>) -> bool {
+    one.map(|header| &header.names) == other.map(|header| &header.names)
+}
+
+/// Says that the rows of a file cannot go where those of the files before it go.
+pub(super) fn other_columns(source: Source<'_>) -> Failure {
+    Failure::words(format!(
+        "{source} has other columns than the file before it, and --rejects takes rows of the same \
+         columns: import {source} by itself"
+    ))
+}
+
+/// The file that bad rows go to: CSV as they were, behind line and reason; or an object a line,
+/// with the row as a text.
 pub(super) struct RejectsFile {
     out: Out,
     path: PathBuf,
@@ -93,24 +142,22 @@ enum Out {
 }
 
 impl RejectsFile {
-    fn create(path: &Path, columns: Option<&csv::ByteRecord>) -> Result<Self, Failure> {
+    fn create(path: &Path, csv: Option<&Header>, of_several: bool) -> Result<Self, Failure> {
         // Never what is there already: it may be the file that is imported, or the books.
         let file = File::create_new(path).map_err(|error| {
-            let wanted = if error.kind() == io::ErrorKind::AlreadyExists {
-                ": a new file is wanted"
-            } else {
-                ""
-            };
+            let wanted =
+                if error.kind() == io::ErrorKind::AlreadyExists { ": name a new file" } else { "" };
             Failure::failed(format!(
                 "the file {} cannot be created for rejects: {error}{wanted}",
                 path.display()
             ))
         })?;
-        let out = match columns {
+        let out = match csv {
             None => Out::Jsonl(io::BufWriter::new(file)),
-            Some(columns) => {
+            Some(csv) => {
                 let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(file);
-                let header = behind([b"line", b"reason"], columns);
+                let file_name = of_several.then_some(&b"file"[..]);
+                let header = behind(file_name, [b"line", b"reason"], &csv.names);
                 writer
                     .write_byte_record(&header)
                     .map_err(|error| unwritable(path, &csv_io(error)))?;
@@ -121,17 +168,29 @@ impl RejectsFile {
     }
 
     /// Writes rows, to the file itself: an import that is cut short has those of its slices there.
-    fn add(&mut self, bad: &[BadRow]) -> Result<(), Failure> {
-        let added =
-            bad.iter().try_for_each(|row| self.out.put(row)).and_then(|()| self.out.flush());
+    fn add(
+        &mut self,
+        bad: &[BadRow],
+        file: Option<&str>,
+        csv: Option<&Header>,
+    ) -> Result<(), Failure> {
+        let put = |row| self.out.put(row, file, csv);
+        let added = bad.iter().try_for_each(put).and_then(|()| self.out.flush());
         added.map_err(|error| unwritable(&self.path, &error))
     }
 }
 
 impl Out {
-    fn put(&mut self, BadRow { line, reason, text }: &BadRow) -> io::Result<()> {
+    fn put(
+        &mut self,
+        BadRow { line, reason, text }: &BadRow,
+        file: Option<&str>,
+        csv: Option<&Header>,
+    ) -> io::Result<()> {
         #[derive(Serialize)]
         struct Rejected<'a> {
+            #[serde(skip_serializing_if = "Option::is_none")]
+            file: Option<&'a str>,
             line: u64,
             reason: &'a str,
             row: &'a str,
@@ -139,14 +198,16 @@ impl Out {
 
         match self {
             Self::Csv(writer) => {
-                let columns =
-                    behind([line.to_string().as_bytes(), reason.as_bytes()], &csv_columns(text));
-                writer.write_byte_record(&columns).map_err(csv_io)
+                let columns = csv.map(|csv| csv.split(text)).unwrap_or_default();
+                let line = line.to_string();
+                let first = [line.as_bytes(), reason.as_bytes()];
+                let record = behind(file.map(str::as_bytes), first, &columns);
+                writer.write_byte_record(&record).map_err(csv_io)
             }
             Self::Jsonl(out) => {
                 let text = String::from_utf8_lossy(text);
-                let rejected =
-                    Rejected { line: *line, reason, row: text.trim_end_matches(['\n', '\r']) };
+                let row = text.trim_end_matches(['\n', '\r']);
+                let rejected = Rejected { file, line: *line, reason, row };
                 serde_json::to_writer(&mut *out, &rejected)?;
                 writeln!(out)
             }
@@ -161,9 +222,13 @@ impl Out {
     }
 }
 
-/// A row's columns behind two others.
-fn behind(first: [&[u8]; 2], columns: &csv::ByteRecord) -> csv::ByteRecord {
-    first.into_iter().chain(columns).collect()
+/// A row's columns behind those that say where it stands and why it is bad.
+fn behind(
+    file: Option<&[u8]>,
+    line_and_reason: [&[u8]; 2],
+    columns: &csv::ByteRecord,
+) -> csv::ByteRecord {
+    file.into_iter().chain(line_and_reason).chain(columns).collect()
 }
 
 fn unwritable(path: &Path, error: &io::Error) -> Failure {

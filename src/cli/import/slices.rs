@@ -1,10 +1,10 @@
-//! Rows of an import written to the books: in slices that commit within some 50 ms and let others have the lock in
-//! between; in a dry run to scratch books.
+//! Rows of an import written to the books: in slices that commit within some 50 ms and let others
+//! have the lock in between; in a dry run to scratch books.
 
 use crate::billing::id::ProjectId;
 use crate::billing::period::Period;
-use crate::billing::record::NewRecord;
-use crate::cli::import::rows::{BadRow, Row};
+use crate::billing::record::{NewRecord, usual_dates};
+use crate::cli::import::row::{BadRow, NoRow, Row};
 use crate::cli::import::tally::Tally;
 use crate::cli::record;
 use crate::cli::shell::Shell;
@@ -13,15 +13,18 @@ use crate::store::scratch::{self, Scratch};
 use crate::store::usage::{Recorded, Slice, Voided};
 use crate::store::{self, ReadTx, Store, project};
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 /// How long a slice takes rows at most; its sums and its way to the disk come on top.
 const SLICE: Duration = Duration::from_millis(35);
-/// How long a slice may hold the lock in all: where it has been longer, the next one takes rows for less time.
+/// How long a slice may hold the lock in all: where it has been longer, the next one takes rows for
+/// less time.
 const HELD: Duration = Duration::from_millis(48);
 /// How long the first slice takes rows, since nothing is known yet of what theirs cost.
 const FIRST: Duration = Duration::from_millis(6);
-/// How long others have the lock to themselves between two slices: those who wait for it ask every few milliseconds.
+/// How long others have the lock to themselves between two slices: those who wait for it ask every
+/// few milliseconds.
 pub(super) const PAUSE: Duration = Duration::from_millis(4);
 /// Of how many projects is kept when they were disabled: a file may have one a row.
 const MAX_KNOWN: usize = 10_000;
@@ -46,17 +49,23 @@ pub(super) struct Taken {
 }
 
 impl Slices {
-    pub(super) fn new(store: Store, scratch: Option<Scratch>) -> Self {
-        Self { scratch, store, takes: FIRST, known: Known::default() }
+    pub(super) fn new(store: Store, scratch: Option<Scratch>, now_s: i64) -> Self {
+        let known = Known {
+            disabled_in: HashMap::new(),
+            told: ToldAlready::default(),
+            usual: usual_dates(now_s),
+        };
+        Self { scratch, store, takes: FIRST, known }
     }
 
-    /// Takes as many of `rows` as fit a slice, and commits them. Unless the import `goes_on`, a bad row ends it.
+    /// Takes as many of `rows` as fit a slice, and commits them. Unless the import `goes_on`, a bad
+    /// row ends it.
     ///
     /// # Errors
     /// When SQLite fails.
     pub(super) fn take(
         &mut self,
-        rows: impl Iterator<Item = Result<Row, BadRow>>,
+        rows: impl Iterator<Item = Result<Row, NoRow>>,
         goes_on: bool,
         shell: &Shell<'_>,
     ) -> store::Result<Taken> {
@@ -80,8 +89,8 @@ impl Slices {
                 })
             }),
         }?;
-        // Many different sums take longer to write than their rows to take. What the commit moves into the file itself
-        // counts too, although others have the lock by then.
+        // Many different sums take longer to write than their rows to take. What the commit moves
+        // into the file itself counts too, although others have the lock by then.
         *takes = match began.elapsed() > HELD {
             true => (*takes / 2).max(Duration::from_millis(2)),
             false => (*takes * 9 / 8).min(SLICE),
@@ -90,12 +99,12 @@ impl Slices {
     }
 }
 
-/// Takes rows, those that are at hand until `until`, or until one is bad where the import does not go on. What decides
-/// about a record is brought by `bring`.
+/// Takes rows, those that are at hand until `until`, or until one is bad where the import does not
+/// go on. What decides about a record is brought by `bring`.
 fn fill(
     books: &ReadTx<'_>,
     slice: &mut Slice<'_, '_>,
-    rows: impl Iterator<Item = Result<Row, BadRow>>,
+    rows: impl Iterator<Item = Result<Row, NoRow>>,
     until: Instant,
     goes_on: bool,
     known: &mut Known,
@@ -103,13 +112,20 @@ fn fill(
 ) -> store::Result<Taken> {
     let mut taken = Taken { stopped: None, bad: Vec::new(), news: Tally::default() };
     for row in rows {
-        taken.news.read += 1;
         let bad = match row {
+            Err(NoRow::Blank) => {
+                taken.news.blank += 1;
+                None
+            }
+            Err(NoRow::Bad(bad)) => {
+                taken.news.read += 1;
+                Some(bad)
+            }
             Ok(row) => {
+                taken.news.read += 1;
                 bring(&row.record)?;
                 take_row(books, slice, row, &mut taken.news, known)?
             }
-            Err(bad) => Some(bad),
         };
         if let Some(bad) = bad {
             taken.news.rejected += 1;
@@ -134,7 +150,7 @@ fn take_row(
     news: &mut Tally,
     known: &mut Known,
 ) -> store::Result<Option<BadRow>> {
-    let Row { line, record: new, void, text } = row;
+    let Row { line, record: new, void, others, text } = row;
     match slice.record(&new)? {
         Err(refusal) => {
             let reason = record::refused(&refusal, &new).to_string();
@@ -143,6 +159,7 @@ fn take_row(
         Ok(Recorded::Already(_)) => news.duplicates += 1,
         Ok(Recorded::Written { record, registered }) => {
             news.recorded += 1;
+            news.date(record.at_s, &known.usual);
             if registered.project {
                 news.new_projects.add(&record.project_id);
             }
@@ -159,6 +176,9 @@ fn take_row(
             known.told.tally(record.at_s, &mut news.late);
         }
     }
+    if let Some(others) = others {
+        news.others.add(&others);
+    }
     if let Some(reason) = &void {
         let voided = slice.void(&new.id, reason)?;
         news.voided += u64::from(matches!(voided, Some(Voided::Done(_))));
@@ -166,13 +186,14 @@ fn take_row(
     Ok(None)
 }
 
-/// What the books say of usage that is recorded.
-#[derive(Default)]
+/// What is looked up of usage that is recorded.
 struct Known {
     /// When projects were disabled, of those that rows were recorded for.
     disabled_in: HashMap<ProjectId, Vec<Period>>,
     /// What Agora has been told already.
     told: ToldAlready,
+    /// When usage is mostly dated.
+    usual: RangeInclusive<i64>,
 }
 
 impl Known {

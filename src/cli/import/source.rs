@@ -1,10 +1,9 @@
-//! The file that an import reads, or standard input: its name, its content, and the hash that makes ids of its lines.
+//! The file that an import reads, or standard input: its name and its content.
 
 use crate::cli::failure::Failure;
-use ring::digest;
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read};
+use std::fs::{File, Metadata};
+use std::io::{self, IsTerminal, Read};
 use std::path::Path;
 
 /// A file by its path; `-` is standard input. Prints as it is called towards the operator.
@@ -18,35 +17,47 @@ impl<'p> Source<'p> {
     /// When it is a folder.
     pub(super) fn new(path: &'p Path) -> Result<Self, Failure> {
         let source = Self(path);
-        match path.is_dir() {
-            true => Err(source.unreadable(&io::Error::from(io::ErrorKind::IsADirectory))),
-            false => Ok(source),
+        if path.is_dir() {
+            return Err(source.unreadable(&io::Error::from(io::ErrorKind::IsADirectory)));
         }
+        Ok(source)
     }
 
-    /// Its content, and how many bytes that is where it is a file that can be read again.
+    /// Its content.
     ///
     /// # Errors
     /// When it cannot be opened.
-    pub(super) fn open(self) -> Result<(Box<dyn Read + Send>, Option<u64>), Failure> {
+    pub(super) fn open(self) -> Result<Box<dyn Read + Send>, Failure> {
         if self.is_stdin() {
-            return Ok((Box::new(io::stdin()), None));
+            return Ok(Box::new(io::stdin()));
         }
-        let open = || Ok((self.0.metadata()?, File::open(self.0)?));
-        let (metadata, file) = open().map_err(|error| self.unreadable(&error))?;
-        Ok((Box::new(file), metadata.is_file().then_some(metadata.len())))
+        let file = File::open(self.0).map_err(|error| self.unreadable(&error))?;
+        Ok(Box::new(file))
     }
 
-    /// The first 16 hexadecimal digits of its SHA-256, and how many bytes of it that is.
+    /// Checks that there is such a file, without reading of it.
     ///
     /// # Errors
-    /// When it cannot be read.
-    pub(super) fn hash(self) -> Result<(String, u64), Failure> {
-        let (mut file, _) = self.open()?;
-        hash(&mut file).map_err(|error| self.unreadable(&error))
+    /// When there is none.
+    pub(super) fn check(self) -> Result<(), Failure> {
+        if self.is_stdin() {
+            return Ok(());
+        }
+        self.0.metadata().map(|_| ()).map_err(|error| self.unreadable(&error))
     }
 
-    fn is_stdin(self) -> bool {
+    /// How many bytes it has, where it is a file that can be read again.
+    pub(super) fn size(self) -> Option<u64> {
+        let metadata = self.0.metadata().ok().filter(Metadata::is_file)?;
+        (!self.is_stdin()).then_some(metadata.len())
+    }
+
+    /// Whether somebody may be typing it.
+    pub(super) fn is_terminal(self) -> bool {
+        self.is_stdin() && io::stdin().is_terminal()
+    }
+
+    pub(super) fn is_stdin(self) -> bool {
         self.0.as_os_str() == "-"
     }
 
@@ -57,28 +68,9 @@ impl<'p> Source<'p> {
 
 impl fmt::Display for Source<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.is_stdin() {
-            true => f.write_str("standard input"),
-            false => self.0.display().fmt(f),
+        if self.is_stdin() {
+            return f.write_str("standard input");
         }
+        self.0.display().fmt(f)
     }
-}
-
-fn hash(file: &mut impl Read) -> io::Result<(String, u64)> {
-    let mut context = digest::Context::new(&digest::SHA256);
-    let mut buffer = vec![0; 128 << 10];
-    let mut hashed = 0;
-    loop {
-        match file.read(&mut buffer)? {
-            0 => break,
-            count => {
-                context.update(&buffer[..count]);
-                hashed += u64::try_from(count).unwrap_or(u64::MAX);
-            }
-        }
-    }
-    Ok((
-        context.finish().as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect(),
-        hashed,
-    ))
 }

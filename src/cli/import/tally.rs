@@ -1,19 +1,27 @@
 //! What came of the rows of an import, and how it is told at its end.
 
 use crate::billing::id::ProjectId;
+use crate::billing::record::USUAL_DAYS;
 use crate::cli::failure::Failure;
+use crate::cli::import::row::start;
+use crate::cli::moment::rfc3339;
 use crate::cli::shell::Shell;
 use crate::cli::start::first_months;
 use crate::cli::statement::Late;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 /// How many names a note lists.
 const NAMED: usize = 5;
+/// How many members that say nothing here are counted, and how many of them are listed.
+const COUNTED: usize = 100;
+const LISTED: usize = 20;
 
 /// What came of the rows so far.
 #[derive(Default, Serialize)]
 pub(super) struct Tally {
+    /// Blank rows are none.
     pub(super) read: u64,
     pub(super) recorded: u64,
     pub(super) duplicates: u64,
@@ -21,6 +29,17 @@ pub(super) struct Tally {
     /// Records that were taken back, where any were.
     #[serde(skip_serializing_if = "is_zero")]
     pub(super) voided: u64,
+    /// Rows without a value, where any were.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(super) blank: u64,
+    /// The earliest and the latest second at which what was recorded is dated.
+    #[serde(skip)]
+    dates: Option<(i64, i64)>,
+    /// How many records are dated far from now.
+    #[serde(skip)]
+    unusual: u64,
+    #[serde(skip)]
+    pub(super) others: OtherMembers,
     #[serde(skip)]
     pub(super) new_projects: Names,
     #[serde(skip)]
@@ -47,6 +66,12 @@ impl Tally {
         self.duplicates += other.duplicates;
         self.rejected += other.rejected;
         self.voided += other.voided;
+        self.blank += other.blank;
+        self.unusual += other.unusual;
+        self.others.join(other.others);
+        if let Some((from_s, to_s)) = other.dates {
+            self.extend_dates(from_s, to_s);
+        }
         self.new_projects.join(other.new_projects);
         self.new_customers.join(other.new_customers);
         for (from_s, names) in other.billed_from {
@@ -54,6 +79,31 @@ impl Tally {
         }
         self.disabled.extend(other.disabled);
         self.late.join(other.late);
+    }
+
+    /// Counts the date of a record.
+    pub(super) fn date(&mut self, at_s: i64, usual: &RangeInclusive<i64>) {
+        self.extend_dates(at_s, at_s);
+        self.unusual += u64::from(!usual.contains(&at_s));
+    }
+
+    fn extend_dates(&mut self, from_s: i64, to_s: i64) {
+        let (first_s, last_s) = self.dates.unwrap_or((from_s, to_s));
+        self.dates = Some((first_s.min(from_s), last_s.max(to_s)));
+    }
+
+    /// Says which members of rows were passed over, and how many records are dated far from now.
+    pub(super) fn point_out_rows(&self, shell: &mut Shell<'_>) {
+        if let Some(words) = self.others.words() {
+            shell.note(&format!("members that say nothing here are passed over: {words}"));
+        }
+        if self.unusual > 0 {
+            shell.note(&format!(
+                "{} of these records are dated more than {USUAL_DAYS} days back, or neither in \
+                 this year nor in the last: check their dates",
+                self.unusual
+            ));
+        }
     }
 
     /// Says whom the books did not know, and whose projects are disabled.
@@ -90,16 +140,76 @@ impl Tally {
     /// # Errors
     /// When the output cannot be written.
     pub(super) fn print(&self, dry_run: bool, shell: &mut Shell<'_>) -> Result<(), Failure> {
-        shell.print(self, |out| {
-            let Self { read, duplicates, rejected, .. } = self;
-            let recorded = if dry_run { "to record" } else { "recorded" };
-            let voided = if self.voided > 0 { format!(", taken back {}", self.voided) } else { String::new() };
-            writeln!(
+        let span = self.dates.map(|(from_s, to_s)| (rfc3339(from_s), rfc3339(to_s)));
+        let (from, to) = span.clone().unzip();
+        shell.print(&ShownTally { tally: self, from, to }, |out| {
+            let Self { read, recorded, duplicates, rejected, voided, blank, .. } = self;
+            let done = if dry_run { "to record" } else { "recorded" };
+            write!(
                 out,
-                "rows {read}: {recorded} {}, there already {duplicates}, rejected {rejected}{voided}",
-                self.recorded
-            )
+                "rows {read}: {done} {recorded}, there already {duplicates}, rejected {rejected}"
+            )?;
+            for (count, what) in [(voided, "taken back"), (blank, "blank")] {
+                if *count > 0 {
+                    write!(out, ", {what} {count}")?;
+                }
+            }
+            match span {
+                Some((from, to)) => writeln!(out, "; dated {from} to {to}"),
+                None => writeln!(out),
+            }
         })
+    }
+}
+
+/// What came of the rows, as a document.
+#[derive(Serialize)]
+struct ShownTally<'t> {
+    #[serde(flatten)]
+    tally: &'t Tally,
+    /// The date of the earliest record; null where nothing was recorded.
+    from: Option<String>,
+    /// The date of the latest.
+    to: Option<String>,
+}
+
+/// Members of rows that say nothing here, each with the number of rows that have it.
+#[derive(Default)]
+pub(super) struct OtherMembers {
+    rows_of: Vec<(String, u64)>,
+    /// Whether there are others that have no place in it.
+    are_more: bool,
+}
+
+impl OtherMembers {
+    pub(super) fn add(&mut self, names: &[String]) {
+        names.iter().for_each(|name| self.count(name, 1));
+    }
+
+    fn count(&mut self, name: &str, rows: u64) {
+        if let Some((_, count)) = self.rows_of.iter_mut().find(|(known, _)| known == name) {
+            *count += rows;
+        } else if self.rows_of.len() < COUNTED {
+            self.rows_of.push((name.to_owned(), rows));
+        } else {
+            self.are_more = true;
+        }
+    }
+
+    fn join(&mut self, other: Self) {
+        other.rows_of.iter().for_each(|(name, rows)| self.count(name, *rows));
+        self.are_more |= other.are_more;
+    }
+
+    /// Which they are; `None` where there are none.
+    fn words(&self) -> Option<String> {
+        let shown = self.rows_of.iter().take(LISTED).map(|(name, rows)| {
+            format!("{} (in {rows} {})", start(name), if *rows == 1 { "row" } else { "rows" })
+        });
+        let are_more = self.are_more || self.rows_of.len() > LISTED;
+        let more = if are_more { ", …" } else { "" };
+        let words = shown.collect::<Vec<_>>().join(", ");
+        (!words.is_empty()).then(|| words + more)
     }
 }
 
