@@ -72,6 +72,7 @@ pub fn issue_licenses(path: &Path, customers: usize) -> Outcome {
                     starts_at_s: None,
                     expires_at_s: EXPIRY_S - whole(n % 365) * DAY_S,
                     granted: Some((1 + n).to_string().parse()?),
+                    unlimited: false,
                 };
                 license::operate(tx, &Operation::Issue(new), None, &stamp())?
                     .map_err(|refusal| format!("{refusal:?}"))?;

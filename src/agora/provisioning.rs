@@ -73,6 +73,7 @@ pub fn activation(body: &Body, customer_id: CustomerId) -> Result<NewLicense, Er
         starts_at_s: Some(period.first_s()),
         expires_at_s: period.last_s(),
         granted: None,
+        unlimited: false,
     })
 }
 

@@ -70,10 +70,6 @@ pub enum Refusal {
     Signature,
     /// The customer never had a license.
     NoLicense,
-    /// Nobody announced the customer.
-    NoCustomer,
-    /// The customer has no such project.
-    NoProject,
     /// The project belongs to another customer.
     OtherCustomer,
     /// The answer cannot be had in time.
@@ -91,7 +87,7 @@ impl Refusal {
         match self {
             Self::NotHttp { .. } | Self::Parameter(_) => 400,
             Self::Signature => 401,
-            Self::UnknownPath | Self::NoLicense | Self::NoCustomer | Self::NoProject => 404,
+            Self::UnknownPath | Self::NoLicense => 404,
             Self::WrongMethod { .. } => 405,
             Self::Slow => 408,
             Self::OtherCustomer => 409,
@@ -116,8 +112,6 @@ impl Refusal {
             | Self::NotHttp { .. }
             | Self::Parameter(_)
             | Self::NoLicense
-            | Self::NoCustomer
-            | Self::NoProject
             | Self::OtherCustomer
             | Self::Fault { .. } => Vec::new(),
         }
@@ -150,10 +144,6 @@ impl Refusal {
                 "the apiKey is unknown or the signature is missing or wrong: a request signed with a valid key pair is wanted".into()
             }
             Self::NoLicense => "the customer never had a license".into(),
-            Self::NoCustomer => "the customer is not known: POST /customers/new announces one".into(),
-            Self::NoProject => {
-                "the customer has no such project: POST /customers/{customerId}/projects/new creates one".into()
-            }
             Self::OtherCustomer => "the project belongs to another customer: nothing was changed".into(),
             Self::Busy => "the answer cannot be had in time: try again".into(),
             Self::Fault { reference } => format!("internal error: the log tells more under reference {reference}"),

@@ -348,9 +348,24 @@ pub struct NewLicense {
     pub expires_at_s: i64,
     /// Units of usage; `None`: what its type grants, or else unlimited.
     pub granted: Option<Amount>,
+    /// Whether it is unlimited whatever its type grants; then `granted` is `None`.
+    pub unlimited: bool,
 }
 
 impl NewLicense {
+    /// Tells whether this is the same license as one that was issued by these words, and that is
+    /// unlimited or not.
+    pub fn agrees_with(&self, asked: &str, is_unlimited: bool) -> bool {
+        let is_same = |new: &Self| new.to_string() == asked;
+        is_same(self) || (self.unlimited && is_unlimited && is_same(&self.unworded()))
+    }
+
+    /// The same in the words of before there was `--unlimited`, when a type that was not set up
+    /// granted usage without limit.
+    fn unworded(&self) -> Self {
+        Self { unlimited: false, ..self.clone() }
+    }
+
     /// The first second in which it is good when it is issued at `now_s`: never after its last.
     pub fn starts_at_s(&self, now_s: i64) -> i64 {
         self.starts_at_s
@@ -369,6 +384,10 @@ impl fmt::Display for NewLicense {
         }
         if let Some(kind) = &self.kind {
             write!(f, " --type {}", Quoted(kind.as_str()))?;
+            // Without a type there is no other reading: books of before do not have the word.
+            if self.unlimited {
+                f.write_str(" --unlimited")?;
+            }
         }
         if let Some(starts_at_s) = self.starts_at_s {
             write!(f, " --starts {}", Second(starts_at_s))?;
@@ -441,6 +460,20 @@ impl Changed {
 }
 
 impl Operation {
+    /// Tells whether this is the operation that was done by these words, and that issued an
+    /// unlimited license or not.
+    pub fn agrees_with(&self, asked: &str, is_unlimited: bool) -> bool {
+        self.to_string() == asked
+            || match self {
+                Self::Issue(new) => {
+                    new.unlimited
+                        && is_unlimited
+                        && Self::Issue(new.unworded()).to_string() == asked
+                }
+                Self::Change(..) | Self::Consume { .. } => false,
+            }
+    }
+
     /// The license it names, if it names one.
     pub fn license_id(&self) -> Option<&LicenseId> {
         match self {
@@ -718,6 +751,7 @@ mod tests {
             starts_at_s: Some(DAY_S),
             expires_at_s: 3 * DAY_S - 1,
             granted: Some(amount("1.50")),
+            unlimited: false,
         };
         let bare = NewLicense {
             id: None,
@@ -728,6 +762,7 @@ mod tests {
             ..new.clone()
         };
         let to_the_second = NewLicense { starts_at_s: Some(5), expires_at_s: 7, ..bare.clone() };
+        let unlimited = NewLicense { granted: None, unlimited: true, ..new.clone() };
         let change = |act| Operation::Change("l".parse().expect("an id"), act);
         let consume = |reason| Operation::Consume {
             customer_id: bare.customer_id.clone(),
@@ -739,7 +774,15 @@ mod tests {
                 Operation::Issue(new.clone()),
                 r#"issue c --expires 1970-01-03 --count 1.5 --platform "android|ios" --type "T --starts \"x\\" --starts 1970-01-02 --id l"#,
             ),
+            (
+                Operation::Issue(NewLicense { id: None, ..unlimited.clone() }),
+                r#"issue c --expires 1970-01-03 --platform "android|ios" --type "T --starts \"x\\" --unlimited --starts 1970-01-02"#,
+            ),
             (Operation::Issue(bare.clone()), "issue c --expires 1970-01-03"),
+            (
+                Operation::Issue(NewLicense { unlimited: true, ..bare.clone() }),
+                "issue c --expires 1970-01-03",
+            ),
             (Operation::Issue(to_the_second), "issue c --expires 7 --starts 5"),
             (change(Act::Extend(Extension::To(2 * DAY_S - 1))), "extend l --to 1970-01-02"),
             (change(Act::Extend(Extension::Days(30))), "extend l --days 30"),
@@ -755,6 +798,29 @@ mod tests {
         ] {
             assert_eq!(operation.to_string(), asked);
         }
+    }
+
+    #[test]
+    fn a_license_of_before_is_the_same_as_the_unlimited_one_that_it_was() {
+        let new = |unlimited| NewLicense {
+            id: "l".parse().ok(),
+            customer_id: "c".parse().expect("an id"),
+            kind: "pro".parse().ok(),
+            platforms: None,
+            starts_at_s: None,
+            expires_at_s: DAY_S - 1,
+            granted: None,
+            unlimited,
+        };
+        let before = new(false).to_string();
+        assert!(new(true).agrees_with(&before, true) && new(false).agrees_with(&before, true));
+        // Where the type granted so many, another license is asked for.
+        assert!(!new(true).agrees_with(&before, false) && new(false).agrees_with(&before, false));
+        assert!(!new(false).agrees_with(&new(true).to_string(), true));
+        let operation = |unlimited| Operation::Issue(new(unlimited));
+        let before = operation(false).to_string();
+        assert!(operation(true).agrees_with(&before, true));
+        assert!(!operation(true).agrees_with(&before, false));
     }
 
     #[test]

@@ -46,6 +46,11 @@ impl PlanBook {
         self.0.get(named.map_or(PlanId::FALLBACK, PlanId::as_str))
     }
 
+    /// The plans' ids, in their order.
+    pub fn ids(&self) -> impl Iterator<Item = &PlanId> {
+        self.0.keys()
+    }
+
     /// The plans in the order of their ids.
     pub fn plans(&self) -> impl Iterator<Item = &History<Arc<Plan>>> {
         self.0.values()

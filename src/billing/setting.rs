@@ -14,6 +14,8 @@ pub enum Name {
     UnlimitedAs,
     /// What becomes of usage that is recorded after its month was billed.
     Late,
+    /// What becomes of usage of a project, or for a customer, that nobody has announced.
+    UnknownProjects,
 }
 
 /// A name that is not a setting's.
@@ -23,7 +25,7 @@ pub struct UnknownName;
 
 impl Name {
     /// Every setting.
-    pub const ALL: [Self; 3] = [Self::Unit, Self::UnlimitedAs, Self::Late];
+    pub const ALL: [Self; 4] = [Self::Unit, Self::UnlimitedAs, Self::Late, Self::UnknownProjects];
 
     /// The name as the operator writes it.
     pub fn as_str(self) -> &'static str {
@@ -31,6 +33,7 @@ impl Name {
             Self::Unit => "unit",
             Self::UnlimitedAs => "unlimited-as",
             Self::Late => "late",
+            Self::UnknownProjects => "unknown-projects",
         }
     }
 
@@ -41,6 +44,10 @@ impl Name {
             Self::UnlimitedAs => "what residueCount says while a customer has an unlimited license",
             Self::Late => {
                 "what came after its month was billed: report it, or carry its price in the next month's bill"
+            }
+            Self::UnknownProjects => {
+                "a project or customer that nobody announced: `record` and `import` register it, \
+                 or refuse it without --new"
             }
         }
     }
@@ -79,6 +86,25 @@ impl fmt::Display for Late {
     }
 }
 
+/// What becomes of usage of a project, or for a customer, that is not in the books.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UnknownProjects {
+    /// It is registered.
+    #[default]
+    Register,
+    /// The usage is refused.
+    Refuse,
+}
+
+impl UnknownProjects {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Register => "register",
+            Self::Refuse => "refuse",
+        }
+    }
+}
+
 /// Why a text cannot be a setting's value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -88,6 +114,9 @@ pub enum Error {
     /// Another word than the two that there are.
     #[error("report or carry is wanted")]
     Late,
+    /// The same of `unknown-projects`.
+    #[error("it must be register or refuse")]
+    UnknownProjects,
 }
 
 /// The settings in force.
@@ -96,6 +125,7 @@ pub struct Settings {
     unit: Label,
     unlimited_as: Label,
     late: Late,
+    unknown_projects: UnknownProjects,
 }
 
 impl Settings {
@@ -114,19 +144,27 @@ impl Settings {
         self.late
     }
 
+    /// What becomes of usage of a project, or for a customer, that is not in the books; it is
+    /// registered unless set otherwise.
+    pub fn unknown_projects(&self) -> UnknownProjects {
+        self.unknown_projects
+    }
+
     /// The value of one setting.
     pub fn get(&self, name: Name) -> &str {
         match name {
             Name::Unit => self.unit.as_str(),
             Name::UnlimitedAs => self.unlimited_as.as_str(),
             Name::Late => self.late.as_str(),
+            Name::UnknownProjects => self.unknown_projects.as_str(),
         }
     }
 
     /// Puts another value in the place of a setting's.
     ///
     /// # Errors
-    /// When it is empty, of more than one line or longer than 64 characters; of `late`, unless it is `report` or `carry`.
+    /// When it is empty, of more than one line or longer than 64 characters; of `late`, unless it
+    /// is `report` or `carry`; of `unknown-projects`, unless it is `register` or `refuse`.
     pub fn set(&mut self, name: Name, value: &str) -> Result<(), Error> {
         match name {
             Name::Unit => self.unit = value.parse()?,
@@ -136,6 +174,12 @@ impl Settings {
                     [Late::Report, Late::Carry].into_iter().find(|late| late.as_str() == value);
                 self.late = named.ok_or(Error::Late)?;
             }
+            Name::UnknownProjects => {
+                let named = [UnknownProjects::Register, UnknownProjects::Refuse]
+                    .into_iter()
+                    .find(|becomes| becomes.as_str() == value);
+                self.unknown_projects = named.ok_or(Error::UnknownProjects)?;
+            }
         }
         Ok(())
     }
@@ -144,6 +188,11 @@ impl Settings {
 impl Default for Settings {
     fn default() -> Self {
         let label = |text: &str| text.parse().expect("a short word is a label");
-        Self { unit: label("Minute"), unlimited_as: label("-1"), late: Late::default() }
+        Self {
+            unit: label("Minute"),
+            unlimited_as: label("-1"),
+            late: Late::default(),
+            unknown_projects: UnknownProjects::default(),
+        }
     }
 }

@@ -1,24 +1,34 @@
 //! `customer`: Agora's users who activated the extension.
 
 use crate::billing::history::History;
-use crate::billing::id::{CustomerId, PlanId, Words};
+use crate::billing::id::{CustomerId, PlanId, ProjectId, Words};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::moment::rfc3339;
-use crate::cli::shell::{Columns, Shell, ShownEvent, or_dash, print_events, print_properties};
+use crate::cli::near::near;
+use crate::cli::shell::{
+    Columns, Shell, ShownEvent, or_dash, or_never, print_events, print_properties,
+};
 use crate::cli::start::{ShownSaid, Start, billed_words, first_months, timeline};
 use crate::store::customer::{self, Announcement, Customer};
 use crate::store::{ReadTx, event, plan, project};
 use serde::Serialize;
 
-/// Customers: list them, show one, add one, forget one's contacts
+/// Customers: list them, show one, add one, deactivate one, forget one's contacts
 #[derive(clap::Subcommand)]
 pub(super) enum Args {
-    /// List all customers
+    /// List all customers; one that was never announced is in the books only because something
+    /// named it
     List,
     /// Show a customer, its projects, and what was changed of them
     Show(ShowArgs),
     /// Add a customer; again with other values changes them, and what is not told stays
     Add(AddArgs),
+    /// Deactivate a customer's account, and disable its projects: what Agora's own call does
+    ///
+    /// This second is the last in which its projects are enabled. Fees of this month stay due;
+    /// usage from now on is reported and billed like any other. What is so already stays. `customer
+    /// add` makes the account active again, and `project enable` a project.
+    Deactivate(DeactivateArgs),
     /// Blank a customer's name, e-mail and phone; ids, usage and amounts stay
     ///
     /// For accounts that are to be deleted. Backups made before still hold the contacts, and so may the file
@@ -28,6 +38,12 @@ pub(super) enum Args {
 
 #[derive(clap::Args)]
 pub(super) struct ForgetArgs {
+    /// The customer, by Agora's id
+    customer: CustomerId,
+}
+
+#[derive(clap::Args)]
+pub(super) struct DeactivateArgs {
     /// The customer, by Agora's id
     customer: CustomerId,
 }
@@ -46,6 +62,10 @@ pub(super) struct AddArgs {
     /// The plan that prices its usage; the plan `default` where none is named
     #[arg(long, value_name = "P")]
     plan: Option<PlanId>,
+
+    /// The plan is meant although it is not set up yet
+    #[arg(long)]
+    new: bool,
 
     #[command(flatten)]
     start: Start,
@@ -119,7 +139,7 @@ impl Shown {
                 ("email", or_dash(self.email.as_ref())),
                 ("phone", or_dash(self.phone.as_ref())),
                 ("first seen", self.first_seen_at.clone()),
-                ("announced", or_dash(self.announced_at.as_ref())),
+                ("announced", or_never(self.announced_at.as_ref())),
             ];
             properties.extend(self.deactivated_at.clone().map(|at| ("deactivated", at)));
             let joined = |projects: &Vec<String>| match projects.is_empty() {
@@ -137,14 +157,18 @@ impl Shown {
 
 /// Finds a customer, or says that there is none.
 pub(super) fn find(tx: &ReadTx<'_>, id: &CustomerId) -> Result<Customer, Failure> {
-    customer::find(tx, id)?.ok_or_else(|| unknown(id))
+    customer::find(tx, id)?.ok_or_else(|| unknown(tx, id))
 }
 
-/// Says that there is no such customer.
-pub(super) fn unknown(id: &CustomerId) -> Failure {
-    Failure::not_found(format!(
-        "there is no customer {id}: `agora-vendor customer list` shows them"
-    ))
+/// Says that there is no such customer, and who is near.
+pub(super) fn unknown(tx: &ReadTx<'_>, id: &CustomerId) -> Failure {
+    match customer::ids(tx) {
+        Ok(ids) => Failure::not_found(format!(
+            "there is no customer {id}{}: `agora-vendor customer list` shows them",
+            near(id, ids)
+        )),
+        Err(error) => error.into(),
+    }
 }
 
 pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
@@ -152,6 +176,7 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         Args::List => list(shell),
         Args::Show(args) => show(args, shell),
         Args::Add(args) => add(args, shell),
+        Args::Deactivate(args) => deactivate(args, shell),
         Args::Forget(args) => forget(args, shell),
     }
 }
@@ -176,7 +201,7 @@ fn list(shell: &mut Shell<'_>) -> Result<Exit, Failure> {
                 or_dash(customer.name.as_ref()),
                 or_dash(customer.email.as_ref()),
                 or_dash(customer.phone.as_ref()),
-                or_dash(customer.announced_at.as_ref()),
+                or_never(customer.announced_at.as_ref()),
                 or_dash(customer.deactivated_at.as_ref()),
             ]);
         }
@@ -206,6 +231,23 @@ fn show(args: &ShowArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     .print(shell)
 }
 
+fn deactivate(args: &DeactivateArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
+    let id = &args.customer;
+    let (before, after, disabled) = shell.open()?.write(|tx| {
+        let before = find(tx, id)?;
+        let disabled = project::deactivate_all(tx, id, &shell.stamp())?;
+        Ok::<_, Failure>((before, find(tx, id)?, disabled))
+    })?;
+    if before == after && disabled.is_empty() {
+        shell.note("it is deactivated already; nothing was changed");
+    }
+    if !disabled.is_empty() {
+        let ids: Vec<&str> = disabled.iter().map(ProjectId::as_str).collect();
+        shell.note(&format!("these projects are disabled now: {}", ids.join(", ")));
+    }
+    Shown::new(&after).print(shell)
+}
+
 fn forget(args: &ForgetArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let id = &args.customer;
     let mut store = shell.open()?;
@@ -221,6 +263,20 @@ fn forget(args: &ForgetArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     Shown::new(&customer).print(shell)
 }
 
+/// Checks that a plan is set up, or was named for the customer before.
+fn check_plan(tx: &ReadTx<'_>, plan_id: &PlanId, before: &History<PlanId>) -> Result<(), Failure> {
+    let book = plan::book(tx)?;
+    let was_named = before.iter().any(|(_, named)| named == plan_id);
+    if was_named || book.versions(Some(plan_id)).is_some() {
+        return Ok(());
+    }
+    Err(Failure::not_found(format!(
+        "there is no plan {plan_id}{}: `agora-vendor plan list` shows them; --new says that it is \
+         meant",
+        near(plan_id, book.ids())
+    )))
+}
+
 fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     if args.start.is_told() && args.plan.is_none() {
         return Err(Failure::words("--from is given without --plan: tell what holds from then on"));
@@ -234,6 +290,9 @@ fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
             )
         };
         let before = history()?;
+        if let Some(plan_id) = args.plan.as_ref().filter(|_| !args.new) {
+            check_plan(tx, plan_id, &before)?;
+        }
         let mut from_s = args.start.month_s(stamp.at_s);
         if args.plan.is_some() && before.at(from_s) != args.plan.as_ref() {
             from_s = args.start.of(tx, &before, stamp.at_s)?;

@@ -5,6 +5,7 @@ use crate::billing::key::{KeyPair, Purpose};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::init::GivenPair;
 use crate::cli::moment::rfc3339;
+use crate::cli::near::near;
 use crate::cli::shell::{Columns, Shell, or_dash, print_properties};
 use crate::store::{ReadTx, key};
 use serde::Serialize;
@@ -102,10 +103,12 @@ fn is_live(pair: &KeyPair) -> bool {
 }
 
 fn find(tx: &ReadTx<'_>, api_key: &ApiKey) -> Result<KeyPair, Failure> {
-    let found = key::list(tx)?.into_iter().find(|pair| pair.api_key == *api_key);
-    found.ok_or_else(|| {
+    let pairs = key::list(tx)?;
+    let found = pairs.iter().find(|pair| pair.api_key == *api_key);
+    found.cloned().ok_or_else(|| {
         Failure::not_found(format!(
-            "there is no key pair {api_key}: `agora-vendor key list` shows them"
+            "there is no key pair {api_key}{}: `agora-vendor key list` shows them",
+            near(api_key, pairs.iter().map(|pair| &pair.api_key))
         ))
     })
 }

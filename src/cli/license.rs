@@ -11,6 +11,7 @@ use crate::cli::customer;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::license_type;
 use crate::cli::moment::{Day, rfc3339};
+use crate::cli::near::near;
 use crate::cli::shell::{Columns, Shell, exact, or_dash, print_properties};
 use crate::store::license::{self, Done, News};
 use crate::store::{ReadTx, setting};
@@ -25,7 +26,7 @@ use std::str::FromStr;
 /// again changes nothing, so that a command may be repeated.
 #[derive(clap::Subcommand)]
 pub(super) enum Args {
-    /// Issue a license to a customer; one that nobody announced is registered on the spot
+    /// Issue a license to a customer
     Issue(IssueArgs),
     /// Move a license's expiry on
     Extend(ExtendArgs),
@@ -59,9 +60,13 @@ pub(super) struct IssueArgs {
     #[arg(long, value_name = "DAY")]
     expires: Day,
 
-    /// How many units of usage it grants; where not told, what its type grants, or else without limit
-    #[arg(long, value_name = "AMOUNT", allow_hyphen_values = true)]
+    /// How many units of usage it grants; without it, what its type grants
+    #[arg(long, value_name = "AMOUNT", allow_hyphen_values = true, conflicts_with = "unlimited")]
     count: Option<Amount>,
+
+    /// It grants usage without limit
+    #[arg(long)]
+    unlimited: bool,
 
     /// The license's own id: the same id again is the same license; made where not told
     #[arg(long)]
@@ -78,6 +83,11 @@ pub(super) struct IssueArgs {
     /// The first day on which it is good (UTC); today where not told
     #[arg(long, value_name = "DAY")]
     starts: Option<Day>,
+
+    /// The customer, and the type, are meant although they are not in the books; such a customer is
+    /// registered
+    #[arg(long)]
+    new: bool,
 
     #[command(flatten)]
     op: OpArgs,
@@ -362,19 +372,34 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
 }
 
 fn find(tx: &ReadTx<'_>, id: &LicenseId) -> Result<License, Failure> {
-    license::find(tx, id)?.ok_or_else(|| no_license(id.as_str()))
+    license::find(tx, id)?.ok_or_else(|| no_license(tx, id.as_str()))
 }
 
-fn no_license(id: &str) -> Failure {
-    Failure::not_found(format!("there is no license {id}: `agora-vendor license list` shows them"))
+fn no_license(tx: &ReadTx<'_>, id: &str) -> Failure {
+    match license::ids(tx) {
+        Ok(ids) => Failure::not_found(format!(
+            "there is no license {id}{}: `agora-vendor license list` shows them",
+            near(id, ids)
+        )),
+        Err(error) => error.into(),
+    }
 }
 
-/// Does what was asked for, and tells whether that changed anything.
-fn operate(operation: &Operation, op: &OpArgs, shell: &mut Shell<'_>) -> Result<Done, Failure> {
+/// Does what was asked for, where `check` finds nothing amiss in it, and tells whether that changed
+/// anything.
+fn operate(
+    operation: &Operation,
+    op: &OpArgs,
+    shell: &mut Shell<'_>,
+    check: impl FnOnce(&ReadTx<'_>, &Done) -> Result<(), Failure>,
+) -> Result<Done, Failure> {
     let op_id = op.op_id.as_ref();
     let done = shell.open()?.write(|tx| {
-        license::operate(tx, operation, op_id, &shell.stamp())?
-            .map_err(|refusal| refused(refusal, operation, op_id))
+        let done = license::operate(tx, operation, op_id, &shell.stamp())?
+            .map_err(|refusal| refused(tx, refusal, operation, op_id))?;
+        // Nothing of it stands where this fails.
+        check(tx, &done)?;
+        Ok::<_, Failure>(done)
     })?;
     match (done.news, op_id, operation) {
         (News::Changed, ..) => {}
@@ -397,12 +422,17 @@ fn operate(operation: &Operation, op: &OpArgs, shell: &mut Shell<'_>) -> Result<
 }
 
 /// Says why an operation was not done.
-fn refused(refusal: Refusal, operation: &Operation, op_id: Option<&OpId>) -> Failure {
+fn refused(
+    tx: &ReadTx<'_>,
+    refusal: Refusal,
+    operation: &Operation,
+    op_id: Option<&OpId>,
+) -> Failure {
     let id = operation.license_id().map_or_else(String::new, ToString::to_string);
     match (refusal, operation) {
-        (Refusal::NoLicense, _) => no_license(&id),
+        (Refusal::NoLicense, _) => no_license(tx, &id),
         (Refusal::NoCustomer, Operation::Consume { customer_id, .. }) => {
-            customer::unknown(customer_id)
+            customer::unknown(tx, customer_id)
         }
         (Refusal::NoCustomer, _) => Failure::not_found("there is no such customer"),
         (Refusal::OtherContent(asked), _) => Failure::conflict(format!(
@@ -439,7 +469,15 @@ fn refused(refusal: Refusal, operation: &Operation, op_id: Option<&OpId>) -> Fai
 
 /// Does what is about one license, and shows it.
 fn change(operation: &Operation, op: &OpArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
-    let done = operate(operation, op, shell)?;
+    let done = operate(operation, op, shell, |_, _| Ok(()))?;
+    show_changed(&done, operation, shell)
+}
+
+fn show_changed(
+    done: &Done,
+    operation: &Operation,
+    shell: &mut Shell<'_>,
+) -> Result<Exit, Failure> {
     let now_s = shell.now_s;
     let (license, _) = done
         .licenses
@@ -447,11 +485,6 @@ fn change(operation: &Operation, op: &OpArgs, shell: &mut Shell<'_>) -> Result<E
         .ok_or_else(|| Failure::failed("the license is not in the books any more"))?;
     if done.unknown.customer {
         shell.note(&format!("customer {} was not known and is registered", license.customer_id));
-    }
-    if let (true, Some(kind)) = (done.unknown.grant, &license.kind) {
-        shell.note(&format!(
-            "the license type {kind} is not set up, so that this license is unlimited; `agora-vendor license type set` says what a type grants"
-        ));
     }
     match (license.state(now_s), operation) {
         (State::Expired, _) => {
@@ -468,7 +501,7 @@ fn change(operation: &Operation, op: &OpArgs, shell: &mut Shell<'_>) -> Result<E
 fn issue(args: &IssueArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     if let Some(count) = args.count.as_ref().filter(|count| !count.is_positive()) {
         return Err(Failure::words(format!(
-            "--count is {count}: a count above zero is wanted, or none for an unlimited license"
+            "--count is {count}: give a count above zero, or --unlimited"
         )));
     }
     let new = NewLicense {
@@ -479,8 +512,51 @@ fn issue(args: &IssueArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         starts_at_s: args.starts.map(|day| day.period().first_s()),
         expires_at_s: args.expires.period().last_s(),
         granted: args.count.clone(),
+        unlimited: args.unlimited,
     };
-    change(&Operation::Issue(new), &args.op, shell)
+    let operation = Operation::Issue(new);
+    let done = operate(&operation, &args.op, shell, |tx, done| check_issue(tx, args, done))?;
+    show_changed(&done, &operation, shell)
+}
+
+/// Checks that what was typed is meant. What was issued before by the same words stays.
+fn check_issue(tx: &ReadTx<'_>, args: &IssueArgs, done: &Done) -> Result<(), Failure> {
+    if done.news != News::Changed {
+        return Ok(());
+    }
+    let is_granted = args.count.is_some() || args.unlimited;
+    match &args.kind {
+        None if !is_granted => {
+            return Err(Failure::words(
+                "what the license grants is not given: add --count AMOUNT, --unlimited, or --type \
+                 T with a type that is set up",
+            ));
+        }
+        Some(kind) if license::find_type(tx, kind)?.is_none() => {
+            if !args.new {
+                let types = license::types(tx)?;
+                let names = types.iter().map(|grant| &grant.kind);
+                return Err(Failure::not_found(format!(
+                    "there is no license type {kind}{}: `agora-vendor license type list` shows \
+                     them; --new says that it is meant",
+                    near(kind, names)
+                )));
+            }
+            if !is_granted {
+                return Err(Failure::words(format!(
+                    "the license type {kind} is not set up: add --count AMOUNT or --unlimited, or \
+                     set it up by `agora-vendor license type set`"
+                )));
+            }
+        }
+        None | Some(_) => {}
+    }
+    if done.unknown.customer && !args.new {
+        return Err(
+            customer::unknown(tx, &args.customer).with("--new says that the customer is meant")
+        );
+    }
+    Ok(())
 }
 
 fn consume(args: &ConsumeArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
@@ -512,7 +588,8 @@ fn consume(args: &ConsumeArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     }
     let (customer_id, amount, reason) =
         (args.customer.clone(), args.amount.clone(), args.reason.clone());
-    let done = operate(&Operation::Consume { customer_id, amount, reason }, &args.op, shell)?;
+    let operation = Operation::Consume { customer_id, amount, reason };
+    let done = operate(&operation, &args.op, shell, |_, _| Ok(()))?;
     let drawn = done.licenses.iter().filter_map(|(license, amount)| {
         let residue = license.residue(shell.now_s).as_ref().map(ToString::to_string);
         Some(Drawn { license_id: license.id.as_str(), amount: amount.as_ref()?, residue })
@@ -581,7 +658,7 @@ fn show_as_agora(args: &ShowArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure
         let license = find(tx, &args.id)?;
         Ok::<_, Failure>((license::of(tx, &license.customer_id)?, setting::read(tx)?))
     })?;
-    let standing = fold(&licenses, shell.now_s).ok_or_else(|| no_license(args.id.as_str()))?;
+    let standing = fold(&licenses, shell.now_s).expect("the license that was found is one of them");
     let reply = reply::license(
         &standing.expire_date(),
         &standing.residue_count(&settings),

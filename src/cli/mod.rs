@@ -15,6 +15,7 @@ mod license;
 mod license_type;
 mod migrate;
 mod moment;
+mod near;
 mod plan;
 mod plan_file;
 mod project;

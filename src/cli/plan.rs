@@ -8,6 +8,7 @@ use crate::billing::plan::{Plan, describe_line};
 use crate::billing::price::{Package, Part, Price, Tiers, charge, total};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::moment::{Month, month};
+use crate::cli::near::near;
 use crate::cli::plan_file::{EXAMPLE, PlanFile, Terms};
 use crate::cli::shell::{Columns, Shell, exact, or_dash, print_properties, read_text};
 use crate::cli::start::{ShownSaid, Start, changed_words, from_month};
@@ -409,12 +410,17 @@ fn list(shell: &mut Shell<'_>) -> Result<Exit, Failure> {
 }
 
 fn show(args: &ShowArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
-    let said = shell.open()?.read(|tx| plan::versions(tx, &args.id))?;
+    let (said, near) = shell.open()?.read(|tx| {
+        let said = plan::versions(tx, &args.id)?;
+        let near =
+            if said.is_empty() { near(&args.id, plan::book(tx)?.ids()) } else { String::new() };
+        Ok::<_, Failure>((said, near))
+    })?;
     let month_s = args.month.unwrap_or_else(|| Month::around(shell.now_s)).period().first_s();
     let history: History<&Said<Plan>> = said.iter().map(|said| (said.from_s, said)).collect();
     let in_force = *history.at_or_first(month_s).ok_or_else(|| {
         Failure::not_found(format!(
-            "there is no plan {}: `agora-vendor plan list` shows them",
+            "there is no plan {}{near}: `agora-vendor plan list` shows them",
             args.id
         ))
     })?;

@@ -6,8 +6,9 @@ use crate::billing::history::History;
 use crate::billing::id::{CustomerId, ProjectId};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::moment::rfc3339;
+use crate::cli::near::near;
 use crate::cli::shell::{
-    Columns, Shell, ShownEvent, exact, or_dash, print_events, print_properties, read_text,
+    Columns, Shell, ShownEvent, exact, or_dash, or_never, print_events, print_properties, read_text,
 };
 use crate::cli::start::{ShownSaid, Start, billed_words, first_months, timeline};
 use crate::store::project::{self, Project};
@@ -17,10 +18,11 @@ use serde::Serialize;
 use serde_json::json;
 use std::path::PathBuf;
 
-/// Projects: list them, show one, add one, verify the keys of one's calls
+/// Projects: list them, show one, add one, disable or enable one, verify the keys of one's calls
 #[derive(clap::Subcommand)]
 pub(super) enum Args {
-    /// List all projects
+    /// List all projects; one that was never announced is in the books only because a record named
+    /// it
     List,
     /// Show a project, and what was changed of it
     Show(ShowArgs),
@@ -28,6 +30,14 @@ pub(super) enum Args {
     ///
     /// Licenses go by a move at once, bills from --from on.
     Add(AddArgs),
+    /// Disable the extension for a project: what Agora's own call does
+    ///
+    /// This second is the last in which it is enabled. Fees of this month stay due; usage from now
+    /// on is reported and billed like any other. One that is not enabled stays as it is.
+    Disable(DisableArgs),
+    /// Enable the extension for a project of a customer again; an account that was deactivated is
+    /// active again
+    Enable(EnableArgs),
     /// Verify the appKey and appSecret that came with a call: ends with 0 if they are the project's, else with 1
     ///
     /// For the vendor's own backend. They are those that Agora was told when it created the project; of a
@@ -43,6 +53,18 @@ pub(super) struct ShowArgs {
     /// Show its appSecret too
     #[arg(long)]
     secret: bool,
+}
+
+#[derive(clap::Args)]
+pub(super) struct DisableArgs {
+    /// The project, by Agora's id
+    project: ProjectId,
+}
+
+#[derive(clap::Args)]
+pub(super) struct EnableArgs {
+    /// The project, by Agora's id
+    project: ProjectId,
 }
 
 #[derive(clap::Args)]
@@ -85,6 +107,8 @@ struct Shown {
     #[serde(skip)]
     customer_timeline: Option<String>,
     first_seen_at: String,
+    /// When it was enabled for the first time; null where only a record has named it.
+    announced_at: Option<String>,
     enabled: bool,
     enabled_since: Option<String>,
     disabled_at: Option<String>,
@@ -121,6 +145,7 @@ impl Shown {
             customers: None,
             customer_timeline: None,
             first_seen_at: rfc3339(project.first_seen_at_s),
+            announced_at: project.announced_at_s.map(rfc3339),
             enabled: project.enabled_since_s.is_some(),
             enabled_since: project.enabled_since_s.map(rfc3339),
             disabled_at: project.disabled_at_s.map(rfc3339),
@@ -140,6 +165,7 @@ impl Shown {
                     or_dash(self.customer_timeline.as_ref().or(self.customer_id.as_ref())),
                 ),
                 ("first seen", self.first_seen_at.clone()),
+                ("announced", or_never(self.announced_at.as_ref())),
                 ("enabled since", or_dash(self.enabled_since.as_ref())),
             ];
             properties.extend(self.disabled_at.clone().map(|at| ("disabled", at)));
@@ -161,11 +187,13 @@ impl Shown {
 
 /// Finds a project, or says that there is none.
 pub(super) fn find(tx: &ReadTx<'_>, id: &ProjectId) -> Result<Project, Failure> {
-    project::find(tx, id)?.ok_or_else(|| {
-        Failure::not_found(format!(
-            "there is no project {id}: `agora-vendor project list` shows them"
-        ))
-    })
+    match project::find(tx, id)? {
+        Some(project) => Ok(project),
+        None => Err(Failure::not_found(format!(
+            "there is no project {id}{}: `agora-vendor project list` shows them",
+            near(id, project::ids(tx)?)
+        ))),
+    }
 }
 
 pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
@@ -173,6 +201,8 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         Args::List => list(shell),
         Args::Show(args) => show(args, shell),
         Args::Add(args) => add(args, shell),
+        Args::Disable(args) => disable(args, shell),
+        Args::Enable(args) => enable(args, shell),
         Args::Verify(args) => verify(args, shell),
     }
 }
@@ -181,13 +211,20 @@ fn list(shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let projects = shell.open()?.read(project::list)?;
     let projects: Vec<Shown> = projects.iter().map(Shown::new).collect();
     shell.print(&projects, |out| {
-        let mut columns =
-            Columns::new(&["project", "customer", "first seen", "enabled since", "disabled"]);
+        let mut columns = Columns::new(&[
+            "project",
+            "customer",
+            "first seen",
+            "announced",
+            "enabled since",
+            "disabled",
+        ]);
         for project in &projects {
             columns.row([
                 project.project_id.clone(),
                 or_dash(project.customer_id.as_ref()),
                 project.first_seen_at.clone(),
+                or_never(project.announced_at.as_ref()),
                 or_dash(project.enabled_since.as_ref()),
                 or_dash(project.disabled_at.as_ref()),
             ]);
@@ -235,6 +272,43 @@ fn show(args: &ShowArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     .print(shell)
 }
 
+fn disable(args: &DisableArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
+    let id = &args.project;
+    let (before, after) = shell.open()?.write(|tx| {
+        let before = find(tx, id)?;
+        project::disable(tx, &before, &shell.stamp())?;
+        Ok::<_, Failure>((before, find(tx, id)?))
+    })?;
+    if before == after {
+        shell.note("it is not enabled; nothing was changed");
+    }
+    Shown::new(&after).print(shell)
+}
+
+fn enable(args: &EnableArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
+    let id = &args.project;
+    let (before, was_inactive, after) = shell.open()?.write(|tx| {
+        let before = find(tx, id)?;
+        let Some(owner) = &before.customer_id else {
+            return Err(Failure::failed(format!(
+                "project {id} has no customer yet: `agora-vendor project add {id} --customer C` \
+                 says whose it is, and enables it"
+            )));
+        };
+        let is_inactive =
+            customer::find(tx, owner)?.is_some_and(|owner| owner.deactivated_at_s.is_some());
+        let after = project::announce(tx, id, owner, None, &shell.stamp())?;
+        Ok((before, is_inactive, after))
+    })?;
+    if before == after && !was_inactive {
+        shell.note("it is enabled already; nothing was changed");
+    }
+    if let (true, Some(owner)) = (was_inactive, &after.customer_id) {
+        shell.note(&format!("customer {owner} was deactivated, and is active again"));
+    }
+    Shown::new(&after).print(shell)
+}
+
 fn verify(args: &VerifyArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let text = read_text(&args.app_secret_file, "the appSecret")?;
     let given_secret = text
@@ -268,9 +342,13 @@ fn verify(args: &VerifyArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
 
 fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let (id, customer_id) = (&args.project, &args.customer);
-    let (before, customer_before, project, customers, billed) = shell.open()?.write(|tx| {
+    let (before, unknown, project, customers, billed) = shell.open()?.write(|tx| {
         let stamp = shell.stamp();
-        let (before, customer_before) = (project::find(tx, id)?, customer::find(tx, customer_id)?);
+        let before = project::find(tx, id)?;
+        let unknown = match customer::find(tx, customer_id)? {
+            Some(_) => None,
+            None => Some(near(customer_id, customer::ids(tx)?)),
+        };
         let history = || {
             Ok::<History<CustomerId>, Failure>(project::customers_of(tx, id)?.into_iter().collect())
         };
@@ -282,10 +360,10 @@ fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         let project = project::announce(tx, id, customer_id, Some(from_s), &stamp)?;
         let customers = history()?;
         let billed = if customers == customers_before { None } else { billed_words(tx, from_s)? };
-        Ok::<_, Failure>((before, customer_before, project, customers, billed))
+        Ok::<_, Failure>((before, unknown, project, customers, billed))
     })?;
-    if customer_before.is_none() {
-        shell.note(&format!("customer {customer_id} was not known and is registered"));
+    if let Some(near) = unknown {
+        shell.note(&format!("customer {customer_id} was not known and is registered{near}"));
     }
     if let Some(billed) = billed.filter(|_| before.is_some()) {
         shell.note(&billed);

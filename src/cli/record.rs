@@ -1,21 +1,27 @@
 //! `record` and `void`: one usage record into the books, or taken back.
 
 use crate::billing::amount::Amount;
+use crate::billing::event::Stamp;
 use crate::billing::id::{CustomerId, ProjectId, RecordId, Words};
-use crate::billing::record::{MAX_AHEAD_S, NewRecord, Record};
+use crate::billing::period::{self, DAY_S};
+use crate::billing::record::{MAX_AHEAD_S, NewRecord, Record, USUAL_DAYS, usual_dates};
+use crate::billing::setting::UnknownProjects;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::moment::{Moment, rfc3339};
+use crate::cli::near::near;
 use crate::cli::shell::{Shell, exact};
 use crate::cli::start::first_months;
 use crate::cli::statement::late_words;
-use crate::store::usage::{self, RecordRefusal, Recorded, Voided};
-use crate::store::{made_id, project, statement};
+use crate::store::usage::{self, RecordRefusal, Recorded, Slice, Voided};
+use crate::store::{ReadTx, WriteTx, customer, made_id, project, statement};
 use serde::Serialize;
+use std::fmt::Display;
 
 /// Record usage of a project
 ///
 /// It is on disk when the command ends with 0. Safe to repeat with the same --id: what is there already is
-/// not counted again. A project that nobody announced is registered on the spot.
+/// not counted again. A project that nobody announced is registered on the spot, unless the setting
+/// `unknown-projects` is `refuse`.
 #[derive(clap::Args)]
 #[command(
     after_help = "Example: agora-vendor record 430892 1.5 --id call-7781 --at 2026-11-22T09:30:00Z"
@@ -43,6 +49,10 @@ pub(super) struct RecordArgs {
     /// Words for the books
     #[arg(long, value_name = "TEXT")]
     note: Option<Words>,
+
+    /// The project, or the customer, is meant although it is not in the books
+    #[arg(long)]
+    new: bool,
 }
 
 /// Take a usage record back
@@ -125,12 +135,13 @@ pub(super) fn record(args: &RecordArgs, shell: &mut Shell<'_>) -> Result<Exit, F
         customer_id: args.customer.clone(),
         note: args.note.clone(),
     };
-    let (recorded, disabled_at_s, told) = shell.open()?.write(|tx| {
-        let recorded =
-            usage::record(tx, &new, &shell.stamp())?.map_err(|refusal| refused(&refusal, &new))?;
+    let (recorded, now_s, disabled_at_s, told) = shell.open()?.write(|tx| {
+        let stamp = shell.stamp();
+        let recorded = write(tx, &new, args.new, &stamp)?;
         let at_s = recorded.record().at_s;
         let disabled_at_s = project::disabled_before(tx, &new.project_id, at_s)?;
-        Ok::<_, Failure>((recorded, disabled_at_s, statement::told_already(tx, at_s)?))
+        let told = statement::told_already(tx, at_s)?;
+        Ok::<_, Failure>((recorded, stamp.at_s, disabled_at_s, told))
     })?;
     let (record, duplicate) = match &recorded {
         Recorded::Written { record, registered } => {
@@ -167,6 +178,9 @@ pub(super) fn record(args: &RecordArgs, shell: &mut Shell<'_>) -> Result<Exit, F
             for statement in &told {
                 shell.note(&late_words(statement, "this record is late"));
             }
+            if !usual_dates(now_s).contains(&record.at_s) {
+                shell.note(&unusual_words(record, now_s));
+            }
             (record, false)
         }
         Recorded::Already(record) => {
@@ -184,6 +198,86 @@ pub(super) fn record(args: &RecordArgs, shell: &mut Shell<'_>) -> Result<Exit, F
         false => writeln!(out, "recorded {}", words(record)),
     })?;
     Ok(Exit::Done)
+}
+
+/// Writes a record; refuses one whose project or customer is more likely mistyped.
+fn write(
+    tx: &WriteTx<'_>,
+    new: &NewRecord,
+    is_meant: bool,
+    stamp: &Stamp,
+) -> Result<Recorded, Failure> {
+    let recorded = Slice::write(tx, stamp, |slice| {
+        if is_meant {
+            slice.set_unknown_projects(UnknownProjects::Register);
+        }
+        slice.record(new)
+    })?;
+    let is_unknown = match &recorded {
+        Ok(Recorded::Written { registered, .. }) => registered.project,
+        Err(refusal) => *refusal == RecordRefusal::UnknownProject,
+        Ok(Recorded::Already(_)) => false,
+    };
+    if is_unknown && !is_meant {
+        check_order(tx, new)?;
+    }
+    recorded.map_err(|refusal| match &refusal {
+        RecordRefusal::UnknownProject => match project::ids(tx) {
+            Ok(ids) => unknown("project", &new.project_id, &near(&new.project_id, ids)),
+            Err(error) => error.into(),
+        },
+        RecordRefusal::UnknownCustomer => match (customer::ids(tx), &new.customer_id) {
+            (Ok(ids), Some(told)) => unknown("customer", told, &near(told, ids)),
+            (Err(error), _) => error.into(),
+            (Ok(_), None) => refused(&refusal, new),
+        },
+        RecordRefusal::NotPositive
+        | RecordRefusal::Ahead
+        | RecordRefusal::OtherContent(_)
+        | RecordRefusal::OtherCustomer(_) => refused(&refusal, new),
+    })
+}
+
+/// Checks that a project that is not in the books and an amount are not the wrong way round.
+fn check_order(tx: &ReadTx<'_>, new: &NewRecord) -> Result<(), Failure> {
+    let (typed, amount) = (&new.project_id, new.amount.to_string());
+    let is_project = match amount.parse::<ProjectId>() {
+        Ok(id) => id != *typed && project::find(tx, &id)?.is_some(),
+        Err(_) => false,
+    };
+    if is_project {
+        return Err(Failure::words(format!(
+            "there is no project {typed}, and {amount} is one: the project stands before the \
+             amount, as in `agora-vendor record {amount} {typed}`; --new says that project \
+             {typed} is meant"
+        )));
+    }
+    Ok(())
+}
+
+/// Says that a project or customer is not in the books where that is refused.
+fn unknown(what: &str, id: &impl Display, near: &str) -> Failure {
+    Failure::not_found(format!(
+        "the {what} {id} is not in the books{near}, and the setting unknown-projects is refuse: \
+         --new says that it is meant"
+    ))
+}
+
+/// Points out a date that is likely a slip.
+fn unusual_words(record: &Record, now_s: i64) -> String {
+    let back = (now_s - record.at_s) / DAY_S;
+    let back = (back >= USUAL_DAYS).then(|| format!(", {back} days back"));
+    let year = |second| i32::from(period::date(second).year());
+    let is_near = (year(now_s) - 1..=year(now_s)).contains(&year(record.at_s));
+    let year = (!is_near).then(|| format!(", in the year {}", year(record.at_s)));
+    format!(
+        "the record is dated {}{}{}: if that is not meant, `agora-vendor void {} --reason TEXT` \
+         takes it back",
+        rfc3339(record.at_s),
+        back.unwrap_or_default(),
+        year.unwrap_or_default(),
+        record.id
+    )
 }
 
 /// Says why a record was not written.
@@ -212,6 +306,11 @@ pub(super) fn refused(refusal: &RecordRefusal, new: &NewRecord) -> Failure {
             new.project_id,
             new.customer_id.as_ref().map(ToString::to_string).unwrap_or_default()
         )),
+        RecordRefusal::UnknownProject => unknown("project", &new.project_id, ""),
+        RecordRefusal::UnknownCustomer => {
+            let told = new.customer_id.as_ref().map(ToString::to_string).unwrap_or_default();
+            unknown("customer", &told, "")
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::billing::setting::{Name, Settings};
 use crate::cli::failure::{Exit, Failure};
+use crate::cli::near::near;
 use crate::cli::shell::{Columns, Shell};
 use crate::store::setting;
 use serde::Serialize;
@@ -18,11 +19,18 @@ pub(super) enum Args {
 #[derive(clap::Args)]
 pub(super) struct SetArgs {
     /// Its name, as `setting list` shows it
+    #[arg(value_parser = name)]
     name: Name,
 
     /// Its value
     #[arg(allow_hyphen_values = true)]
     value: String,
+}
+
+/// Reads a setting's name.
+fn name(text: &str) -> Result<Name, String> {
+    let near = || near(text, Name::ALL.map(Name::as_str));
+    text.parse::<Name>().map_err(|unknown| format!("{unknown}{}", near()))
 }
 
 #[derive(Serialize)]

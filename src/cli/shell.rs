@@ -228,6 +228,11 @@ pub(super) fn or_dash(value: Option<&impl ToString>) -> String {
     value.map_or_else(|| "-".to_owned(), ToString::to_string)
 }
 
+/// A time for people, or the word `never`.
+pub(super) fn or_never(time: Option<&String>) -> String {
+    time.map_or_else(|| "never".to_owned(), ToString::to_string)
+}
+
 /// An amount as it stands in JSON documents: a string, so that no tool in a pipe rounds it.
 pub(super) fn exact<S: serde::Serializer>(
     amount: &Amount,

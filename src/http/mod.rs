@@ -20,14 +20,14 @@ use crate::agora::request::{Body, ListingRequest, Query, field, quoted};
 use crate::agora::signature::{self, API_KEY, Fields};
 use crate::billing::event::{Actor, Stamp};
 use crate::billing::id::ApiKey;
-use crate::billing::key::{KeyPair, Purpose};
+use crate::billing::key::{ApiSecret, KeyPair, Purpose};
 use crate::billing::setting::Settings;
 use crate::billing::statement::{ListingKind, is_provisional};
 use crate::store::carry::Dues;
 use crate::store::{self, ReadTx, Readers, Version, WriteTx, Writer};
 use listed::Listed;
 use listing::{Listings, Sequence, Sequences};
-use provisioning::Asked;
+use provisioning::{Absences, Asked};
 use refusal_log::{Kind, RefusalLog, cut};
 use route::{Call, Route};
 use statement::{Keeper, Need};
@@ -81,6 +81,7 @@ pub struct Service {
     dues: Dues,
     keeper: Keeper,
     refusals: RefusalLog,
+    absences: Absences,
 }
 
 /// What was read of the books since their last change.
@@ -95,12 +96,16 @@ struct Known {
 struct AcceptedKey {
     api_key: ApiKey,
     purpose: Purpose,
+    /// What a test pair's answers are derived from.
+    api_secret: ApiSecret,
+    /// The same, made ready to verify with.
     secret: signature::Key,
 }
 
 impl From<KeyPair> for AcceptedKey {
     fn from(pair: KeyPair) -> Self {
-        Self { secret: (&pair.api_secret).into(), api_key: pair.api_key, purpose: pair.purpose }
+        let KeyPair { api_key, api_secret, purpose, .. } = pair;
+        Self { secret: (&api_secret).into(), api_key, purpose, api_secret }
     }
 }
 
@@ -152,6 +157,7 @@ impl Service {
             dues,
             keeper,
             refusals: RefusalLog::default(),
+            absences: Absences::default(),
         }
     }
 
@@ -267,19 +273,16 @@ impl Service {
                 let body = Body::parse(request.body).map_err(Refusal::from)?;
                 route.check_ids().map_err(Refusal::from)?;
                 let known = self.known(patience)?;
-                let purpose = self.check_body(&known.keys, request, &body)?;
+                let pair = self.check_body(&known.keys, request, &body)?;
                 let asked = Asked::read(call, route, &body).map_err(Refusal::from)?;
-                let actor = match purpose {
-                    Purpose::Live => Actor::Agora,
-                    Purpose::Test => Actor::Test,
+                let done = match pair.purpose {
+                    Purpose::Test => {
+                        let stamp = Stamp { at_s: clock(), actor: Actor::Test };
+                        self.read(patience, |tx| asked.rehearse(tx, &stamp, &pair.api_secret))
+                    }
+                    Purpose::Live => self.provision(&asked, clock, patience),
                 };
-                let stamp = || Stamp { at_s: clock(), actor: actor.clone() };
-                let done = match self.read(patience, |tx| asked.look(tx, &stamp())) {
-                    Ok(Some(reply)) => Ok(reply),
-                    Ok(None) => self.write(patience, |tx| asked.perform(tx, &stamp())),
-                    Err(failure) => Err(failure),
-                };
-                // Agora was told no, with a signature that is right: the operator has to know.
+                // Somebody was told no, with a signature that is right: the operator has to know.
                 done.inspect_err(|failure| {
                     if let Failure::Refused(refusal) = failure {
                         log::warn!(
@@ -291,6 +294,15 @@ impl Service {
                     }
                 })
             }
+        }
+    }
+
+    /// Does what Agora asks for, unless it is so already.
+    fn provision(&self, asked: &Asked, clock: Clock, patience: Patience) -> Result<Reply, Failure> {
+        let stamp = || Stamp { at_s: clock(), actor: Actor::Agora };
+        match self.read(patience, |tx| asked.look(tx, &stamp(), &self.absences))? {
+            Some(reply) => Ok(reply),
+            None => self.write(patience, |tx| asked.perform(tx, &stamp(), &self.absences)),
         }
     }
 
@@ -461,16 +473,15 @@ impl Service {
     }
 
     /// Checks that a body was signed with one of the keys, and tells whose that is.
-    fn check_body(
+    fn check_body<'k>(
         &self,
-        keys: &[AcceptedKey],
+        keys: &'k [AcceptedKey],
         request: &Request<'_>,
-        body: &Body,
-    ) -> Result<Purpose, Refusal> {
+        body: &'k Body,
+    ) -> Result<&'k AcceptedKey, Refusal> {
         let signature = body.signature();
         let readings = std::iter::once(body.fields());
-        self.check_signature(keys, request, readings, signature.as_deref())
-            .map(|(_, pair)| pair.purpose)
+        self.check_signature(keys, request, readings, signature.as_deref()).map(|(_, pair)| pair)
     }
 
     fn check_signature<'q>(

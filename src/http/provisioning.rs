@@ -3,20 +3,27 @@
 //! Agora resends a call whose answer it did not get in time. So each call is looked up first, and only changes
 //! something where that says that there is something to change; its answer is what is looked up
 //! afterwards, the same for the first call and for every repetition.
+//!
+//! Calls may come in any order, and any of them may have been lost: a customer who is not in the
+//! books is registered, and deactivating what is not there is done. A call that is signed with a
+//! test pair is answered alike, by reading alone: nothing of it is kept.
 
 use crate::agora::provisioning::{self, NewCustomer};
 use crate::agora::reply::{self, Refusal, Reply};
 use crate::agora::request::{self, Body};
-use crate::billing::event::Stamp;
+use crate::billing::event::{Actor, Stamp};
 use crate::billing::history::Said;
 use crate::billing::id::{CustomerId, ProjectId};
+use crate::billing::key::ApiSecret;
 use crate::billing::license::{License, NewLicense, Operation};
-use crate::billing::period::date;
+use crate::billing::period::{DAY_S, date};
 use crate::http::Failure;
 use crate::http::route::{Provisioning, Route};
 use crate::store::customer::{self, Announcement, Customer};
 use crate::store::project::Project;
-use crate::store::{self, ReadTx, WriteTx, license, plan, project};
+use crate::store::{self, ReadTx, WriteTx, key, license, plan, project};
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
 
 /// What a provisioning call asks for.
 pub(super) enum Asked {
@@ -64,43 +71,59 @@ impl Asked {
     }
 
     /// The answer, where what is asked for is so already.
-    pub(super) fn look(&self, tx: &ReadTx<'_>, stamp: &Stamp) -> Result<Option<Reply>, Failure> {
+    pub(super) fn look(
+        &self,
+        tx: &ReadTx<'_>,
+        stamp: &Stamp,
+        absences: &Absences,
+    ) -> Result<Option<Reply>, Failure> {
         Ok(match self {
             Self::CustomerActive(id, said) => {
                 customer::stands(tx, id, said, stamp.at_s)?.then(reply::success)
             }
             Self::ProjectEnabled(customer_id, id) => {
-                let customer = announced(tx, customer_id)?;
+                let customer = customer::find(tx, customer_id)?;
+                let is_active =
+                    customer.is_some_and(|customer| customer.deactivated_at_s.is_none());
                 let project = project::find(tx, id)?;
                 let is_ours = |project: &Project| project.customer_id.as_ref() == Some(customer_id);
                 if let Some(project) = project.as_ref().filter(|project| !is_ours(project)) {
                     check_adoption(tx, project)?;
                 }
                 let stands = project.filter(|project| {
-                    is_ours(project)
-                        && project.enabled_since_s.is_some()
-                        && customer.deactivated_at_s.is_none()
+                    is_ours(project) && project.enabled_since_s.is_some() && is_active
                 });
                 stands.and_then(|project| project.app_keys).map(|keys| reply::project(&keys))
             }
-            Self::CustomerInactive(id) => {
-                let customer = announced(tx, id)?;
-                let stands = customer.deactivated_at_s.is_some() && !project::any_enabled(tx, id)?;
-                stands.then(reply::success)
-            }
+            Self::CustomerInactive(id) => match customer::find(tx, id)? {
+                Some(customer) => {
+                    let stands =
+                        customer.deactivated_at_s.is_some() && !project::any_enabled(tx, id)?;
+                    stands.then(reply::success)
+                }
+                None => {
+                    absences.point_out(format!("customer {id}"), stamp);
+                    Some(reply::success())
+                }
+            },
             Self::ProjectDisabled(customer_id, id) => {
-                announced(tx, customer_id)?;
-                let project = project::find(tx, id)?.ok_or(Refusal::NoProject)?;
-                match &project.customer_id {
-                    None => return Err(Refusal::NoProject.into()),
-                    Some(owner) if owner != customer_id => {
+                let project = project::find(tx, id)?;
+                let owner = project.as_ref().and_then(|project| project.customer_id.as_ref());
+                match (&project, owner) {
+                    (Some(_), Some(owner)) if owner != customer_id => {
                         return Err(Refusal::OtherCustomer.into());
                     }
-                    Some(_) => project.enabled_since_s.is_none().then(reply::success),
+                    (Some(project), Some(_)) => {
+                        project.enabled_since_s.is_none().then(reply::success)
+                    }
+                    (None, _) | (_, None) => {
+                        absences
+                            .point_out(format!("project {id} of customer {customer_id}"), stamp);
+                        Some(reply::success())
+                    }
                 }
             }
             Self::LicenseIssued(new) => {
-                customer::find(tx, &new.customer_id)?.ok_or(Refusal::NoCustomer)?;
                 license::find_alike(tx, new, &stamp.actor)?.map(|license| {
                     point_out(&license, new);
                     reply::success()
@@ -110,13 +133,38 @@ impl Asked {
     }
 
     /// Makes it so, where it is not, and answers.
-    pub(super) fn perform(&self, tx: &WriteTx<'_>, stamp: &Stamp) -> Result<Reply, Failure> {
+    pub(super) fn perform(
+        &self,
+        tx: &WriteTx<'_>,
+        stamp: &Stamp,
+        absences: &Absences,
+    ) -> Result<Reply, Failure> {
         // Another call, or a shell, may have made it so since it was looked up.
-        if let Some(reply) = self.look(tx, stamp)? {
+        if let Some(reply) = self.look(tx, stamp, absences)? {
             return Ok(reply);
         }
         self.change(tx, stamp)?;
-        Ok(self.look(tx, stamp)?.expect("it has just been made so"))
+        Ok(self.look(tx, stamp, absences)?.expect("it has just been made so"))
+    }
+
+    /// Answers as if it had been made so, and changes nothing: for a call signed with the test pair
+    /// of this secret. What a live call is refused, this one is refused too.
+    pub(super) fn rehearse(
+        &self,
+        tx: &ReadTx<'_>,
+        stamp: &Stamp,
+        secret: &ApiSecret,
+    ) -> Result<Reply, Failure> {
+        if let Some(reply) = self.look(tx, stamp, &Absences::default())? {
+            return Ok(reply);
+        }
+        let Self::ProjectEnabled(customer_id, id) = self else {
+            return Ok(reply::success());
+        };
+        // One that had been created keeps its keys when it is created again.
+        let stands = project::find(tx, id)?.and_then(|project| project.app_keys);
+        let keys = stands.unwrap_or_else(|| key::derive_app_keys(secret, customer_id, id));
+        Ok(reply::project(&keys))
     }
 
     fn change(&self, tx: &WriteTx<'_>, stamp: &Stamp) -> store::Result<()> {
@@ -141,6 +189,7 @@ impl Asked {
                 }
             }
             Self::ProjectEnabled(customer_id, id) => {
+                let before = customer::find(tx, customer_id)?;
                 let was_known = project::find(tx, id)?.is_some();
                 let is_first = project::customers_of(tx, id)?.is_empty();
                 project::create(tx, id, customer_id, stamp)?;
@@ -151,14 +200,23 @@ impl Asked {
                     let (level, so_far) = first_words(was_known, "had no customer so far");
                     log::log!(level, "project {id} {so_far}: {customer_id} is billed for {months}");
                 }
+                point_out_customer(
+                    before.as_ref(),
+                    customer_id,
+                    &format!("created project {id} for"),
+                );
             }
-            Self::CustomerInactive(id) => project::deactivate_all(tx, id, stamp)?,
+            Self::CustomerInactive(id) => {
+                project::deactivate_all(tx, id, stamp)?;
+            }
             Self::ProjectDisabled(_, id) => {
                 if let Some(project) = project::find(tx, id)? {
                     project::disable(tx, &project, stamp)?;
                 }
             }
             Self::LicenseIssued(new) => {
+                let before = customer::find(tx, &new.customer_id)?;
+                point_out_customer(before.as_ref(), &new.customer_id, "sold a license to");
                 let issued = license::operate(tx, &Operation::Issue(new.clone()), None, stamp)?;
                 let issued =
                     issued.expect("a window that is not empty, under a new id, is not refused");
@@ -191,10 +249,58 @@ fn first_words(was_known: bool, so_far: &str) -> (log::Level, &str) {
     if was_known { (log::Level::Warn, so_far) } else { (log::Level::Info, "is new") }
 }
 
-/// The customer, if anybody announced it.
-fn announced(tx: &ReadTx<'_>, id: &CustomerId) -> Result<Customer, Failure> {
-    let customer = customer::find(tx, id)?.filter(|customer| customer.announced_at_s.is_some());
-    Ok(customer.ok_or(Refusal::NoCustomer)?)
+/// What was to be deactivated and is not there, of one day: Agora is told that it is done, and the
+/// log says it once for each.
+#[derive(Default)]
+pub(super) struct Absences(Mutex<DayOfAbsences>);
+
+#[derive(Default)]
+struct DayOfAbsences {
+    /// The day, counted from the first of 1970.
+    day: i64,
+    named: HashSet<String>,
+}
+
+impl Absences {
+    /// How many are remembered, at about 200 bytes each.
+    const MOST: usize = 4_000;
+
+    fn point_out(&self, what: String, stamp: &Stamp) {
+        // A test call is answered, and is no news of Agora.
+        if stamp.actor != Actor::Agora {
+            return;
+        }
+        let mut today = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let day = stamp.at_s.div_euclid(DAY_S);
+        if today.day != day {
+            *today = DayOfAbsences { day, named: HashSet::new() };
+        }
+        if today.named.len() >= Self::MOST || today.named.contains(&what) {
+            return;
+        }
+        log::warn!(
+            "Agora deactivated {what}, which is not in the books: it was told success, and \
+             nothing was changed"
+        );
+        today.named.insert(what);
+        if today.named.len() == Self::MOST {
+            log::warn!("more of these are not logged until tomorrow (UTC)");
+        }
+    }
+}
+
+/// Logs where Agora has done something for a customer whose account nobody has announced.
+fn point_out_customer(before: Option<&Customer>, id: &CustomerId, done: &str) {
+    match before {
+        None => log::warn!(
+            "Agora {done} customer {id}, who was not in the books and is registered: no plan is \
+             named"
+        ),
+        Some(customer) if customer.announced_at_s.is_none() => {
+            log::warn!("Agora {done} customer {id}, whose account was never announced");
+        }
+        Some(_) => {}
+    }
 }
 
 /// Checks that a project of nobody, or of another customer, may become the one's who creates it: it was only recorded

@@ -28,7 +28,7 @@ pub(super) enum Provisioning {
     DeactivateCustomer,
     /// `PUT /customers/{customerId}/projects/{projectId}/deactivate`
     DeactivateProject,
-    /// `PUT /license/customers/{customerId}/activate`
+    /// `PUT /license/customers/{customerId}/activate`, and POST: Agora's pages have both
     ActivateLicense,
 }
 
@@ -72,10 +72,9 @@ impl Call {
                 "POST"
             }
             Self::Provisioning(
-                Provisioning::DeactivateCustomer
-                | Provisioning::DeactivateProject
-                | Provisioning::ActivateLicense,
+                Provisioning::DeactivateCustomer | Provisioning::DeactivateProject,
             ) => "PUT",
+            Self::Provisioning(Provisioning::ActivateLicense) => "POST, PUT",
         }
     }
 }
@@ -217,6 +216,7 @@ mod tests {
             ("PUT", "/customers/12/projects/34/deactivate", DeactivateProject, ("12", "34")),
             ("PUT", "//customers/12/projects/34/deactivate", DeactivateProject, ("12", "34")),
             ("PUT", "/license/customers/12/activate", ActivateLicense, ("12", "")),
+            ("POST", "/license/customers/12/activate", ActivateLicense, ("12", "")),
         ] {
             assert_eq!(found(method, path), Ok((Call::Provisioning(call), ids.0, ids.1)), "{path}");
             assert_eq!(found("GET", path), Err(405), "{path}");

@@ -293,6 +293,19 @@ pub fn list(tx: &ReadTx<'_>) -> Result<Vec<Customer>> {
     Ok(select.query_map([], customer)?.collect::<rusqlite::Result<_>>()?)
 }
 
+/// The ids of all customers, in their order.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn ids(tx: &ReadTx<'_>) -> Result<Vec<CustomerId>> {
+    const SELECT: &str = "
+        select customer_id
+        from customer
+        order by customer_id";
+    let mut select = tx.sql().prepare_cached(SELECT)?;
+    Ok(select.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
+}
+
 fn customer(row: &Row<'_>) -> rusqlite::Result<Customer> {
     Ok(Customer {
         id: row.get(0)?,

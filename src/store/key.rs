@@ -1,8 +1,9 @@
 //! Key pairs.
 
-use crate::billing::id::ApiKey;
+use crate::billing::id::{ApiKey, CustomerId, ProjectId};
 use crate::billing::key::{ApiSecret, AppKeys, KeyPair, Purpose};
 use crate::store::{ReadTx, Result, WriteTx};
+use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 use rusqlite::{Row, named_params};
 
@@ -30,16 +31,46 @@ pub(super) fn make_app_keys() -> AppKeys {
     }
 }
 
-/// So many letters and digits, each as likely as the others.
+/// The keys of a project that exists only in the answer to a test call: derived from the test
+/// pair's secret and the ids, so that a repeated call gives the same. Never in the books.
+pub fn derive_app_keys(
+    secret: &ApiSecret,
+    customer_id: &CustomerId,
+    project_id: &ProjectId,
+) -> AppKeys {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.reveal().as_bytes());
+    let text = |half: &str, len| {
+        let mut block = 0_u32;
+        text_of(len, |bytes| {
+            // Ids hold no space: no two messages are alike.
+            let message = format!("{half} {customer_id} {project_id} {block}");
+            bytes.copy_from_slice(hmac::sign(&key, message.as_bytes()).as_ref());
+            block += 1;
+        })
+    };
+    AppKeys {
+        app_key: text("appKey", LEN).parse().expect("letters and digits are a key"),
+        app_secret: text("appSecret", APP_SECRET_LEN)
+            .parse()
+            .expect("letters and digits are a secret"),
+    }
+}
+
+/// So many letters and digits out of the system's randomness.
 fn random_text(len: usize) -> String {
+    let random = SystemRandom::new();
+    text_of(len, |bytes| random.fill(bytes).expect("the system has randomness to give"))
+}
+
+/// So many letters and digits, each as likely as the others where `fill` gives random bytes.
+fn text_of(len: usize, mut fill: impl FnMut(&mut [u8; 32])) -> String {
     const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     // The largest multiple of the alphabet's length that a byte reaches; what is above would favour its start.
     const EVEN: u8 = 248;
-    let random = SystemRandom::new();
     let mut text = String::with_capacity(len);
     while text.len() < len {
-        let mut bytes = [0; 64];
-        random.fill(&mut bytes).expect("the system has randomness to give");
+        let mut bytes = [0; 32];
+        fill(&mut bytes);
         let fair = bytes
             .iter()
             .filter(|byte| **byte < EVEN)

@@ -80,8 +80,10 @@ pub fn operate(
     if let Some(op_id) = op_id
         && let Some(asked) = asked_before(tx, op_id)?
     {
-        return Ok(match asked == operation.to_string() {
-            true => Ok(repeated(tx, operation, op_id)?),
+        let done = repeated(tx, operation, op_id)?;
+        let is_unlimited = done.licenses.iter().any(|(license, _)| license.granted.is_none());
+        return Ok(match operation.agrees_with(&asked, is_unlimited) {
+            true => Ok(done),
             false => Err(Refusal::OtherOperation(asked)),
         });
     }
@@ -168,7 +170,7 @@ fn issue(
     if let Some(id) = &new.id
         && let Some(stands) = find(tx, id)?
     {
-        return Ok(match stands.asked == new.to_string() {
+        return Ok(match new.agrees_with(&stands.asked, stands.granted.is_none()) {
             true => Ok(Done {
                 news: News::AlreadySo,
                 licenses: vec![(stands, None)],
@@ -182,7 +184,7 @@ fn issue(
         return Ok(Err(Refusal::Empty { starts_at_s }));
     }
     let (granted, grant_is_unknown) = match (&new.granted, &new.kind) {
-        (None, Some(kind)) => match find_type(tx, kind)? {
+        (None, Some(kind)) if !new.unlimited => match find_type(tx, kind)? {
             Some(grant) => (grant.granted, false),
             None => (None, true),
         },
@@ -442,6 +444,19 @@ pub fn of(tx: &ReadTx<'_>, customer_id: &CustomerId) -> Result<Vec<License>> {
 /// When SQLite fails.
 pub fn list(tx: &ReadTx<'_>) -> Result<Vec<License>> {
     select(tx, select!(""), &[])
+}
+
+/// The ids of all licenses, in the order of their issue.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn ids(tx: &ReadTx<'_>) -> Result<Vec<LicenseId>> {
+    const SELECT: &str = "
+        select license_id
+        from license
+        order by seq";
+    let mut select = tx.sql().prepare_cached(SELECT)?;
+    Ok(select.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
 }
 
 /// Reads licenses by a constant text: it is looked up again for every license that Agora asks about.

@@ -20,6 +20,9 @@ pub struct Project {
     pub first_seen_at_s: i64,
     /// By what the vendor's backend knows its calls; `None` until Agora creates it.
     pub app_keys: Option<AppKeys>,
+    /// When it was enabled for the first time, by Agora or at the shell; `None` where it never was:
+    /// only a record has named it.
+    pub announced_at_s: Option<i64>,
     /// Since when it has been enabled; `None` where it is not.
     pub enabled_since_s: Option<i64>,
     /// The last second in which it was enabled; `None` where it is, or never was.
@@ -278,16 +281,22 @@ pub fn disable(tx: &WriteTx<'_>, project: &Project, stamp: &Stamp) -> Result<()>
     Ok(())
 }
 
-/// Deactivates a customer's account, and disables its projects in the same second. What is so already stays as it is.
+/// Deactivates a customer's account, and disables its projects in the same second; tells which.
+/// What is so already stays as it is.
 ///
 /// # Errors
 /// When SQLite fails.
-pub fn deactivate_all(tx: &WriteTx<'_>, customer_id: &CustomerId, stamp: &Stamp) -> Result<()> {
+pub fn deactivate_all(
+    tx: &WriteTx<'_>,
+    customer_id: &CustomerId,
+    stamp: &Stamp,
+) -> Result<Vec<ProjectId>> {
     customer::deactivate(tx, customer_id, stamp)?;
-    for project in enabled_of(tx, customer_id)? {
-        disable(tx, &project, stamp)?;
+    let enabled = enabled_of(tx, customer_id)?;
+    for project in &enabled {
+        disable(tx, project, stamp)?;
     }
-    Ok(())
+    Ok(enabled.into_iter().map(|project| project.id).collect())
 }
 
 /// Tells whether any project of a customer is enabled.
@@ -362,6 +371,19 @@ pub fn list(tx: &ReadTx<'_>) -> Result<Vec<Project>> {
     select(tx, "", &[])
 }
 
+/// The ids of all projects, in their order.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn ids(tx: &ReadTx<'_>) -> Result<Vec<ProjectId>> {
+    const SELECT: &str = "
+        select project_id
+        from project
+        order by project_id";
+    let mut select = tx.sql().prepare_cached(SELECT)?;
+    Ok(select.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
+}
+
 /// The projects of a customer, in the order of their ids.
 ///
 /// # Errors
@@ -382,7 +404,9 @@ fn enabled_of(tx: &ReadTx<'_>, customer_id: &CustomerId) -> Result<Vec<Project>>
 fn select(tx: &ReadTx<'_>, which: &str, params: &[(&str, &dyn ToSql)]) -> Result<Vec<Project>> {
     let select = format!(
         "
-        select p.project_id, p.customer_id, p.first_seen_at_s, p.app_key, p.app_secret, e.from_s, e.until_s
+        select p.project_id, p.customer_id, p.first_seen_at_s, p.app_key, p.app_secret,
+          e.from_s, e.until_s,
+          (select min(from_s) from project_enablement where project_id = p.project_id)
         from project p
         left join project_enablement e
           on e.project_id = p.project_id
@@ -409,6 +433,7 @@ fn project(row: &Row<'_>) -> rusqlite::Result<Project> {
         customer_id: row.get(1)?,
         first_seen_at_s: row.get(2)?,
         app_keys,
+        announced_at_s: row.get(7)?,
         enabled_since_s: enabled_since_s.filter(|_| disabled_at_s.is_none()),
         disabled_at_s,
     })

@@ -7,9 +7,10 @@ use crate::billing::id::{CustomerId, ProjectId, RecordId, Words};
 use crate::billing::license::{Draw, Drawable, draw};
 use crate::billing::period::{Grain, Period, Source};
 use crate::billing::record::{MAX_AHEAD_S, NewRecord, Record, Void};
+use crate::billing::setting::UnknownProjects;
 use crate::store::column::{self, Covered, covered};
 use crate::store::project::{self, Found, Registered};
-use crate::store::{ReadTx, Result, WriteTx, license, rollup};
+use crate::store::{ReadTx, Result, WriteTx, customer, license, rollup, setting};
 use rusqlite::{OptionalExtension, Row, ToSql, named_params};
 use std::collections::{BTreeMap, HashMap};
 use std::ops::{Range, RangeInclusive};
@@ -50,6 +51,10 @@ pub enum RecordRefusal {
     OtherContent(Box<Record>),
     /// Its project belongs to another customer.
     OtherCustomer(CustomerId),
+    /// Its project is not in the books, and is not to be registered.
+    UnknownProject,
+    /// The same of the customer whose project it is said to be.
+    UnknownCustomer,
 }
 
 /// Writes a usage record, with its sums and with what it draws from licenses, unless it is there already.
@@ -91,6 +96,8 @@ pub struct Slice<'t, 'c> {
     months: BTreeMap<i64, i64>,
     /// The one of them that an entry was last written of.
     month: Range<i64>,
+    /// What becomes of a project or customer that is not in the books; `None` until that is asked.
+    unknown_projects: Option<UnknownProjects>,
 }
 
 /// A project that is in the books, and what is to be added to its sums.
@@ -125,10 +132,36 @@ impl<'t, 'c> Slice<'t, 'c> {
             drawable: HashMap::new(),
             months: BTreeMap::new(),
             month: 0..0,
+            unknown_projects: None,
         };
         let done = f(&mut slice)?;
         slice.write_sums()?;
         Ok(done)
+    }
+
+    /// Says what becomes of a project or customer that is not in the books; without this, the
+    /// setting decides.
+    pub fn set_unknown_projects(&mut self, becomes: UnknownProjects) {
+        self.unknown_projects = Some(becomes);
+    }
+
+    /// Why a record is refused whose project or customer would have to be registered.
+    fn unknown(&mut self, found: Option<&Found>, new: &NewRecord) -> Result<Option<RecordRefusal>> {
+        let refusal = match (found, &new.customer_id) {
+            (None, _) => RecordRefusal::UnknownProject,
+            (Some(Found { owner: None, .. }), Some(told))
+                if customer::find(self.tx, told)?.is_none() =>
+            {
+                RecordRefusal::UnknownCustomer
+            }
+            (Some(_), _) => return Ok(None),
+        };
+        let becomes = match self.unknown_projects {
+            Some(becomes) => becomes,
+            None => setting::read(self.tx)?.unknown_projects(),
+        };
+        self.unknown_projects = Some(becomes);
+        Ok((becomes == UnknownProjects::Refuse).then_some(refusal))
     }
 
     /// Takes note of an entry for its month.
@@ -169,6 +202,9 @@ impl<'t, 'c> Slice<'t, 'c> {
             }
             if is_ahead {
                 return Ok(Err(RecordRefusal::Ahead));
+            }
+            if let Some(refusal) = self.unknown(found.as_ref(), new)? {
+                return Ok(Err(refusal));
             }
             match project::register(
                 self.tx,

@@ -155,7 +155,8 @@ fn a_damaged_file_is_told_so() {
 #[test]
 fn the_last_day_of_the_calendar_is_kept_as_it_is() {
     let vendor = Vendor::new();
-    let issued = vendor.json(["license", "issue", "c", "--expires", "9999-12-31"]);
+    let issued =
+        vendor.json(["license", "issue", "--new", "--unlimited", "c", "--expires", "9999-12-31"]);
     assert_eq!(issued["expires"], "9999-12-31");
     assert_eq!(vendor.json(["totals", "--day", "9999-12-31"])["to"], "9999-12-31T23:59:59Z");
 }
@@ -322,6 +323,7 @@ fn customers_and_projects_are_added_and_changed() {
         "c",
         "--plan",
         "gold",
+        "--new",
         "--name",
         "Ann",
         "--email",

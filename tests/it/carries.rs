@@ -190,8 +190,9 @@ fn what_a_later_bill_has_carried_stays_told_where_the_project_has_no_price_any_m
     vendor.ok(["project", "add", "a", "--customer", "c1"].into_iter().chain(from_august));
     record(&vendor, "a", "50", "a8-late", "2026-08-31");
     assert_eq!(bill(&server, 9), ["a 0.5: 0.5 carried from 2026-08"]);
-    let said =
-        vendor.ok(["customer", "add", "c1", "--plan", "none"].into_iter().chain(from_august)).err;
+    let said = vendor
+        .ok(["customer", "add", "c1", "--plan", "none", "--new"].into_iter().chain(from_august))
+        .err;
     assert!(said.contains("2 months from 2026-08 to 2026-09 were billed already"), "{said}");
     vendor.ok(["setting", "set", "late", "report"]);
     let said = vendor
@@ -213,7 +214,7 @@ fn what_had_no_price_is_carried_once_it_has_one_and_is_not_told_as_unpriced_then
     let vendor = Vendor::new();
     vendor.ok(["setting", "set", "late", "carry"]);
     vendor.ok(["record", "a", "100", "--id", "a8", "--at", "2026-08-10", "--customer", "c1"]);
-    vendor.ok(["customer", "add", "c1", "--plan", "pro"]);
+    vendor.ok(["customer", "add", "c1", "--plan", "pro", "--new"]);
     let server = vendor.serve();
     let unpriced = || {
         vendor.json(["totals", "--reconcile", "--month", "2026-08"])["bill"][0]["unpriced"].clone()

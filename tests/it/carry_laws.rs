@@ -240,6 +240,7 @@ impl Books {
                     starts_at_s: Some(0),
                     expires_at_s: NOW_S.get() + 90 * 86_400,
                     granted: Some(granted.to_string().parse().expect("an amount")),
+                    unlimited: false,
                 };
                 let issued = self
                     .store

@@ -107,7 +107,7 @@ fn a_customers_first_plan_and_a_plans_first_version_leave_what_was_billed() {
     for rewritten in [false, true] {
         let (vendor, server) = with_january();
         vendor.ok(["project", "add", "1", "--customer", "c", "--from", "2026-01", "--rewrite"]);
-        let mut add = vec!["customer", "add", "c", "--plan", "tin"];
+        let mut add = vec!["customer", "add", "c", "--plan", "tin", "--new"];
         let mut set = vec!["plan", "set", "tin", "--name", "Tin", "--unit", "Call", "--price", "3"];
         if rewritten {
             add.extend(["--from", "2026-01", "--rewrite"]);

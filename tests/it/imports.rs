@@ -944,6 +944,7 @@ fn an_import_killed_at_any_moment_and_run_again_counts_every_row_once() {
         vendor.ok([
             "license",
             "issue",
+            "--new",
             "c",
             "--expires",
             &far,

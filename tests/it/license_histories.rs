@@ -366,6 +366,7 @@ fn operation(model: &Model, step: &Step) -> Option<Operation> {
                 starts_at_s: Some(starts_at_s),
                 expires_at_s: starts_at_s + days * DAY_S + DAY_S - 1,
                 granted: units.map(amount),
+                unlimited: false,
             }))
         }
         Step::Consume { customer: number, units } => Some(Operation::Consume {

@@ -16,10 +16,21 @@ fn several_licenses_are_folded_into_one_answer() {
     let vendor = Vendor::new();
     let server = vendor.serve();
     let (near, far, past) = (days_from_now(10), days_from_now(20), days_from_now(-5));
-    vendor.ok(["license", "issue", "c", "--expires", &near, "--count", "100"]);
+    vendor.ok(["license", "issue", "--new", "c", "--expires", &near, "--count", "100"]);
     assert_eq!(told(&server, "c"), (near.clone(), "100".into()));
-    vendor.ok(["license", "issue", "c", "--expires", &far, "--count", "0.5", "--id", "second"]);
-    vendor.ok(["license", "issue", "c", "--expires", &past, "--count", "1000"]);
+    vendor.ok([
+        "license",
+        "issue",
+        "--new",
+        "c",
+        "--expires",
+        &far,
+        "--count",
+        "0.5",
+        "--id",
+        "second",
+    ]);
+    vendor.ok(["license", "issue", "--new", "c", "--expires", &past, "--count", "1000"]);
     assert_eq!(told(&server, "c"), (far.clone(), "100.5".into()));
     vendor.ok(["license", "revoke", "second"]);
     assert_eq!(told(&server, "c"), (near.clone(), "100".into()));
@@ -30,8 +41,8 @@ fn a_license_is_good_through_the_last_second_of_its_day() {
     let vendor = Vendor::new();
     let server = vendor.serve();
     let (today, yesterday) = (days_from_now(0), days_from_now(-1));
-    vendor.ok(["license", "issue", "today", "--expires", &today, "--count", "7"]);
-    vendor.ok(["license", "issue", "yesterday", "--expires", &yesterday, "--count", "7"]);
+    vendor.ok(["license", "issue", "--new", "today", "--expires", &today, "--count", "7"]);
+    vendor.ok(["license", "issue", "--new", "yesterday", "--expires", &yesterday, "--count", "7"]);
     // Unless midnight has just passed.
     if days_from_now(0) == today {
         assert_eq!(told(&server, "today"), (today, "7".into()));
@@ -44,8 +55,8 @@ fn an_unlimited_license_is_told_as_the_setting_says() {
     let vendor = Vendor::new();
     let server = vendor.serve();
     let far = days_from_now(20);
-    vendor.ok(["license", "issue", "c", "--expires", &days_from_now(5), "--count", "3"]);
-    vendor.ok(["license", "issue", "c", "--expires", &far]);
+    vendor.ok(["license", "issue", "--new", "c", "--expires", &days_from_now(5), "--count", "3"]);
+    vendor.ok(["license", "issue", "--new", "--unlimited", "c", "--expires", &far]);
     assert_eq!(told(&server, "c"), (far.clone(), "-1".into()));
     vendor.ok(["setting", "set", "unlimited-as", "999999999"]);
     assert_eq!(told(&server, "c"), (far, "999999999".into()));
@@ -56,10 +67,20 @@ fn a_customer_whose_licenses_have_run_out_gets_the_latest_day_and_nothing() {
     let vendor = Vendor::new();
     let server = vendor.serve();
     let (today, far) = (days_from_now(0), days_from_now(20));
-    vendor.ok(["license", "issue", "c", "--expires", &days_from_now(-9), "--count", "3"]);
-    vendor.ok(["license", "issue", "c", "--expires", &days_from_now(-3)]);
+    vendor.ok(["license", "issue", "--new", "c", "--expires", &days_from_now(-9), "--count", "3"]);
+    vendor.ok(["license", "issue", "--new", "--unlimited", "c", "--expires", &days_from_now(-3)]);
     assert_eq!(told(&server, "c"), (days_from_now(-3), "0".into()));
-    vendor.ok(["license", "issue", "c", "--expires", &far, "--id", "revoked"]);
+    vendor.ok([
+        "license",
+        "issue",
+        "--new",
+        "--unlimited",
+        "c",
+        "--expires",
+        &far,
+        "--id",
+        "revoked",
+    ]);
     vendor.ok(["license", "revoke", "revoked", "--reason", "refund"]);
     if days_from_now(0) == today {
         assert_eq!(told(&server, "c"), (today, "0".into()));
@@ -85,7 +106,16 @@ fn a_customer_who_never_had_a_license_is_not_found() {
 #[test]
 fn a_customer_id_in_a_path_is_decoded_and_signed_as_sent() {
     let vendor = Vendor::new();
-    vendor.ok(["license", "issue", "a/b+c", "--expires", &days_from_now(9), "--count", "1"]);
+    vendor.ok([
+        "license",
+        "issue",
+        "--new",
+        "a/b+c",
+        "--expires",
+        &days_from_now(9),
+        "--count",
+        "1",
+    ]);
     let server = vendor.serve();
     assert_eq!(told(&server, "a%2Fb+c").1, "1");
     assert_eq!(told(&server, "a%2fb%2Bc").1, "1");
@@ -96,7 +126,7 @@ fn a_customer_id_in_a_path_is_decoded_and_signed_as_sent() {
 fn the_flat_form_has_the_fields_beside_status() {
     let vendor = Vendor::new();
     let far = days_from_now(9);
-    vendor.ok(["license", "issue", "c", "--expires", &far, "--count", "100"]);
+    vendor.ok(["license", "issue", "--new", "c", "--expires", &far, "--count", "100"]);
     let body = vendor.serve().ask("/customers/c/license", &[]).body;
     assert_eq!(
         body,
@@ -120,6 +150,7 @@ fn the_same_license_id_is_the_same_license() {
         vendor.run([
             "license",
             "issue",
+            "--new",
             "c",
             "--expires",
             "2099-12-31",
@@ -151,12 +182,22 @@ fn the_same_license_id_is_the_same_license() {
         })
     );
     assert_eq!(vendor.json(["license", "list", "c"]), json!([shown]));
-    vendor.ok(["license", "issue", "d", "--expires", "2099-12-31", "--id", "m"]);
+    vendor.ok([
+        "license",
+        "issue",
+        "--new",
+        "--unlimited",
+        "d",
+        "--expires",
+        "2099-12-31",
+        "--id",
+        "m",
+    ]);
     let unlimited = vendor.json(["license", "show", "m"]);
     assert_eq!((&unlimited["count"], &unlimited["residue"]), (&json!(null), &json!(null)));
-    vendor.fails(2, ["license", "issue", "d", "--expires", "2099-12-31", "--count", "0"]);
-    vendor.fails(2, ["license", "issue", "d", "--expires", "2099-12-31", "--count", "-1"]);
-    vendor.fails(2, ["license", "issue", "d", "--expires", "tomorrow"]);
+    vendor.fails(2, ["license", "issue", "--new", "d", "--expires", "2099-12-31", "--count", "0"]);
+    vendor.fails(2, ["license", "issue", "--new", "d", "--expires", "2099-12-31", "--count", "-1"]);
+    vendor.fails(2, ["license", "issue", "--new", "--unlimited", "d", "--expires", "tomorrow"]);
     vendor.fails(3, ["license", "show", "nope"]);
     vendor.fails(3, ["license", "revoke", "nope"]);
     vendor.fails(3, ["license", "list", "nope"]);
@@ -176,6 +217,7 @@ fn usage_draws_from_licenses_and_only_the_rest_is_billed() {
     vendor.ok([
         "license",
         "issue",
+        "--new",
         "c",
         "--expires",
         &days_from_now(20),
@@ -187,6 +229,7 @@ fn usage_draws_from_licenses_and_only_the_rest_is_billed() {
     vendor.ok([
         "license",
         "issue",
+        "--new",
         "c",
         "--expires",
         &days_from_now(10),
@@ -235,7 +278,7 @@ fn usage_draws_from_licenses_and_only_the_rest_is_billed() {
 fn usage_that_is_all_covered_is_not_charged_and_needs_no_price() {
     let vendor = Vendor::new();
     let server = vendor.serve();
-    vendor.ok(["license", "issue", "c", "--expires", &days_from_now(10)]);
+    vendor.ok(["license", "issue", "--new", "--unlimited", "c", "--expires", &days_from_now(10)]);
     vendor.ok(["record", "p", "7", "--customer", "c"]);
     let now = jiff::Timestamp::now().as_second();
     assert_eq!(server.usage(now - 60, now + 60).entries(), [("p".to_owned(), "7".to_owned())]);
@@ -254,6 +297,7 @@ fn a_license_covers_what_is_dated_from_its_start_to_its_expiry() {
     let issue = [
         "license",
         "issue",
+        "--new",
         "c",
         "--starts",
         &tomorrow,
@@ -268,7 +312,7 @@ fn a_license_covers_what_is_dated_from_its_start_to_its_expiry() {
     assert_eq!((&to_come["state"], &to_come["residue"]), (&json!("scheduled"), &json!("0")));
     assert_eq!(told(&server, "c"), (far.clone(), "0".into()));
     assert_eq!(vendor.json(["record", "p", "1", "--customer", "c"])["covered"], json!(null));
-    vendor.ok(["license", "issue", "c", "--expires", &far, "--count", "5", "--id", "now"]);
+    vendor.ok(["license", "issue", "--new", "c", "--expires", &far, "--count", "5", "--id", "now"]);
     // Dated before the day of its issue, which is its start.
     assert_eq!(
         vendor.json(["record", "p", "1", "--at", &days_from_now(-2)])["covered"],
@@ -276,7 +320,10 @@ fn a_license_covers_what_is_dated_from_its_start_to_its_expiry() {
     );
     assert_eq!(vendor.json(["record", "p", "1"])["covered"], "1");
     assert_eq!(told(&server, "c"), (far.clone(), "4".into()));
-    let said = vendor.fails(2, ["license", "issue", "c", "--starts", &far, "--expires", &tomorrow]);
+    let said = vendor.fails(
+        2,
+        ["license", "issue", "--new", "--unlimited", "c", "--starts", &far, "--expires", &tomorrow],
+    );
     assert!(said.contains("expire before it starts"), "{said}");
     vendor.ok(["license", "revoke", "now", "--reason", "fraud"]);
     assert_eq!(vendor.json(["record", "p", "1"])["covered"], json!(null));
@@ -297,10 +344,22 @@ fn a_license_is_extended_from_its_expiry_or_from_today() {
             shown["state"].as_str().expect("a word").to_owned(),
         )
     };
-    vendor.ok(["license", "issue", "c", "--expires", &days_from_now(10), "--id", "a"]);
     vendor.ok([
         "license",
         "issue",
+        "--new",
+        "--unlimited",
+        "c",
+        "--expires",
+        &days_from_now(10),
+        "--id",
+        "a",
+    ]);
+    vendor.ok([
+        "license",
+        "issue",
+        "--new",
+        "--unlimited",
         "c",
         "--expires",
         &days_from_now(-10),
@@ -324,7 +383,17 @@ fn a_license_is_extended_from_its_expiry_or_from_today() {
     let said = vendor.fails(1, ["license", "extend", "a", "--to", &days_from_now(20)]);
     assert!(said.contains("does not shorten"), "{said}");
     // Issued again as it was, it is still the same license.
-    let again = vendor.ok(["license", "issue", "c", "--expires", &days_from_now(10), "--id", "a"]);
+    let again = vendor.ok([
+        "license",
+        "issue",
+        "--new",
+        "--unlimited",
+        "c",
+        "--expires",
+        &days_from_now(10),
+        "--id",
+        "a",
+    ]);
     assert!(again.err.contains("already issued") || today != days_from_now(0), "{}", again.err);
     vendor.fails(2, ["license", "extend", "a"]);
     vendor.fails(2, ["license", "extend", "a", "--days", "0"]);
@@ -352,6 +421,7 @@ fn a_grant_is_adjusted_and_never_below_what_is_left() {
     vendor.ok([
         "license",
         "issue",
+        "--new",
         "c",
         "--expires",
         &days_from_now(9),
@@ -360,7 +430,17 @@ fn a_grant_is_adjusted_and_never_below_what_is_left() {
         "--id",
         "a",
     ]);
-    vendor.ok(["license", "issue", "c", "--expires", &days_from_now(9), "--id", "unlimited"]);
+    vendor.ok([
+        "license",
+        "issue",
+        "--new",
+        "--unlimited",
+        "c",
+        "--expires",
+        &days_from_now(9),
+        "--id",
+        "unlimited",
+    ]);
     vendor.ok(["record", "p", "4", "--customer", "c"]);
     let said = vendor.fails(1, ["license", "adjust", "a", "-6.5", "--reason", "too much"]);
     assert!(said.contains("has 6 left"), "{said}");
@@ -387,6 +467,7 @@ fn what_is_consumed_is_drawn_whole_or_not_at_all() {
     vendor.ok([
         "license",
         "issue",
+        "--new",
         "c",
         "--expires",
         &days_from_now(9),
@@ -398,6 +479,7 @@ fn what_is_consumed_is_drawn_whole_or_not_at_all() {
     vendor.ok([
         "license",
         "issue",
+        "--new",
         "c",
         "--expires",
         &days_from_now(5),
@@ -429,7 +511,8 @@ fn what_is_consumed_is_drawn_whole_or_not_at_all() {
 fn an_operation_with_an_id_is_done_once() {
     let vendor = Vendor::new();
     let far = days_from_now(9);
-    let issue = ["license", "issue", "c", "--expires", &far, "--count", "5", "--op-id", "issue"];
+    let issue =
+        ["license", "issue", "--new", "c", "--expires", &far, "--count", "5", "--op-id", "issue"];
     let id = vendor.json(issue)["id"].as_str().expect("an id").to_owned();
     let again = vendor.ok(issue);
     assert!(
@@ -477,16 +560,14 @@ fn a_type_says_what_is_granted_and_one_that_is_not_set_up_is_unlimited() {
     assert_eq!(vendor.json(["license", "type", "list"]), list);
     let far = days_from_now(9);
     assert_eq!(
-        vendor.json(["license", "issue", "c", "--expires", &far, "--type", "pro"])["count"],
+        vendor.json(["license", "issue", "--new", "c", "--expires", &far, "--type", "pro"])["count"],
         "1000"
     );
-    let other =
-        vendor.run(["license", "issue", "c", "--expires", &far, "--type", "other", "--json"]);
-    assert!(
-        other.out.contains(r#""count":null"#) && other.err.contains("type other is not set up"),
-        "{}",
-        other.err
-    );
+    // At the shell, whoever sells it says what it grants.
+    let other = ["license", "issue", "--new", "c", "--expires", &far, "--type", "other"];
+    assert!(vendor.fails(2, other).contains("type other is not set up: add --count"));
+    let other = vendor.json([&other[..], &["--unlimited"]].concat());
+    assert_eq!(other["count"], json!(null));
 
     server.call("POST", "/customers/new", r#""planId":"p","customerId":"d""#);
     let from = second_of(&days_from_now(-3)) + 3_661;
@@ -536,7 +617,8 @@ fn a_license_issued_again_must_be_asked_for_in_the_same_words() {
     let issue = |more: &[&str]| {
         vendor
             .run(
-                [&["license", "issue", "c", "--expires", "2099-12-31", "--id", "l"], more].concat(),
+                [&["license", "issue", "--new", "c", "--expires", "2099-12-31", "--id", "l"], more]
+                    .concat(),
             )
             .code
     };
@@ -558,7 +640,17 @@ fn a_license_issued_again_must_be_asked_for_in_the_same_words() {
     assert_eq!(issue(&["--type", "pro"]), 0);
     assert_eq!(vendor.json(["license", "show", "l"])["count"], "1000");
     // Words that would read like other arguments are told from them.
-    let named = ["license", "issue", "d", "--expires", "2099-12-31", "--op-id", "o"];
+    let named = [
+        "license",
+        "issue",
+        "--new",
+        "--unlimited",
+        "d",
+        "--expires",
+        "2099-12-31",
+        "--op-id",
+        "o",
+    ];
     vendor.ok([&named[..], &["--type", "T", "--starts", "2027-01-01"]].concat());
     vendor.fails(4, [&named[..], &["--type", "T --starts 2027-01-01"]].concat());
 }
@@ -594,6 +686,7 @@ fn a_license_is_shown_as_agora_is_told_of_its_customer() {
     vendor.ok([
         "license",
         "issue",
+        "--new",
         "c",
         "--expires",
         &days_from_now(3),
@@ -602,7 +695,7 @@ fn a_license_is_shown_as_agora_is_told_of_its_customer() {
         "--id",
         "a",
     ]);
-    vendor.ok(["license", "issue", "c", "--expires", &days_from_now(9), "--count", "0.5"]);
+    vendor.ok(["license", "issue", "--new", "c", "--expires", &days_from_now(9), "--count", "0.5"]);
     let answer = server.ask("/customers/c/license", &[]);
     assert_eq!(vendor.ok(["license", "show", "a", "--as-agora"]).out, format!("{}\n", answer.body));
     assert_eq!(vendor.json(["license", "show", "a", "--as-agora"]), answer.json());
@@ -614,6 +707,7 @@ fn check_finds_a_license_that_does_not_follow_from_its_ledger() {
     vendor.ok([
         "license",
         "issue",
+        "--new",
         "c",
         "--expires",
         &days_from_now(9),
@@ -625,6 +719,7 @@ fn check_finds_a_license_that_does_not_follow_from_its_ledger() {
     vendor.ok([
         "license",
         "issue",
+        "--new",
         "d",
         "--expires",
         &days_from_now(9),

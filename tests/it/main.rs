@@ -29,4 +29,5 @@ mod signatures;
 mod statement_histories;
 mod statements;
 mod tls;
+mod typing;
 mod vendor;

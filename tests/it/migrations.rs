@@ -233,7 +233,7 @@ fn the_server_migrates_when_it_starts() {
     let server = vendor.serve();
     assert!(server.log().contains("from schema version 1 to 4"), "{}", server.log());
     assert_eq!(server.get("/healthz").status, 200);
-    vendor.ok(["license", "issue", "c", "--expires", &days_from_now(3)]);
+    vendor.ok(["license", "issue", "--new", "--unlimited", "c", "--expires", &days_from_now(3)]);
     vendor.ok(["check"]);
 }
 

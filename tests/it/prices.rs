@@ -222,7 +222,7 @@ fn a_flat_fee_is_due_where_a_project_was_enabled_and_no_license_lifts_it() {
     let vendor = Vendor::new();
     set(&vendor, "default", &["--flat", "10", "--price", "1"]);
     vendor.ok(["customer", "add", "c"]);
-    vendor.ok(["license", "issue", "c", "--expires", &days_from_now(400)]);
+    vendor.ok(["license", "issue", "--new", "--unlimited", "c", "--expires", &days_from_now(400)]);
     vendor.ok(["record", "covered", "5", "--customer", "c"]);
     vendor.ok(["project", "add", "idle", "--customer", "c"]);
     // Enabled for one second, the last of September.
@@ -505,7 +505,7 @@ fn a_plan_that_agora_changes_takes_effect_next_month() {
     assert!(!server.log().contains("customer c had no plan"), "{}", server.log());
 
     // A project that was only recorded so far, for a customer of whom Agora has not heard, and that it creates under another.
-    vendor.ok(["record", "2", "1", "--customer", "recorded"]);
+    vendor.ok(["record", "2", "1", "--customer", "recorded", "--new"]);
     set(&vendor, "default", &["--flat", "100"]);
     create("silver", "d");
     assert_eq!(server.call("POST", "/customers/d/projects/new", r#""projectId":2"#).status, 200);
@@ -635,7 +635,17 @@ fn a_project_of_which_one_month_has_no_price_is_left_out_whole() {
     let vendor = Vendor::new();
     set(&vendor, "gold", &["--price", "1"]);
     vendor.ok(["customer", "add", "c", "--plan", "gold"]);
-    vendor.ok(["customer", "add", "c", "--plan", "lost", "--from", "2026-10", "--rewrite"]);
+    vendor.ok([
+        "customer",
+        "add",
+        "c",
+        "--plan",
+        "lost",
+        "--new",
+        "--from",
+        "2026-10",
+        "--rewrite",
+    ]);
     vendor.ok(["record", "p", "7", "--at", "2026-09-10", "--customer", "c"]);
     vendor.ok(["record", "p", "8", "--at", "2026-10-10"]);
     let server = vendor.serve();

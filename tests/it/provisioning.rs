@@ -226,12 +226,7 @@ fn whose_a_project_is_decides_who_may_create_it() {
     let vendor = Vendor::new();
     let server = vendor.serve();
     vendor.ok(["record", "1", "1.5", "--id", "r"]);
-    vendor.ok(["record", "2", "1", "--customer", "recorded"]);
-    for customer in ["nobody", "recorded"] {
-        let answer = create_project(&server, customer, "1");
-        assert_eq!(answer.status, 404);
-        assert!(answer.reason().contains("the customer is not known"), "{}", answer.reason());
-    }
+    vendor.ok(["record", "2", "3", "--customer", "recorded"]);
     create_customer(&server, "c");
     create_customer(&server, "d");
     // It was only recorded so far, and is adopted with what was.
@@ -256,18 +251,10 @@ fn whose_a_project_is_decides_who_may_create_it() {
         "refused POST /customers/c/projects/new: the project belongs to another customer"
     ));
 
-    for (path, status) in [
-        ("/customers/recorded/deactivate", 404),
-        ("/customers/nobody/deactivate", 404),
-        ("/customers/nobody/projects/1/deactivate", 404),
-        ("/customers/c/projects/nothing/deactivate", 404),
-        ("/customers/d/projects/1/deactivate", 409),
-    ] {
-        assert_eq!(server.call("PUT", path, "").status, status, "{path}");
+    for customer in ["d", "nobody"] {
+        let path = format!("/customers/{customer}/projects/1/deactivate");
+        assert_eq!(server.call("PUT", &path, "").status, 409, "{path}");
     }
-    let activation = r#""platform":"ios","expire":"1735689600-4102444799""#;
-    assert_eq!(server.call("PUT", "/license/customers/nobody/activate", activation).status, 404);
-    assert_eq!(server.call("PUT", "/license/customers/recorded/activate", activation).status, 200);
     assert_eq!(vendor.json(["project", "show", "1"])["enabled"], true);
 }
 
@@ -436,18 +423,187 @@ fn several_calls_come_over_one_connection() {
 }
 
 #[test]
-fn a_request_signed_with_the_test_pair_is_told_apart() {
+fn calls_come_in_any_order_and_a_customer_who_is_not_in_the_books_is_registered() {
     let vendor = Vendor::new();
     let server = vendor.serve();
-    std::fs::write(vendor.path("body"), r#"{"planId":"p","customerId":"c"}"#).expect("a file");
-    let url = format!("{}/customers/new", server.origin());
-    let body = vendor.ok(["sign", "--method", "POST", "--data", "body", &url]).out;
-    assert_eq!(
-        server.send(with_body("POST", "/customers/new", body.trim()).as_bytes()).map(|a| a.status),
-        Some(200)
+    let activation = r#""platform":"ios","expire":"1735689600-4102444799","type":"pro""#;
+    for method in ["POST", "PUT", "POST"] {
+        let sold = server.call(method, "/license/customers/c/activate", activation);
+        assert_eq!(sold.body, SUCCESS, "{method}");
+    }
+    assert_eq!(vendor.json(["license", "list", "c"]).as_array().map(Vec::len), Some(1));
+    let created = create_project(&server, "d", "1");
+    assert_eq!(keys(&created), keys(&create_project(&server, "d", "1")));
+    let by_agora =
+        |change: &str, fields: &str| (change.to_owned(), "agora".to_owned(), fields.to_owned());
+    let registered = by_agora("registered", "");
+    let of_c = vendor.json(["customer", "show", "c"]);
+    assert_eq!((events(&of_c), &of_c["announcedAt"]), (vec![registered.clone()], &json!(null)));
+    let of_d = vendor.json(["customer", "show", "d"]);
+    let keyed = by_agora("keyed", "appKey,appSecret");
+    assert_eq!(events(&of_d), [registered, by_agora("enabled", ""), keyed]);
+    assert_eq!([&of_d["announcedAt"], &of_d["planId"]], [&json!(null); 2]);
+    let log = server.log();
+    for said in [
+        "Agora sold a license to customer c, who was not in the books and is registered",
+        "customer c was sold a license of the type pro, which is not set up: it is unlimited",
+        "Agora created project 1 for customer d, who was not in the books and is registered",
+    ] {
+        assert_eq!(log.matches(said).count(), 1, "{said}: {log}");
+    }
+    // What was never announced is seen in the lists; it is a customer like others.
+    vendor.ok(["record", "only-recorded", "7"]);
+    let never = |list: &str, id: &str| {
+        let table = vendor.ok([list, "list"]).out;
+        let line = table.lines().find(|line| line.split(' ').next() == Some(id));
+        line.unwrap_or_else(|| panic!("{table}")).contains(" never ")
+    };
+    assert!(never("customer", "c") && never("customer", "d"));
+    assert!(never("project", "only-recorded") && !never("project", "1"));
+    let projects = vendor.json(["project", "list"]);
+    assert_eq!(projects[0]["announcedAt"], projects[0]["enabledSince"]);
+    assert_eq!(projects[1]["announcedAt"], json!(null));
+    assert_eq!(create_project(&server, "c", "1").status, 409);
+    assert_eq!(create_customer(&server, "d").body, SUCCESS);
+    assert!(!never("customer", "d"));
+    // One who is in the books and was never announced is pointed out too.
+    assert_eq!(create_project(&server, "c", "2").status, 200);
+    assert!(
+        server.log().contains("project 2 for customer c, whose account was never announced"),
+        "{}",
+        server.log()
     );
-    let shown = vendor.json(["customer", "show", "c"]);
-    assert_eq!(events(&shown), [("announced".to_owned(), "test".to_owned(), "planId".to_owned())]);
+    vendor.ok(["check"]);
+}
+
+#[test]
+fn deactivating_what_is_not_there_is_done_and_logged_once_a_day() {
+    let vendor = Vendor::new();
+    vendor.at("2026-11-01T10:00:00Z").ok(["record", "of-nobody", "7"]);
+    let server = vendor.serve();
+    let paths = [
+        "/customers/gone/deactivate",
+        "//customers/gone/projects/1/deactivate",
+        "/customers/gone/projects/2/deactivate",
+        "/customers/c/projects/of-nobody/deactivate",
+    ];
+    for (day, lines) in [("2026-11-01", 1), ("2026-11-02", 2)] {
+        vendor.at(&format!("{day}T23:00:00Z"));
+        for path in paths.iter().chain(&paths) {
+            assert_eq!(server.call("PUT", path, "").body, SUCCESS, "{path}");
+        }
+        for what in [
+            "customer gone",
+            "project 1 of customer gone",
+            "project 2 of customer gone",
+            "project of-nobody of customer c",
+        ] {
+            let said = format!("Agora deactivated {what}, which is not in the books");
+            assert_eq!(server.log().matches(&said).count(), lines, "{what}: {}", server.log());
+        }
+    }
+    assert_eq!(vendor.json(["customer", "list"]), json!([]));
+    assert_eq!(events(&vendor.json(["project", "show", "of-nobody"])).len(), 1);
+}
+
+#[test]
+fn deactivating_what_only_the_shell_enabled_ends_its_fees() {
+    let vendor = Vendor::new();
+    vendor.at("2026-01-10T10:00:00Z");
+    vendor.ok(["plan", "set", "default", "--name", "S", "--unit", "Minute", "--flat", "10"]);
+    vendor.ok(["project", "add", "p", "--customer", "c"]);
+    vendor.ok(["project", "add", "q", "--customer", "d"]);
+    let server = vendor.serve();
+    vendor.at("2026-01-20T10:00:00Z");
+    // Agora has announced neither of the accounts.
+    assert_eq!(server.call("PUT", "/customers/c/projects/p/deactivate", "").body, SUCCESS);
+    assert_eq!(server.call("PUT", "/customers/d/deactivate", "").body, SUCCESS);
+    vendor.at("2026-03-01T10:00:00Z");
+    let billed = |first: &str, last: &str| {
+        let (first, last) = (second(first), second(last));
+        server.listing("/bill", first, last, 1).entries()
+    };
+    let due = |project: &str| (project.to_owned(), "10".to_owned());
+    assert_eq!(billed("2026-01-01T00:00:00Z", "2026-01-31T23:59:59Z"), [due("p"), due("q")]);
+    assert_eq!(billed("2026-02-01T00:00:00Z", "2026-02-28T23:59:59Z"), []);
+    let disabled = |project: &str| vendor.json(["project", "show", project])["disabledAt"].clone();
+    assert_eq!((disabled("p"), disabled("q")), ("2026-01-20T10:00:00Z".into(), disabled("p")));
+    assert_eq!(vendor.json(["customer", "show", "d"])["deactivatedAt"], "2026-01-20T10:00:00Z");
+    assert_eq!(vendor.json(["customer", "show", "c"])["deactivatedAt"], json!(null));
+    vendor.ok(["check"]);
+}
+
+/// Sends a call signed with the test pair.
+fn rehearse(vendor: &Vendor, server: &Server, method: &str, path: &str, fields: &str) -> Answer {
+    std::fs::write(vendor.path("body"), format!("{{{fields}}}")).expect("a file");
+    let url = format!("{}{path}", server.origin());
+    let body = vendor.ok(["sign", "--method", method, "--data", "body", &url]).out;
+    server.send(with_body(method, path, body.trim()).as_bytes()).expect("an answer")
+}
+
+#[test]
+fn a_call_signed_with_the_test_pair_is_answered_as_a_live_one_and_nothing_of_it_is_kept() {
+    let vendor = Vendor::new();
+    let server = vendor.serve();
+    create_customer(&server, "c");
+    let created = create_project(&server, "c", "1");
+    vendor.ok(["project", "add", "shells", "--customer", "c"]);
+    let books = || {
+        ["customer list", "project list", "license list", "customer show c", "project show 1"]
+            .map(|verb| vendor.json(verb.split(' ')))
+    };
+    let before = books();
+    let ask =
+        |method: &str, path: &str, fields: &str| rehearse(&vendor, &server, method, path, fields);
+    // A lock that is never given back: nothing here asks for it.
+    let holder = vendor.sql();
+    holder.execute_batch("begin immediate").expect("the lock");
+    let activation = r#""platform":"ios","expire":"1735689600-4102444799","type":"pro""#;
+    for (method, path, fields) in [
+        ("POST", "/customers/new", r#""planId":"p","customerId":"d""#),
+        ("POST", "/customers/new", r#""planId":"p","customerId":"c","customerName":"Ann""#),
+        ("PUT", "/license/customers/c/activate", activation),
+        ("POST", "/license/customers/d/activate", activation),
+        ("PUT", "/customers/c/projects/1/deactivate", ""),
+        ("PUT", "/customers/c/deactivate", ""),
+        ("PUT", "/customers/nobody/deactivate", ""),
+    ] {
+        assert_eq!(ask(method, path, fields).body, SUCCESS, "{method} {path}");
+    }
+    let create = |customer: &str, project: &str| {
+        let path = format!("/customers/{customer}/projects/new");
+        ask("POST", &path, &format!(r#""projectId":"{project}""#))
+    };
+    assert_eq!(create("c", "1").body, created.body);
+    let made_up = [create("d", "2"), create("d", "3"), create("e", "2"), create("c", "shells")];
+    for (answer, (customer, project)) in
+        made_up.iter().zip([("d", "2"), ("d", "3"), ("e", "2"), ("c", "shells")])
+    {
+        let (app_key, app_secret) = keys(answer);
+        assert_eq!((app_key.len(), app_secret.len()), (32, 44));
+        assert_eq!(create(customer, project).body, answer.body);
+    }
+    assert_eq!(made_up.iter().map(keys).collect::<BTreeSet<_>>().len(), 4);
+    for (method, path, fields, status) in [
+        ("POST", "/customers/d/projects/new", r#""projectId":"1""#, 409),
+        ("PUT", "/customers/d/projects/1/deactivate", "", 409),
+        ("POST", "/customers/new", r#""customerId":"d""#, 400),
+        ("PUT", "/license/customers/c/activate", r#""platform":"ios","expire":"9-1""#, 400),
+    ] {
+        let live = server.call(method, path, fields);
+        let test = ask(method, path, fields);
+        assert_eq!((test.status, &test.body), (status, &live.body), "{method} {path}");
+    }
+    holder.execute_batch("rollback").expect("given back");
+    assert_eq!(books(), before);
+    assert!(!server.log().contains("Agora deactivated"), "{}", server.log());
+    // The keys of another test pair are others.
+    let pair = vendor.json(["key", "list"]);
+    let old = pair.as_array().expect("pairs").iter().find(|pair| pair["purpose"] == "test");
+    let old = old.expect("a test pair")["apiKey"].as_str().expect("a key").to_owned();
+    vendor.ok(["key", "add", "--test"]);
+    vendor.ok(["key", "revoke", &old]);
+    assert_ne!(keys(&create("d", "2")), keys(&made_up[0]));
 }
 
 #[test]
@@ -475,7 +631,7 @@ fn usage_after_a_deactivation_is_reported_and_pointed_out() {
     );
     // One that was never enabled, of an account that is not active.
     server.call("PUT", "/customers/c/deactivate", "");
-    let said = vendor.ok(["record", "other", "1", "--customer", "c", "--at", &later]).err;
+    let said = vendor.ok(["record", "other", "1", "--customer", "c", "--at", &later, "--new"]).err;
     assert!(said.contains("project other was disabled at"), "{said}");
     assert_eq!(
         vendor.json(["project", "show", "other"])["usedWhileDisabled"],
@@ -509,7 +665,7 @@ fn the_vendors_backend_verifies_the_keys_of_a_call() {
     assert_eq!(verify("1", &app_key, &app_secret[1..]), Some(1));
     assert_eq!(verify("1", &app_secret, &app_secret), Some(1));
     assert_eq!(verify("2", &app_key, &app_secret), Some(1));
-    vendor.ok(["record", "3", "1"]);
+    vendor.ok(["record", "3", "2"]);
     assert_eq!(verify("3", "", ""), Some(1));
     // That it cannot be looked up is no wrong secret.
     let nowhere = ["--db", "nowhere", "project", "verify", "1", "--app-key", "x"];

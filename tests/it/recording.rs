@@ -249,7 +249,7 @@ fn a_project_without_a_price_is_left_out_of_the_bill_and_pointed_out() {
     vendor.ok([
         "plan", "set", "default", "--name", "Standard", "--unit", "Minute", "--price", "0.01",
     ]);
-    vendor.ok(["customer", "add", "rich", "--plan", "gold"]);
+    vendor.ok(["customer", "add", "rich", "--plan", "gold", "--new"]);
     vendor.ok(["record", "a", "100", "--at", "2026-10-10"]);
     vendor.ok(["record", "b", "7", "--at", "2026-10-10", "--customer", "rich"]);
     let ended = vendor.run(["bill", "--month", "2026-10", "--json"]);

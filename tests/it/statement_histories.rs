@@ -294,6 +294,7 @@ fn whatever_is_recorded_and_told_what_is_late_follows_from_the_ledger_entry_by_e
             starts_at_s,
             expires_at_s,
             granted,
+            unlimited: false,
         };
         license::operate(tx, &Operation::Issue(new), None, &stamp())?.expect("it is new");
         Ok::<_, store::Error>(())

@@ -100,6 +100,13 @@ pub(super) struct Args {
     #[arg(long)]
     dry_run: bool,
 
+    /// Projects and customers that are not in the books are meant
+    ///
+    /// They are registered on the spot, also where the setting `unknown-projects` is `refuse`;
+    /// without it such a row is then a bad row.
+    #[arg(long)]
+    new: bool,
+
     /// Say nothing of the progress
     #[arg(long)]
     quiet: bool,
@@ -179,7 +186,7 @@ impl<'s, 'a> Import<'s, 'a> {
         let bytes = inputs.iter().map(|input| input.source.size()).sum();
         Ok(Self {
             args,
-            slices: Slices::new(store, scratch, shell.now_s),
+            slices: Slices::new(store, scratch, shell.now_s, args.new),
             shell,
             rejects: Rejects::new(args.rejects.as_deref(), args.dry_run, inputs.len() > 1),
             progress: Progress::new(args.quiet, bytes),

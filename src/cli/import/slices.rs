@@ -4,6 +4,7 @@
 use crate::billing::id::ProjectId;
 use crate::billing::period::Period;
 use crate::billing::record::{NewRecord, usual_dates};
+use crate::billing::setting::UnknownProjects;
 use crate::cli::import::row::{BadRow, NoRow, Row};
 use crate::cli::import::tally::Tally;
 use crate::cli::record;
@@ -11,7 +12,7 @@ use crate::cli::shell::Shell;
 use crate::cli::statement::ToldAlready;
 use crate::store::scratch::{self, Scratch};
 use crate::store::usage::{Recorded, Slice, Voided};
-use crate::store::{self, ReadTx, Store, project};
+use crate::store::{self, ReadTx, Store, project, setting};
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
@@ -37,6 +38,8 @@ pub(super) struct Slices {
     /// How long the next slice takes rows.
     takes: Duration,
     known: Known,
+    /// Whether projects and customers that are not in the books are meant.
+    are_meant: bool,
 }
 
 /// What a slice took, and has committed.
@@ -49,13 +52,13 @@ pub(super) struct Taken {
 }
 
 impl Slices {
-    pub(super) fn new(store: Store, scratch: Option<Scratch>, now_s: i64) -> Self {
+    pub(super) fn new(store: Store, scratch: Option<Scratch>, now_s: i64, are_meant: bool) -> Self {
         let known = Known {
             disabled_in: HashMap::new(),
             told: ToldAlready::default(),
             usual: usual_dates(now_s),
         };
-        Self { scratch, store, takes: FIRST, known }
+        Self { scratch, store, takes: FIRST, known, are_meant }
     }
 
     /// Takes as many of `rows` as fit a slice, and commits them. Unless the import `goes_on`, a bad
@@ -69,7 +72,12 @@ impl Slices {
         goes_on: bool,
         shell: &Shell<'_>,
     ) -> store::Result<Taken> {
-        let Self { scratch, store, takes, known } = self;
+        let Self { scratch, store, takes, known, are_meant } = self;
+        // Scratch books have no settings of their own.
+        let unknown = |books: &ReadTx<'_>| match are_meant {
+            true => Ok(UnknownProjects::Register),
+            false => setting::read(books).map(|settings| settings.unknown_projects()),
+        };
         let mut began = Instant::now();
         let taken = match scratch {
             None => store.write(|tx| {
@@ -77,6 +85,7 @@ impl Slices {
                 began = Instant::now();
                 known.told.refresh(tx)?;
                 Slice::write(tx, &shell.stamp(), |slice| {
+                    slice.set_unknown_projects(unknown(tx)?);
                     fill(tx, slice, rows, began + *takes, goes_on, known, |_| Ok(()))
                 })
             }),
@@ -84,6 +93,7 @@ impl Slices {
                 known.told.refresh(books)?;
                 let stamp = shell.stamp();
                 Slice::write(tx, &stamp, |slice| {
+                    slice.set_unknown_projects(unknown(books)?);
                     let bring = |new: &NewRecord| scratch::bring(books, tx, new, &stamp);
                     fill(books, slice, rows, began + *takes, goes_on, known, bring)
                 })
