@@ -74,6 +74,14 @@ pub enum Refusal {
     OtherCustomer,
     /// The answer cannot be had in time.
     Busy,
+    /// Too many answers wait to be kept.
+    TooManyWaiting,
+    /// Since page 1 another month's bill was told, which may have told some of the same.
+    OtherBill,
+    /// Since page 1 the window was told by an answer that knew more.
+    NewerAnswer,
+    /// The snapshot that page 1 was cut from is gone.
+    SnapshotGone,
     /// Our own fault.
     Fault {
         /// What the log's line about it starts with.
@@ -95,7 +103,11 @@ impl Refusal {
             Self::TargetTooLong => 414,
             Self::HeadTooLong => 431,
             Self::Fault { .. } => 500,
-            Self::Busy => 503,
+            Self::Busy
+            | Self::TooManyWaiting
+            | Self::OtherBill
+            | Self::NewerAnswer
+            | Self::SnapshotGone => 503,
         }
     }
 
@@ -103,7 +115,11 @@ impl Refusal {
         match self {
             Self::WrongMethod { allow } => vec![("allow", allow)],
             Self::Signature => vec![("www-authenticate", "Agora-HMAC-SHA1")],
-            Self::Busy => vec![("retry-after", "1")],
+            Self::Busy
+            | Self::TooManyWaiting
+            | Self::OtherBill
+            | Self::NewerAnswer
+            | Self::SnapshotGone => vec![("retry-after", "1")],
             Self::UnknownPath
             | Self::Slow
             | Self::HeadTooLong
@@ -146,6 +162,18 @@ impl Refusal {
             Self::NoLicense => "the customer never had a license".into(),
             Self::OtherCustomer => "the project belongs to another customer: nothing was changed".into(),
             Self::Busy => "the answer cannot be had in time: try again".into(),
+            Self::TooManyWaiting => {
+                "too many answers wait to be written to the database: try again".into()
+            }
+            Self::OtherBill => {
+                "another month's bill was told since page 1 of this one: ask for page 1 again".into()
+            }
+            Self::NewerAnswer => {
+                "a newer answer was told of this window since page 1: ask for page 1 again".into()
+            }
+            Self::SnapshotGone => {
+                "the snapshot that page 1 was cut from is gone: ask for page 1 again".into()
+            }
             Self::Fault { reference } => format!("internal error: the log tells more under reference {reference}"),
         }
     }

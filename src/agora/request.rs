@@ -1,7 +1,7 @@
 //! What Agora asks: a query or a body taken apart, and the parameters of a usage or bill request.
 
 use crate::agora::signature::{API_KEY, Fields, SIGNATURE};
-use crate::billing::period::Period;
+use crate::billing::period::{Grain, Period};
 use percent_encoding::percent_decode_str;
 use serde::de::{self, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -262,9 +262,16 @@ impl ListingRequest {
         let to_ts = timestamp(fields, "toTs")?;
         let page_num = page_num(fields)?;
         let limit = limit(fields)?;
-        let period = Period::new(from_ts, to_ts).ok_or(Error::EmptyWindow { from_ts, to_ts })?;
+        let last_s = last_second(from_ts, to_ts);
+        let period = Period::new(from_ts, last_s).ok_or(Error::EmptyWindow { from_ts, to_ts })?;
         Ok(Self { period, page: Page { page_num, limit } })
     }
+}
+
+/// The last second of a window. A `toTs` on a whole hour is the first second of the next window, as in
+/// Agora's own example (00:00:00 to 01:00:00); in a window of one second it is that second.
+fn last_second(from_ts: i64, to_ts: i64) -> i64 {
+    if to_ts > from_ts && Grain::Hour.floor(to_ts) == to_ts { to_ts - 1 } else { to_ts }
 }
 
 fn digits_only(value: &str) -> bool {
@@ -597,6 +604,25 @@ mod tests {
         let backwards =
             fields(&[("fromTs", "1619917200"), ("toTs", "1619913600"), ("pageNum", "1")]);
         assert!(matches!(ListingRequest::from_fields(&backwards), Err(Error::EmptyWindow { .. })));
+    }
+
+    #[test]
+    fn a_window_to_a_whole_hour_ends_with_the_second_before_it() {
+        const HOUR: i64 = 1_619_917_200;
+        for (from_ts, to_ts, last_s) in [
+            (HOUR - 3_600, HOUR, HOUR - 1),
+            (HOUR - 1, HOUR, HOUR - 1),
+            (HOUR, HOUR, HOUR),
+            (HOUR, HOUR + 1, HOUR + 1),
+            (HOUR - 3_600, HOUR - 1, HOUR - 1),
+            (HOUR, HOUR + 1_800, HOUR + 1_800),
+        ] {
+            let (from, to) = (from_ts.to_string(), to_ts.to_string());
+            let given = fields(&[("fromTs", &from), ("toTs", &to), ("pageNum", "1")]);
+            let asked = ListingRequest::from_fields(&given).expect("a request");
+            let read = (asked.period.first_s(), asked.period.last_s());
+            assert_eq!(read, (from_ts, last_s), "{from} to {to}");
+        }
     }
 
     #[test]

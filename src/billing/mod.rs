@@ -11,6 +11,7 @@ pub mod history;
 pub mod id;
 pub mod key;
 pub mod license;
+pub mod month_elsewhere;
 pub mod period;
 pub mod plan;
 pub mod price;

@@ -3,6 +3,7 @@
 use crate::billing::amount::Amount;
 use crate::billing::carry::Carry;
 use crate::billing::id::ProjectId;
+use crate::billing::month_elsewhere::MonthElsewhere;
 use crate::billing::period::{self, Grain, LAST_SECOND, Period};
 use crate::billing::statement::{Entry, ListingKind, Statement, Timeline};
 use crate::cli::failure::{Exit, Failure};
@@ -87,6 +88,21 @@ struct Shown {
     /// The last entry of the usage ledger that it was made from.
     knew_seq: i64,
     last_knew_seq: i64,
+    /// Of a bill: the month of another time zone that its window is, which is no month of UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    month_elsewhere: Option<ShownElsewhere>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ShownElsewhere {
+    month: String,
+    hours_ahead: i64,
+}
+
+/// The month of another time zone that a bill is of.
+fn elsewhere(statement: &Statement) -> Option<MonthElsewhere> {
+    MonthElsewhere::of(statement.kind, statement.period)
 }
 
 impl Shown {
@@ -104,6 +120,10 @@ impl Shown {
             total_size: statement.total_size,
             knew_seq: statement.knew_seq,
             last_knew_seq: statement.last_knew_seq,
+            month_elsewhere: elsewhere(statement).map(|month| ShownElsewhere {
+                month: moment::month(month.month_s),
+                hours_ahead: month.hours_ahead,
+            }),
         }
     }
 }
@@ -118,13 +138,45 @@ struct Stretch {
     /// Of what was never asked for: whether it was, but only before it was over.
     #[serde(skip_serializing_if = "Option::is_none")]
     only_provisional: Option<bool>,
+    /// Of what several windows hold: the newest statement of each of them, by its number.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    statements: Vec<i64>,
 }
 
 impl Stretch {
-    fn new(kind: ListingKind, period: Period, only_provisional: Option<bool>) -> Self {
+    fn new(kind: ListingKind, period: Period) -> Self {
         let (from, to) = (rfc3339(period.first_s()), rfc3339(period.last_s()));
-        Self { kind: kind.as_str(), from, to, only_provisional }
+        let (only_provisional, statements) = (None, Vec::new());
+        Self { kind: kind.as_str(), from, to, only_provisional, statements }
     }
+
+    /// The last column of its line.
+    fn words(&self) -> String {
+        let numbers: Vec<String> = self.statements.iter().map(i64::to_string).collect();
+        match (self.only_provisional, numbers.as_slice()) {
+            (Some(true), _) => "but before it was over".to_owned(),
+            (_, []) => String::new(),
+            (_, numbers) => format!("statements {}", numbers.join(", ")),
+        }
+    }
+}
+
+/// What was never asked for of one kind within a window: each stretch once, and whether it was asked for before it was over.
+fn never_asked(timeline: &Timeline, provisional: &Timeline, within: Period) -> Vec<(Period, bool)> {
+    let mut parts: Vec<(Period, bool)> = Vec::new();
+    for gap in timeline.gaps(within) {
+        for (part, asked) in provisional.cut(gap) {
+            match parts.last_mut() {
+                Some((before, only))
+                    if *only == asked.is_some() && before.last_s() + 1 == part.first_s() =>
+                {
+                    *before = Period::new(before.first_s(), part.last_s()).expect("it goes on");
+                }
+                _ => parts.push((part, asked.is_some())),
+            }
+        }
+    }
+    parts
 }
 
 #[derive(Serialize)]
@@ -138,12 +190,14 @@ struct Listed {
 fn list(args: &ListArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let scope = scope(args.month);
     let statements = shell.open()?.read(|tx| statement::list(tx, scope, args.kind))?;
-    let (mut overlaps, mut never_asked) = (Vec::new(), Vec::new());
+    let (mut overlaps, mut never_asked_of) = (Vec::new(), Vec::new());
     for kind in ListingKind::ALL {
         let of_kind = || statements.iter().filter(|statement| statement.kind == kind).cloned();
         let timeline = Timeline::new(of_kind());
-        overlaps
-            .extend(timeline.overlaps().into_iter().map(|period| Stretch::new(kind, period, None)));
+        overlaps.extend(timeline.overlaps().into_iter().map(|(period, seqs)| Stretch {
+            statements: seqs.into_iter().collect(),
+            ..Stretch::new(kind, period)
+        }));
         // What is still to come has not been missed.
         let within = match args.month {
             Some(_) => Period::new(scope.first_s(), scope.last_s().min(shell.now_s)),
@@ -153,17 +207,19 @@ fn list(args: &ListArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         let provisional = Timeline::new(
             provisional.map(|statement| Statement { provisional: false, ..statement }),
         );
-        for gap in within
-            .filter(|_| of_kind().next().is_some())
-            .map_or_else(Vec::new, |within| timeline.gaps(within))
-        {
-            let parts = provisional.cut(gap).into_iter();
-            never_asked
-                .extend(parts.map(|(part, asked)| Stretch::new(kind, part, Some(asked.is_some()))));
+        if let Some(within) = within.filter(|_| of_kind().next().is_some()) {
+            let parts = never_asked(&timeline, &provisional, within).into_iter();
+            never_asked_of.extend(parts.map(|(part, only)| Stretch {
+                only_provisional: Some(only),
+                ..Stretch::new(kind, part)
+            }));
         }
     }
-    let listed =
-        Listed { statements: statements.iter().map(Shown::new).collect(), overlaps, never_asked };
+    let listed = Listed {
+        statements: statements.iter().map(Shown::new).collect(),
+        overlaps,
+        never_asked: never_asked_of,
+    };
     shell.print(&listed, |out| {
         let mut columns = Columns::new(&[
             "number#",
@@ -189,10 +245,25 @@ fn list(args: &ListArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
             ]);
         }
         columns.print(out)?;
+        print_elsewhere(out, &statements)?;
         print_stretches(out, "Asked for in several windows:", &listed.overlaps)?;
         print_stretches(out, "Never asked for:", &listed.never_asked)
     })?;
     Ok(Exit::Done)
+}
+
+fn print_elsewhere(out: &mut dyn std::io::Write, statements: &[Statement]) -> std::io::Result<()> {
+    let mut months =
+        statements.iter().filter_map(|one| Some((one.seq, elsewhere(one)?))).peekable();
+    if months.peek().is_none() {
+        return Ok(());
+    }
+    writeln!(out, "\nMonths of another time zone, which do not count as months' bills:")?;
+    let mut columns = Columns::new(&["number#", "month"]);
+    for (seq, month) in months {
+        columns.row([seq.to_string(), month.to_string()]);
+    }
+    columns.print(out)
 }
 
 fn print_stretches(
@@ -206,13 +277,11 @@ fn print_stretches(
     writeln!(out, "\n{title}")?;
     let mut columns = Columns::new(&["kind", "from", "to", ""]);
     for stretch in stretches.iter().take(NAMED) {
-        let only =
-            if stretch.only_provisional == Some(true) { "but before it was over" } else { "" };
         columns.row([
             stretch.kind.to_owned(),
             stretch.from.clone(),
             stretch.to.clone(),
-            only.to_owned(),
+            stretch.words(),
         ]);
     }
     columns.print(out)?;

@@ -5,9 +5,10 @@ use crate::billing::bill::Unpriced;
 use crate::billing::carry::Carry;
 use crate::billing::id::ProjectId;
 use crate::billing::period::Period;
-use crate::billing::statement::{Billed, Entry, Statement, TermsKnown, entries};
+use crate::billing::statement::{Billed, Entry, ListingKind, Statement, TermsKnown, entries};
+use crate::store;
+use crate::store::snapshot::{MadeOf, Snapshot};
 use crate::store::statement::{Answer, Content, Count};
-use crate::store::{self, ReadTx, statement};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// How many projects without a price one line of the log names.
@@ -91,21 +92,33 @@ impl Listed {
         }
     }
 
-    /// The listing that a statement was kept of.
-    pub(super) fn of_statement(tx: &ReadTx<'_>, statement: Statement) -> store::Result<Self> {
-        let total_size = usize::try_from(statement.total_size).unwrap_or_default();
-        let mut listing = Listing::new(statement.kind, total_size);
+    /// It as a snapshot of which page 1 was asked for at `asked_at_s`.
+    pub(super) fn snapshot(&self, asked_at_s: i64) -> Snapshot {
+        let made_of = MadeOf {
+            total_size: self.listing.total_size(),
+            knew_seq: self.knew_seq,
+            knew_terms: self.knew_terms,
+            after_seq: self.after_seq,
+            carried: self.carried,
+            closed: self.closed,
+        };
+        Snapshot { asked_at_s, made_of, entries: self.entries() }
+    }
+
+    /// The listing that a snapshot was taken of. Which statement says the same is looked up once it is told.
+    pub(super) fn of_snapshot(kind: ListingKind, snapshot: Snapshot) -> Self {
+        let MadeOf { total_size, knew_seq, knew_terms, after_seq, carried, closed } =
+            snapshot.made_of;
+        let mut listing = Listing::new(kind, total_size);
         let mut billed = Vec::new();
-        for entry in statement::entries(tx, statement.seq)? {
+        for entry in snapshot.entries {
             if let Some(told) = &entry.told {
                 listing.push(&entry.project_id, &told.amount, &told.description);
             }
             billed.extend(entry.billed.map(|billed| (entry.project_id, billed)));
         }
         let listed = Self::new(listing, LeftOut::default(), billed);
-        listed.tellings.was_kept(&statement);
-        let (knew_seq, knew_terms) = (statement.last_knew_seq, statement.knew_terms);
-        Ok(Self { knew_seq, knew_terms, last: Some(statement), ..listed })
+        Self { knew_seq, knew_terms, after_seq, carried, closed, ..listed }
     }
 
     /// About how many bytes of memory it takes.
@@ -138,25 +151,38 @@ impl Listed {
     }
 
     /// What of it is kept.
-    pub(super) fn content(&self) -> &Content {
-        self.tellings
-            .content
-            .get_or_init(|| Content::of(self.listing.total_size(), &self.entries()))
+    ///
+    /// # Errors
+    /// When it is too long.
+    pub(super) fn content(&self) -> store::Result<&Content> {
+        if let Some(content) = self.content_if_made() {
+            return Ok(content);
+        }
+        let content = Content::of(self.listing.total_size(), &self.entries())?;
+        Ok(self.tellings.content.get_or_init(|| content))
     }
 
     /// It, as it is kept.
-    pub(super) fn answer(&self, period: Period, first_asked_at_s: i64, told: Count) -> Answer<'_> {
-        Answer {
+    ///
+    /// # Errors
+    /// When it is too long.
+    pub(super) fn answer(
+        &self,
+        period: Period,
+        first_asked_at_s: i64,
+        told: Count,
+    ) -> store::Result<Answer<'_>> {
+        Ok(Answer {
             kind: self.listing.kind(),
             period,
             first_asked_at_s,
             told,
             knew_terms: self.knew_terms,
-            content: self.content(),
+            content: self.content()?,
             carried: self.carried,
             closed: self.closed,
             after_seq: self.after_seq,
-        }
+        })
     }
 
     /// That its last page goes out.
@@ -192,11 +218,6 @@ impl Tellings {
     /// About how many bytes of memory they take.
     pub(super) fn size_bytes(&self) -> usize {
         self.content.get().map_or(0, Content::size_bytes)
-    }
-
-    /// Takes note that it was made from a statement.
-    pub(super) fn was_kept(&self, statement: &Statement) {
-        self.lock()[usize::from(statement.provisional)] = Telling::Kept(statement.seq);
     }
 }
 

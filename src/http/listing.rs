@@ -1,28 +1,53 @@
-//! Listings: what pages are cut from. Those made since the books last changed are kept, so that nothing is added up again;
-//! and the one that page 1 was cut from stays what all later pages of its sequence are cut from, whatever is recorded
-//! meanwhile.
+//! Listings: what pages are cut from. Those made since what they follow from last changed are kept, so that nothing is
+//! added up again; and the one that page 1 was cut from stays what all later pages of its sequence are cut from,
+//! whatever is recorded meanwhile.
 
-use crate::billing::id::ApiKey;
 use crate::billing::period::Period;
-use crate::billing::statement::ListingKind;
+use crate::billing::setting::Settings;
+use crate::billing::statement::{ListingKind, TermsKnown, is_provisional};
 use crate::http::listed::Listed;
 use crate::http::{bill, usage};
 use crate::store::carry::Dues;
-use crate::store::{self, ReadTx, statement};
+use crate::store::newest::Newest;
+use crate::store::snapshot::{Snapshot, SnapshotKey};
+use crate::store::{self, ReadTx, setting, statement};
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 /// How much memory the kept listings may take, but for the newest, which is kept whatever it takes; and how much
 /// the begun sequences.
-const KEPT_BYTES: usize = 8 << 20;
+pub(super) const KEPT_BYTES: usize = 8 << 20;
 /// How many listings are kept, and how many sequences.
-const KEPT: usize = 128;
+pub(super) const KEPT: usize = 128;
 
 /// What is listed, and of which window.
 pub(super) type Key = (ListingKind, Period);
 /// What a listing was made for: a window, and whether it was over.
 type MadeFor = (Key, bool);
+
+/// All that a listing follows from beside what is asked: the last of each kind of row that was written, and the settings.
+/// Rows of these kinds are only added, so that two states that say the same hold the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct State {
+    knew_seq: i64,
+    knew_terms: TermsKnown,
+    /// The newest statement.
+    pub newest_statement: i64,
+    pub settings: Settings,
+}
+
+impl State {
+    pub(super) fn read(tx: &ReadTx<'_>) -> store::Result<Self> {
+        Ok(Self {
+            knew_seq: statement::last_known_seq(tx)?,
+            knew_terms: statement::terms_known(tx)?,
+            newest_statement: statement::newest(tx)?,
+            settings: setting::read(tx)?,
+        })
+    }
+}
 
 /// Lists a window as the books are, as it is asked for at `asked_at_s` (Unix seconds); a bill may find in `dues` what
 /// it carries.
@@ -31,42 +56,50 @@ pub(super) fn list(
     (kind, period): Key,
     asked_at_s: i64,
     dues: &Dues,
-) -> store::Result<Listed> {
+) -> store::Result<(State, Listed)> {
     let listed = match kind {
         ListingKind::Usage => usage::list(tx, period)?,
         ListingKind::Bill => bill::list(tx, period, asked_at_s, dues)?,
     };
-    let (knew_seq, knew_terms) = (statement::last_known_seq(tx)?, statement::terms_known(tx)?);
-    let (last, after_seq) = (statement::last(tx, kind, period)?, statement::newest(tx)?);
-    Ok(Listed { knew_seq, knew_terms, last, after_seq, ..listed })
+    let state = State::read(tx)?;
+    let (knew_seq, knew_terms) = (state.knew_seq, state.knew_terms);
+    let (last, after_seq) = (statement::last(tx, kind, period)?, state.newest_statement);
+    Ok((state, Listed { knew_seq, knew_terms, last, after_seq, ..listed }))
 }
 
-/// Listings by what was asked, the newest last.
+/// Listings by what was asked, each with the state of the books that it says, the newest last.
 #[derive(Default)]
-pub(super) struct Listings(Mutex<VecDeque<(MadeFor, Arc<Listed>)>>);
+pub(super) struct Listings(Mutex<VecDeque<(MadeFor, State, Arc<Listed>)>>);
 
 impl Listings {
-    /// The listing that was made for `key`, or else the one that `list` makes.
+    /// The listing that was made for `key` out of a state, or else the one that `list` makes.
     pub(super) fn get_or_list<E>(
         &self,
         key: MadeFor,
-        list: impl FnOnce() -> Result<Listed, E>,
+        state: &State,
+        list: impl FnOnce() -> Result<(State, Listed), E>,
     ) -> Result<Arc<Listed>, E> {
         let kept = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, listed)) = kept().iter().find(|(k, _)| *k == key) {
-            return Ok(Arc::clone(listed));
+        let find = |kept: &VecDeque<(MadeFor, State, Arc<Listed>)>, state: &State| {
+            kept.iter().find(|(k, of, _)| *k == key && of == state).map(|kept| Arc::clone(&kept.2))
+        };
+        if let Some(listed) = find(&kept(), state) {
+            return Ok(listed);
         }
-        let listed = Arc::new(list()?);
+        let (state, listed) = list()?;
         let mut kept = kept();
-        // Another request may have made the same one meanwhile, of books in which nothing has changed since: one is held.
-        if let Some((_, listed)) = kept.iter().find(|(k, _)| *k == key) {
-            return Ok(Arc::clone(listed));
+        // Another request may have made the same one meanwhile: one is held.
+        if let Some(listed) = find(&kept, &state) {
+            return Ok(listed);
         }
-        kept.push_back((key, Arc::clone(&listed)));
-        let mut bytes: usize = kept.iter().map(|(_, listed)| listed.size_bytes()).sum();
+        let listed = Arc::new(listed);
+        // What another state said is asked for no more.
+        kept.retain(|(_, of, _)| *of == state);
+        kept.push_back((key, state, Arc::clone(&listed)));
+        let size_bytes = |kept: &(MadeFor, State, Arc<Listed>)| kept.2.size_bytes();
+        let mut bytes: usize = kept.iter().map(size_bytes).sum();
         while kept.len() > KEPT || (bytes > KEPT_BYTES && kept.len() > 1) {
-            bytes =
-                bytes.saturating_sub(kept.pop_front().map_or(0, |(_, listed)| listed.size_bytes()));
+            bytes = bytes.saturating_sub(kept.pop_front().as_ref().map_or(0, size_bytes));
         }
         Ok(listed)
     }
@@ -74,35 +107,51 @@ impl Listings {
 
 /// What the pages of one window, one kind and one key are cut from.
 pub(super) struct Sequence {
-    kind: ListingKind,
-    pub period: Period,
-    api_key: ApiKey,
-    /// A moment at or before that of the state of the books that it says; `None` where that is a statement's.
+    pub key: SnapshotKey,
+    /// Of the snapshot, among all of its window, kind and key; 0 where it could not be shown to other servers.
+    pub number: i64,
+    /// A moment at or before that of the state of the books that it says; `None` where it was read from the disk.
     as_of: Option<Instant>,
-    /// When page 1 was asked for, in Unix seconds; of one that no page 1 began, when it was first asked for.
+    /// When page 1 was asked for, in Unix seconds.
     pub asked_at_s: i64,
     pub listed: Arc<Listed>,
+    /// Whether it has been passed on to be left on the disk, or is there.
+    is_left: AtomicBool,
 }
 
 impl Sequence {
     /// A sequence that begins with this listing.
     pub(super) fn new(
-        (kind, period): Key,
-        api_key: &ApiKey,
+        key: SnapshotKey,
         as_of: Option<Instant>,
         asked_at_s: i64,
         listed: Arc<Listed>,
     ) -> Self {
-        Self { kind, period, api_key: api_key.clone(), as_of, asked_at_s, listed }
+        let is_left = AtomicBool::new(false);
+        Self { key, number: 0, as_of, asked_at_s, listed, is_left }
     }
 
-    fn is(&self, (kind, period): Key, api_key: &ApiKey) -> bool {
-        self.kind == kind && self.period == period && self.api_key == *api_key
+    /// The sequence that goes on with a snapshot.
+    pub(super) fn of_snapshot(key: SnapshotKey, number: i64, snapshot: Snapshot) -> Self {
+        let asked_at_s = snapshot.asked_at_s;
+        let listed = Arc::new(Listed::of_snapshot(key.kind, snapshot));
+        let is_left = AtomicBool::new(true);
+        Self { key, number, as_of: None, asked_at_s, listed, is_left }
     }
 
     /// Tells whether it says the books as they were at a moment, or later.
     pub(super) fn is_fresh(&self, moment: Instant) -> bool {
         self.as_of.is_some_and(|as_of| as_of >= moment)
+    }
+
+    /// Tells whether the window was not over as page 1 was asked for.
+    pub(super) fn is_provisional(&self) -> bool {
+        is_provisional(self.key.kind, self.key.period, self.asked_at_s)
+    }
+
+    /// Tells, the first time that it is asked, that it is still to be left on the disk.
+    pub(super) fn is_to_be_left(&self) -> bool {
+        self.number != 0 && !self.is_left.swap(true, Ordering::Relaxed)
     }
 }
 
@@ -112,40 +161,71 @@ impl Sequence {
 pub(super) struct Sequences(Mutex<VecDeque<Arc<Sequence>>>);
 
 impl Sequences {
-    /// The sequence of a window, a kind and a key, where one has begun.
-    pub(super) fn find(&self, key: Key, api_key: &ApiKey) -> Option<Arc<Sequence>> {
+    /// The sequence of a window, a kind and a key, where one is held.
+    pub(super) fn find(&self, key: &SnapshotKey) -> Option<Arc<Sequence>> {
         let begun = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        begun.iter().rev().find(|sequence| sequence.is(key, api_key)).map(Arc::clone)
+        begun.iter().rev().find(|sequence| sequence.key == *key).map(Arc::clone)
     }
 
-    /// Begins a sequence with its page 1, in the place of an older one.
-    pub(super) fn begin(&self, sequence: Sequence) -> Arc<Sequence> {
-        let sequence = Arc::new(sequence);
-        // Another request may have read a newer state meanwhile.
-        self.put(Arc::clone(&sequence), |held| held.as_of > sequence.as_of);
-        sequence
-    }
-
-    /// Goes on with the sequence that has begun meanwhile, or else begins one in its midst.
-    pub(super) fn join(&self, sequence: Sequence) -> Arc<Sequence> {
-        self.put(Arc::new(sequence), |_| true)
-    }
-
-    /// Puts a sequence in the place of the one that is held, unless that one stays; gives the one that is held then.
-    fn put(&self, sequence: Arc<Sequence>, stays: impl FnOnce(&Sequence) -> bool) -> Arc<Sequence> {
+    /// Begins a sequence with its page 1, and shows to other servers that it is the newest. While nothing has changed
+    /// it goes on with the one that is held. Where it cannot be shown, its later pages come from memory alone.
+    pub(super) fn begin(&self, mut sequence: Sequence, newest: Option<&Newest>) -> Arc<Sequence> {
         let mut begun = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (sequence.kind, sequence.period);
-        let place = begun.iter().rposition(|held| held.is(key, &sequence.api_key));
-        let held = place.and_then(|place| begun.remove(place)).filter(|held| stays(held));
-        let sequence = held.unwrap_or(sequence);
-        begun.push_back(Arc::clone(&sequence));
-        let mut bytes: usize = begun.iter().map(|sequence| sequence.listed.size_bytes()).sum();
-        while begun.len() > KEPT || (bytes > KEPT_BYTES && begun.len() > 1) {
-            bytes = bytes.saturating_sub(
-                begun.pop_front().map_or(0, |sequence| sequence.listed.size_bytes()),
-            );
+        let held = begun.iter().rposition(|held| held.key == sequence.key);
+        let held = held.and_then(|place| begun.remove(place));
+        let is_same = |held: &Arc<Sequence>| {
+            Arc::ptr_eq(&held.listed, &sequence.listed)
+                && held.is_provisional() == sequence.is_provisional()
+                && is_newest(held, newest).unwrap_or(false)
+        };
+        if let Some(held) = held.filter(is_same) {
+            begun.push_back(Arc::clone(&held));
+            return held;
         }
+        if let Some(newest) = newest {
+            let number = newest.begin(&sequence.key);
+            sequence.number = number.unwrap_or_else(|error| {
+                log::error!("later pages of this page 1 end with this process: {error}");
+                0
+            });
+        }
+        let sequence = Arc::new(sequence);
+        push(&mut begun, Arc::clone(&sequence));
         sequence
+    }
+
+    /// Holds a sequence that was read from the disk, unless a newer one has begun here meanwhile.
+    pub(super) fn hold(
+        &self,
+        sequence: Sequence,
+        newest: Option<&Newest>,
+    ) -> store::Result<Arc<Sequence>> {
+        let sequence = Arc::new(sequence);
+        let mut begun = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_newest(&sequence, newest)? {
+            begun.retain(|held| held.key != sequence.key);
+            push(&mut begun, Arc::clone(&sequence));
+        }
+        Ok(sequence)
+    }
+}
+
+/// Tells whether no server has begun a newer sequence of the same window, kind and key.
+pub(super) fn is_newest(sequence: &Sequence, newest: Option<&Newest>) -> store::Result<bool> {
+    match newest {
+        Some(newest) if sequence.number != 0 => {
+            Ok(newest.number(&sequence.key)? == sequence.number)
+        }
+        _ => Ok(true),
+    }
+}
+
+fn push(begun: &mut VecDeque<Arc<Sequence>>, sequence: Arc<Sequence>) {
+    begun.push_back(sequence);
+    let mut bytes: usize = begun.iter().map(|sequence| sequence.listed.size_bytes()).sum();
+    while begun.len() > KEPT || (bytes > KEPT_BYTES && begun.len() > 1) {
+        let oldest = begun.pop_front().map_or(0, |sequence| sequence.listed.size_bytes());
+        bytes = bytes.saturating_sub(oldest);
     }
 }
 
@@ -168,63 +248,113 @@ mod tests {
         Arc::new(Listed::new(listing, LeftOut::default(), Vec::new()))
     }
 
-    fn sequence(second: i64, as_of: Option<Instant>, listed: &Arc<Listed>) -> Sequence {
-        let key = (ListingKind::Usage, Period::new(second, second).expect("a window"));
-        Sequence::new(key, &key_of("k"), as_of, 0, Arc::clone(listed))
+    fn key(second: i64, api_key: &str) -> SnapshotKey {
+        let period = Period::new(second, second).expect("a window");
+        let api_key = api_key.parse().expect("a key");
+        SnapshotKey { kind: ListingKind::Usage, period, api_key }
     }
 
-    fn key_of(text: &str) -> ApiKey {
-        text.parse().expect("a key")
+    fn begin(sequences: &Sequences, second: i64, listed: &Arc<Listed>, newest: &Newest) {
+        let sequence = Sequence::new(key(second, "k"), None, 0, Arc::clone(listed));
+        sequences.begin(sequence, Some(newest));
     }
 
-    fn find(sequences: &Sequences, second: i64, api_key: &str) -> Option<Arc<Listed>> {
-        let key = (ListingKind::Usage, Period::new(second, second).expect("a window"));
-        sequences.find(key, &key_of(api_key)).map(|found| Arc::clone(&found.listed))
+    /// The file of two servers, in a folder of its own.
+    fn two_servers() -> (tempfile::TempDir, [Newest; 2]) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let open = || Newest::open(&folder.path().join("books.db")).expect("a file");
+        let files = [open(), open()];
+        (folder, files)
     }
 
     #[test]
     fn the_oldest_sequences_are_forgotten_when_there_are_too_many_or_they_are_too_large() {
-        let (sequences, now, small) = (Sequences::default(), Some(Instant::now()), listed(1));
+        let (_folder, [newest, _]) = two_servers();
+        let sequences = Sequences::default();
         let known = |count: i64| {
-            (0..count).filter(|second| find(&sequences, *second, "k").is_some()).collect::<Vec<_>>()
+            let is_known = |second: &i64| sequences.find(&key(*second, "k")).is_some();
+            (0..count).filter(is_known).collect::<Vec<_>>()
         };
         for second in 0..130 {
-            sequences.begin(sequence(second, now, &small));
+            begin(&sequences, second, &listed(1), &newest);
             // Asked anew it is the newest.
-            sequences.begin(sequence(0, now, &small));
+            begin(&sequences, 0, &listed(1), &newest);
         }
         assert_eq!(known(130), std::iter::once(0).chain(3..130).collect::<Vec<_>>());
         let large = listed(KEPT_BYTES / 60);
         assert!(large.size_bytes() > KEPT_BYTES);
-        sequences.begin(sequence(7, now, &large));
+        begin(&sequences, 7, &large, &newest);
         assert_eq!(known(130), [7], "the newest is kept whatever it takes");
     }
 
     #[test]
-    fn a_sequence_is_one_keys_alone_and_none_replaces_a_newer_one() {
-        let (sequences, now) = (Sequences::default(), Instant::now());
+    fn a_sequence_is_one_keys_alone_and_is_the_newest_until_any_server_begins_another() {
+        let (_folder, [newest, others]) = two_servers();
+        let (here, there) = (Sequences::default(), Sequences::default());
         let (older, newer) = (listed(1), listed(2));
-        let later = now + Duration::from_millis(1);
-        sequences.begin(sequence(1, Some(later), &newer));
-        for as_of in [Some(now), None] {
-            let own = sequences.begin(sequence(1, as_of, &older));
-            assert!(
-                Arc::ptr_eq(&own.listed, &older),
-                "whoever began it is answered from it all the same"
-            );
-            assert!(find(&sequences, 1, "k").is_some_and(|found| Arc::ptr_eq(&found, &newer)));
-        }
-        // A later page that found none goes on with the one that has begun meanwhile.
-        let joined = sequences.join(sequence(1, Some(later + Duration::from_millis(1)), &older));
-        assert!(Arc::ptr_eq(&joined.listed, &newer));
-        assert!(find(&sequences, 1, "other").is_none() && find(&sequences, 2, "k").is_none());
+        begin(&here, 1, &older, &newest);
+        let held = here.find(&key(1, "k")).expect("a sequence");
+        assert!(is_newest(&held, Some(&newest)).expect("a number"));
+        assert!(held.is_to_be_left() && !held.is_to_be_left());
+        begin(&here, 1, &older, &newest);
+        let again = here.find(&key(1, "k")).expect("a sequence");
+        assert!(Arc::ptr_eq(&again, &held), "nothing has changed");
+        assert!(here.find(&key(1, "other")).is_none() && here.find(&key(2, "k")).is_none());
+        begin(&there, 1, &newer, &others);
+        assert!(!is_newest(&held, Some(&newest)).expect("a number"));
+        // The same listing again is newer than what the other server began.
+        begin(&here, 1, &older, &newest);
+        let again = here.find(&key(1, "k")).expect("a sequence");
+        assert!(is_newest(&again, Some(&newest)).expect("a number"));
+        assert!(again.number != held.number && again.is_to_be_left());
+        // What was read from the disk meanwhile does not take its place.
+        let snapshot = older.snapshot(0);
+        let read = Sequence::of_snapshot(key(1, "k"), held.number, snapshot);
+        here.hold(read, Some(&newest)).expect("a sequence");
+        let again_held = here.find(&key(1, "k")).expect("a sequence");
+        assert!(Arc::ptr_eq(&again_held, &again));
     }
 
     #[test]
-    fn a_sequence_out_of_a_statement_is_never_fresh() {
-        let (now, small) = (Instant::now(), listed(1));
-        let is_fresh = |as_of| sequence(1, as_of, &small).is_fresh(now);
+    fn a_sequence_from_the_disk_is_never_fresh() {
+        let now = Instant::now();
+        let is_fresh = |as_of| Sequence::new(key(1, "k"), as_of, 0, listed(1)).is_fresh(now);
         let before = now.checked_sub(Duration::from_millis(1));
         assert_eq!([Some(now), before, None].map(is_fresh), [true, false, false]);
+    }
+
+    #[test]
+    fn a_listing_is_not_added_up_again_while_all_that_it_follows_from_stands() {
+        let listings = Listings::default();
+        let state = |knew_seq, unit: &str| {
+            let mut settings = Settings::default();
+            settings.set(crate::billing::setting::Name::Unit, unit).expect("a word");
+            let (knew_terms, newest_statement) = (TermsKnown::default(), 0);
+            State { knew_seq, knew_terms, newest_statement, settings }
+        };
+        let made_for = (key(1, "k").kind, key(1, "k").period);
+        let get = |state: &State, now: &State| {
+            let list = || {
+                Ok::<_, ()>((
+                    now.clone(),
+                    Listed::new(
+                        Listing::new(ListingKind::Usage, 0),
+                        LeftOut::default(),
+                        Vec::new(),
+                    ),
+                ))
+            };
+            listings.get_or_list((made_for, true), state, list).expect("a listing")
+        };
+        let (one, other, unit) = (state(1, "a"), state(2, "a"), state(2, "b"));
+        let first = get(&one, &one);
+        assert!(Arc::ptr_eq(&first, &get(&one, &other)), "it stands");
+        let second = get(&other, &other);
+        assert!(!Arc::ptr_eq(&first, &second));
+        assert!(!Arc::ptr_eq(&second, &get(&unit, &unit)));
+        assert!(
+            !Arc::ptr_eq(&second, &get(&other, &other)),
+            "what another state said is forgotten"
+        );
     }
 }

@@ -21,16 +21,18 @@ use crate::agora::signature::{self, API_KEY, Fields};
 use crate::billing::event::{Actor, Stamp};
 use crate::billing::id::ApiKey;
 use crate::billing::key::{ApiSecret, KeyPair, Purpose};
-use crate::billing::setting::Settings;
+use crate::billing::month_elsewhere::MonthElsewhere;
 use crate::billing::statement::{ListingKind, is_provisional};
 use crate::store::carry::Dues;
+use crate::store::newest::Newest;
+use crate::store::snapshot::{self, SnapshotKey};
+use crate::store::statement::Kept;
 use crate::store::{self, ReadTx, Readers, Version, WriteTx, Writer};
-use listed::Listed;
-use listing::{Listings, Sequence, Sequences};
+use listing::{Listings, Sequence, Sequences, State};
 use provisioning::{Absences, Asked};
 use refusal_log::{Kind, RefusalLog, cut};
 use route::{Call, Route};
-use statement::{Keeper, Need};
+use statement::{Keeper, Need, Worker};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -40,6 +42,10 @@ pub use route::BasePath;
 const KEEP_WITHIN: Duration = Duration::from_millis(150);
 /// How soon a bill's page has to be made for it to see to what its last page keeps.
 const READY_WITHIN: Duration = Duration::from_millis(150);
+/// How long a later page waits for the snapshot of page 1, which another server may be about to leave on the disk; and
+/// how often it looks.
+const SNAPSHOT_WITHIN: Duration = Duration::from_millis(200);
+const SNAPSHOT_POLL: Duration = Duration::from_millis(4);
 
 /// What is only about this process's answers, never about figures.
 #[derive(Clone, Debug, Default)]
@@ -76,7 +82,11 @@ pub struct Service {
     /// Signs nothing: stands in for the secret of an unknown key, so that refusing it takes the same time.
     decoy: signature::Key,
     known: Mutex<Option<Arc<Known>>>,
+    listings: Listings,
     sequences: Sequences,
+    /// Which sequences are the newest, of all servers; `None` where the file for that cannot be had: then later pages come
+    /// from what this server holds in memory alone.
+    newest: Option<Arc<Newest>>,
     /// What is due of earlier months.
     dues: Dues,
     keeper: Keeper,
@@ -88,8 +98,7 @@ pub struct Service {
 struct Known {
     version: Version,
     keys: Vec<AcceptedKey>,
-    settings: Settings,
-    listings: Listings,
+    state: State,
 }
 
 /// A key pair whose signatures are accepted.
@@ -145,15 +154,22 @@ impl Service {
     pub fn new(readers: Readers, writer: Writer, options: Options) -> Self {
         let decoy = (&store::key::make(Purpose::Test, 0).api_secret).into();
         let writer = Arc::new(writer);
-        let keeper = Keeper::start(Arc::clone(&writer));
-        let (known, sequences, dues) = (Mutex::default(), Sequences::default(), Dues::default());
+        let newest = Newest::open(readers.path()).inspect_err(|error| {
+            log::error!("later pages end with this process: {error}");
+        });
+        let newest = newest.ok().map(Arc::new);
+        let keeper = Keeper::start(Worker { writer: Arc::clone(&writer), newest: newest.clone() });
+        let (known, listings) = (Mutex::default(), Listings::default());
+        let (sequences, dues) = (Sequences::default(), Dues::default());
         Self {
             readers,
             writer,
             options,
             decoy,
             known,
+            listings,
             sequences,
+            newest,
             dues,
             keeper,
             refusals: RefusalLog::default(),
@@ -232,30 +248,34 @@ impl Service {
                 let known = self.known(patience)?;
                 let (fields, pair) = self.check_query(&known.keys, request, &query)?;
                 let asked = ListingRequest::from_fields(fields).map_err(Refusal::from)?;
-                let sequence = self.sequence(
-                    (&known, as_of),
-                    (kind, &pair.api_key),
-                    request,
-                    asked,
-                    clock,
-                    patience,
-                )?;
+                let key = SnapshotKey { kind, period: asked.period, api_key: pair.api_key.clone() };
+                let sequence = match asked.page.page_num {
+                    1 => self.begin((&known, as_of), key, request, clock, patience)?,
+                    _ => self.go_on(&key, request, clock, patience)?,
+                };
                 let listed = &sequence.listed;
                 // A request for the headers alone is told nothing, and Agora's own are what is kept.
                 let is_told = request.method == "GET" && pair.purpose == Purpose::Live;
                 if is_told && listed.listing.ends_with(asked.page) {
-                    self.keep(&sequence, clock(), patience)?;
-                } else if is_told
-                    && kind == ListingKind::Bill
-                    && !matches!(patience, Patience::None)
-                {
+                    self.keep(&sequence, &known, clock(), patience)?;
+                } else if is_told {
+                    if asked.page.page_num == 1 {
+                        self.keeper.leave(&sequence);
+                    }
                     // What its last page would wait for is made ready as it is listed, unless that has taken long.
-                    if request.arrived.elapsed() < READY_WITHIN {
-                        sequence.make_ready();
+                    let is_patient = !matches!(patience, Patience::None);
+                    let is_early = request.arrived.elapsed() < READY_WITHIN;
+                    if kind == ListingKind::Bill && is_patient && is_early {
+                        listed.content()?;
                     }
                 }
                 if asked.page.page_num == 1 {
                     listed.point_out();
+                    if let Some(month) = MonthElsewhere::of(kind, asked.period) {
+                        log::warn!(
+                            "the bill that was asked for is of {month}, which is no month of UTC: it does not count as a month's bill"
+                        );
+                    }
                 }
                 Ok(listed.listing.page(asked.page, envelope))
             }
@@ -267,7 +287,7 @@ impl Service {
                 let customer_id = path_id(&customer_id, "customerId").map_err(Refusal::from)?;
                 let licenses =
                     self.read_a_little(patience, |tx| store::license::of(tx, &customer_id))?;
-                Ok(license::answer(&licenses, &known.settings, clock(), envelope)?)
+                Ok(license::answer(&licenses, &known.state.settings, clock(), envelope)?)
             }
             Call::Provisioning(call) => {
                 let body = Body::parse(request.body).map_err(Refusal::from)?;
@@ -306,62 +326,107 @@ impl Service {
         }
     }
 
-    /// What a page is cut from: page 1 from the books as they are, and later pages from what page 1 was; where that is
-    /// not known any more, from the last statement of the window, else from the books as they are.
-    fn sequence(
+    /// What page 1 is cut from: the books as they are.
+    fn begin(
         &self,
         (known, as_of): (&Known, Instant),
-        (kind, api_key): (ListingKind, &ApiKey),
+        key: SnapshotKey,
         request: &Request<'_>,
-        asked: ListingRequest,
         clock: Clock,
         patience: Patience,
     ) -> Result<Arc<Sequence>, Failure> {
-        let key = (kind, asked.period);
-        let is_later = asked.page.page_num > 1;
         // One that began after this request arrived is this request's own, looked at with less patience, or as good.
-        let begun = self
-            .sequences
-            .find(key, api_key)
-            .filter(|begun| is_later || begun.is_fresh(request.arrived));
+        let begun = self.sequences.find(&key).filter(|begun| begun.is_fresh(request.arrived));
         if let Some(begun) = begun {
             return Ok(begun);
         }
-        let mut asked_at_s = clock();
-        let mut kept = None;
-        if is_later {
-            kept =
-                self.read(patience, |tx| match store::statement::last(tx, kind, asked.period)? {
-                    Some(statement) => {
-                        asked_at_s = statement.first_asked_at_s;
-                        Listed::of_statement(tx, statement).map(Some)
-                    }
-                    None => Ok::<_, store::Error>(None),
-                })?;
+        let (asked_at_s, listed_of) = (clock(), (key.kind, key.period));
+        let made_for = (listed_of, !is_provisional(key.kind, key.period, asked_at_s));
+        let listed = self.listings.get_or_list(made_for, &known.state, || {
+            self.read(patience, |tx| listing::list(tx, listed_of, asked_at_s, &self.dues))
+        })?;
+        let sequence = Sequence::new(key, Some(as_of), asked_at_s, listed);
+        match request.method {
+            "GET" => Ok(self.sequences.begin(sequence, self.newest.as_deref())),
+            _ => Ok(Arc::new(sequence)),
         }
-        let (listed, as_of) = match kept {
-            Some(listed) => (Arc::new(listed), None),
-            None => {
-                let list =
-                    || self.read(patience, |tx| listing::list(tx, key, asked_at_s, &self.dues));
-                let made_for = (key, !is_provisional(kind, asked.period, asked_at_s));
-                (known.listings.get_or_list(made_for, list)?, Some(as_of))
+    }
+
+    /// What a later page is cut from: what the newest page 1 was, whichever server answered that. It is in memory, or else
+    /// on the disk.
+    fn go_on(
+        &self,
+        key: &SnapshotKey,
+        request: &Request<'_>,
+        clock: Clock,
+        patience: Patience,
+    ) -> Result<Arc<Sequence>, Failure> {
+        let newest = self.newest.as_deref();
+        let until = request.arrived + SNAPSHOT_WITHIN;
+        loop {
+            if let Some(begun) = self.sequences.find(key)
+                && listing::is_newest(&begun, newest)?
+            {
+                return Ok(begun);
             }
-        };
-        let sequence = Sequence::new(key, api_key, as_of, asked_at_s, listed);
-        Ok(match request.method {
-            "GET" if is_later => self.sequences.join(sequence),
-            "GET" => self.sequences.begin(sequence),
-            _ => Arc::new(sequence),
-        })
+            let number = newest.map_or(Ok(0), |newest| newest.number(key))?;
+            if number != 0 {
+                let find = |tx: &ReadTx<'_>| snapshot::find(tx, key, number, clock());
+                match self.read(patience, find) {
+                    Ok(Some(snapshot)) => {
+                        let sequence = Sequence::of_snapshot(key.clone(), number, snapshot);
+                        return Ok(self.sequences.hold(sequence, newest)?);
+                    }
+                    Ok(None) => {}
+                    Err(Failure::Store(store::Error::Unreadable { reason, .. })) => {
+                        log::error!("the snapshot of page 1 cannot be read: {reason}");
+                        return Err(Refusal::SnapshotGone.into());
+                    }
+                    Err(failure) => return Err(failure),
+                }
+            }
+            if number == 0 || Instant::now() >= until {
+                log::warn!(
+                    "no later page for {}: the snapshot of page 1 is gone, and page 1 has to be asked anew",
+                    request.path
+                );
+                return Err(Refusal::SnapshotGone.into());
+            }
+            std::thread::sleep(SNAPSHOT_POLL);
+        }
     }
 
     /// Sees to it that what a last page ends is kept, before it goes out where it is a bill.
-    fn keep(&self, sequence: &Sequence, now_s: i64, patience: Patience) -> Result<(), Failure> {
-        match self.keeper.tell(sequence, now_s, !matches!(patience, Patience::None)) {
+    fn keep(
+        &self,
+        sequence: &Arc<Sequence>,
+        known: &Known,
+        now_s: i64,
+        patience: Patience,
+    ) -> Result<(), Failure> {
+        let listed = &sequence.listed;
+        if sequence.is_untold() {
+            if !matches!(patience, Patience::None) {
+                listed.content()?;
+            }
+            if listed.content_if_made().is_none() {
+                return Err(Failure::Impatient);
+            }
+            if known.state.newest_statement != listed.after_seq {
+                let is_outdone = self.read_a_little(patience, |tx| {
+                    store::statement::is_outdone(tx, &sequence.answer(now_s)?)
+                })?;
+                if is_outdone {
+                    return Err(outdone(Kept::NewerAnswer));
+                }
+            }
+        }
+        match self.keeper.tell(sequence, known.state.newest_statement, now_s) {
             Need::Nothing => Ok(()),
-            Need::Content => Err(Failure::Impatient),
-            Need::Full => Err(Failure::Store(store::Error::Busy)),
+            Need::Full => {
+                log::warn!("too many answers wait to be kept: a last page is refused");
+                Err(Refusal::TooManyWaiting.into())
+            }
             Need::Keeping => {
                 let Patience::Writing { read_until, lock_until } = patience else {
                     return Err(Failure::Impatient);
@@ -369,21 +434,16 @@ impl Service {
                 let lock_until = lock_until.min(Instant::now() + KEEP_WITHIN);
                 let patience = Patience::Writing { read_until, lock_until };
                 match self.write(patience, |tx| sequence.keep(tx, now_s))? {
-                    Some(seq) => {
+                    Kept::As(seq) => {
                         sequence.was_kept(seq);
-                        if sequence.listed.carried {
+                        if listed.carried {
                             // What was due has been told.
                             self.dues.forget();
                         }
                         Ok(())
                     }
-                    None => {
-                        // Nor is it forgotten: its end must not come from another state of the books than its beginning.
-                        log::warn!(
-                            "another bill was told meanwhile, and has told something of the same: page 1 has to be asked anew"
-                        );
-                        Err(Failure::Store(store::Error::Busy))
-                    }
+                    // Nor is it forgotten: its end must not come from another state of the books than its beginning.
+                    refused @ (Kept::OtherBill | Kept::NewerAnswer) => Err(outdone(refused)),
                 }
             }
         }
@@ -453,11 +513,10 @@ impl Service {
         if let Some(known) = held.filter(|known| known.version == version) {
             return Ok(known);
         }
-        let (keys, settings) = self.read_a_little(patience, |tx| {
-            Ok((store::key::accepted(tx)?, store::setting::read(tx)?))
-        })?;
+        let (keys, state) =
+            self.read_a_little(patience, |tx| Ok((store::key::accepted(tx)?, State::read(tx)?)))?;
         let keys = keys.into_iter().map(AcceptedKey::from).collect();
-        let known = Arc::new(Known { version, keys, settings, listings: Listings::default() });
+        let known = Arc::new(Known { version, keys, state });
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&known));
         Ok(known)
     }
@@ -520,6 +579,16 @@ impl Service {
             Refusal::Signature
         })
     }
+}
+
+/// Why an answer is not told to its end, in the caller's words and in the log's.
+fn outdone(kept: Kept) -> Failure {
+    let refusal = match kept {
+        Kept::OtherBill => Refusal::OtherBill,
+        Kept::NewerAnswer | Kept::As(_) => Refusal::NewerAnswer,
+    };
+    log::warn!("a last page is refused: {}", refusal.sentence());
+    refusal.into()
 }
 
 /// What the caller is told of a failed read, and the log in more words.

@@ -1,14 +1,16 @@
-//! What was told is kept: a bill before its last page goes out, usage right after it, and by one thread.
+//! What was told is kept: a bill before its last page goes out, usage right after it, and by one thread, which also leaves
+//! on the disk what later pages are cut from.
 //!
 //! Each commit makes the next request look at the books anew, so that a statement that is told again and again is
 //! counted in memory and written down every other second.
 
-use crate::billing::period::Period;
-use crate::billing::statement::{ListingKind, Statement, is_provisional};
+use crate::billing::statement::{ListingKind, Statement};
 use crate::http::Failure;
 use crate::http::listed::{Listed, Telling};
-use crate::http::listing::Sequence;
-use crate::store::statement::{Count, count, keep};
+use crate::http::listing::{KEPT, KEPT_BYTES, Sequence};
+use crate::store::newest::Newest;
+use crate::store::snapshot::{self, Packed};
+use crate::store::statement::{Answer, Count, Kept, count, keep};
 use crate::store::{self, WriteTx, Writer};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -20,10 +22,16 @@ const COUNTS_WAIT: Duration = Duration::from_secs(2);
 /// How many statements of usage may wait to be kept, and how much memory they may take together, but for the first.
 const WAITING: usize = 256;
 const WAITING_BYTES: usize = 16 << 20;
+/// How many bytes of snapshots are written in one transaction, but for the last, as they are in memory.
+const AT_ONCE_BYTES: usize = 1 << 20;
 /// How long the keeper waits before it asks for the lock again.
 const AGAIN: Duration = Duration::from_millis(2);
 /// How long it waits where the books failed.
 const AGAIN_AFTER_FAILURE: Duration = Duration::from_secs(1);
+/// How often snapshots that are a day old are looked for.
+const DROP_EVERY: Duration = Duration::from_secs(3_600);
+/// How long the lock is waited for, to drop them.
+const DROP_WITHIN: Duration = Duration::from_millis(100);
 /// How long a stop waits for the lock, for what is still to be written.
 const STOP_WITHIN: Duration = Duration::from_millis(1_000);
 
@@ -31,8 +39,6 @@ const STOP_WITHIN: Duration = Duration::from_millis(1_000);
 pub(super) enum Need {
     /// Nothing: it is counted, or will be kept.
     Nothing,
-    /// What of it is kept has to be made out, which may take longer than an answer at once.
-    Content,
     /// It has to be kept.
     Keeping,
     /// Too many others wait to be kept.
@@ -42,8 +48,7 @@ pub(super) enum Need {
 /// A statement of usage that waits to be kept.
 #[derive(Clone)]
 struct Job {
-    listed: Arc<Listed>,
-    period: Period,
+    sequence: Arc<Sequence>,
     provisional: bool,
 }
 
@@ -53,8 +58,14 @@ pub(super) struct Keeper {
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
+/// What the thread works with.
+pub(super) struct Worker {
+    pub writer: Arc<Writer>,
+    pub newest: Option<Arc<Newest>>,
+}
+
 struct Shared {
-    writer: Arc<Writer>,
+    worker: Worker,
     waiting: Mutex<Waiting>,
     news: Condvar,
 }
@@ -65,14 +76,42 @@ struct Waiting {
     jobs: VecDeque<Job>,
     /// By the numbers of statements.
     counts: HashMap<i64, Count>,
+    /// The sequences that are to be left on the disk, of each window, kind and key the newest.
+    snapshots: VecDeque<Arc<Sequence>>,
+    /// Whether one was given up since one was left there, and that was said.
+    gave_up: bool,
     /// When a stop ends, once there is one.
     stop_by: Option<Instant>,
 }
 
+/// What is written in one transaction.
+#[derive(Default)]
+struct Work {
+    job: Option<Job>,
+    counts: HashMap<i64, Count>,
+    snapshots: Vec<Arc<Sequence>>,
+    drops_old: bool,
+}
+
+impl Waiting {
+    /// Takes the first snapshots, as many as are written in a moment.
+    fn take_snapshots(&mut self) -> Vec<Arc<Sequence>> {
+        let mut bytes = 0;
+        let mut taken = Vec::new();
+        while bytes < AT_ONCE_BYTES
+            && let Some(sequence) = self.snapshots.pop_front()
+        {
+            bytes += sequence.listed.size_bytes();
+            taken.push(sequence);
+        }
+        taken
+    }
+}
+
 impl Keeper {
     /// Starts the thread.
-    pub(super) fn start(writer: Arc<Writer>) -> Self {
-        let shared = Arc::new(Shared { writer, waiting: Mutex::default(), news: Condvar::new() });
+    pub(super) fn start(worker: Worker) -> Self {
+        let shared = Arc::new(Shared { worker, waiting: Mutex::default(), news: Condvar::new() });
         let works = Arc::clone(&shared);
         let thread =
             std::thread::Builder::new().name("keeper".to_owned()).spawn(move || works.work());
@@ -82,14 +121,19 @@ impl Keeper {
         Self { shared, thread: Mutex::new(thread) }
     }
 
-    /// Sees to what a last page that goes out at `now_s` leaves behind, as far as that needs no write.
-    pub(super) fn tell(&self, sequence: &Sequence, now_s: i64, may_take_long: bool) -> Need {
+    /// Leaves on the disk, soon, what the later pages of a sequence are cut from. Waits for nothing.
+    pub(super) fn leave(&self, sequence: &Arc<Sequence>) {
+        if sequence.is_to_be_left() {
+            self.shared.leave(Arc::clone(sequence));
+        }
+    }
+
+    /// Sees to what a last page that goes out at `now_s` leaves behind, as far as that needs no write. Of what it says that
+    /// is kept has been made out. `newest` is the newest statement that there is.
+    pub(super) fn tell(&self, sequence: &Arc<Sequence>, newest: i64, now_s: i64) -> Need {
         let listed = &sequence.listed;
         let provisional = sequence.is_provisional();
         let told = listed.told_at(now_s);
-        if may_take_long {
-            sequence.make_ready();
-        }
         let mut tellings = listed.tellings.lock();
         let telling = &mut tellings[usize::from(provisional)];
         match telling {
@@ -98,11 +142,12 @@ impl Keeper {
                 counted.get_or_insert(Count { asked: 0, ..told }).add(told);
             }
             Telling::Untold => {
-                let Some(content) = listed.content_if_made() else {
-                    return Need::Content;
-                };
+                let digest = listed.content_if_made().map(|content| content.digest());
                 let same = |last: &&Statement| {
-                    last.digest == content.digest() && last.provisional == provisional
+                    // Another may have been kept since.
+                    newest == listed.after_seq
+                        && Some(last.digest) == digest
+                        && last.provisional == provisional
                 };
                 if let Some(last) = listed.last.as_ref().filter(same) {
                     *telling = Telling::Kept(last.seq);
@@ -112,12 +157,7 @@ impl Keeper {
                 match listed.listing.kind() {
                     ListingKind::Bill => return Need::Keeping,
                     ListingKind::Usage => {
-                        let job = Job {
-                            listed: Arc::clone(listed),
-                            period: sequence.period,
-                            provisional,
-                        };
-                        if !self.shared.queue(job) {
+                        if !self.shared.queue(Job { sequence: Arc::clone(sequence), provisional }) {
                             return Need::Full;
                         }
                         let first_asked_at_s = sequence.asked_at_s;
@@ -147,29 +187,26 @@ impl Drop for Keeper {
 }
 
 impl Sequence {
-    fn is_provisional(&self) -> bool {
-        is_provisional(self.listed.listing.kind(), self.period, self.asked_at_s)
+    /// Tells whether its last page has not gone out.
+    pub(super) fn is_untold(&self) -> bool {
+        let telling = self.listed.tellings.lock()[usize::from(self.is_provisional())];
+        matches!(telling, Telling::Untold)
     }
 
-    /// Makes out what of it is to be kept, unless it has been.
-    pub(super) fn make_ready(&self) {
-        let provisional = self.is_provisional();
-        let telling = self.listed.tellings.lock()[usize::from(provisional)];
-        if matches!(telling, Telling::Untold) {
-            self.listed.content();
-        }
+    /// Keeps it as told at `now_s`.
+    pub(super) fn keep(&self, tx: &WriteTx<'_>, now_s: i64) -> Result<Kept, Failure> {
+        Ok(keep(tx, &self.answer(now_s)?)?)
     }
 
-    /// Keeps it as told at `now_s`; `None` where it must not be told.
-    pub(super) fn keep(&self, tx: &WriteTx<'_>, now_s: i64) -> Result<Option<i64>, Failure> {
+    /// It, as it is kept where its last page goes out at `now_s`.
+    pub(super) fn answer(&self, now_s: i64) -> store::Result<Answer<'_>> {
         let told = self.listed.told_at(now_s);
-        Ok(keep(tx, &self.listed.answer(self.period, self.asked_at_s, told))?)
+        self.listed.answer(self.key.period, self.asked_at_s, told)
     }
 
     /// Takes note of its number, once that has been committed.
     pub(super) fn was_kept(&self, seq: i64) {
-        let provisional = self.is_provisional();
-        self.listed.tellings.lock()[usize::from(provisional)] = Telling::Kept(seq);
+        self.listed.tellings.lock()[usize::from(self.is_provisional())] = Telling::Kept(seq);
     }
 }
 
@@ -190,7 +227,7 @@ impl Shared {
     fn queue(&self, job: Job) -> bool {
         let mut waiting = self.lock();
         let bytes: usize =
-            waiting.jobs.iter().chain([&job]).map(|job| job.listed.size_bytes()).sum();
+            waiting.jobs.iter().chain([&job]).map(|job| job.listed().size_bytes()).sum();
         if waiting.jobs.len() >= WAITING || (bytes > WAITING_BYTES && !waiting.jobs.is_empty()) {
             return false;
         }
@@ -199,87 +236,139 @@ impl Shared {
         true
     }
 
-    /// Writes down what comes in until it is told to stop.
-    fn work(&self) {
-        let mut wrote = Instant::now();
-        while let Some((job, counts)) = self.next(wrote) {
-            self.write(job.as_ref(), &counts);
-            wrote = Instant::now();
+    fn leave(&self, sequence: Arc<Sequence>) {
+        let mut waiting = self.lock();
+        waiting.snapshots.retain(|other| other.key != sequence.key);
+        waiting.snapshots.push_back(sequence);
+        let size = |sequence: &Arc<Sequence>| sequence.listed.size_bytes();
+        let mut bytes: usize = waiting.snapshots.iter().map(size).sum();
+        while waiting.snapshots.len() > KEPT || (bytes > KEPT_BYTES && waiting.snapshots.len() > 1)
+        {
+            bytes = bytes.saturating_sub(waiting.snapshots.pop_front().as_ref().map_or(0, size));
+            if !std::mem::replace(&mut waiting.gave_up, true) {
+                log::warn!(
+                    "the disk is too slow for what later pages are cut from: of some they come from memory alone"
+                );
+            }
+        }
+        self.news.notify_all();
+    }
+
+    /// Makes sequences ready to be left on the disk.
+    fn pack<'s>(&self, sequences: &'s [Arc<Sequence>]) -> Vec<(&'s Sequence, Packed)> {
+        let pack = |sequence: &'s Arc<Sequence>| {
+            let packed = sequence.listed.snapshot(sequence.asked_at_s).pack();
+            let packed = packed.inspect_err(|error| self.give_up(error)).ok();
+            packed.map(|packed| (sequence.as_ref(), packed))
+        };
+        sequences.iter().filter_map(pack).collect()
+    }
+
+    /// Says, once until one is left there again, that a sequence is not left on the disk.
+    fn give_up(&self, error: &store::Error) {
+        if !std::mem::replace(&mut self.lock().gave_up, true) {
+            log::error!(
+                "what later pages are cut from is not on the disk, and they come from memory alone: {error}"
+            );
         }
     }
 
-    /// Waits for something to write down: a statement at once, counts after a while; `None` where there is nothing left
-    /// and no more to come.
-    fn next(&self, wrote: Instant) -> Option<(Option<Job>, HashMap<i64, Count>)> {
+    /// Drops the snapshots that are a day old; where that fails, it is tried again with the next ones.
+    fn drop_old(&self) {
+        let now_s = jiff::Timestamp::now().as_second();
+        let within = Instant::now() + DROP_WITHIN;
+        let dropped = self.worker.writer.write(within, |tx| snapshot::drop_old(tx, now_s));
+        // While others write there is time.
+        if let Some(error) = dropped.err().filter(|error| !error.is_passing()) {
+            log::warn!("what later pages were cut from a day ago is not dropped yet: {error}");
+        }
+    }
+
+    /// Writes down what comes in until it is told to stop.
+    fn work(&self) {
+        let mut wrote = Instant::now();
+        let mut drop_at = Instant::now();
+        while let Some(work) = self.next(wrote, drop_at) {
+            if work.drops_old {
+                self.drop_old();
+                drop_at = Instant::now() + DROP_EVERY;
+            }
+            let has_counted = work.job.is_some() || !work.counts.is_empty();
+            if work.has_something() {
+                self.write(&work);
+            }
+            if has_counted {
+                wrote = Instant::now();
+            }
+        }
+    }
+
+    /// Waits for something to write down: a snapshot and a statement at once, counts after a while; `None` where there is
+    /// nothing left and no more to come.
+    fn next(&self, wrote: Instant, drop_at: Instant) -> Option<Work> {
         let mut waiting = self.lock();
         loop {
-            let job = waiting.jobs.front().cloned();
-            let left = COUNTS_WAIT.saturating_sub(wrote.elapsed());
+            let (job, snapshots) = (waiting.jobs.front().cloned(), waiting.take_snapshots());
+            let now = Instant::now();
             let is_stopping = waiting.stop_by.is_some();
-            let counts_are_due = !waiting.counts.is_empty() && (left.is_zero() || is_stopping);
-            if job.is_some() || counts_are_due {
-                return Some((job, std::mem::take(&mut waiting.counts)));
+            let until_counts = COUNTS_WAIT.saturating_sub(now - wrote);
+            let counts_are_due =
+                !waiting.counts.is_empty() && (until_counts.is_zero() || is_stopping);
+            let until_drop = drop_at.saturating_duration_since(now);
+            let drops_old = until_drop.is_zero() && !is_stopping;
+            if job.is_some() || !snapshots.is_empty() || counts_are_due || drops_old {
+                let takes_counts = job.is_some() || counts_are_due;
+                let counts =
+                    if takes_counts { std::mem::take(&mut waiting.counts) } else { HashMap::new() };
+                return Some(Work { job, counts, snapshots, drops_old });
             }
             if is_stopping {
                 return None;
             }
-            waiting = match waiting.counts.is_empty() {
-                true => self.news.wait(waiting).unwrap_or_else(PoisonError::into_inner),
-                false => {
-                    self.news.wait_timeout(waiting, left).unwrap_or_else(PoisonError::into_inner).0
-                }
+            let wait = match waiting.counts.is_empty() {
+                true => until_drop,
+                false => until_counts.min(until_drop),
             };
+            let news = self.news.wait_timeout(waiting, wait);
+            waiting = news.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
-    /// Writes a statement and counts down, however long that takes; after a stop, while there is time.
-    fn write(&self, job: Option<&Job>, counts: &HashMap<i64, Count>) {
-        let answer = job.map(|job| {
-            let (first_asked_at_s, told) = job.take();
-            job.listed.answer(job.period, first_asked_at_s, told)
-        });
-        let mut has_told = false;
+    /// Writes down what has come in, however long that takes; after a stop, while there is time.
+    fn write(&self, work: &Work) {
+        let told = work.job.as_ref().map(Job::take);
+        let mut packed = self.pack(&work.snapshots);
+        let mut has_said = false;
         let kept = loop {
-            let written = self.writer.write(Instant::now(), |tx| {
-                counts.iter().try_for_each(|(seq, told)| count(tx, *seq, *told))?;
-                answer.as_ref().map(|answer| keep(tx, answer)).transpose().map(Option::flatten)
-            });
+            let written = self
+                .worker
+                .writer
+                .write(Instant::now(), |tx| self.worker.write(tx, work, &packed, told));
             let error: store::Error = match written {
                 Ok(kept) => break kept,
                 Err(error) => error,
             };
-            if !error.is_passing() && !has_told {
+            // What is told comes first: later pages come from memory.
+            if !error.is_passing() && !std::mem::take(&mut packed).is_empty() {
+                self.give_up(&error);
+                continue;
+            }
+            if !error.is_passing() && !has_said {
                 log::error!(
                     "what was told cannot be kept, and is tried again every second: {error}"
                 );
-                has_told = true;
+                has_said = true;
             }
             let pause = if error.is_passing() { AGAIN } else { AGAIN_AFTER_FAILURE };
-            let stop_by = self.lock().stop_by;
-            if stop_by.is_some_and(|stop_by| Instant::now() + pause.min(AGAIN) > stop_by) {
-                match job {
-                    Some(Job { period, .. }) => log::error!(
-                        "the usage told from fromTs {} to toTs {} could not be kept before the stop: {error}",
-                        period.first_s(),
-                        period.last_s()
-                    ),
-                    None => log::error!(
-                        "how often statements were told could not be kept before the stop: {error}"
-                    ),
-                }
+            if !self.pause(pause) {
+                work.say_lost(&error);
                 break None;
             }
-            let waiting = self.lock();
-            match stop_by.is_none() && pause > AGAIN {
-                // A stop is heard at once.
-                true => drop(self.news.wait_timeout(waiting, pause)),
-                false => {
-                    drop(waiting);
-                    std::thread::sleep(AGAIN);
-                }
-            }
         };
-        if let Some(job) = job {
+        if !packed.is_empty() {
+            self.lock().gave_up = false;
+        }
+        if let Some(job) = &work.job {
             if let Some((seq, counted)) =
                 kept.and_then(|seq| job.was_kept(seq).map(|counted| (seq, counted)))
             {
@@ -288,13 +377,94 @@ impl Shared {
             self.lock().jobs.pop_front();
         }
     }
+
+    /// Waits before the next try, whatever comes in meanwhile; a stop is heard at once. Tells whether there is time for one.
+    fn pause(&self, pause: Duration) -> bool {
+        let again_at = Instant::now() + pause;
+        let mut waiting = self.lock();
+        loop {
+            let now = Instant::now();
+            if let Some(stop_by) = waiting.stop_by {
+                drop(waiting);
+                std::thread::sleep(AGAIN.min(pause));
+                return now + AGAIN <= stop_by;
+            }
+            if now >= again_at {
+                return true;
+            }
+            let news = self.news.wait_timeout(waiting, again_at - now);
+            waiting = news.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+impl Worker {
+    /// Writes down in one transaction all that is to be; tells the number of the statement.
+    fn write(
+        &self,
+        tx: &WriteTx<'_>,
+        work: &Work,
+        packed: &[(&Sequence, Packed)],
+        told: Option<(i64, Count)>,
+    ) -> store::Result<Option<i64>> {
+        work.counts.iter().try_for_each(|(seq, told)| count(tx, *seq, *told))?;
+        for (sequence, packed) in packed {
+            // Asked with the lock had: whoever began a newer one has not left it yet.
+            let number = self.newest.as_ref().map(|newest| newest.number(&sequence.key));
+            if number.is_some_and(|number| number.is_ok_and(|number| number == sequence.number)) {
+                snapshot::keep(tx, &sequence.key, sequence.number, packed)?;
+            }
+        }
+        let (Some(job), Some((first_asked_at_s, told))) = (&work.job, told) else {
+            return Ok(None);
+        };
+        let answer = job.listed().answer(job.sequence.key.period, first_asked_at_s, told)?;
+        match keep(tx, &answer)? {
+            Kept::As(seq) => Ok(Some(seq)),
+            Kept::OtherBill | Kept::NewerAnswer => {
+                unreachable!("usage is kept whatever was told since")
+            }
+        }
+    }
+}
+
+impl Work {
+    fn has_something(&self) -> bool {
+        self.job.is_some() || !self.snapshots.is_empty() || !self.counts.is_empty()
+    }
+
+    /// Says what is lost by a stop.
+    fn say_lost(&self, error: &store::Error) {
+        if let Some(job) = &self.job {
+            let period = job.sequence.key.period;
+            log::error!(
+                "the usage told from fromTs {} to toTs {} could not be kept before the stop: {error}",
+                period.first_s(),
+                period.last_s()
+            );
+        }
+        if !self.counts.is_empty() {
+            log::error!(
+                "how often statements were told could not be kept before the stop: {error}"
+            );
+        }
+        if !self.snapshots.is_empty() {
+            log::warn!(
+                "what later pages are cut from could not be left on the disk before the stop: {error}"
+            );
+        }
+    }
 }
 
 impl Job {
+    fn listed(&self) -> &Listed {
+        &self.sequence.listed
+    }
+
     /// When it was first asked for, and what has been counted so far.
     fn take(&self) -> (i64, Count) {
-        let mut tellings = self.listed.tellings.lock();
-        let nothing = Count { asked: 0, last_asked_at_s: 0, knew_seq: self.listed.knew_seq };
+        let mut tellings = self.listed().tellings.lock();
+        let nothing = Count { asked: 0, last_asked_at_s: 0, knew_seq: self.listed().knew_seq };
         match &mut tellings[usize::from(self.provisional)] {
             Telling::Waiting { first_asked_at_s, counted } => {
                 (*first_asked_at_s, counted.take().unwrap_or(nothing))
@@ -307,10 +477,42 @@ impl Job {
 
     /// Takes note of its number; gives what has been counted since it was taken.
     fn was_kept(&self, seq: i64) -> Option<Count> {
-        let mut tellings = self.listed.tellings.lock();
+        let mut tellings = self.listed().tellings.lock();
         match std::mem::replace(&mut tellings[usize::from(self.provisional)], Telling::Kept(seq)) {
             Telling::Waiting { counted, .. } => counted,
             Telling::Untold | Telling::Kept(_) => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Store;
+
+    #[test]
+    fn what_comes_in_does_not_cut_the_pause_after_a_failure_short_and_a_stop_does() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("books.db");
+        Store::create(&path, |_| Ok::<_, store::Error>(())).expect("books");
+        let writer = Arc::new(Writer::open(&path).expect("a writer"));
+        let worker = Worker { writer, newest: None };
+        let shared = Shared { worker, waiting: Mutex::default(), news: Condvar::new() };
+        let pause = Duration::from_millis(100);
+        std::thread::scope(|scope| {
+            let began = Instant::now();
+            let paused = scope.spawn(|| shared.pause(pause));
+            while !paused.is_finished() {
+                shared.news.notify_all();
+                std::thread::yield_now();
+            }
+            assert!(paused.join().expect("no panic") && began.elapsed() >= pause);
+            let began = Instant::now();
+            let paused = scope.spawn(|| shared.pause(Duration::from_secs(60)));
+            shared.lock().stop_by = Some(began);
+            shared.news.notify_all();
+            assert!(!paused.join().expect("no panic"));
+            assert!(began.elapsed() < Duration::from_secs(30));
+        });
     }
 }

@@ -649,7 +649,7 @@ fn check_statements(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
             let entries = statement::entries(tx, statement.seq)?;
             let in_order = entries.windows(2).all(|two| two[0].project_id < two[1].project_id);
             let total_size = usize::try_from(statement.total_size).unwrap_or(usize::MAX);
-            let content = Content::of(total_size, &entries);
+            let content = Content::of(total_size, &entries)?;
             // What it was made from is a bill's alone.
             let is_bill = kind == ListingKind::Bill;
             let is_as_told = content.digest() == statement.digest

@@ -11,11 +11,11 @@ use rusqlite::types::{ToSql, ToSqlOutput};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt::Display;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 
 /// The lowest level: a fifth of the bytes in a millisecond; higher ones save little more.
 const LEVEL: i32 = 1;
-/// The longest text that is read back, in bytes: a million projects. What is longer was not written here.
+/// The longest text that is written and read back, in bytes: a million projects.
 const MAX_BYTES: u64 = 1 << 28;
 
 /// Lines as they are kept.
@@ -61,16 +61,45 @@ struct CarryLine<'a> {
     waits: bool,
 }
 
+/// A project's line of a snapshot.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct SnapshotLine<'a> {
+    #[serde(borrow)]
+    entry: EntryLine<'a>,
+    #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
+    carries: Vec<SnapshotCarry<'a>>,
+}
+
+/// What a bill in a snapshot carries of an earlier month.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct SnapshotCarry<'a> {
+    month_s: i64,
+    #[serde(borrow)]
+    amount: Cow<'a, str>,
+    whole: bool,
+}
+
 impl Document {
     /// Writes entries down, without the single months that they carry from.
-    pub(super) fn of_entries(entries: &[Entry]) -> Self {
+    pub(super) fn of_entries(entries: &[Entry]) -> Result<Self> {
         Self::of(entries.iter().map(EntryLine::of))
+    }
+
+    /// Writes down all that a snapshot is: a line about the whole, then a line an entry, with the single months that it
+    /// carries from.
+    pub(super) fn of_snapshot(head: &impl Serialize, entries: &[Entry]) -> Result<Self> {
+        let mut writer = Lines::new()?;
+        writer.push(head)?;
+        entries.iter().try_for_each(|entry| writer.push(&SnapshotLine::of(entry)))?;
+        writer.finish()
     }
 
     /// Writes down what was carried of one month.
     pub(super) fn of_carries<'c>(
         carries: impl IntoIterator<Item = &'c (&'c ProjectId, &'c Carry)>,
-    ) -> Self {
+    ) -> Result<Self> {
         Self::of(carries.into_iter().map(|(project_id, carry)| CarryLine {
             project_id: project_id.as_str().into(),
             amount: carry.amount.to_string().into(),
@@ -78,21 +107,10 @@ impl Document {
         }))
     }
 
-    fn of(lines: impl Iterator<Item = impl Serialize>) -> Self {
-        let mut text = Vec::new();
-        for line in lines {
-            serde_json::to_writer(&mut text, &line).expect("writing into memory does not fail");
-            text.push(b'\n');
-        }
-        let compress = |text: &[u8]| {
-            let mut compressor = zstd::bulk::Compressor::new(LEVEL)?;
-            compressor.include_checksum(true)?;
-            compressor.compress(text)
-        };
-        let mut compressed = compress(&text).expect("zstd compresses whatever there is memory for");
-        // It takes room for the worst case.
-        compressed.shrink_to_fit();
-        Self(compressed)
+    fn of(mut lines: impl Iterator<Item = impl Serialize>) -> Result<Self> {
+        let mut writer = Lines::new()?;
+        lines.try_for_each(|line| writer.push(&line))?;
+        writer.finish()
     }
 
     /// What is written in it, as of a statement.
@@ -104,6 +122,46 @@ impl Document {
     pub(super) fn size_bytes(&self) -> usize {
         self.0.capacity()
     }
+}
+
+/// Lines as they are compressed: one after another, so that the text is never in memory as a whole.
+struct Lines {
+    encoder: zstd::stream::write::Encoder<'static, Vec<u8>>,
+    line: Vec<u8>,
+    bytes: u64,
+    max_bytes: u64,
+}
+
+impl Lines {
+    fn new() -> Result<Self> {
+        let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), LEVEL).map_err(failed)?;
+        encoder.include_checksum(true).map_err(failed)?;
+        Ok(Self { encoder, line: Vec::new(), bytes: 0, max_bytes: MAX_BYTES })
+    }
+
+    /// # Errors
+    /// [`Error::TooLong`] where the text would be longer than what is read back.
+    fn push(&mut self, line: &impl Serialize) -> Result<()> {
+        self.line.clear();
+        serde_json::to_writer(&mut self.line, line).expect("writing into memory does not fail");
+        self.line.push(b'\n');
+        self.bytes += self.line.len() as u64;
+        if self.bytes > self.max_bytes {
+            return Err(Error::TooLong { max_bytes: self.max_bytes });
+        }
+        self.encoder.write_all(&self.line).map_err(failed)
+    }
+
+    fn finish(self) -> Result<Document> {
+        let mut compressed = self.encoder.finish().map_err(failed)?;
+        compressed.shrink_to_fit();
+        Ok(Document(compressed))
+    }
+}
+
+/// zstd compresses whatever there is memory for.
+fn failed(error: std::io::Error) -> Error {
+    Error::Disk(format!("compressing failed: {error}"))
 }
 
 impl ToSql for Document {
@@ -150,6 +208,17 @@ impl Text {
         self.lines().map(move |line| self.checked(CarryLine::carry(&line?, month_s)))
     }
 
+    /// What a snapshot says of the whole, and its entries.
+    pub(super) fn snapshot<'t, H: Deserialize<'t>>(&'t self) -> Result<(H, Vec<Entry>)> {
+        let (head, rest) = self.text.split_once('\n').unwrap_or((&self.text, ""));
+        let entry = |line| {
+            let line: SnapshotLine<'_> = self.checked(serde_json::from_str(line))?;
+            self.checked(line.entry())
+        };
+        let entries = rest.lines().map(entry).collect::<Result<_>>()?;
+        Ok((self.checked(serde_json::from_str(head))?, entries))
+    }
+
     fn lines<'t, T: Deserialize<'t>>(&'t self) -> impl Iterator<Item = Result<T>> {
         self.text.lines().map(|line| self.checked(serde_json::from_str(line)))
     }
@@ -173,6 +242,26 @@ pub(super) enum NoLine {
     Id(#[from] id::Error),
     #[error("a line tells no amount with a description, and no usage")]
     Empty,
+}
+
+impl<'e> SnapshotLine<'e> {
+    fn of(entry: &'e Entry) -> Self {
+        let carries = entry.carries().iter().map(|Carry { month_s, amount, whole }| {
+            SnapshotCarry { month_s: *month_s, amount: amount.to_string().into(), whole: *whole }
+        });
+        Self { entry: EntryLine::of(entry), carries: carries.collect() }
+    }
+}
+
+impl SnapshotLine<'_> {
+    fn entry(self) -> Result<Entry, NoLine> {
+        let mut entry = self.entry.entry()?;
+        for SnapshotCarry { month_s, amount, whole } in self.carries {
+            let carry = Carry { month_s, amount: Amount::from_canonical(&amount)?, whole };
+            entry.billed.as_mut().ok_or(NoLine::Empty)?.carries.push(carry);
+        }
+        Ok(entry)
+    }
 }
 
 impl CarryLine<'_> {
@@ -252,7 +341,7 @@ mod tests {
             }),
         };
         let entries: Vec<Entry> = (0..5_000).map(|n| entry(n, n % 7 == 0)).collect();
-        let document = Document::of_entries(&entries);
+        let document = Document::of_entries(&entries).expect("a document");
         let text = document.text(1).expect("a text");
         assert_eq!(text.entries().expect("entries"), entries);
         assert!(
@@ -261,6 +350,15 @@ mod tests {
             document.size_bytes(),
             text.text.len()
         );
+    }
+
+    #[test]
+    fn what_is_too_long_to_be_read_back_is_not_written() {
+        let mut lines = Lines { max_bytes: 5, ..Lines::new().expect("memory") };
+        lines.push(&12).expect("three bytes");
+        let error = lines.push(&34).expect_err("six bytes");
+        assert!(matches!(error, Error::TooLong { max_bytes: 5 }), "{error}");
+        assert!(!error.is_passing());
     }
 
     #[test]

@@ -17,12 +17,14 @@ pub mod late;
 pub mod license;
 pub mod migration;
 pub mod month_bill;
+pub mod newest;
 pub mod plan;
 pub mod project;
 mod rollup;
 mod schema;
 pub mod scratch;
 pub mod setting;
+pub mod snapshot;
 pub mod statement;
 pub mod usage;
 
@@ -129,6 +131,12 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// What an answer says is longer than what is read back.
+    #[error("the answer is too long to be kept: its text has more than {} MiB", .max_bytes >> 20)]
+    TooLong {
+        /// The most that is kept, in bytes.
+        max_bytes: u64,
+    },
     /// No room on the disk.
     #[error("the disk is full: nothing was written; make room and try again")]
     Full,
@@ -181,6 +189,7 @@ impl Error {
             | Self::Older { .. }
             | Self::NoAccess { .. }
             | Self::Unreadable { .. }
+            | Self::TooLong { .. }
             | Self::Full
             | Self::Unsafe(_)
             | Self::File { .. }
@@ -405,6 +414,11 @@ impl Readers {
             .max_lifetime(None)
             .build(manager)?;
         Ok(Self { pool, watch: Mutex::new(watch), path: path.to_owned(), identity: identity(path) })
+    }
+
+    /// Where the books are.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The state of the books now.

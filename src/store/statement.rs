@@ -55,26 +55,31 @@ struct CarriedOfMonth {
 
 impl Content {
     /// Of entries in the order of project ids.
-    pub fn of(total_size: usize, entries: &[Entry]) -> Self {
+    ///
+    /// # Errors
+    /// [`Error::TooLong`] where they cannot be kept.
+    pub fn of(total_size: usize, entries: &[Entry]) -> Result<Self> {
         let mut carries: BTreeMap<i64, Vec<(&ProjectId, &Carry)>> = BTreeMap::new();
         for entry in entries {
             for carry in entry.carries() {
                 carries.entry(carry.month_s).or_default().push((&entry.project_id, carry));
             }
         }
-        let of_month = |(month_s, carries): (i64, Vec<(&ProjectId, &Carry)>)| CarriedOfMonth {
-            month_s,
-            carried: carries.iter().any(|(_, carry)| !carry.amount.is_zero()),
-            waits: carries.iter().any(|(_, carry)| !carry.whole),
-            document: Document::of_carries(&carries),
+        let of_month = |(month_s, carries): (i64, Vec<(&ProjectId, &Carry)>)| {
+            Ok(CarriedOfMonth {
+                month_s,
+                carried: carries.iter().any(|(_, carry)| !carry.amount.is_zero()),
+                waits: carries.iter().any(|(_, carry)| !carry.whole),
+                document: Document::of_carries(&carries)?,
+            })
         };
-        Self {
+        Ok(Self {
             total_size: i64::try_from(total_size).unwrap_or(i64::MAX),
             total: total(entries),
             digest: Digest::of(total_size, entries),
-            document: Document::of_entries(entries),
-            carries: carries.into_iter().map(of_month).collect(),
-        }
+            document: Document::of_entries(entries)?,
+            carries: carries.into_iter().map(of_month).collect::<Result<_>>()?,
+        })
     }
 
     /// Tells it apart from others.
@@ -136,26 +141,95 @@ impl Count {
     }
 }
 
-/// Keeps an answer, and tells its number: where it is the same as the last that was kept of its window, that one is
-/// counted. `None` where it must not be told, since another bill has told something since it was made, perhaps the same: of
-/// a month's bill one that carried, of one that carries any month's.
+/// What became of an answer that was to be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// It is kept under this number.
+    As(i64),
+    /// It must not be told: another month's bill was kept since it was made, and has told something, perhaps the same. Of a
+    /// month's bill that is one that carried; of one that carries, any month's.
+    OtherBill,
+    /// It is a bill that must not be told: one that knew more was told of its window.
+    NewerAnswer,
+}
+
+/// Keeps an answer. Where it is the same as the last that was kept of its window, that one is counted; and so is an earlier
+/// one that it is the same as, where it was made when that one held good. Usage is kept whatever was told since: it went
+/// out before.
 ///
 /// # Errors
 /// When SQLite fails.
-pub fn keep(tx: &WriteTx<'_>, answer: &Answer<'_>) -> Result<Option<i64>> {
-    let content = answer.content;
+pub fn keep(tx: &WriteTx<'_>, answer: &Answer<'_>) -> Result<Kept> {
     let provisional = is_provisional(answer.kind, answer.period, answer.first_asked_at_s);
-    let same = last(tx, answer.kind, answer.period)?
-        .filter(|last| last.digest == content.digest && last.provisional == provisional);
+    let last = last(tx, answer.kind, answer.period)?;
+    let same = same(tx, answer, last.as_ref())?;
     if let Some(same) = same {
-        count(tx, same.seq, answer.told.known_unless(answer.closed))?;
-        return Ok(Some(same.seq));
+        count(tx, same, answer.told.known_unless(answer.closed))?;
+        return Ok(Kept::As(same));
     }
-    if is_months_bill(answer.kind, answer.period, provisional)
-        && was_billed_after(tx, answer.after_seq, answer.carried)?
-    {
+    if answer.kind == ListingKind::Bill {
+        if last.is_some_and(|last| knew_more(&last, answer)) {
+            return Ok(Kept::NewerAnswer);
+        }
+        if is_months_bill(answer.kind, answer.period, provisional)
+            && was_billed_after(tx, answer.after_seq, answer.carried)?
+        {
+            return Ok(Kept::OtherBill);
+        }
+    }
+    insert(tx, answer, provisional).map(Kept::As)
+}
+
+/// Tells whether an answer must not be told any more: one that knew more was told of its window, and says something else.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn is_outdone(tx: &ReadTx<'_>, answer: &Answer<'_>) -> Result<bool> {
+    let last = last(tx, answer.kind, answer.period)?;
+    let is_same = same(tx, answer, last.as_ref())?.is_some();
+    Ok(!is_same && last.is_some_and(|last| knew_more(&last, answer)))
+}
+
+/// The number of the statement that an answer is told again of: the last of its window, or else an earlier one that held
+/// good in the state of the books that the answer was made of.
+fn same(tx: &ReadTx<'_>, answer: &Answer<'_>, last: Option<&Statement>) -> Result<Option<i64>> {
+    let Some(last) = last else {
+        return Ok(None);
+    };
+    let provisional = is_provisional(answer.kind, answer.period, answer.first_asked_at_s);
+    if last.digest == answer.content.digest && last.provisional == provisional {
+        return Ok(Some(last.seq));
+    }
+    if last.last_knew_seq < answer.told.knew_seq {
         return Ok(None);
     }
+    const SELECT: &str = "
+        select max(seq)
+        from statement
+        where kind = :kind
+          and first_s = :first_s
+          and last_s = :last_s
+          and digest = :digest
+          and provisional = :provisional
+          and :knew_seq between knew_seq and last_knew_seq";
+    let params = named_params! {
+        ":kind": answer.kind,
+        ":first_s": answer.period.first_s(),
+        ":last_s": answer.period.last_s(),
+        ":digest": answer.content.digest,
+        ":provisional": provisional,
+        ":knew_seq": answer.told.knew_seq,
+    };
+    Ok(tx.sql().prepare_cached(SELECT)?.query_row(params, |row| row.get(0))?)
+}
+
+fn knew_more(kept: &Statement, answer: &Answer<'_>) -> bool {
+    kept.last_knew_seq > answer.told.knew_seq || !kept.knew_terms.is_within(answer.knew_terms)
+}
+
+/// Writes an answer down as a new statement, and tells its number.
+fn insert(tx: &WriteTx<'_>, answer: &Answer<'_>, provisional: bool) -> Result<i64> {
+    let content = answer.content;
     const INSERT: &str = "
         insert into statement
           (kind, first_s, last_s, first_asked_at_s, last_asked_at_s, asked, knew_seq, last_knew_seq, provisional,
@@ -205,7 +279,7 @@ pub fn keep(tx: &WriteTx<'_>, answer: &Answer<'_>) -> Result<Option<i64>> {
             ":carries": document,
         })?;
     }
-    Ok(Some(seq))
+    Ok(seq)
 }
 
 /// Tells whether a statement is a month's bill that counts.

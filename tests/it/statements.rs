@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// Asks for a page with a limit.
-fn page(
+pub fn page(
     server: &Server,
     path: &str,
     (from, to): (i64, i64),
@@ -42,12 +42,12 @@ fn try_page(
     ))
 }
 
-fn has_next(answer: &Answer) -> bool {
+pub fn has_next(answer: &Answer) -> bool {
     answer.json()["data"]["hasNext"].as_bool().expect("a flag")
 }
 
 /// Follows a listing from page 1 until there is no next page; calls `between` before each.
-fn follow(
+pub fn follow(
     server: &Server,
     path: &str,
     window: (i64, i64),
@@ -167,17 +167,17 @@ fn fifty_pages_followed_while_others_record_list_each_project_once_and_tell_one_
 }
 
 /// Stops a server, which writes down what it has told.
-fn stop(server: Server) {
+pub fn stop(server: Server) {
     server.signal("TERM");
     assert_eq!(server.wait(), Some(0));
 }
 
-fn statements(vendor: &Vendor) -> Vec<Value> {
+pub fn statements(vendor: &Vendor) -> Vec<Value> {
     vendor.json(["statement", "list"])["statements"].as_array().expect("a list").clone()
 }
 
 /// Waits until so many statements are kept: those of usage are right after they were told.
-fn until_kept(vendor: &Vendor, count: i64) {
+pub fn until_kept(vendor: &Vendor, count: i64) {
     let sql = vendor.sql();
     let kept = || {
         sql.query_row("select count(*) from statement", [], |row| row.get::<_, i64>(0))
@@ -191,7 +191,7 @@ fn until_kept(vendor: &Vendor, count: i64) {
 }
 
 /// A vendor with a plan and records of three projects on 2026-10-10.
-fn with_usage() -> Vendor {
+pub fn with_usage() -> Vendor {
     let vendor = Vendor::new();
     vendor.ok(["plan", "set", "default", "--name", "Standard", "--unit", "Minute", "--price", "2"]);
     for (project, amount) in [("b", "1"), ("d", "2"), ("f", "4")] {
@@ -200,9 +200,9 @@ fn with_usage() -> Vendor {
     vendor
 }
 
-const OCTOBER: (&str, &str) = ("2026-10-01T00:00:00Z", "2026-10-31T23:59:59Z");
+pub const OCTOBER: (&str, &str) = ("2026-10-01T00:00:00Z", "2026-10-31T23:59:59Z");
 
-fn october() -> (i64, i64) {
+pub fn october() -> (i64, i64) {
     (second(OCTOBER.0), second(OCTOBER.1))
 }
 
@@ -227,7 +227,7 @@ fn later_pages_say_what_page_1_said_however_they_are_cut_and_page_1_anew_is_fres
             (names(3, 1), names(2, 2), names(4, 1)),
             ("f".to_owned(), "f".to_owned(), String::new())
         );
-        let other = (window.0, window.1 + 1);
+        let other = (window.0, window.1 + 2);
         assert_eq!(
             page(&server, path, other, 1, 9).entries().len(),
             4,
@@ -421,39 +421,6 @@ fn a_bill_that_cannot_be_kept_in_time_is_not_told_to_its_end() {
     assert!(
         kinds.contains(&"\"bill\"".to_owned()) && kinds.contains(&"\"usage\"".to_owned()),
         "{kinds:?}"
-    );
-}
-
-#[test]
-fn a_later_page_after_a_restart_comes_from_the_last_statement_and_else_from_the_books() {
-    let vendor = with_usage();
-    let server = vendor.serve();
-    for path in ["/usage", "/bill"] {
-        follow(&server, path, october(), 1, || {});
-    }
-    let pages: Vec<_> =
-        ["/usage", "/bill"].map(|path| page(&server, path, october(), 2, 1).body).into();
-    stop(server);
-    vendor.ok(["record", "a", "1", "--at", "2026-10-10"]);
-    let server = vendor.serve();
-    for (path, before) in ["/usage", "/bill"].iter().zip(pages) {
-        assert_eq!(page(&server, path, october(), 2, 1).body, before);
-        assert_eq!(
-            page(&server, path, day("2026-10-10"), 2, 1).entries()[0].0,
-            "b",
-            "of this there is no statement"
-        );
-        assert!(!has_next(&page(&server, path, october(), 3, 1)));
-    }
-    stop(server);
-    let kept: Vec<_> = statements(&vendor)
-        .iter()
-        .map(|kept| (kept["asked"].clone(), kept["knewSeq"].clone()))
-        .collect();
-    assert_eq!(
-        kept,
-        [(json!(2), json!(3)), (json!(2), json!(3))],
-        "what came meanwhile was not told"
     );
 }
 
@@ -852,16 +819,16 @@ fn a_server_killed_at_any_moment_tells_no_wrong_page_and_has_kept_every_bill_tha
             kept <= 1 && (kept == 1 || !whole),
             "round {round}: told whole {whole}, kept {kept}"
         );
-        // Where it was kept before the kill, the rest is told from it; what is new is in neither.
+        // What is new is in no later page, whether the snapshot of page 1 got to the disk or not.
         if kept == 1 {
             vendor.ok(["record", "a", "1", "--id", &format!("new-{round}"), "--at", "2026-10-10"]);
             let server = vendor.serve();
-            let (last, before) =
-                (page(&server, "/bill", window, 6, 5), page(&server, "/bill", window, 2, 5));
-            assert_eq!(
-                (last.entries()[4].0.as_str(), before.entries()[0].0.as_str()),
-                ("p39", "p15")
-            );
+            for (page_num, place, project) in [(6, 4, "p39"), (2, 0, "p15")] {
+                let answer = page(&server, "/bill", window, page_num, 5);
+                if answer.status != 503 {
+                    assert_eq!(answer.entries()[place].0, project);
+                }
+            }
             vendor.ok(["void", &format!("new-{round}"), "--reason", "the next round"]);
         }
     }

@@ -122,10 +122,15 @@ impl Vendor {
         level: &str,
         arguments: impl IntoIterator<Item = S>,
     ) -> Server {
+        let mut command = self.command(["serve", "--listen", "127.0.0.1:0", "--log", level]);
+        command.args(arguments);
+        self.serve_by(command)
+    }
+
+    /// Starts a server by a command of a test's own.
+    pub fn serve_by(&self, mut command: Command) -> Server {
         let log = self.path("server.log");
-        let child = self
-            .command(["serve", "--listen", "127.0.0.1:0", "--log", level])
-            .args(arguments)
+        let child = command
             .stdout(Stdio::piped())
             .stderr(File::options().create(true).append(true).open(&log).expect("a log"))
             .spawn()
