@@ -52,6 +52,11 @@ pub fn pages(pair: &KeyPair, days: &[Period], projects: usize, count: usize) -> 
         .collect()
 }
 
+/// Page 1 of each of these days' usage: before it is asked for there are no later pages.
+pub fn first_pages(pair: &KeyPair, days: &[Period]) -> Vec<String> {
+    days.iter().map(|day| page(pair, "/usage", *day, 1, 100)).collect()
+}
+
 /// Puts items into an order that is the same in every run and else like chance (a linear congruential generator, after
 /// Knuth's MMIX).
 pub fn shuffle<T>(items: &mut [T]) {

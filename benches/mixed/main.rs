@@ -164,6 +164,7 @@ fn ask_during_imports(database: &Path, keys: &Keys, length: &Length) -> Outcome<
     let server = Server::agora_vendor(database)?;
     let requests = requests(keys, length.customers, length.seconds * RATE as usize);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(begin(server.address, keys))?;
     let (is_over, imported) = (AtomicBool::new(false), AtomicUsize::new(0));
     let start = Instant::now();
     let (answers, imports) = thread::scope(|scope| -> Outcome<_> {
@@ -196,6 +197,18 @@ fn ask_during_imports(database: &Path, keys: &Keys, length: &Length) -> Outcome<
         }
     }
     Ok(asked)
+}
+
+/// Asks for page 1 of all that is asked for: before that there are no later pages.
+async fn begin(address: SocketAddr, keys: &Keys) -> Outcome {
+    let mut connection = Connection::open(address).await?;
+    let october = books::window(OCTOBER_S, NOVEMBER_S - OCTOBER_S);
+    let mut first = target::first_pages(&keys.test, &books::days(SEPTEMBER_S..NOVEMBER_S));
+    first.push(target::page(&keys.test, "/bill", october, 1, 100));
+    for target in first {
+        connection.ask(&target::get(&target)).await?;
+    }
+    Ok(())
 }
 
 /// Imports one set of rows after another, of ids that none had before, until it is over; the last one is cut short. Gives

@@ -107,14 +107,21 @@ fn cases(keys: &Keys, length: &Length) -> [Case; 3] {
     target::shuffle(&mut customers);
     let licenses = customers.into_iter().map(|n| target::license(&keys.test, &books::licensed(n)));
     [
-        Case { title: "1. one day's usage at limit 100".to_owned(), targets: vec![day], bar: 0.5 },
+        Case {
+            title: "1. one day's usage at limit 100".to_owned(),
+            first: Vec::new(),
+            targets: vec![day],
+            bar: 0.5,
+        },
         Case {
             title: "2. another day, page and limit each time".to_owned(),
+            first: target::first_pages(&keys.test, &days),
             targets: target::pages(&keys.test, &days, PROJECTS, length.pages),
             bar: 0.25,
         },
         Case {
             title: "3. a random customer's license".to_owned(),
+            first: Vec::new(),
             targets: licenses.collect(),
             bar: 0.4,
         },

@@ -21,6 +21,8 @@ const WARM_UP: Duration = Duration::from_secs(1);
 pub struct Case {
     /// In words.
     pub title: String,
+    /// What is asked for once, before anything is measured.
+    pub first: Vec<String>,
     /// The targets, signed.
     pub targets: Vec<String>,
     /// Of the bare server's requests per second, at least.
@@ -35,6 +37,9 @@ pub async fn measure(
     length: &Length,
     report: &mut Report,
 ) -> Outcome {
+    for target in &case.first {
+        answer(ours, &target::get(target)).await?;
+    }
     let file = directory.join("answers.txt");
     let bytes = keep_answers(ours, &case.targets, &file).await?;
     let bare = bare::start(&file)?;

@@ -591,3 +591,49 @@ fn a_month_of_another_time_zone_is_named_in_the_log_and_by_statement_list() {
     assert!(words.contains("Months of another time zone"), "{words}");
     assert!(words.contains("2026-10 in UTC+8"), "{words}");
 }
+
+#[test]
+fn a_statement_of_before_keeps_its_window_and_is_named_where_it_overlaps() {
+    let vendor = with_usage();
+    let server = vendor.serve();
+    let (from, to) = october();
+    page(&server, "/bill", (from, to + 1), 1, 100);
+    stop(server);
+    // As it was read once: with the second that it shares with the next window.
+    let sql = vendor.sql();
+    sql.execute_batch(
+        "drop trigger statement_stays_what_was_told; update statement set last_s = last_s + 1",
+    )
+    .expect("an older statement");
+    let server = vendor.serve();
+    page(&server, "/bill", (to + 1, second("2026-11-20T00:00:00Z")), 1, 100);
+    page(&server, "/bill", (from, to + 1), 1, 100);
+    stop(server);
+    let listed = vendor.json(["statement", "list"]);
+    let windows: Vec<_> = listed["statements"].as_array().expect("a list").iter().collect();
+    let ends: Vec<_> = windows.iter().map(|kept| kept["to"].as_str().expect("a time")).collect();
+    assert_eq!(ends, ["2026-11-01T00:00:00Z", "2026-11-19T23:59:59Z", "2026-10-31T23:59:59Z"]);
+    let overlap = &listed["overlaps"][0];
+    assert_eq!(
+        (&overlap["from"], &overlap["to"], &overlap["statements"]),
+        (&json!("2026-10-01T00:00:00Z"), &json!("2026-11-01T00:00:00Z"), &json!([1, 2, 3]))
+    );
+}
+
+#[test]
+fn a_page_after_a_restart_is_the_same_byte_for_byte_and_none_comes_from_a_damaged_snapshot() {
+    for path in PATHS {
+        let vendor = with_usage();
+        let server = vendor.serve();
+        page(&server, path, october(), 1, 1);
+        let second_page = page(&server, path, october(), 2, 1).body;
+        vendor.ok(["record", "d", "1", "--at", "2026-10-10"]);
+        let server = restart(&vendor, server, "TERM");
+        assert_eq!(page(&server, path, october(), 2, 1).body, second_page);
+        let damage = "update snapshot set content = x'00'";
+        vendor.sql().execute_batch(damage).expect("damage");
+        let server = restart(&vendor, server, "TERM");
+        assert_gone(&page(&server, path, october(), 2, 1));
+        assert!(server.log().contains("the snapshot of page 1 cannot be read: "));
+    }
+}

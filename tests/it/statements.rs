@@ -624,12 +624,13 @@ fn overlapping_windows_and_seconds_that_were_never_asked_for_are_pointed_out() {
         1,
         100,
     );
+    until_kept(&vendor, 4);
     page(&server, "/bill", october(), 1, 100);
     stop(server);
     let listed = vendor.json(["statement", "list"]);
     assert_eq!(
         listed["overlaps"],
-        json!([{"kind": "usage", "from": "2026-10-11T23:00:00Z", "to": "2026-10-11T23:59:59Z"}])
+        json!([{"kind": "usage", "from": "2026-10-11T23:00:00Z", "to": "2026-10-11T23:59:59Z", "statements": [2, 4]}])
     );
     assert_eq!(
         listed["neverAsked"],
