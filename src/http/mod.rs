@@ -26,7 +26,7 @@ use crate::billing::statement::{ListingKind, is_provisional};
 use crate::store::carry::Dues;
 use crate::store::newest::Newest;
 use crate::store::snapshot::{self, SnapshotKey};
-use crate::store::statement::Kept;
+use crate::store::statement::Outdone;
 use crate::store::{self, ReadTx, Readers, Version, WriteTx, Writer};
 use listing::{Listings, Sequence, Sequences, State};
 use provisioning::{Absences, Asked};
@@ -417,7 +417,7 @@ impl Service {
                     store::statement::is_outdone(tx, &sequence.answer(now_s)?)
                 })?;
                 if is_outdone {
-                    return Err(outdone(Kept::NewerAnswer));
+                    return Err(outdone(Outdone::ByNewerAnswer));
                 }
             }
         }
@@ -434,7 +434,7 @@ impl Service {
                 let lock_until = lock_until.min(Instant::now() + KEEP_WITHIN);
                 let patience = Patience::Writing { read_until, lock_until };
                 match self.write(patience, |tx| sequence.keep(tx, now_s))? {
-                    Kept::As(seq) => {
+                    Ok(seq) => {
                         sequence.was_kept(seq);
                         if listed.carried {
                             // What was due has been told.
@@ -443,7 +443,7 @@ impl Service {
                         Ok(())
                     }
                     // Nor is it forgotten: its end must not come from another state of the books than its beginning.
-                    refused @ (Kept::OtherBill | Kept::NewerAnswer) => Err(outdone(refused)),
+                    Err(by) => Err(outdone(by)),
                 }
             }
         }
@@ -582,10 +582,10 @@ impl Service {
 }
 
 /// Why an answer is not told to its end, in the caller's words and in the log's.
-fn outdone(kept: Kept) -> Failure {
-    let refusal = match kept {
-        Kept::OtherBill => Refusal::OtherBill,
-        Kept::NewerAnswer | Kept::As(_) => Refusal::NewerAnswer,
+fn outdone(by: Outdone) -> Failure {
+    let refusal = match by {
+        Outdone::ByOtherBill => Refusal::OtherBill,
+        Outdone::ByNewerAnswer => Refusal::NewerAnswer,
     };
     log::warn!("a last page is refused: {}", refusal.sentence());
     refusal.into()

@@ -10,7 +10,7 @@ use crate::http::listed::{Listed, Telling};
 use crate::http::listing::{KEPT, KEPT_BYTES, Sequence};
 use crate::store::newest::Newest;
 use crate::store::snapshot::{self, Packed};
-use crate::store::statement::{Answer, Count, Kept, count, keep};
+use crate::store::statement::{Answer, Count, Outdone, count, keep};
 use crate::store::{self, WriteTx, Writer};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -194,7 +194,11 @@ impl Sequence {
     }
 
     /// Keeps it as told at `now_s`.
-    pub(super) fn keep(&self, tx: &WriteTx<'_>, now_s: i64) -> Result<Kept, Failure> {
+    pub(super) fn keep(
+        &self,
+        tx: &WriteTx<'_>,
+        now_s: i64,
+    ) -> Result<Result<i64, Outdone>, Failure> {
         Ok(keep(tx, &self.answer(now_s)?)?)
     }
 
@@ -419,12 +423,8 @@ impl Worker {
             return Ok(None);
         };
         let answer = job.listed().answer(job.sequence.key.period, first_asked_at_s, told)?;
-        match keep(tx, &answer)? {
-            Kept::As(seq) => Ok(Some(seq)),
-            Kept::OtherBill | Kept::NewerAnswer => {
-                unreachable!("usage is kept whatever was told since")
-            }
-        }
+        let seq = keep(tx, &answer)?.expect("usage is kept whatever was told since");
+        Ok(Some(seq))
     }
 }
 

@@ -141,43 +141,41 @@ impl Count {
     }
 }
 
-/// What became of an answer that was to be kept.
+/// Why an answer must not be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kept {
-    /// It is kept under this number.
-    As(i64),
-    /// It must not be told: another month's bill was kept since it was made, and has told something, perhaps the same. Of a
+pub enum Outdone {
+    /// Another month's bill was kept since it was made, and told something, perhaps the same. Of a
     /// month's bill that is one that carried; of one that carries, any month's.
-    OtherBill,
-    /// It is a bill that must not be told: one that knew more was told of its window.
-    NewerAnswer,
+    ByOtherBill,
+    /// An answer of the same window was kept that knew more.
+    ByNewerAnswer,
 }
 
-/// Keeps an answer. Where it is the same as the last that was kept of its window, that one is counted; and so is an earlier
-/// one that it is the same as, where it was made when that one held good. Usage is kept whatever was told since: it went
-/// out before.
+/// Keeps an answer, and tells its number. The last statement of its window is counted where it says
+/// the same, and so is an earlier one that held good in the state that the answer was made of. Usage is
+/// kept whatever was told since: it has gone out.
 ///
 /// # Errors
 /// When SQLite fails.
-pub fn keep(tx: &WriteTx<'_>, answer: &Answer<'_>) -> Result<Kept> {
+pub fn keep(tx: &WriteTx<'_>, answer: &Answer<'_>) -> Result<Result<i64, Outdone>> {
     let provisional = is_provisional(answer.kind, answer.period, answer.first_asked_at_s);
     let last = last(tx, answer.kind, answer.period)?;
     let same = same(tx, answer, last.as_ref())?;
     if let Some(same) = same {
         count(tx, same, answer.told.known_unless(answer.closed))?;
-        return Ok(Kept::As(same));
+        return Ok(Ok(same));
     }
     if answer.kind == ListingKind::Bill {
         if last.is_some_and(|last| knew_more(&last, answer)) {
-            return Ok(Kept::NewerAnswer);
+            return Ok(Err(Outdone::ByNewerAnswer));
         }
         if is_months_bill(answer.kind, answer.period, provisional)
             && was_billed_after(tx, answer.after_seq, answer.carried)?
         {
-            return Ok(Kept::OtherBill);
+            return Ok(Err(Outdone::ByOtherBill));
         }
     }
-    insert(tx, answer, provisional).map(Kept::As)
+    insert(tx, answer, provisional).map(Ok)
 }
 
 /// Tells whether an answer must not be told any more: one that knew more was told of its window, and says something else.

@@ -240,7 +240,7 @@ fn tell(
         closed,
         after_seq,
     };
-    statement::keep(tx, &answer)?;
+    statement::keep(tx, &answer)?.expect("nothing knew more");
     Ok(())
 }
 
