@@ -354,16 +354,18 @@ begin
   select raise(abort, 'what was told is not added to');
 end;
 
--- What the pages of a usage or bill answer are cut from, left by page 1, so that later pages go on after a restart and from
--- another server. Not a truth: page 1 asked anew replaces it, and it is dropped after a day.
+-- What the pages of a usage or bill answer are cut from. Page 1 leaves it, so that later pages go on
+-- after a restart and from another server. Page 1 asked anew replaces it; it is dropped after a day.
 create table snapshot (
   kind       text    not null check (kind in ('usage', 'bill')),  -- which listing it is
-  first_s    integer not null,                                    -- seconds; the window's first
-  last_s     integer not null,                                    -- seconds; the window's last, which it holds
-  api_key    text    not null,                                    -- the key that page 1 was signed with
-  number     integer not null,                                    -- tells it apart from others of its window, kind and key; never 0
-  asked_at_s integer not null,                                    -- seconds; when page 1 was asked for
-  content    blob    not null,                                    -- compressed with zstd: a JSON object about the whole, then one a line as in statement_entries, with what a bill carries of each month
+  first_s    integer not null,  -- seconds; the window's first
+  last_s     integer not null,  -- seconds; the window's last, which it holds
+  api_key    text    not null,  -- the key that page 1 was signed with
+  number     integer not null,  -- tells it apart from others of its window, kind and key; never 0
+  asked_at_s integer not null,  -- seconds; when page 1 was asked for
+  -- compressed with zstd: a JSON object about the whole, then one a line as in statement_entries,
+  -- each with what a bill carries of every earlier month
+  content    blob    not null,
   primary key (kind, first_s, last_s, api_key)
 ) strict;
 

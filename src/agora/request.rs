@@ -268,8 +268,8 @@ impl ListingRequest {
     }
 }
 
-/// The last second of a window. A `toTs` on a whole hour is the first second of the next window, as in
-/// Agora's own example (00:00:00 to 01:00:00); in a window of one second it is that second.
+/// The last second of a window. A `toTs` on a whole hour is the first second of the next window, as
+/// in Agora's own example (00:00:00 to 01:00:00); in a window of one second it is that second.
 fn last_second(from_ts: i64, to_ts: i64) -> i64 {
     if to_ts > from_ts && Grain::Hour.floor(to_ts) == to_ts { to_ts - 1 } else { to_ts }
 }

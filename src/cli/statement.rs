@@ -161,7 +161,8 @@ impl Stretch {
     }
 }
 
-/// What was never asked for of one kind within a window: each stretch once, and whether it was asked for before it was over.
+/// What was never asked for of one kind within a window: each stretch once, and whether it was
+/// asked for before it was over.
 fn never_asked(timeline: &Timeline, provisional: &Timeline, within: Period) -> Vec<(Period, bool)> {
     let mut parts: Vec<(Period, bool)> = Vec::new();
     for gap in timeline.gaps(within) {

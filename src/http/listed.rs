@@ -105,7 +105,8 @@ impl Listed {
         Snapshot { asked_at_s, made_of, entries: self.entries() }
     }
 
-    /// The listing that a snapshot was taken of. Which statement says the same is looked up once it is told.
+    /// The listing that a snapshot was taken of. Which statement says the same is looked up once it
+    /// is told.
     pub(super) fn of_snapshot(kind: ListingKind, snapshot: Snapshot) -> Self {
         let MadeOf { total_size, knew_seq, knew_terms, after_seq, carried, closed } =
             snapshot.made_of;

@@ -1,6 +1,6 @@
-//! Listings: what pages are cut from. Those made since what they follow from last changed are kept, so that nothing is
-//! added up again; and the one that page 1 was cut from stays what all later pages of its sequence are cut from,
-//! whatever is recorded meanwhile.
+//! Listings: what pages are cut from. Those made since what they follow from last changed are kept,
+//! so that nothing is added up again; and the one that page 1 was cut from stays what all later
+//! pages of its sequence are cut from, whatever is recorded meanwhile.
 
 use crate::billing::period::Period;
 use crate::billing::setting::Settings;
@@ -27,8 +27,9 @@ pub(super) type Key = (ListingKind, Period);
 /// What a listing was made for: a window, and whether it was over.
 type MadeFor = (Key, bool);
 
-/// All that a listing follows from beside what is asked: the last of each kind of row that was written, and the settings.
-/// Rows of these kinds are only added, so that two states that say the same hold the same.
+/// All that a listing follows from beside what is asked: the last of each kind of row that was
+/// written, and the settings. Rows of these kinds are only added, so that two states that say the
+/// same hold the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct State {
     knew_seq: i64,
@@ -108,9 +109,11 @@ impl Listings {
 /// What the pages of one window, one kind and one key are cut from.
 pub(super) struct Sequence {
     pub key: SnapshotKey,
-    /// Of the snapshot, among all of its window, kind and key; 0 where it could not be shown to other servers.
+    /// Of the snapshot, among all of its window, kind and key; 0 where it could not be shown to
+    /// other servers.
     pub number: i64,
-    /// A moment at or before that of the state of the books that it says; `None` where it was read from the disk.
+    /// A moment at or before that of the state of the books that it says; `None` where it was read
+    /// from the disk.
     as_of: Option<Instant>,
     /// When page 1 was asked for, in Unix seconds.
     pub asked_at_s: i64,
@@ -167,8 +170,9 @@ impl Sequences {
         begun.iter().rev().find(|sequence| sequence.key == *key).map(Arc::clone)
     }
 
-    /// Begins a sequence with its page 1, and shows to other servers that it is the newest. While nothing has changed
-    /// it goes on with the one that is held. Where it cannot be shown, its later pages come from memory alone.
+    /// Begins a sequence with its page 1, and shows to other servers that it is the newest. While
+    /// nothing has changed it goes on with the one that is held. Where it cannot be shown, its
+    /// later pages come from memory alone.
     pub(super) fn begin(&self, mut sequence: Sequence, newest: Option<&Newest>) -> Arc<Sequence> {
         let mut begun = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let held = begun.iter().rposition(|held| held.key == sequence.key);

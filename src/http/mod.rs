@@ -42,8 +42,8 @@ pub use route::BasePath;
 const KEEP_WITHIN: Duration = Duration::from_millis(150);
 /// How soon a bill's page has to be made for it to see to what its last page keeps.
 const READY_WITHIN: Duration = Duration::from_millis(150);
-/// How long a later page waits for the snapshot of page 1, which another server may be about to leave on the disk; and
-/// how often it looks.
+/// How long a later page waits for the snapshot of page 1, which another server may be about to
+/// leave on the disk; and how often it looks.
 const SNAPSHOT_WITHIN: Duration = Duration::from_millis(200);
 const SNAPSHOT_POLL: Duration = Duration::from_millis(4);
 
@@ -84,8 +84,8 @@ pub struct Service {
     known: Mutex<Option<Arc<Known>>>,
     listings: Listings,
     sequences: Sequences,
-    /// Which sequences are the newest, of all servers; `None` where the file for that cannot be had: then later pages come
-    /// from what this server holds in memory alone.
+    /// Which sequences are the newest, of all servers; `None` where the file for that cannot be
+    /// had: then later pages come from what this server holds in memory alone.
     newest: Option<Arc<Newest>>,
     /// What is due of earlier months.
     dues: Dues,
@@ -241,44 +241,7 @@ impl Service {
                 self.version(patience)?;
                 Ok(reply::success())
             }
-            Call::Listing(kind) => {
-                let query = Query::parse(request.query).map_err(Refusal::from)?;
-                // Before the books are looked at: what is known of them can only be newer.
-                let as_of = Instant::now();
-                let known = self.known(patience)?;
-                let (fields, pair) = self.check_query(&known.keys, request, &query)?;
-                let asked = ListingRequest::from_fields(fields).map_err(Refusal::from)?;
-                let key = SnapshotKey { kind, period: asked.period, api_key: pair.api_key.clone() };
-                let sequence = match asked.page.page_num {
-                    1 => self.begin((&known, as_of), key, request, clock, patience)?,
-                    _ => self.go_on(&key, request, clock, patience)?,
-                };
-                let listed = &sequence.listed;
-                // A request for the headers alone is told nothing, and Agora's own are what is kept.
-                let is_told = request.method == "GET" && pair.purpose == Purpose::Live;
-                if is_told && listed.listing.ends_with(asked.page) {
-                    self.keep(&sequence, &known, clock(), patience)?;
-                } else if is_told {
-                    if asked.page.page_num == 1 {
-                        self.keeper.leave(&sequence);
-                    }
-                    // What its last page would wait for is made ready as it is listed, unless that has taken long.
-                    let is_patient = !matches!(patience, Patience::None);
-                    let is_early = request.arrived.elapsed() < READY_WITHIN;
-                    if kind == ListingKind::Bill && is_patient && is_early {
-                        listed.content()?;
-                    }
-                }
-                if asked.page.page_num == 1 {
-                    listed.point_out();
-                    if let Some(month) = MonthElsewhere::of(kind, asked.period) {
-                        log::warn!(
-                            "the bill that was asked for is of {month}, which is no month of UTC: it does not count as a month's bill"
-                        );
-                    }
-                }
-                Ok(listed.listing.page(asked.page, envelope))
-            }
+            Call::Listing(kind) => self.page(kind, request, clock, patience),
             Call::License => {
                 let query = Query::parse(request.query).map_err(Refusal::from)?;
                 let customer_id = route.customer_id().map_err(Refusal::from)?;
@@ -326,6 +289,54 @@ impl Service {
         }
     }
 
+    /// A page of a listing.
+    fn page(
+        &self,
+        kind: ListingKind,
+        request: &Request<'_>,
+        clock: Clock,
+        patience: Patience,
+    ) -> Result<Reply, Failure> {
+        let query = Query::parse(request.query).map_err(Refusal::from)?;
+        // Before the books are looked at: what is known of them can only be newer.
+        let as_of = Instant::now();
+        let known = self.known(patience)?;
+        let (fields, pair) = self.check_query(&known.keys, request, &query)?;
+        let asked = ListingRequest::from_fields(fields).map_err(Refusal::from)?;
+        let key = SnapshotKey { kind, period: asked.period, api_key: pair.api_key.clone() };
+        let sequence = match asked.page.page_num {
+            1 => self.begin((&known, as_of), key, request, clock, patience)?,
+            _ => self.go_on(&key, request, clock, patience)?,
+        };
+        let listed = &sequence.listed;
+        // A request for the headers alone is told nothing, and Agora's own are what is kept.
+        let is_told = request.method == "GET" && pair.purpose == Purpose::Live;
+        if is_told && listed.listing.ends_with(asked.page) {
+            self.keep(&sequence, &known, clock(), patience)?;
+        } else if is_told {
+            if asked.page.page_num == 1 {
+                self.keeper.leave(&sequence);
+            }
+            // What its last page would wait for is made ready as it is listed, unless that has
+            // taken long.
+            let is_patient = !matches!(patience, Patience::None);
+            let is_early = request.arrived.elapsed() < READY_WITHIN;
+            if kind == ListingKind::Bill && is_patient && is_early {
+                listed.content()?;
+            }
+        }
+        if asked.page.page_num == 1 {
+            listed.point_out();
+            if let Some(month) = MonthElsewhere::of(kind, asked.period) {
+                log::warn!(
+                    "the bill that was asked for is of {month}, which is no month of UTC: \
+                     it does not count as a month's bill"
+                );
+            }
+        }
+        Ok(listed.listing.page(asked.page, self.options.envelope))
+    }
+
     /// What page 1 is cut from: the books as they are.
     fn begin(
         &self,
@@ -352,8 +363,8 @@ impl Service {
         }
     }
 
-    /// What a later page is cut from: what the newest page 1 was, whichever server answered that. It is in memory, or else
-    /// on the disk.
+    /// What a later page is cut from: what the newest page 1 was, whichever server answered that.
+    /// It is in memory, or else on the disk.
     fn go_on(
         &self,
         key: &SnapshotKey,
@@ -387,7 +398,8 @@ impl Service {
             }
             if number == 0 || Instant::now() >= until {
                 log::warn!(
-                    "no later page for {}: the snapshot of page 1 is gone, and page 1 has to be asked anew",
+                    "no later page for {}: the snapshot of page 1 is gone, \
+                     and page 1 has to be asked anew",
                     request.path
                 );
                 return Err(Refusal::SnapshotGone.into());
@@ -442,7 +454,8 @@ impl Service {
                         }
                         Ok(())
                     }
-                    // Nor is it forgotten: its end must not come from another state of the books than its beginning.
+                    // Nor is it forgotten: its end must not come from another state of the books
+                    // than its beginning.
                     Err(by) => Err(outdone(by)),
                 }
             }

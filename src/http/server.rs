@@ -51,7 +51,8 @@ const LOOK_AT_FILES: Duration = Duration::from_secs(2);
 const HANDSHAKE: Duration = Duration::from_secs(5);
 /// How long a stop waits for the requests in flight.
 const STOP_WITHIN: Duration = Duration::from_millis(4_500);
-/// How long a stop waits for what is still to be written, which takes a second at most unless the disk hangs.
+/// How long a stop waits for what is still to be written, which takes a second at most unless the
+/// disk hangs.
 const FINISH_WITHIN: Duration = Duration::from_millis(1_500);
 /// What is still read of a refused request, so that its sender gets to read the refusal.
 const LINGER: Duration = Duration::from_secs(1);
@@ -87,7 +88,8 @@ pub fn serve(
         let (turns, change) = (Arc::new(Semaphore::new(readers)), Arc::new(Semaphore::new(1)));
         let server = Arc::new(Server { service, tls, turns, change });
         accept(listener, Arc::clone(&server), &mut signals).await;
-        // A panic of it has been told. A write that hangs on a broken disk must not keep the process from ending.
+        // A panic of it has been told. A write that hangs on a broken disk must not keep the
+        // process from ending.
         let finished = tokio::task::spawn_blocking(move || server.service.finish());
         if timeout(FINISH_WITHIN, finished).await.is_err() {
             log::error!("what was told last is not on the disk: the disk does not answer");

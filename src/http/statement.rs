@@ -1,5 +1,5 @@
-//! What was told is kept: a bill before its last page goes out, usage right after it, and by one thread, which also leaves
-//! on the disk what later pages are cut from.
+//! What was told is kept: a bill before its last page goes out, usage right after it, and by one
+//! thread, which also leaves on the disk what later pages are cut from.
 //!
 //! Each commit makes the next request look at the books anew, so that a statement that is told again and again is
 //! counted in memory and written down every other second.
@@ -22,7 +22,8 @@ const COUNTS_WAIT: Duration = Duration::from_secs(2);
 /// How many statements of usage may wait to be kept, and how much memory they may take together, but for the first.
 const WAITING: usize = 256;
 const WAITING_BYTES: usize = 16 << 20;
-/// How many bytes of snapshots are written in one transaction, but for the last, as they are in memory.
+/// How many bytes of snapshots are written in one transaction, but for the last, as they are in
+/// memory.
 const AT_ONCE_BYTES: usize = 1 << 20;
 /// How long the keeper waits before it asks for the lock again.
 const AGAIN: Duration = Duration::from_millis(2);
@@ -121,15 +122,17 @@ impl Keeper {
         Self { shared, thread: Mutex::new(thread) }
     }
 
-    /// Leaves on the disk, soon, what the later pages of a sequence are cut from. Waits for nothing.
+    /// Leaves on the disk, soon, what the later pages of a sequence are cut from. Waits for
+    /// nothing.
     pub(super) fn leave(&self, sequence: &Arc<Sequence>) {
         if sequence.is_to_be_left() {
             self.shared.leave(Arc::clone(sequence));
         }
     }
 
-    /// Sees to what a last page that goes out at `now_s` leaves behind, as far as that needs no write. Of what it says that
-    /// is kept has been made out. `newest` is the newest statement that there is.
+    /// Sees to what a last page that goes out at `now_s` leaves behind, as far as that needs no
+    /// write. Of what it says that is kept has been made out. `newest` is the newest statement that
+    /// there is.
     pub(super) fn tell(&self, sequence: &Arc<Sequence>, newest: i64, now_s: i64) -> Need {
         let listed = &sequence.listed;
         let provisional = sequence.is_provisional();
@@ -251,7 +254,7 @@ impl Shared {
             bytes = bytes.saturating_sub(waiting.snapshots.pop_front().as_ref().map_or(0, size));
             if !std::mem::replace(&mut waiting.gave_up, true) {
                 log::warn!(
-                    "the disk is too slow for what later pages are cut from: of some they come from memory alone"
+                    "the disk is too slow for snapshots: later pages of some come from memory alone"
                 );
             }
         }
@@ -272,19 +275,20 @@ impl Shared {
     fn give_up(&self, error: &store::Error) {
         if !std::mem::replace(&mut self.lock().gave_up, true) {
             log::error!(
-                "what later pages are cut from is not on the disk, and they come from memory alone: {error}"
+                "a snapshot is not on the disk, and later pages come from memory alone: {error}"
             );
         }
     }
 
-    /// Drops the snapshots that are a day old; where that fails, it is tried again with the next ones.
+    /// Drops the snapshots that are a day old; where that fails, it is tried again with the next
+    /// ones.
     fn drop_old(&self) {
         let now_s = jiff::Timestamp::now().as_second();
         let within = Instant::now() + DROP_WITHIN;
         let dropped = self.worker.writer.write(within, |tx| snapshot::drop_old(tx, now_s));
         // While others write there is time.
         if let Some(error) = dropped.err().filter(|error| !error.is_passing()) {
-            log::warn!("what later pages were cut from a day ago is not dropped yet: {error}");
+            log::warn!("snapshots that are a day old are not dropped yet: {error}");
         }
     }
 
@@ -307,8 +311,8 @@ impl Shared {
         }
     }
 
-    /// Waits for something to write down: a snapshot and a statement at once, counts after a while; `None` where there is
-    /// nothing left and no more to come.
+    /// Waits for something to write down: a snapshot and a statement at once, counts after a while;
+    /// `None` where there is nothing left and no more to come.
     fn next(&self, wrote: Instant, drop_at: Instant) -> Option<Work> {
         let mut waiting = self.lock();
         loop {
@@ -382,7 +386,8 @@ impl Shared {
         }
     }
 
-    /// Waits before the next try, whatever comes in meanwhile; a stop is heard at once. Tells whether there is time for one.
+    /// Waits before the next try, whatever comes in meanwhile; a stop is heard at once. Tells
+    /// whether there is time for one.
     fn pause(&self, pause: Duration) -> bool {
         let again_at = Instant::now() + pause;
         let mut waiting = self.lock();
@@ -438,7 +443,8 @@ impl Work {
         if let Some(job) = &self.job {
             let period = job.sequence.key.period;
             log::error!(
-                "the usage told from fromTs {} to toTs {} could not be kept before the stop: {error}",
+                "the usage told from fromTs {} to toTs {} could not be kept \
+                 before the stop: {error}",
                 period.first_s(),
                 period.last_s()
             );
@@ -449,9 +455,7 @@ impl Work {
             );
         }
         if !self.snapshots.is_empty() {
-            log::warn!(
-                "what later pages are cut from could not be left on the disk before the stop: {error}"
-            );
+            log::warn!("a snapshot could not be left on the disk before the stop: {error}");
         }
     }
 }

@@ -87,8 +87,8 @@ impl Document {
         Self::of(entries.iter().map(EntryLine::of))
     }
 
-    /// Writes down all that a snapshot is: a line about the whole, then a line an entry, with the single months that it
-    /// carries from.
+    /// Writes down all that a snapshot is: a line about the whole, then a line an entry, with the
+    /// single months that it carries from.
     pub(super) fn of_snapshot(head: &impl Serialize, entries: &[Entry]) -> Result<Self> {
         let mut writer = Lines::new()?;
         writer.push(head)?;

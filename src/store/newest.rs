@@ -1,10 +1,12 @@
-//! Which snapshot is the newest of each listing, shown to all servers on these books before page 1 goes out.
+//! Which snapshot is the newest of each listing, shown to all servers on these books before page 1
+//! goes out.
 //!
-//! A file beside the books with a number for each window, kind and key. Page 1 writes the number of its snapshot there,
-//! which waits for no lock and no disk, and outlives a process that is killed. A later page is cut from the snapshot that
-//! has this number, or from none: neither an older one that another server holds in memory, nor one that is on
-//! disk because the newer one did not get there. The numbers are void after a restart of the machine, since the
-//! last of them may not have reached the disk.
+//! A file beside the books with a number for each window, kind and key. Page 1 writes the number of
+//! its snapshot there, which waits for no lock and no disk, and outlives a process that is killed.
+//! A later page is cut from the snapshot that has this number, or from none: neither an older one
+//! that another server holds in memory, nor one that is on disk because the newer one did not get
+//! there. The numbers are void after a restart of the machine, since the last of them may not have
+//! reached the disk.
 
 use crate::store::snapshot::SnapshotKey;
 use crate::store::{Error, Result};
@@ -15,7 +17,8 @@ use std::io::Write;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// How many numbers there is room for. Two listings that share a place cost each other a 503, never a wrong page.
+/// How many numbers there is room for. Two listings that share a place cost each other a 503, never
+/// a wrong page.
 const PLACES: u64 = 1 << 16;
 /// The bytes of a number.
 const NUMBER_BYTES: u64 = 8;
@@ -68,7 +71,8 @@ impl Newest {
         Ok(number)
     }
 
-    /// The number of the newest snapshot of a listing; 0 where none was begun since the machine started.
+    /// The number of the newest snapshot of a listing; 0 where none was begun since the machine
+    /// started.
     ///
     /// # Errors
     /// When the system fails.
@@ -80,7 +84,8 @@ impl Newest {
     }
 }
 
-/// Makes the file good for this boot of the machine. All of it is written, so that no number needs room on the disk.
+/// Makes the file good for this boot of the machine. All of it is written, so that no number needs
+/// room on the disk.
 fn prepare(file: &File) -> std::io::Result<()> {
     let boot = std::fs::read_to_string(BOOT_ID).unwrap_or_default();
     let mut head = [0; HEAD_BYTES];

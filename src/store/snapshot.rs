@@ -1,5 +1,6 @@
-//! Snapshots: what the pages of a sequence are cut from, left on disk by page 1, so that later pages go on
-//! after a restart and from another server. There is one of each window, kind and key, and none is older than a day.
+//! Snapshots: what the pages of a sequence are cut from, left on disk by page 1, so that later
+//! pages go on after a restart and from another server. There is one of each window, kind and key,
+//! and none is older than a day.
 
 use crate::billing::id::ApiKey;
 use crate::billing::period::{DAY_S, Period};
@@ -85,7 +86,8 @@ impl Snapshot {
 /// When SQLite fails.
 pub fn keep(tx: &WriteTx<'_>, key: &SnapshotKey, number: i64, snapshot: &Packed) -> Result<()> {
     const REPLACE: &str = "
-        insert or replace into snapshot (kind, first_s, last_s, api_key, number, asked_at_s, content)
+        insert or replace into snapshot
+          (kind, first_s, last_s, api_key, number, asked_at_s, content)
         values (:kind, :first_s, :last_s, :api_key, :number, :asked_at_s, :content)";
     tx.sql().prepare_cached(REPLACE)?.execute(named_params! {
         ":kind": key.kind,

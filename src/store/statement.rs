@@ -152,8 +152,8 @@ pub enum Outdone {
 }
 
 /// Keeps an answer, and tells its number. The last statement of its window is counted where it says
-/// the same, and so is an earlier one that held good in the state that the answer was made of. Usage is
-/// kept whatever was told since: it has gone out.
+/// the same, and so is an earlier one that held good in the state that the answer was made of.
+/// Usage is kept whatever was told since: it has gone out.
 ///
 /// # Errors
 /// When SQLite fails.
@@ -178,7 +178,8 @@ pub fn keep(tx: &WriteTx<'_>, answer: &Answer<'_>) -> Result<Result<i64, Outdone
     insert(tx, answer, provisional).map(Ok)
 }
 
-/// Tells whether an answer must not be told any more: one that knew more was told of its window, and says something else.
+/// Tells whether an answer must not be told any more: one that knew more was told of its window,
+/// and says something else.
 ///
 /// # Errors
 /// When SQLite fails.
@@ -188,8 +189,8 @@ pub fn is_outdone(tx: &ReadTx<'_>, answer: &Answer<'_>) -> Result<bool> {
     Ok(!is_same && last.is_some_and(|last| knew_more(&last, answer)))
 }
 
-/// The number of the statement that an answer is told again of: the last of its window, or else an earlier one that held
-/// good in the state of the books that the answer was made of.
+/// The number of the statement that an answer is told again of: the last of its window, or else an
+/// earlier one that held good in the state of the books that the answer was made of.
 fn same(tx: &ReadTx<'_>, answer: &Answer<'_>, last: Option<&Statement>) -> Result<Option<i64>> {
     let Some(last) = last else {
         return Ok(None);
