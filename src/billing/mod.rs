@@ -6,6 +6,7 @@
 pub mod amount;
 pub mod bill;
 pub mod carry;
+pub mod escape;
 pub mod event;
 pub mod history;
 pub mod id;

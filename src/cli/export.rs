@@ -8,6 +8,7 @@ use crate::cli::import::field::Field;
 use crate::cli::import::row::Format;
 use crate::cli::moment::{Moment, rfc3339};
 use crate::cli::shell::{Shell, exact};
+use crate::cli::visible::write_json;
 use crate::store::usage::{Export, Exported};
 use serde::Serialize;
 use std::io::{self, Write};
@@ -107,7 +108,7 @@ impl<'a> Out<'a> {
         match self {
             Self::Csv(writer) => writer.write_record(row.columns()).map_err(csv_io),
             Self::Jsonl(out) => {
-                serde_json::to_writer(&mut *out, &row)?;
+                write_json(out, &row)?;
                 out.write_all(b"\n")
             }
         }

@@ -5,7 +5,6 @@ mod bill;
 mod check;
 mod customer;
 mod database;
-mod escaped;
 mod export;
 mod failure;
 mod import;
@@ -27,7 +26,9 @@ mod sign;
 mod start;
 mod statement;
 mod totals;
+mod visible;
 
+use crate::billing::escape::escape;
 use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use failure::Failure;
@@ -182,7 +183,7 @@ fn explain(error: &clap::Error, out: &mut dyn Write, err: &mut dyn Write) -> Exi
         // Nothing was asked for at all: the help says what can be.
         (Exit::Words, write!(err, "{}", error.render()))
     } else {
-        (Exit::Words, writeln!(err, "error: {}", sentence(error)))
+        (Exit::Words, writeln!(err, "error: {}", escape(&sentence(error))))
     };
     // Where stderr is gone there is nobody to tell.
     let _told = said;

@@ -1,6 +1,7 @@
 //! `serve`: answers Agora.
 
 use crate::agora::reply::Envelope;
+use crate::billing::escape::escape;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::init;
 use crate::cli::migrate;
@@ -137,7 +138,8 @@ fn start_log(level: LogArg) {
     let mut builder = env_logger::Builder::new();
     builder.filter_level(level).format(move |out, record| {
         // A line each, whatever is in it.
-        let said = record.args().to_string().replace(['\n', '\r'], " ");
+        let said = record.args().to_string();
+        let said = escape(&said);
         match to_journal {
             true => writeln!(out, "<{}>{said}", priority(record.level())),
             false => {

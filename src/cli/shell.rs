@@ -1,12 +1,13 @@
 //! What every verb has at hand: the database it was told, the clock, and where to print.
 
 use crate::billing::amount::Amount;
+use crate::billing::escape::escape;
 use crate::billing::event::{Actor, Event, Stamp, User as ShellUser};
 use crate::billing::id::Label;
 use crate::cli::database::Database;
-use crate::cli::escaped::escaped;
 use crate::cli::failure::Failure;
 use crate::cli::moment::rfc3339;
+use crate::cli::visible::{ForPeople, write_json};
 use crate::store::Store;
 use comfy_table::{CellAlignment, Table, presets};
 use nix::unistd::{Uid, User};
@@ -57,11 +58,10 @@ impl<'a> Shell<'a> {
         document: &impl Serialize,
         people: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
     ) -> Result<(), Failure> {
-        let printed = match self.json {
-            true => serde_json::to_writer(&mut self.out, document)
-                .map_err(std::io::Error::from)
-                .and_then(|()| writeln!(self.out)),
-            false => people(self.out),
+        let printed = if self.json {
+            write_json(self.out, document).and_then(|()| writeln!(self.out))
+        } else {
+            people(&mut ForPeople::new(self.out))
         };
         Ok(heard_or_not(printed)?)
     }
@@ -73,15 +73,14 @@ impl<'a> Shell<'a> {
 
     /// Prints a line of data at once.
     pub(super) fn say(&mut self, line: &str) -> std::io::Result<()> {
-        writeln!(self.out, "{line}")?;
+        writeln!(self.out, "{}", escape(line))?;
         self.out.flush()
     }
 
     /// Says something that is not data, on a line of its own. Nothing in it drives the terminal.
     pub(super) fn note(&mut self, sentence: &str) {
         // Where stderr is gone there is nobody to tell.
-        let sentence = self.database.with_its_name(sentence);
-        let _told = writeln!(self.err, "{}", escaped(&sentence));
+        let _told = writeln!(self.err, "{}", escape(&self.database.with_its_name(sentence)));
     }
 
     /// Hands over what was printed.
@@ -149,7 +148,8 @@ impl Columns {
     }
 
     pub(super) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.table.add_row(cells);
+        // A cell has one line, whatever stands in it.
+        self.table.add_row(cells.into_iter().map(|cell| escape(&cell).into_owned()));
     }
 
     pub(super) fn print(mut self, out: &mut dyn Write) -> std::io::Result<()> {
@@ -173,7 +173,7 @@ pub(super) fn print_properties(
 ) -> std::io::Result<()> {
     let width = properties.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
     for (name, value) in properties {
-        writeln!(out, "{name:width$}  {value}")?;
+        writeln!(out, "{name:width$}  {}", escape(value))?;
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use crate::agora::signature::{self, API_KEY, Encoding, Fields, Key, SIGNATURE, s
 use crate::billing::key::{KeyPair, Purpose};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::shell::{Shell, or_dash, print_properties, read_text};
+use crate::cli::visible::json_text;
 use crate::store::key;
 use serde::Serialize;
 use serde_json::json;
@@ -147,7 +148,7 @@ fn sign(
             let body = format!("{open}{join}{}", &added[1..]);
             let url = format!("{origin}{path}");
             shell.print(&json!({ "method": request.method, "url": url, "body": body }), |out| {
-                writeln!(out, "{body}")
+                writeln!(out, "{}", json_text(&body))
             })?;
         }
     }

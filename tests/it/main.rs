@@ -22,6 +22,7 @@ mod manners;
 mod migrations;
 mod pages;
 mod prices;
+mod printing;
 mod provisioning;
 mod raw_requests;
 mod recording;
