@@ -2,6 +2,8 @@
 
 use crate::cli::failure::Failure;
 use crate::store;
+use nix::unistd::{Gid, Group, Uid, User};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The environment's word for the database.
@@ -39,6 +41,30 @@ impl Database {
         }
     }
 
+    /// Which database it is, and why that one.
+    pub(super) fn choice(&self) -> String {
+        let path = std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone());
+        format!("the database is {} ({})", path.display(), self.because)
+    }
+
+    /// What to do where the file is another user's than its folder, as after `init` by root in the service's
+    /// folder; `None` where it is not.
+    pub(super) fn chown_hint(&self) -> Option<String> {
+        let file = self.path.canonicalize().ok()?;
+        let (uid, owner) = (file.metadata().ok()?.uid(), file.parent()?.metadata().ok()?);
+        if uid == owner.uid() || uid != 0 {
+            return None;
+        }
+        let user = User::from_uid(Uid::from_raw(owner.uid())).ok().flatten();
+        let user = user.map_or_else(|| owner.uid().to_string(), |user| user.name);
+        let group = Group::from_gid(Gid::from_raw(owner.gid())).ok().flatten();
+        let group = group.map_or_else(|| owner.gid().to_string(), |group| group.name);
+        Some(format!(
+            "it belongs to root, its folder to {user}: `chown {user}:{group} {}` gives it to {user}",
+            shell_quoted(&file.display().to_string())
+        ))
+    }
+
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
@@ -48,9 +74,7 @@ impl Database {
         let Some(path) = self.path.to_str().filter(|_| self.told) else {
             return sentence.to_owned();
         };
-        let plain = path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-+:@%".contains(&b));
-        let quoted =
-            if plain { path.to_owned() } else { format!("'{}'", path.replace('\'', r"'\''")) };
+        let quoted = shell_quoted(path);
         sentence.replace("`agora-vendor ", &format!("`agora-vendor --db={quoted} "))
     }
 
@@ -62,6 +86,9 @@ impl Database {
             return Failure::failed(format!(
                 "{path} ({because}) cannot be made: {source}; name another with --db"
             ));
+        }
+        if let (store::Error::NoAccess { reason, .. }, Some(hint)) = (&error, self.chown_hint()) {
+            return Failure::failed(format!("{path} cannot be opened: {reason}; {hint}"));
         }
         let advice = if matches!(error, store::Error::Missing(_)) {
             format!(
@@ -80,4 +107,13 @@ impl Database {
         };
         Failure::failed(advice)
     }
+}
+
+/// A word as a shell reads it: in quotes where it needs them.
+pub(super) fn shell_quoted(word: &str) -> String {
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"/._-+:@%".contains(&b);
+    if !word.is_empty() && word.bytes().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
 }

@@ -86,7 +86,13 @@ impl fmt::Display for Failure {
 
 impl From<store::Error> for Failure {
     fn from(error: store::Error) -> Self {
-        let exit = if error.is_passing() { Exit::Busy } else { Exit::Failed };
+        let exit = if error.is_passing() {
+            Exit::Busy
+        } else if matches!(error, store::Error::NoPath(_)) {
+            Exit::Words
+        } else {
+            Exit::Failed
+        };
         Self::new(exit, error.to_string())
     }
 }

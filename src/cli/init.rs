@@ -111,5 +111,8 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
             live.api_key
         ));
     }
+    if let Some(hint) = shell.database.chown_hint() {
+        shell.note(&hint);
+    }
     Ok(Exit::Done)
 }

@@ -72,7 +72,10 @@ enum LogArg {
 }
 
 pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
-    start_log(args.log);
+    let to_journal = is_journal(&std::io::stderr());
+    // Whatever is logged: who looks for figures that are missing has to know which database it is.
+    shell.note(&log_line(to_journal, Level::Info, &shell.database.choice()));
+    start_log(args.log, to_journal);
     if args.init && !shell.database.path().exists() {
         let (live, test) = init::create(shell, None)?;
         log::info!(
@@ -127,28 +130,28 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
 
 /// Logs to standard error: for journald, which tells time and sender itself, with the priority that it
 /// reads off the start of a line (sd-daemon(3)); elsewhere with the time and the level in words.
-fn start_log(level: LogArg) {
+fn start_log(level: LogArg, to_journal: bool) {
     let level = match level {
         LogArg::Error => LevelFilter::Error,
         LogArg::Warn => LevelFilter::Warn,
         LogArg::Info => LevelFilter::Info,
         LogArg::Debug => LevelFilter::Debug,
     };
-    let to_journal = is_journal(&std::io::stderr());
     let mut builder = env_logger::Builder::new();
     builder.filter_level(level).format(move |out, record| {
-        // A line each, whatever is in it.
-        let said = record.args().to_string();
-        let said = escape(&said);
-        match to_journal {
-            true => writeln!(out, "<{}>{said}", priority(record.level())),
-            false => {
-                let now = jiff::Timestamp::now();
-                writeln!(out, "{now:.3} {:5} {said}", record.level())
-            }
-        }
+        writeln!(out, "{}", log_line(to_journal, record.level(), &record.args().to_string()))
     });
     builder.init();
+}
+
+/// A line of the log, whatever is in it.
+fn log_line(to_journal: bool, level: Level, said: &str) -> String {
+    let said = escape(said);
+    if to_journal {
+        return format!("<{}>{said}", priority(level));
+    }
+    let now = jiff::Timestamp::now();
+    format!("{now:.3} {level:5} {said}")
 }
 
 /// Tells whether a stream is the one that the environment says leads to the journal (sd-daemon(3)): the

@@ -1,7 +1,10 @@
 //! Files that come to stand whole or not at all: a copy of the books, and new books.
 
-use crate::store::{Error, Result, Store, made_id, schema};
+use crate::store::{Error, Result, Store, file, made_id, schema};
 use rusqlite::{Connection, OpenFlags, named_params};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
@@ -38,13 +41,22 @@ pub(super) fn into_place<E: From<Error>>(
             );
         }
         File::open(&draft).and_then(|file| file.sync_all()).map_err(file_error)?;
-        // A link, unlike a rename, never replaces what is there.
-        fs::hard_link(&draft, path).map_err(file_error)?;
+        put(&draft, path).map_err(file_error)?;
         sync_directory(path).map_err(file_error)?;
         Ok(())
     });
     remove(&draft);
     made
+}
+
+/// Gives a file its name, in one step and without replacing what has it. File systems that cannot (NFS, some of
+/// FUSE) have the name linked, and the draft's own is removed after it: where that is cut short, whoever opens
+/// the file next does it.
+fn put(draft: &Path, path: &Path) -> io::Result<()> {
+    match renameat_with(CWD, draft, CWD, path, RenameFlags::NOREPLACE) {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => fs::hard_link(draft, path),
+        renamed => Ok(renamed?),
+    }
 }
 
 /// Removes a database and what SQLite keeps beside it.
@@ -63,13 +75,21 @@ fn draft_beside(path: &Path) -> PathBuf {
     beside(path, "draft")
 }
 
+/// Tells whether a file's name is one that [`draft_beside`] makes.
+pub(super) fn is_draft_name(name: &OsStr) -> bool {
+    let moment =
+        || name.to_str()?.strip_suffix(".draft")?.rsplit_once('.').map(|(_, moment)| moment);
+    let is_moment = |text: &str| text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    moment().is_some_and(is_moment)
+}
+
 /// A name of a file beside `path` that no other has: it holds the moment.
 pub(super) fn beside(path: &Path, what: &str) -> PathBuf {
     let moment: String = made_id();
     with_suffix(path, &format!(".{moment}.{what}"))
 }
 
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
@@ -89,10 +109,13 @@ fn sync_directory(path: &Path) -> io::Result<()> {
 /// # Errors
 /// [`Error::Exists`] when there is a file; when it cannot be written; when the copy is not sound.
 pub fn write(store: &mut Store, path: &Path) -> Result<()> {
+    file::refuse_no_path(path)?;
     if path.symlink_metadata().is_ok() {
         return Err(Error::Exists(path.to_owned()));
     }
-    copy(&store.connection, path, schema::VERSION)
+    copy(&store.connection, path, schema::VERSION)?;
+    // What was read without a lock may have been written meanwhile.
+    store.read(|_| Ok(())).inspect_err(|_| remove(path))
 }
 
 /// Writes a consistent copy of the books behind `connection`, which are of this version, to a new file.

@@ -11,6 +11,7 @@ mod column;
 pub mod customer;
 mod document;
 pub mod event;
+mod file;
 mod history;
 pub mod key;
 pub mod late;
@@ -28,15 +29,18 @@ pub mod snapshot;
 pub mod statement;
 pub mod usage;
 
+pub use file::SecondName;
+
+use file::{Frozen, Standing};
 use r2d2_sqlite::SqliteConnectionManager;
 use ring::rand::{SecureRandom, SystemRandom};
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 use std::cell::Cell;
 use std::fmt::Debug;
 use std::ops::Deref;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
@@ -67,6 +71,34 @@ pub enum Error {
     /// A file of SQLite's lies where a new database should be made, without its database.
     #[error("{} lies there without its database: put both together again, or move it away first", .0.display())]
     LeftBehind(PathBuf),
+    /// What was given is no path of a file.
+    #[error(
+        "{0:?} is not the path of a file, nor is any other URI, :memory: or an empty text: name a file (one that is called so is ./{path})",
+        path = .0.display()
+    )]
+    NoPath(PathBuf),
+    /// The file has more than one name.
+    #[error("{}", second_name_words(path, *why))]
+    SecondName {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: SecondName,
+    },
+    /// The folder may only be read, and a log lies beside the file.
+    #[error("{} cannot be read: its folder may only be read, and {} lies beside it, which only who may write there can read; run as the user who owns the folder", .path.display(), .log.display())]
+    LogBeside {
+        /// The file.
+        path: PathBuf,
+        /// Its log.
+        log: PathBuf,
+    },
+    /// The file was opened to be read alone.
+    #[error("{} may only be read, as its folder: nothing was written; run as the user who owns it", .0.display())]
+    OnlyRead(PathBuf),
+    /// The file was changed while it was read without a lock.
+    #[error("{} was changed while it was read: try again", .0.display())]
+    Changed(PathBuf),
     /// The file is damaged.
     #[error("{} is damaged ({reason}): restore the last backup", .path.display())]
     Damaged {
@@ -176,10 +208,14 @@ impl Error {
     /// Tells whether it passes by itself, so that trying again later may help.
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Busy | Self::Deadline => true,
+            Self::Busy | Self::Deadline | Self::Changed(_) => true,
             Self::Missing(_)
             | Self::Exists(_)
             | Self::LeftBehind(_)
+            | Self::NoPath(_)
+            | Self::SecondName { .. }
+            | Self::LogBeside { .. }
+            | Self::OnlyRead(_)
             | Self::Damaged { .. }
             | Self::Replaced(_)
             | Self::ReadOnly
@@ -196,6 +232,19 @@ impl Error {
             | Self::Pool(_)
             | Self::Sqlite(_) => false,
         }
+    }
+}
+
+/// Why a second name is refused, and what to do about it.
+fn second_name_words(path: &Path, why: SecondName) -> String {
+    let path = path.display();
+    match why {
+        SecondName::Links(links) => format!(
+            "{path} has {links} names (hard links), and SQLite would lose records, since it keeps a log for each name: delete the names without a log (`find / -xdev -samefile {path}` lists all), or, while nothing uses it, put a copy in its place (cp {path} {path}.copy && mv {path}.copy {path})"
+        ),
+        SecondName::Mount => format!(
+            "{path} is a file that is mounted by itself, and SQLite would lose records, since each place has a log of its own: mount the folder that holds the file (docker run -v FOLDER:FOLDER)"
+        ),
     }
 }
 
@@ -225,23 +274,57 @@ impl ReadTx<'_> {
 /// The books as one process at the shell has them open: one connection that reads and writes.
 pub struct Store {
     connection: Connection,
+    /// Where the file and its folder may only be read.
+    frozen: Option<Frozen>,
+    path: PathBuf,
 }
 
 impl Store {
-    /// Opens the books.
+    /// Opens the books; to be read alone where file and folder may only be read, and no log lies beside.
     ///
     /// # Errors
     /// When there is no file, or it is not ours, of a later version, or cannot be used safely.
     pub fn open(path: &Path) -> Result<Self> {
         check_sqlite()?;
-        let connection =
-            open_file(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        let file = file::find(path)?;
+        match Self::open_to_write(&file, path) {
+            Err(error @ (Error::NoAccess { .. } | Error::ReadOnly)) => match Frozen::new(&file) {
+                Some(frozen) => Self::open_frozen(frozen, path),
+                None => Err(error),
+            },
+            opened => opened,
+        }
+    }
+
+    fn open_to_write(file: &Path, path: &Path) -> Result<Self> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = open_found(file, path, flags)?;
         connection.busy_handler(Some(wait_for_the_lock))?;
         // Before anything is asked of the file that only one of ours need answer.
         schema::verify(&connection, path)
             .and_then(|()| prepare_writer(&connection))
             .map_err(|e| explain(e, path))?;
-        Ok(Self { connection })
+        Ok(Self { connection, frozen: None, path: path.to_owned() })
+    }
+
+    /// SQLite reads a file in WAL mode only with an index beside it, which nobody can make here. As nobody
+    /// writes the file, it needs none; that nobody did is asked after each read.
+    fn open_frozen(frozen: Frozen, path: &Path) -> Result<Self> {
+        if let Some(log) = frozen.log() {
+            return Err(Error::LogBeside { path: path.to_owned(), log: log.to_owned() });
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_URI;
+        let opened = Connection::open_with_flags(frozen.address(), flags).map_err(Error::from);
+        let prepared = opened.and_then(|connection| {
+            schema::verify(&connection, path)?;
+            column::register_functions(&connection)?;
+            connection.set_prepared_statement_cache_capacity(64);
+            Ok(connection)
+        });
+        let connection = prepared.map_err(|error| explain(error, path))?;
+        Ok(Self { connection, frozen: Some(frozen), path: path.to_owned() })
     }
 
     /// Creates new books and lets `fill` put the first things in; either all of it comes to stand at
@@ -254,17 +337,18 @@ impl Store {
         fill: impl FnOnce(&WriteTx<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         check_sqlite()?;
+        file::refuse_no_path(path)?;
         if path.symlink_metadata().is_ok() {
             return Err(Error::Exists(path.to_owned()).into());
         }
-        // Made under another name and linked into place when whole, so that neither a crash nor another
+        // Made under another name and put into place when whole, so that neither a crash nor another
         // process that creates at the same time leaves half a database or loses one.
         backup::into_place(path, |draft| {
             let connection = Connection::open_with_flags(draft, OpenFlags::SQLITE_OPEN_READ_WRITE)
                 .map_err(Error::from)?;
             connection.execute_batch("pragma journal_mode = wal").map_err(Error::from)?;
             prepare_writer(&connection)?;
-            let mut store = Self { connection };
+            let mut store = Self { connection, frozen: None, path: path.to_owned() };
             store.write(|tx| {
                 schema::create(tx.sql())?;
                 fill(tx)
@@ -288,6 +372,9 @@ impl Store {
         let done = f(&tx)?;
         // What it keeps in temporary tables stays.
         tx.0.commit().map_err(Error::from)?;
+        if self.frozen.as_ref().is_some_and(|frozen| !frozen.still()) {
+            return Err(Error::Changed(self.path.clone()).into());
+        }
         Ok(done)
     }
 
@@ -300,6 +387,9 @@ impl Store {
         &mut self,
         f: impl FnOnce(&WriteTx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
+        if self.frozen.is_some() {
+            return Err(Error::OnlyRead(self.path.clone()).into());
+        }
         let tx = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
@@ -330,7 +420,10 @@ impl Writer {
     /// # Errors
     /// As [`Store::open`].
     pub fn open(path: &Path) -> Result<Self> {
-        let Store { connection } = Store::open(path)?;
+        let Store { connection, frozen, .. } = Store::open(path)?;
+        if frozen.is_some() {
+            return Err(Error::OnlyRead(path.to_owned()));
+        }
         // It asks for the lock by itself, until its own deadline.
         connection.busy_handler(None)?;
         Ok(Self(Mutex::new(connection)))
@@ -384,7 +477,9 @@ pub struct Readers {
     watch: Mutex<Connection>,
     path: PathBuf,
     /// The file that was opened.
-    identity: Option<(u64, u64)>,
+    identity: (u64, u64),
+    /// Whether the file had a second name when it was looked at last.
+    has_second_name: AtomicBool,
 }
 
 impl Readers {
@@ -397,14 +492,15 @@ impl Readers {
         // Read-write for SQLite, since a reader of a WAL file keeps its index up to date; `query_only`
         // keeps everything else from being written.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let watch = open_file(path, flags)?;
+        let file = file::find(path)?;
+        let watch = open_found(&file, path, flags)?;
         prepare_reader(&watch)?;
         // It reads nothing but whether anybody has committed.
         watch.execute_batch("pragma cache_size = -16;")?;
         schema::verify(&watch, path)
             .and_then(|()| check_reader(&watch))
             .map_err(|error| explain(error, path))?;
-        let manager = SqliteConnectionManager::file(path)
+        let manager = SqliteConnectionManager::file(&file)
             .with_flags(flags)
             .with_init(|connection| prepare_reader(connection));
         let pool = r2d2::Pool::builder()
@@ -413,7 +509,15 @@ impl Readers {
             .idle_timeout(None)
             .max_lifetime(None)
             .build(manager)?;
-        Ok(Self { pool, watch: Mutex::new(watch), path: path.to_owned(), identity: identity(path) })
+        let standing = Standing::of(&file);
+        let identity = standing.map_err(|_| Error::Missing(path.to_owned()))?.identity;
+        Ok(Self {
+            pool,
+            watch: Mutex::new(watch),
+            path: path.to_owned(),
+            identity,
+            has_second_name: AtomicBool::new(false),
+        })
     }
 
     /// Where the books are.
@@ -439,14 +543,29 @@ impl Readers {
     }
 
     fn version_within(&self, wait: Duration) -> Result<Version> {
-        if identity(&self.path) != self.identity {
-            return Err(Error::Replaced(self.path.clone()));
-        }
+        self.look_at_the_file()?;
         let watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
         watch.busy_timeout(wait)?;
         let version =
             watch.prepare_cached("pragma data_version")?.query_row([], |row| row.get(0))?;
         Ok(Version(version))
+    }
+
+    /// Tells whether the path still leads to the file that was opened, and warns of a second name: once, when it
+    /// comes up, since what is open goes on under the name that it has.
+    fn look_at_the_file(&self) -> Result<()> {
+        let standing = Standing::of(&self.path).ok();
+        let standing = standing.filter(|standing| standing.identity == self.identity);
+        let standing = standing.ok_or_else(|| Error::Replaced(self.path.clone()))?;
+        let second_name = standing.second_name();
+        let is_new = self.has_second_name.load(Ordering::Relaxed) != second_name.is_some();
+        if is_new {
+            let had = self.has_second_name.swap(second_name.is_some(), Ordering::Relaxed);
+            if let Some(why) = second_name.filter(|_| !had) {
+                log::warn!("{}", second_name_words(&self.path, why));
+            }
+        }
+        Ok(())
     }
 
     /// Reads one state of the books, and gives up at `deadline`.
@@ -521,18 +640,12 @@ fn check_sqlite() -> Result<()> {
 }
 
 fn open_file(path: &Path, flags: OpenFlags) -> Result<Connection> {
-    // Asked of the directory, never by opening the file: closing it again would drop SQLite's locks.
-    match path.metadata() {
-        Ok(metadata) if metadata.is_file() => {}
-        Ok(_) => return Err(Error::NotOurs(path.to_owned())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Err(Error::Missing(path.to_owned()));
-        }
-        Err(error) => {
-            return Err(Error::NoAccess { path: path.to_owned(), reason: error.to_string() });
-        }
-    }
-    Connection::open_with_flags(path, flags).map_err(|error| explain(error.into(), path))
+    open_found(&file::find(path)?, path, flags)
+}
+
+/// Opens a file that was looked at; `path` is how it was named.
+fn open_found(file: &Path, path: &Path, flags: OpenFlags) -> Result<Connection> {
+    Connection::open_with_flags(file, flags).map_err(|error| explain(error.into(), path))
 }
 
 /// Says of SQLite's words about a file what they mean for whoever named it.
@@ -549,11 +662,6 @@ fn explain(error: Error, path: &Path) -> Error {
         }
         _ => error,
     }
-}
-
-/// Which file a path leads to, whatever its name.
-fn identity(path: &Path) -> Option<(u64, u64)> {
-    path.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
 /// Sets what every writing connection relies on, and reads it back. What is blanked or deleted is overwritten in the

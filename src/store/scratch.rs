@@ -8,6 +8,7 @@ use crate::store::{
     ReadTx, Result, Store, WriteTx, check_sqlite, column, customer, project, schema, usage,
 };
 use rusqlite::Connection;
+use std::path::PathBuf;
 
 /// Books beside the books, in a file of SQLite's own that is gone when they are closed.
 pub struct Scratch(Store);
@@ -25,7 +26,7 @@ impl Scratch {
         column::register_functions(&connection)?;
         connection.set_prepared_statement_cache_capacity(64);
         schema::create(&connection)?;
-        Ok(Self(Store { connection }))
+        Ok(Self(Store { connection, frozen: None, path: PathBuf::new() }))
     }
 
     /// Writes in one transaction of the scratch books, beside one state of the books.

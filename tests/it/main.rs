@@ -20,6 +20,7 @@ mod licenses;
 mod listings;
 mod manners;
 mod migrations;
+mod names;
 mod pages;
 mod prices;
 mod printing;

@@ -1,0 +1,182 @@
+//! The file of a database: one file under one name, looked at before SQLite opens it.
+//!
+//! SQLite finds the write-ahead log by the path of the file. A file with two names has two logs, and what
+//! is committed to one of them is lost by the other.
+
+use crate::store::backup::{is_draft_name, with_suffix};
+use crate::store::{Error, Result};
+use rustix::fs::{Access, AtFlags, CWD, StatxAttributes, StatxFlags, access, statx};
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// Why a file has more than one name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecondName {
+    /// It has so many hard links.
+    Links(u64),
+    /// The file alone is mounted at this path.
+    Mount,
+}
+
+/// The file that a path leads to, as it is now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Standing {
+    /// Device and inode: which file it is, whatever its name.
+    pub(super) identity: (u64, u64),
+    second_name: Option<SecondName>,
+    is_file: bool,
+}
+
+impl Standing {
+    /// Looks at what the path leads to: one call of the system, and the file is not opened.
+    pub(super) fn of(path: &Path) -> io::Result<Self> {
+        let mask = StatxFlags::TYPE | StatxFlags::INO | StatxFlags::NLINK;
+        let Ok(found) = statx(CWD, path, AtFlags::empty(), mask) else {
+            // Systems without statx (Linux before 4.11, some sandboxes), and whatever else is wrong.
+            return path.metadata().map(|metadata| Self::from(&metadata));
+        };
+        let device = rustix::fs::makedev(found.stx_dev_major, found.stx_dev_minor);
+        let is_file = rustix::fs::FileType::from_raw_mode(found.stx_mode.into()).is_file();
+        // Where the system does not tell, the attribute is not set.
+        let is_mounted = found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT);
+        let second_name = if is_file && is_mounted {
+            Some(SecondName::Mount)
+        } else {
+            second_link(u64::from(found.stx_nlink))
+        };
+        Ok(Self { identity: (device, found.stx_ino), second_name, is_file })
+    }
+
+    /// Why the file has more than one name; `None` where it has one.
+    pub(super) fn second_name(&self) -> Option<SecondName> {
+        self.second_name.filter(|_| self.is_file)
+    }
+}
+
+impl From<&Metadata> for Standing {
+    fn from(metadata: &Metadata) -> Self {
+        Self {
+            identity: (metadata.dev(), metadata.ino()),
+            second_name: second_link(metadata.nlink()),
+            is_file: metadata.is_file(),
+        }
+    }
+}
+
+fn second_link(links: u64) -> Option<SecondName> {
+    (links > 1).then_some(SecondName::Links(links))
+}
+
+/// Refuses what SQLite would take for something else than a path.
+pub(super) fn refuse_no_path(path: &Path) -> Result<()> {
+    let bytes = path.as_os_str().as_encoded_bytes();
+    if bytes.is_empty() || bytes == b":memory:" || bytes.starts_with(b"file:") {
+        return Err(Error::NoPath(path.to_owned()));
+    }
+    Ok(())
+}
+
+/// The file that a path leads to, by the one name that it has: symbolic links are followed to their end. A
+/// draft that was linked into place, and whose own name was not removed since, is removed now.
+pub(super) fn find(path: &Path) -> Result<PathBuf> {
+    refuse_no_path(path)?;
+    let unreadable = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => Error::Missing(path.to_owned()),
+        _ => Error::NoAccess { path: path.to_owned(), reason: error.to_string() },
+    };
+    let file = path.canonicalize().map_err(unreadable)?;
+    let mut standing = Standing::of(&file).map_err(unreadable)?;
+    if !standing.is_file {
+        return Err(Error::NotOurs(path.to_owned()));
+    }
+    if standing.second_name().is_some() {
+        remove_linked_drafts(&file, standing.identity);
+        standing = Standing::of(&file).map_err(unreadable)?;
+    }
+    match standing.second_name() {
+        Some(why) => Err(Error::SecondName { path: path.to_owned(), why }),
+        None => Ok(file),
+    }
+}
+
+/// Removes the names of drafts beside a file that lead to the file itself, and no others.
+fn remove_linked_drafts(file: &Path, identity: (u64, u64)) {
+    let entries = file.parent().and_then(|folder| fs::read_dir(folder).ok());
+    for entry in entries.into_iter().flatten().flatten() {
+        let name = entry.path();
+        let is_same = || {
+            let found = name.symlink_metadata();
+            found.is_ok_and(|found| found.is_file() && Standing::from(&found).identity == identity)
+        };
+        if name != file && is_draft_name(&entry.file_name()) && is_same() {
+            match fs::remove_file(&name) {
+                Ok(()) => log::warn!("removed {}, a draft's name of the database", name.display()),
+                Err(error) => log::warn!("cannot remove {}: {error}", name.display()),
+            }
+        }
+    }
+}
+
+/// A file that nobody writes while it is read: it is looked at before and after.
+pub(super) struct Frozen {
+    file: PathBuf,
+    log: PathBuf,
+    before: Option<Look>,
+}
+
+/// What changes where a file is written.
+#[derive(PartialEq, Eq)]
+struct Look {
+    identity: (u64, u64),
+    len: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Frozen {
+    /// The file, where its folder may only be read.
+    pub(super) fn new(file: &Path) -> Option<Self> {
+        let folder = file.parent()?;
+        let (file, log) = (file.to_owned(), with_suffix(file, "-wal"));
+        access(folder, Access::WRITE_OK).is_err().then(|| {
+            let before = look(&file);
+            Self { file, log, before }
+        })
+    }
+
+    /// The log that lies beside the file, where there is one.
+    pub(super) fn log(&self) -> Option<&Path> {
+        self.log.symlink_metadata().is_ok().then_some(&*self.log)
+    }
+
+    /// Tells whether nobody has written the file since.
+    pub(super) fn still(&self) -> bool {
+        self.log().is_none() && self.before.is_some() && look(&self.file) == self.before
+    }
+
+    /// The file's address for SQLite, which takes no lock and looks for no log.
+    pub(super) fn address(&self) -> String {
+        use std::fmt::Write;
+        let mut address = "file:".to_owned();
+        for byte in self.file.as_os_str().as_encoded_bytes() {
+            match byte {
+                b'/' | b'.' | b'-' | b'_' => address.push(char::from(*byte)),
+                byte if byte.is_ascii_alphanumeric() => address.push(char::from(*byte)),
+                byte => write!(address, "%{byte:02X}").expect("a String takes everything"),
+            }
+        }
+        address + "?immutable=1"
+    }
+}
+
+fn look(file: &Path) -> Option<Look> {
+    let metadata = file.metadata().ok()?;
+    Some(Look {
+        identity: (metadata.dev(), metadata.ino()),
+        len: metadata.len(),
+        modified: (metadata.mtime(), metadata.mtime_nsec()),
+        changed: (metadata.ctime(), metadata.ctime_nsec()),
+    })
+}
