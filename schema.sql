@@ -12,12 +12,13 @@ create table setting (
 
 -- The key pairs whose signatures are accepted.
 create table api_key (
-  api_key      text    not null primary key,                             -- public half, 1 to 128 bytes, sent in every request
+  seq          integer primary key,                                      -- order of writing: of two live pairs the later one signs
+  api_key      text    not null unique,                                  -- public half, 1 to 128 bytes, sent in every request
   api_secret   text    not null,                                         -- private half, never sent; HMAC needs it in the clear, so the file is mode 0600
   purpose      text    not null check (purpose in ('live', 'test')),     -- live: Agora's requests; test: the operator's own, kept apart from Agora's
-  created_at_s integer not null,                                         -- seconds; of two live pairs the newer one signs
+  created_at_s integer not null,                                         -- seconds
   revoked_at_s integer                                                   -- seconds; null while requests signed with it are accepted
-) strict, without rowid;
+) strict;
 
 -- Price plans, by Agora's planId and date: append-only. A plan's first version holds for all time, or from the month after
 -- those that were billed. In force in a month is the version with the greatest from_s not after its first second, of equal

@@ -112,10 +112,12 @@ fn months(count: &Amount) -> String {
     }
 }
 
+/// Between what a description is made of.
+const PLUS: &str = " + ";
+
 /// Joins what a charge is for to the description that Agora shows: at most [`MAX_DESCRIPTION_BYTES`]; what does not fit
 /// is counted at its end.
 pub fn describe(lines: impl IntoIterator<Item = String>) -> String {
-    const PLUS: &str = " + ";
     let lines: Vec<String> = lines.into_iter().collect();
     // The longest end that says how many do not fit.
     let and_more = |left: usize| match left {
@@ -151,11 +153,12 @@ pub fn describe_carry(carry: &Carry) -> String {
 
 /// Joins what a charge is for and what it carries; where not all of it fits, what it carries comes first.
 pub fn describe_carried(lines: Vec<String>, carried: Vec<String>) -> String {
-    const PLUS_BYTES: usize = 3;
-    let bytes: usize = lines.iter().chain(&carried).map(|text| text.len() + PLUS_BYTES).sum();
-    match bytes <= MAX_DESCRIPTION_BYTES {
-        true => describe(lines.into_iter().chain(carried)),
-        false => describe(carried.into_iter().chain(lines)),
+    let texts: usize = lines.iter().chain(&carried).map(String::len).sum();
+    let between = (lines.len() + carried.len()).saturating_sub(1) * PLUS.len();
+    if texts + between <= MAX_DESCRIPTION_BYTES {
+        describe(lines.into_iter().chain(carried))
+    } else {
+        describe(carried.into_iter().chain(lines))
     }
 }
 
@@ -322,6 +325,22 @@ mod tests {
         assert_eq!(describe(["x".repeat(512)]), "x".repeat(512));
         assert_eq!(describe(["é".repeat(300)]), format!("{}…", "é".repeat(254)));
         assert_eq!(describe([]), "");
+    }
+
+    #[test]
+    fn what_fits_to_the_last_byte_stays_in_its_order() {
+        let carried = "3.5 carried from 2026-10";
+        for bytes in 505..=515 {
+            let line = "x".repeat(bytes - PLUS.len() - carried.len());
+            let text = describe_carried(vec![line.clone()], vec![carried.to_owned()]);
+            if bytes <= MAX_DESCRIPTION_BYTES {
+                assert_eq!(text, format!("{line}{PLUS}{carried}"));
+            } else {
+                assert!(text.starts_with(carried), "{text}");
+            }
+        }
+        let alone = "y".repeat(MAX_DESCRIPTION_BYTES);
+        assert_eq!(describe_carried(vec![alone.clone()], Vec::new()), alone);
     }
 
     proptest! {

@@ -9,9 +9,9 @@ use crate::store::column::Covered;
 use crate::store::late::{self, Deviation};
 use crate::store::rollup::{self, UsageSum};
 use crate::store::statement::Content;
-use crate::store::{Error, ReadTx, Result, column, schema, setting, statement};
-use rusqlite::named_params;
-use std::collections::BTreeMap;
+use crate::store::{Error, ReadTx, Result, column, readable, schema, setting, statement};
+use rusqlite::{Row, named_params};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 /// Something in the books that is not as it must be.
@@ -156,14 +156,12 @@ pub fn check(tx: &ReadTx<'_>) -> Result<Report> {
     check_values(tx, &mut report)?;
     check_entries(tx, &mut report)?;
     check_histories(tx, &mut report)?;
-    // Where a value cannot be read, nothing can be added up.
-    if !report.differences.iter().any(|difference| matches!(difference, Difference::Value { .. })) {
-        check_rollups(tx, &mut report)?;
-        check_licenses(tx, &mut report)?;
-        check_covered(tx, &mut report)?;
-        check_given_back(tx, &mut report)?;
-        check_statements(tx, &mut report)?;
-    }
+    // A value that cannot be read is told above. What it belongs to is passed over below, and nothing else is.
+    check_rollups(tx, &mut report)?;
+    check_licenses(tx, &mut report)?;
+    check_covered(tx, &mut report)?;
+    check_given_back(tx, &mut report)?;
+    check_statements(tx, &mut report)?;
     Ok(report)
 }
 
@@ -295,16 +293,13 @@ fn check_values(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
     {
         report.differences.push(Difference::Value { place: place? });
     }
-    let all_time = Period::new(0, LAST_SECOND).expect("all time is a window");
-    for statement in statement::list(tx, all_time, None)? {
-        match statement::entries(tx, statement.seq) {
-            Ok(_) => {}
-            Err(Error::Unreadable { seq, .. }) => {
-                report.differences.push(Difference::Value {
-                    place: format!("a value of what statement {seq} said"),
-                });
-            }
-            Err(error) => return Err(error),
+    let mut seqs = tx.sql().prepare("select seq from statement order by seq")?;
+    for seq in seqs.query_map([], |row| row.get::<_, i64>(0))? {
+        let seq = seq?;
+        if readable(statement::entries(tx, seq))?.is_none() {
+            report
+                .differences
+                .push(Difference::Value { place: format!("a value of what statement {seq} said") });
         }
     }
     if setting::read(tx).is_err() {
@@ -384,23 +379,42 @@ fn check_rollups(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
         select l.at_s, p.project_id, l.amount, l.covered, iif(l.reverses_seq is null, 1, -1), l.in_crowd
         from usage_ledger l
         cross join project p on p.project_no = l.project_no
+        where l.at_s between 0 and :last_second
         order by l.at_s";
     let mut select = tx.sql().prepare(SELECT)?;
-    let mut entries = select.query([])?;
-    let mut days =
-        Days { tx, report, by: Default::default(), day: i64::MIN..0, month: i64::MIN..0 };
+    let mut entries = select.query(named_params! { ":last_second": LAST_SECOND })?;
+    let mut days = Days {
+        tx,
+        report,
+        by: Default::default(),
+        unreadable: BTreeSet::new(),
+        day: 0..0,
+        month: 0..0,
+    };
     while let Some(entry) = entries.next()? {
         let at_s: i64 = entry.get(0)?;
         let in_crowd: bool = entry.get(5)?;
         days.reach(at_s)?;
-        let Covered(covered) = entry.get(3)?;
-        let sum = UsageSum { amount: entry.get(2)?, covered, records: entry.get(4)? };
+        let Some(project_id) = readable(entry.get::<_, ProjectId>(1).map_err(Error::from))? else {
+            continue;
+        };
+        let sum = readable(ledger_sum(entry))?;
         for grain in Grain::WHOLE.into_iter().chain(in_crowd.then_some(Grain::Second)) {
-            let sums = days.by.entry(grain).or_default();
-            sums.entry((grain.floor(at_s), entry.get(1)?)).or_default().add(&sum);
+            let key = (grain.floor(at_s), project_id.clone());
+            match &sum {
+                Some(sum) => days.by.entry(grain).or_default().entry(key).or_default().add(sum),
+                None => {
+                    days.unreadable.insert((grain, key.0, key.1));
+                }
+            }
         }
     }
     days.reach(i64::MAX)
+}
+
+fn ledger_sum(entry: &Row<'_>) -> Result<UsageSum> {
+    let Covered(covered) = entry.get(3)?;
+    Ok(UsageSum { amount: entry.get(2)?, covered, records: entry.get(4)? })
 }
 
 /// The sums of the day and the month that the ledger has been added up to.
@@ -408,6 +422,8 @@ struct Days<'t, 'c> {
     tx: &'t ReadTx<'c>,
     report: &'t mut Report,
     by: BTreeMap<Grain, Sums>,
+    /// Sums that cannot be added up, since an entry of theirs cannot be read.
+    unreadable: BTreeSet<(Grain, i64, ProjectId)>,
     /// From the end of the day before that had an entry to this one's end.
     day: Range<i64>,
     /// The same for months.
@@ -424,55 +440,60 @@ impl Days<'_, '_> {
         if at_s >= self.day.end {
             for grain in [Grain::Second, Grain::Hour, Grain::Day] {
                 let sums = self.by.remove(&grain).unwrap_or_default();
-                compare(self.tx, grain, &self.day, sums, self.report)?;
+                self.compare(grain, self.day.clone(), sums)?;
             }
             self.day = self.day.end..end(Grain::Day);
         }
         if at_s >= self.month.end {
             let sums = self.by.remove(&Grain::Month).unwrap_or_default();
-            compare(self.tx, Grain::Month, &self.month, sums, self.report)?;
+            self.compare(Grain::Month, self.month.clone(), sums)?;
             self.month = self.month.end..end(Grain::Month);
         }
         if at_s == i64::MAX {
             // What is kept for stretches after the last entry.
+            let rest = |stretch: &Range<i64>| stretch.start..LAST_SECOND + 1;
+            let (days, months) = (rest(&self.day), rest(&self.month));
             for grain in [Grain::Second, Grain::Hour, Grain::Day] {
-                compare(self.tx, grain, &self.day, Sums::new(), self.report)?;
+                self.compare(grain, days.clone(), Sums::new())?;
             }
-            compare(self.tx, Grain::Month, &self.month, Sums::new(), self.report)?;
+            self.compare(Grain::Month, months, Sums::new())?;
         }
         Ok(())
     }
-}
 
-/// Compares the kept sums that start within `starts` with what the ledger says of them.
-fn compare(
-    tx: &ReadTx<'_>,
-    grain: Grain,
-    starts: &Range<i64>,
-    mut sums: Sums,
-    report: &mut Report,
-) -> Result<()> {
-    let mut differ = |start_s, project_id, kept: UsageSum, ledger: UsageSum| {
-        if kept != ledger {
-            report.differences.push(Difference::Rollup {
-                grain,
-                start_s,
-                project_id,
-                kept,
-                ledger,
-            });
+    /// Compares the kept sums that start within `starts` with what the ledger says of them. A sum that cannot be read,
+    /// or that the ledger cannot be read for, is passed over.
+    fn compare(&mut self, grain: Grain, starts: Range<i64>, mut sums: Sums) -> Result<()> {
+        let Self { tx, report, unreadable, .. } = self;
+        let mut differ = |start_s, project_id: ProjectId, kept: UsageSum, ledger: UsageSum| {
+            let key = (grain, start_s, project_id);
+            if kept != ledger && !unreadable.contains(&key) {
+                report.differences.push(Difference::Rollup {
+                    grain,
+                    start_s,
+                    project_id: key.2,
+                    kept,
+                    ledger,
+                });
+            }
+        };
+        rollup::each_readable(tx, grain, &starts, None, |start_s, project_id, kept| {
+            let id = readable(column::parse::<ProjectId>(project_id).map_err(Error::from))?;
+            if let Some(project_id) = id {
+                let key = (start_s, project_id);
+                let ledger = sums.remove(&key).unwrap_or_default();
+                if let Some(kept) = readable(kept)? {
+                    differ(start_s, key.1, kept, ledger);
+                }
+            }
+            Ok(())
+        })?;
+        for ((start_s, project_id), ledger) in sums {
+            differ(start_s, project_id, UsageSum::default(), ledger);
         }
-    };
-    rollup::each(tx, grain, starts, None, |start_s, project_id, kept| {
-        let key = (start_s, column::parse(project_id)?);
-        let ledger = sums.remove(&key).unwrap_or_default();
-        differ(start_s, key.1, kept, ledger);
+        unreadable.retain(|(of, start_s, _)| *of != grain || !starts.contains(start_s));
         Ok(())
-    })?;
-    for ((start_s, project_id), ledger) in sums {
-        differ(start_s, project_id, UsageSum::default(), ledger);
     }
-    Ok(())
 }
 
 /// Follows the ledger of each license from its issue, and compares where it leads with what is kept.
@@ -487,28 +508,23 @@ fn check_licenses(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
     let mut select = tx.sql().prepare(SELECT)?;
     let mut rows = select.query([])?;
     let mut followed: Option<Followed> = None;
+    let mut unreadable = None;
     while let Some(row) = rows.next()? {
         let seq: i64 = row.get(0)?;
+        if unreadable == Some(seq) {
+            continue;
+        }
         if followed.as_ref().is_none_or(|followed| followed.seq != seq) {
             followed.take().into_iter().for_each(|followed| followed.end(report));
-            let kept = LicenseState {
-                expires_at_s: row.get(3)?,
-                granted: row.get(4)?,
-                balance: row.get(5)?,
-                revoked_at_s: row.get(6)?,
-            };
-            let ledger =
-                LicenseState { expires_at_s: 0, granted: None, balance: None, revoked_at_s: None };
-            let (id, starts_at_s) = (row.get(1)?, row.get(2)?);
-            followed = Some(Followed { seq, id, starts_at_s, kept, ledger, overdrawn: false });
+            followed = readable(Followed::start(row))?;
         }
-        if let (Some(followed), Some(seq)) = (&mut followed, row.get(7)?) {
-            let (kind, at_s, amount) = (row.get(8)?, row.get(9)?, row.get(10)?);
-            let used_at_s = row.get(12)?;
-            followed.follow(
-                &LedgerEntry { seq, kind, at_s, amount, expires_at_s: row.get(11)?, used_at_s },
-                report,
-            );
+        let entry = readable(LedgerEntry::read(row))?;
+        match (&mut followed, entry) {
+            (Some(followed), Some(entry)) => {
+                entry.into_iter().for_each(|entry| followed.follow(&entry, report));
+            }
+            // A license of which something cannot be read leads nowhere.
+            (None, _) | (_, None) => (unreadable, followed) = (Some(seq), None),
         }
     }
     followed.into_iter().for_each(|followed| followed.end(report));
@@ -525,6 +541,18 @@ struct LedgerEntry {
     used_at_s: Option<i64>,
 }
 
+impl LedgerEntry {
+    /// The entry of a row; `None` where the license has none.
+    fn read(row: &Row<'_>) -> Result<Option<Self>> {
+        let Some(seq) = row.get(7)? else {
+            return Ok(None);
+        };
+        let (kind, at_s, amount) = (row.get(8)?, row.get(9)?, row.get(10)?);
+        let (expires_at_s, used_at_s) = (row.get(11)?, row.get(12)?);
+        Ok(Some(Self { seq, kind, at_s, amount, expires_at_s, used_at_s }))
+    }
+}
+
 /// A license whose ledger is being followed.
 struct Followed {
     seq: i64,
@@ -536,6 +564,19 @@ struct Followed {
 }
 
 impl Followed {
+    fn start(row: &Row<'_>) -> Result<Self> {
+        let kept = LicenseState {
+            expires_at_s: row.get(3)?,
+            granted: row.get(4)?,
+            balance: row.get(5)?,
+            revoked_at_s: row.get(6)?,
+        };
+        let ledger =
+            LicenseState { expires_at_s: 0, granted: None, balance: None, revoked_at_s: None };
+        let (seq, id, starts_at_s) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok(Self { seq, id, starts_at_s, kept, ledger, overdrawn: false })
+    }
+
     fn follow(&mut self, entry: &LedgerEntry, report: &mut Report) {
         let state = &mut self.ledger;
         match entry.kind {
@@ -592,6 +633,7 @@ fn check_covered(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
     let mut rows = select.query([])?;
     // Whether the covered part is within the amount, and what is left of it once what was drawn is taken off.
     let mut left: Option<(i64, bool, Amount)> = None;
+    let mut unreadable = None;
     let mut end = |left: Option<(i64, bool, Amount)>| {
         if let Some((seq, ..)) = left.filter(|(_, fits, left)| !fits || !left.is_zero()) {
             report.differences.push(Difference::Covered { seq });
@@ -599,24 +641,37 @@ fn check_covered(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
     };
     while let Some(row) = rows.next()? {
         let seq: i64 = row.get(0)?;
+        if unreadable == Some(seq) {
+            continue;
+        }
         if left.as_ref().is_none_or(|(at, ..)| *at != seq) {
             end(left.take());
-            let (amount, Covered(covered)): (Amount, _) = (row.get(1)?, row.get(2)?);
-            let uncovered = &amount - &covered;
-            let fits = match amount.is_negative() {
-                true => !covered.is_positive() && !uncovered.is_positive(),
-                false => !covered.is_negative() && !uncovered.is_negative(),
-            };
-            left = Some((seq, fits, covered));
+            left = readable(covered_part(row))?.map(|(fits, covered)| (seq, fits, covered));
         }
-        if let (Some((_, fits, left)), Some(drawn)) = (&mut left, row.get::<_, Option<Amount>>(3)?)
-        {
-            *left += &drawn;
-            *fits &= row.get::<_, bool>(4)?;
+        let drawn = readable(row.get::<_, Option<Amount>>(3).map_err(Error::from))?;
+        match (&mut left, drawn) {
+            (Some((_, fits, left)), Some(Some(drawn))) => {
+                *left += &drawn;
+                *fits &= row.get::<_, bool>(4)?;
+            }
+            (Some(_), Some(None)) => {}
+            (None, _) | (_, None) => (unreadable, left) = (Some(seq), None),
         }
     }
     end(left);
     Ok(())
+}
+
+/// Whether the covered part of an entry is within its amount, and that part.
+fn covered_part(row: &Row<'_>) -> Result<(bool, Amount)> {
+    let (amount, Covered(covered)): (Amount, _) = (row.get(1)?, row.get(2)?);
+    let uncovered = &amount - &covered;
+    let fits = if amount.is_negative() {
+        !covered.is_positive() && !uncovered.is_positive()
+    } else {
+        !covered.is_negative() && !uncovered.is_negative()
+    };
+    Ok((fits, covered))
 }
 
 /// Compares what each reversing entry gave back with what its record drew, license by license.
@@ -644,9 +699,11 @@ fn check_statements(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
     let all_time = Period::new(0, LAST_SECOND).expect("all time is a window");
     let (last_seq, terms) = (statement::last_known_seq(tx)?, statement::terms_known(tx)?);
     for kind in ListingKind::ALL {
-        let statements = statement::list(tx, all_time, Some(kind))?;
+        let statements = statement::readable_ones(tx, kind)?;
         for statement in &statements {
-            let entries = statement::entries(tx, statement.seq)?;
+            let Some(entries) = readable(statement::entries(tx, statement.seq))? else {
+                continue;
+            };
             let in_order = entries.windows(2).all(|two| two[0].project_id < two[1].project_id);
             let total_size = usize::try_from(statement.total_size).unwrap_or(usize::MAX);
             let content = Content::of(total_size, &entries)?;
@@ -669,7 +726,7 @@ fn check_statements(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
             }
         }
         let timeline = Timeline::new(statements);
-        let deviations = late::deviations(tx, &timeline, all_time)?;
+        let deviations = late::readable_deviations(tx, &timeline, all_time)?;
         report.differences.extend(deviations.into_iter().map(Difference::Told));
     }
     Ok(())

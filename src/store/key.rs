@@ -98,7 +98,8 @@ pub fn add(tx: &WriteTx<'_>, pair: &KeyPair) -> Result<bool> {
     Ok(inserted == 1)
 }
 
-/// All key pairs, revoked ones too, the oldest first.
+/// All key pairs, revoked ones too, in the order in which they were written: that decides which is the newer one, since
+/// two may be made in the same second, and a clock may be set back.
 ///
 /// # Errors
 /// When SQLite fails.
@@ -106,7 +107,7 @@ pub fn list(tx: &ReadTx<'_>) -> Result<Vec<KeyPair>> {
     const SELECT: &str = "
         select api_key, api_secret, purpose, created_at_s, revoked_at_s
         from api_key
-        order by created_at_s, api_key";
+        order by seq";
     let pair = |row: &Row<'_>| {
         Ok(KeyPair {
             api_key: row.get(0)?,

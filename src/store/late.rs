@@ -3,11 +3,11 @@
 use crate::billing::amount::Amount;
 use crate::billing::id::ProjectId;
 use crate::billing::period::{Grain, Period};
-use crate::billing::statement::{Entry, ListingKind, Segment, Timeline};
+use crate::billing::statement::{Entry, ListingKind, Segment, Statement, Timeline};
 use crate::store::column::{self, Covered};
 use crate::store::month_bill::MonthBills;
 use crate::store::rollup::UsageSum;
-use crate::store::{ReadTx, Result, statement, usage};
+use crate::store::{ReadTx, Result, readable, statement, usage};
 use rusqlite::{Row, named_params};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -164,12 +164,34 @@ pub struct Deviation {
 /// # Errors
 /// When SQLite fails.
 pub fn deviations(tx: &ReadTx<'_>, timeline: &Timeline, period: Period) -> Result<Vec<Deviation>> {
+    let by_statement = by_statement(tx, timeline, period)?;
+    let found: Result<Vec<_>> = by_statement.into_iter().collect();
+    Ok(found?.into_iter().flatten().collect())
+}
+
+/// The same for `check`: what cannot be read, which it tells by itself, is passed over with its statement alone.
+pub(super) fn readable_deviations(
+    tx: &ReadTx<'_>,
+    timeline: &Timeline,
+    period: Period,
+) -> Result<Vec<Deviation>> {
     let mut found = Vec::new();
+    for deviations in readable(by_statement(tx, timeline, period))?.unwrap_or_default() {
+        found.extend(readable(deviations)?.unwrap_or_default());
+    }
+    Ok(found)
+}
+
+fn by_statement(
+    tx: &ReadTx<'_>,
+    timeline: &Timeline,
+    period: Period,
+) -> Result<Vec<Result<Vec<Deviation>>>> {
     let tellers = timeline.tellers(period);
     let (Some(knew_seq), Some(span)) =
         (tellers.iter().map(|teller| teller.knew_seq).min(), timeline.span())
     else {
-        return Ok(found);
+        return Ok(Vec::new());
     };
     let is_teller: HashSet<i64> = tellers.iter().map(|teller| teller.seq).collect();
     // What was written after each of them.
@@ -184,32 +206,38 @@ pub fn deviations(tx: &ReadTx<'_>, timeline: &Timeline, period: Period) -> Resul
         }
         Ok(())
     })?;
-    for teller in tellers {
-        let mut ledger: Sums = usage::by_project(tx, teller.period, None)?;
-        for (project_id, sum) in after.remove(&teller.seq).unwrap_or_default() {
-            ledger.entry(project_id).or_default().join(&sum, true);
-        }
-        let is_bill = teller.kind == ListingKind::Bill;
-        let mut compare = |project_id: ProjectId, told: (Amount, Amount), ledger: UsageSum| {
-            let covered = if is_bill { ledger.covered } else { Amount::default() };
-            let ledger = (ledger.amount, covered);
-            if told != ledger {
-                found.push(Deviation { seq: teller.seq, project_id, told, ledger });
-            }
-        };
-        for Entry { project_id, told, billed } in statement::entries(tx, teller.seq)? {
-            let said = match (is_bill, told, billed) {
-                (true, _, Some(billed)) => (billed.usage, billed.covered),
-                (false, Some(told), _) => (told.amount, Amount::default()),
-                (true, _, None) | (false, None, _) => Default::default(),
-            };
-            let held = ledger.remove(&project_id).unwrap_or_default();
-            compare(project_id, said, held);
-        }
-        ledger
-            .into_iter()
-            .for_each(|(project_id, held)| compare(project_id, Default::default(), held));
+    let deviations = tellers.into_iter().map(|teller| {
+        let after = after.remove(&teller.seq).unwrap_or_default();
+        deviations_of(tx, teller, after)
+    });
+    Ok(deviations.collect())
+}
+
+/// Compares one statement with the ledger less what was written after it.
+fn deviations_of(tx: &ReadTx<'_>, teller: &Statement, after: Sums) -> Result<Vec<Deviation>> {
+    let mut found = Vec::new();
+    let mut ledger: Sums = usage::by_project(tx, teller.period, None)?;
+    for (project_id, sum) in after {
+        ledger.entry(project_id).or_default().join(&sum, true);
     }
+    let is_bill = teller.kind == ListingKind::Bill;
+    let mut compare = |project_id: ProjectId, told: (Amount, Amount), ledger: UsageSum| {
+        let covered = if is_bill { ledger.covered } else { Amount::default() };
+        let ledger = (ledger.amount, covered);
+        if told != ledger {
+            found.push(Deviation { seq: teller.seq, project_id, told, ledger });
+        }
+    };
+    for Entry { project_id, told, billed } in statement::entries(tx, teller.seq)? {
+        let said = match (is_bill, told, billed) {
+            (true, _, Some(billed)) => (billed.usage, billed.covered),
+            (false, Some(told), _) => (told.amount, Amount::default()),
+            (true, _, None) | (false, None, _) => Default::default(),
+        };
+        let held = ledger.remove(&project_id).unwrap_or_default();
+        compare(project_id, said, held);
+    }
+    ledger.into_iter().for_each(|(project_id, held)| compare(project_id, Default::default(), held));
     Ok(found)
 }
 

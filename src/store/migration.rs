@@ -12,7 +12,10 @@ use std::path::{Path, PathBuf};
 /// who issued or revoked it was not written down.
 const FROM_1: &str = "
     insert into setting select name, value from old_setting;
-    insert into api_key select api_key, api_secret, purpose, created_at_s, revoked_at_s from old_api_key;
+    insert into api_key (api_key, api_secret, purpose, created_at_s, revoked_at_s)
+    select api_key, api_secret, purpose, created_at_s, revoked_at_s
+    from old_api_key
+    order by created_at_s, api_key;
     insert into plan_version (plan_id, from_s, name, unit, price, at_s, actor)
     select plan_id, 0, name, unit, 'per-unit ' || price, 0, 'shell:unknown'
     from old_plan
@@ -73,7 +76,10 @@ const FROM_1: &str = "
 /// their ids, grains by words, and what licenses did not cover as zero.
 const FROM_2: &str = "
     insert into setting select name, value from old_setting;
-    insert into api_key select api_key, api_secret, purpose, created_at_s, revoked_at_s from old_api_key;
+    insert into api_key (api_key, api_secret, purpose, created_at_s, revoked_at_s)
+    select api_key, api_secret, purpose, created_at_s, revoked_at_s
+    from old_api_key
+    order by created_at_s, api_key;
     insert into plan_version (plan_id, from_s, name, unit, price, at_s, actor)
     select plan_id, 0, name, unit, 'per-unit ' || price, 0, 'shell:unknown'
     from old_plan
@@ -129,9 +135,10 @@ const FROM_2: &str = "
 /// last day was provisional there.
 const FROM_3: &str = "
     insert into setting select name, value from old_setting;
-    insert into api_key
+    insert into api_key (api_key, api_secret, purpose, created_at_s, revoked_at_s)
     select api_key, api_secret, purpose, created_at_s, revoked_at_s
-    from old_api_key;
+    from old_api_key
+    order by created_at_s, api_key;
     insert into plan_version
     select seq, plan_id, from_s, name, unit, price, at_s, actor
     from old_plan_version;

@@ -248,6 +248,26 @@ fn second_name_words(path: &Path, why: SecondName) -> String {
     }
 }
 
+/// What was read, or `None` where a value is not of the kind that its column holds, which `check` tells.
+fn readable<T>(read: Result<T>) -> Result<Option<T>> {
+    use rusqlite::Error::{
+        FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error,
+    };
+    match read {
+        Ok(value) => Ok(Some(value)),
+        Err(
+            Error::Unreadable { .. }
+            | Error::Sqlite(
+                FromSqlConversionFailure(..)
+                | IntegralValueOutOfRange(..)
+                | InvalidColumnType(..)
+                | Utf8Error(..),
+            ),
+        ) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// A result of the store.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -495,11 +515,12 @@ impl Readers {
         let file = file::find(path)?;
         let watch = open_found(&file, path, flags)?;
         prepare_reader(&watch)?;
-        // It reads nothing but whether anybody has committed.
+        // It reads nothing but whether anybody has committed, and never waits.
         watch.execute_batch("pragma cache_size = -16;")?;
         schema::verify(&watch, path)
             .and_then(|()| check_reader(&watch))
             .map_err(|error| explain(error, path))?;
+        watch.busy_timeout(Duration::ZERO)?;
         let manager = SqliteConnectionManager::file(&file)
             .with_flags(flags)
             .with_init(|connection| prepare_reader(connection));
@@ -531,7 +552,15 @@ impl Readers {
     /// [`Error::Replaced`] when the path leads to another file by now: what is open is nobody's books any
     /// more, and its figures would be old for ever. When SQLite fails.
     pub fn version(&self) -> Result<Version> {
-        self.version_within(READER_WAITS)
+        // Others ask the same connection, some of them on threads that must not wait: it is asked at once, again and
+        // again, and let go of in between.
+        let until = Instant::now() + READER_WAITS;
+        loop {
+            match self.version_at_once() {
+                Err(Error::Busy) if Instant::now() < until => std::thread::sleep(POLL),
+                version => return version,
+            }
+        }
     }
 
     /// The same, but [`Error::Busy`] at once where SQLite locks readers out for a moment.
@@ -539,13 +568,8 @@ impl Readers {
     /// # Errors
     /// As [`Readers::version`].
     pub fn version_at_once(&self) -> Result<Version> {
-        self.version_within(Duration::ZERO)
-    }
-
-    fn version_within(&self, wait: Duration) -> Result<Version> {
         self.look_at_the_file()?;
         let watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
-        watch.busy_timeout(wait)?;
         let version =
             watch.prepare_cached("pragma data_version")?.query_row([], |row| row.get(0))?;
         Ok(Version(version))

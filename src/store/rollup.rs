@@ -4,7 +4,7 @@ use crate::billing::amount::Amount;
 use crate::billing::period::Grain;
 use crate::store::column::{Covered, covered};
 use crate::store::{ReadTx, Result, WriteTx};
-use rusqlite::named_params;
+use rusqlite::{Row, named_params};
 use std::ops::Range;
 
 /// What a project used in some stretch of time.
@@ -77,6 +77,19 @@ pub(super) fn each(
     project_no: Option<i64>,
     mut each: impl FnMut(i64, &str, UsageSum) -> Result<()>,
 ) -> Result<()> {
+    each_readable(tx, grain, starts, project_no, |start_s, project_id, sum| {
+        each(start_s, project_id, sum?)
+    })
+}
+
+/// The same where a sum may be one that cannot be read.
+pub(super) fn each_readable(
+    tx: &ReadTx<'_>,
+    grain: Grain,
+    starts: &Range<i64>,
+    project_no: Option<i64>,
+    mut each: impl FnMut(i64, &str, Result<UsageSum>) -> Result<()>,
+) -> Result<()> {
     // A cross join keeps the order of reading: one range of the sums, and a look at the project of each.
     const SELECT: &str = "
         select r.start_s, p.project_id, r.amount, r.covered, r.records
@@ -96,12 +109,12 @@ pub(super) fn each(
     })?;
     while let Some(row) = rows.next()? {
         let project_id = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
-        let Covered(covered) = row.get(3)?;
-        each(
-            row.get(0)?,
-            project_id,
-            UsageSum { amount: row.get(2)?, covered, records: row.get(4)? },
-        )?;
+        each(row.get(0)?, project_id, read_sum(row))?;
     }
     Ok(())
+}
+
+fn read_sum(row: &Row<'_>) -> Result<UsageSum> {
+    let Covered(covered) = row.get(3)?;
+    Ok(UsageSum { amount: row.get(2)?, covered, records: row.get(4)? })
 }

@@ -8,7 +8,7 @@ use crate::billing::statement::{
     Digest, Entry, ListingKind, Statement, TermsKnown, Timeline, is_provisional, total,
 };
 use crate::store::document::{Document, Text};
-use crate::store::{Error, ReadTx, Result, WriteTx};
+use crate::store::{Error, ReadTx, Result, WriteTx, readable};
 use rusqlite::{OptionalExtension, Row, named_params};
 use std::collections::BTreeMap;
 
@@ -395,6 +395,18 @@ pub fn list(tx: &ReadTx<'_>, period: Period, kind: Option<ListingKind>) -> Resul
         .prepare_cached(SELECT)?
         .query_map(params, statement)?
         .collect::<rusqlite::Result<_>>()?)
+}
+
+/// The statements of one kind that can be read, in the order of writing: for `check`, which tells of the others.
+pub(super) fn readable_ones(tx: &ReadTx<'_>, kind: ListingKind) -> Result<Vec<Statement>> {
+    const SELECT: &str = select!("where kind = :kind order by seq");
+    let mut select = tx.sql().prepare_cached(SELECT)?;
+    let mut rows = select.query(named_params! { ":kind": kind })?;
+    let mut statements = Vec::new();
+    while let Some(row) = rows.next()? {
+        statements.extend(readable(statement(row).map_err(Error::from))?);
+    }
+    Ok(statements)
 }
 
 /// The statements of one kind that hold a second of `period`, as they cut time.

@@ -279,6 +279,82 @@ fn check_finds_what_was_tampered_with() {
 }
 
 #[test]
+fn one_bad_value_hides_no_other_difference() {
+    let vendor = Vendor::new();
+    for (project, id) in [("p", "r"), ("q", "s")] {
+        vendor.ok(["record", project, "2", "--id", id, "--at", "2026-10-10"]);
+    }
+    for id in ["l1", "l2"] {
+        vendor.ok(["license", "issue", "c", "--id", id, "--expires", "2100-01-01", "--count", "5"]);
+    }
+    let server = vendor.serve();
+    for date in ["2026-10-10", "2026-10-11"] {
+        let (from, to) = day(date);
+        assert_eq!(server.usage(from, to).status, 200);
+    }
+    server.signal("TERM");
+    server.wait();
+    vendor.ok(["check"]);
+    let whole = fs::read(vendor.db()).expect("the books");
+    // What differs, beside each value that cannot be read.
+    let other = "update usage_rollup set amount = '7' where grain = 1 and project_no = 2;
+        update license set balance = '4' where license_id = 'l2';
+        drop trigger if exists statement_stays_what_was_told;
+        update statement set total = '9' where seq = 2;";
+    let told = [
+        "project q, day from 2026-10-10T00:00:00Z: kept 7 in 1 records; the ledger says 2 in 1",
+        "license l2",
+        "statement 2",
+    ];
+    for (bad, place) in [
+        (
+            "update usage_rollup set amount = 'x' where grain = 1 and project_no = 1",
+            "the amount of the day from 2026-10-10 00:00:00 of project p is not",
+        ),
+        (
+            "drop trigger usage_ledger_is_not_changed;
+            update usage_ledger set amount = 'x' where seq = 1",
+            "the amount of ledger entry 1 is not",
+        ),
+        (
+            "drop trigger usage_ledger_is_not_changed;
+            update usage_ledger set at_s = 9223372036854775806 where seq = 1",
+            "the time of ledger entry 1 is not",
+        ),
+        ("update license set balance = 'x' where license_id = 'l1'", "the count of license l1 is"),
+        (
+            "drop trigger license_ledger_is_not_changed;
+            update license_ledger set amount = 'x' where seq = 1",
+            "the amount of license ledger entry 1 is not",
+        ),
+        (
+            "drop trigger statement_stays_what_was_told;
+            update statement set total = 'x' where seq = 1",
+            "a value of statement 1 is not",
+        ),
+        (
+            "drop trigger statement_entries_are_not_changed;
+            update statement_entries set entries = x'00' where statement_seq = 1",
+            "a value of what statement 1 said is not",
+        ),
+        (
+            "insert into plan_version values (9, 'g', 0, 'G', 'Minute', 'x', 1, 'test')",
+            "the price of plan g is not",
+        ),
+        ("insert into setting values ('unit', '')", "a setting is not"),
+    ] {
+        vendor.sql().execute_batch(&format!("{bad};{other}")).expect(bad);
+        let ended = vendor.run(["check"]);
+        assert_eq!(ended.code, 1, "{bad}: {}", ended.err);
+        for told in told.iter().chain([&place]) {
+            assert!(ended.out.contains(told), "{bad}: {told}: {}{}", ended.out, ended.err);
+        }
+        fs::write(vendor.db(), &whole).expect("restored");
+    }
+    vendor.ok(["check"]);
+}
+
+#[test]
 fn a_backup_is_books_of_its_own() {
     let vendor = Vendor::new();
     vendor.ok(["record", "p", "1.5", "--at", "2026-10-10"]);

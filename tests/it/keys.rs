@@ -64,6 +64,32 @@ fn two_live_pairs_are_valid_while_rotating_and_the_last_is_not_revoked() {
 }
 
 #[test]
+fn of_pairs_that_were_made_in_one_second_the_later_one_signs() {
+    let vendor = Vendor::without_books();
+    vendor.at("2026-11-01T10:00:00Z");
+    let mut live = vec![text(&vendor.json(["init"])["apiKey"])];
+    for round in 1..=8 {
+        if round == 8 {
+            // A clock that is set back changes nothing.
+            vendor.at("2026-10-01T10:00:00Z");
+        }
+        let new = text(&vendor.json(["key", "add"])["apiKey"]);
+        live.push(new.clone());
+        let signed = vendor.ok(["sign", "--live", "http://h/usage"]).out;
+        assert!(signed.contains(&format!("apiKey={new}")), "{signed}");
+        let listed = vendor.json(["key", "list"]);
+        let listed = listed.as_array().expect("pairs").iter();
+        let listed = listed.filter(|pair| pair["purpose"] == "live");
+        assert_eq!(listed.map(|pair| text(&pair["apiKey"])).collect::<Vec<_>>(), live);
+        vendor.ok(["key", "revoke", &live[live.len() - 2]]);
+    }
+}
+
+fn text(value: &serde_json::Value) -> String {
+    value.as_str().expect("a string").to_owned()
+}
+
+#[test]
 fn sign_makes_a_url_that_is_answered_and_explain_tells_why() {
     let vendor = Vendor::new();
     vendor.ok(["record", "p", "1", "--at", "2026-10-10"]);

@@ -115,6 +115,40 @@ fn the_server_ends_with_0_on_either_signal() {
 }
 
 #[test]
+fn a_hangup_never_ends_the_server() {
+    let vendor = Vendor::new();
+    let mut server = vendor.serve();
+    for _ in 0..3 {
+        server.signal("HUP");
+        assert_eq!(server.get("/healthz").status, 200);
+    }
+    assert!(server.is_running());
+    server.signal("TERM");
+    assert_eq!(server.wait(), Some(0));
+}
+
+#[test]
+fn serve_says_first_which_database_it_took_and_why() {
+    let vendor = Vendor::new();
+    let first = |arguments: &[&str]| {
+        let server = vendor.serve_with(arguments);
+        server.log().lines().next().expect("a line").to_owned()
+    };
+    let db = vendor.db().display().to_string();
+    let line = first(&[]);
+    assert!(line.contains(&format!("the database is {db} (named by AGORA_VENDOR_DB)")), "{line}");
+    std::fs::remove_file(vendor.path("server.log")).expect("removed");
+    let line = first(&["--db", "agora-vendor.db"]);
+    assert!(line.contains("/agora-vendor.db (named by --db)"), "{line}");
+    // Whatever is logged.
+    let mut unnamed = vendor.command(["serve", "--listen", "127.0.0.1:0", "--log", "error"]);
+    let unnamed = unnamed.env_remove("AGORA_VENDOR_DB").current_dir("/proc").output();
+    let said: Ended = unnamed.expect("it runs").into();
+    let line = said.err.lines().next().expect("a line");
+    assert!(line.contains("the database is ") && line.contains("(the default"), "{line}");
+}
+
+#[test]
 fn an_address_that_is_taken_is_told() {
     let vendor = Vendor::new();
     let server = vendor.serve();
