@@ -1,13 +1,14 @@
 //! `init`: new books.
 
 use crate::billing::id::ApiKey;
-use crate::billing::key::{ApiSecret, KeyPair, Purpose};
+use crate::billing::key::{KeyPair, Purpose};
 use crate::cli::failure::{Exit, Failure};
-use crate::cli::shell::{Shell, print_properties, read_text};
+use crate::cli::secret;
+use crate::cli::shell::{Shell, print_properties};
 use crate::store::{self, Store, key};
 use serde::Serialize;
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Create the database, with a live key pair for Agora and a test pair for your own requests
 ///
@@ -26,7 +27,8 @@ pub(super) struct GivenPair {
     #[arg(long, value_name = "K", requires = "api_secret_file")]
     api_key: Option<ApiKey>,
 
-    /// The file with its apiSecret (- for standard input); a newline at its end is dropped
+    /// The file that holds its apiSecret and nothing else (- for standard input; a terminal does not show
+    /// what is typed); a newline at its end is dropped
     #[arg(long, value_name = "F", requires = "api_key")]
     api_secret_file: Option<PathBuf>,
 }
@@ -37,7 +39,7 @@ impl GivenPair {
         let (Some(api_key), Some(file)) = (&self.api_key, &self.api_secret_file) else {
             return Ok(None);
         };
-        let api_secret = read_secret(file)?;
+        let api_secret = secret::read(file, "the apiSecret")?;
         Ok(Some(KeyPair {
             api_key: api_key.clone(),
             api_secret,
@@ -46,16 +48,6 @@ impl GivenPair {
             revoked_at_s: None,
         }))
     }
-}
-
-fn read_secret(file: &Path) -> Result<ApiSecret, Failure> {
-    let name = file.display();
-    let text = read_text(file, "the secret")?;
-    let secret = text.strip_suffix('\n').unwrap_or(&text);
-    let secret = secret.strip_suffix('\r').unwrap_or(secret);
-    // Never the secret itself in the sentence.
-    let problem = |reason| Failure::words(format!("what {name} holds is not a secret: {reason}"));
-    secret.parse().map_err(problem)
 }
 
 #[derive(Serialize)]

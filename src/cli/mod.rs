@@ -19,6 +19,7 @@ mod plan;
 mod plan_file;
 mod project;
 mod record;
+mod secret;
 mod serve;
 mod setting;
 mod shell;
@@ -27,16 +28,17 @@ mod start;
 mod statement;
 mod totals;
 mod visible;
+mod wording;
 
 use crate::billing::escape::escape;
-use clap::Parser;
-use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 use failure::Failure;
 use shell::Shell;
-use std::error::Error as _;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::PathBuf;
+use wording::Refused;
 
 pub use failure::Exit;
 
@@ -119,9 +121,10 @@ pub fn run(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Exit {
-    let Cli { everywhere: Everywhere { db, json }, verb } = match parse(arguments.collect()) {
+    let arguments: Vec<OsString> = arguments.collect();
+    let Cli { everywhere: Everywhere { db, json }, verb } = match parse(&arguments) {
         Ok(cli) => cli,
-        Err(error) => return explain(&error, out, err),
+        Err(error) => return explain(&error, &arguments, out, err),
     };
     let mut shell = Shell::new(db, json, out, err);
     let done = act(verb, &mut shell);
@@ -134,10 +137,10 @@ pub fn run(
     }
 }
 
-fn parse(arguments: Vec<OsString>) -> Result<Cli, clap::Error> {
+fn parse(arguments: &[OsString]) -> Result<Cli, clap::Error> {
     if arguments.iter().any(|argument| argument == "record")
         && let Ok(RecordAlone { everywhere, verb: RecordVerb::Record(args) }) =
-            RecordAlone::try_parse_from(&arguments)
+            RecordAlone::try_parse_from(arguments)
     {
         return Ok(Cli { everywhere, verb: Verb::Record(args) });
     }
@@ -170,7 +173,12 @@ fn act(verb: Verb, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
 }
 
 /// Prints help where it was asked for; else one sentence: what is wrong, and where to read more.
-fn explain(error: &clap::Error, out: &mut dyn Write, err: &mut dyn Write) -> Exit {
+fn explain(
+    error: &clap::Error,
+    arguments: &[OsString],
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Exit {
     let kind = error.kind();
     let (exit, said) = if matches!(kind, ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         match write!(out, "{}", error.render()).and_then(|()| out.flush()) {
@@ -183,62 +191,12 @@ fn explain(error: &clap::Error, out: &mut dyn Write, err: &mut dyn Write) -> Exi
         // Nothing was asked for at all: the help says what can be.
         (Exit::Words, write!(err, "{}", error.render()))
     } else {
-        (Exit::Words, writeln!(err, "error: {}", escape(&sentence(error))))
+        let mut root = Cli::command();
+        root.build();
+        let sentence = Refused { error, arguments, root }.sentence();
+        (Exit::Words, writeln!(err, "error: {}", escape(&sentence)))
     };
     // Where stderr is gone there is nobody to tell.
     let _told = said;
     exit
-}
-
-/// The parser's error as a sentence.
-fn sentence(error: &clap::Error) -> String {
-    let words = |kind| {
-        let context = error.get(kind)?;
-        if let ContextValue::Strings(texts) = context {
-            return Some(texts.join(", ")).filter(|text| !text.is_empty());
-        }
-        let ContextValue::String(text) = context else {
-            return None;
-        };
-        Some(text.clone())
-    };
-    let argument = words(ContextKind::InvalidArg);
-    let value = words(ContextKind::InvalidValue);
-    let choice = || {
-        words(ContextKind::ValidValue)
-            .map_or_else(|| "a value".to_owned(), |all| format!("one of {all}"))
-    };
-    match (error.kind(), argument, value) {
-        (ErrorKind::ValueValidation, Some(argument), Some(value)) => {
-            let reason = error.source().map(ToString::to_string).unwrap_or_default();
-            format!("{argument} is {value:?}: {reason}")
-        }
-        (ErrorKind::InvalidValue, Some(argument), Some(value)) if !value.is_empty() => {
-            format!("{argument} is {value:?}: {} is wanted", choice())
-        }
-        (ErrorKind::InvalidValue, Some(argument), _) => {
-            format!("{argument} is empty: {} is wanted", choice())
-        }
-        (ErrorKind::MissingRequiredArgument, Some(arguments), _) => {
-            format!("not given: {arguments}; --help tells more")
-        }
-        (ErrorKind::UnknownArgument, Some(argument), _) => {
-            format!("{argument} is not known here; --help tells more")
-        }
-        (ErrorKind::ArgumentConflict, Some(argument), _) => match words(ContextKind::PriorArg) {
-            Some(other) if other != argument => {
-                format!("{argument} and {other} exclude each other")
-            }
-            _ => format!("{argument} is given twice: once is wanted"),
-        },
-        (ErrorKind::MissingSubcommand, _, _) => "a verb is missing; --help lists them".to_owned(),
-        _ => match words(ContextKind::InvalidSubcommand) {
-            Some(verb) => format!("there is no verb {verb:?}; --help lists them"),
-            None => {
-                let said = error.render().to_string();
-                let first = said.lines().next().unwrap_or_default();
-                format!("{}; --help tells more", first.strip_prefix("error: ").unwrap_or(first))
-            }
-        },
-    }
 }

@@ -15,6 +15,8 @@ pub(super) enum Error {
         "a time such as 2026-11-23T10:00:00Z, Unix seconds such as 1795428000, or a day such as 2026-11-23 is wanted"
     )]
     Time,
+    #[error("a minute has the seconds 00 to 59, and no second 60")]
+    SixtiethSecond,
     #[error("a day such as 2026-11-23 is wanted")]
     Day,
     #[error("a month such as 2026-11 is wanted")]
@@ -111,6 +113,14 @@ impl Moment {
     }
 }
 
+/// Tells whether the time of day in a text, with colons or without, has 60 for its seconds.
+fn has_sixtieth_second(text: &str) -> bool {
+    let of_day = text.split_once(['T', 't', ' ']).map_or("", |(_, of_day)| of_day);
+    let end = of_day.find(|c: char| !c.is_ascii_digit() && c != ':').unwrap_or(of_day.len());
+    let digits: Vec<u8> = of_day[..end].bytes().filter(u8::is_ascii_digit).collect();
+    digits.get(4..6) == Some(b"60")
+}
+
 fn date(text: &str) -> Option<Date> {
     // The calendar's own form alone, not the many others of ISO 8601.
     let date: Date = text.parse().ok()?;
@@ -145,6 +155,8 @@ impl FromStr for Moment {
             true => text.parse().ok(),
             false => match text.parse::<Day>() {
                 Ok(day) => return Ok(Self::Day(day)),
+                // It would be read as the 59th.
+                Err(_) if has_sixtieth_second(text) => return Err(Error::SixtiethSecond),
                 Err(_) => text.parse::<Timestamp>().ok().map(Timestamp::as_second),
             },
         };
@@ -163,7 +175,13 @@ mod tests {
 
     #[test]
     fn a_time_is_written_in_three_ways() {
-        for text in ["2026-11-23T10:00:00Z", "2026-11-23T11:30:00+01:30", "1795428000"] {
+        for text in [
+            "2026-11-23T10:00:00Z",
+            "2026-11-23 10:00:00Z",
+            "2026-11-23T11:30:00+01:30",
+            "2026-11-23 11:30:00+01:30",
+            "1795428000",
+        ] {
             assert_eq!(moment(text), Moment::Second(1_795_428_000), "{text}");
         }
         assert_eq!(moment("2026-11-23").first_s(), 1_795_392_000);
@@ -213,6 +231,15 @@ mod tests {
             "1969-12-31",
         ] {
             assert_eq!(text.parse::<Moment>(), Err(Error::Time), "{text}");
+        }
+        for text in [
+            "2026-11-23T10:00:60Z",
+            "2026-11-23 10:00:60Z",
+            "2026-12-31T23:59:60Z",
+            "2026-11-23T10:00:60.5+01:00",
+            "20261123T100060Z",
+        ] {
+            assert_eq!(text.parse::<Moment>(), Err(Error::SixtiethSecond), "{text}");
         }
         assert_eq!("2026-11-23T10:00:00Z".parse::<Day>(), Err(Error::Day));
         for text in ["2026", "2026-1", "2026-13", "2026-11-01", "202611"] {

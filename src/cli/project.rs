@@ -7,8 +7,9 @@ use crate::billing::id::{CustomerId, ProjectId};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::moment::rfc3339;
 use crate::cli::near::near;
+use crate::cli::secret;
 use crate::cli::shell::{
-    Columns, Shell, ShownEvent, exact, or_dash, or_never, print_events, print_properties, read_text,
+    Columns, Shell, ShownEvent, exact, or_dash, or_never, print_events, print_properties,
 };
 use crate::cli::start::{ShownSaid, Start, billed_words, first_months, timeline};
 use crate::store::project::{self, Project};
@@ -310,10 +311,7 @@ fn enable(args: &EnableArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
 }
 
 fn verify(args: &VerifyArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
-    let text = read_text(&args.app_secret_file, "the appSecret")?;
-    let given_secret = text
-        .strip_suffix('\n')
-        .map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
+    let given_secret = secret::read_any(&args.app_secret_file, "the appSecret")?;
     let project =
         shell.open().and_then(|mut store| Ok(store.read(|tx| project::find(tx, &args.project))?));
     // A backend must not take an outage for a wrong secret.
@@ -325,7 +323,7 @@ fn verify(args: &VerifyArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         None => ("", ""),
     };
     let agree = signature::is_same(app_key, &args.app_key)
-        & signature::is_same(app_secret, given_secret)
+        & signature::is_same(app_secret, &given_secret)
         & !app_key.is_empty();
     let enabled = project.as_ref().is_some_and(|project| project.enabled_since_s.is_some());
     let reason = match (agree, enabled) {

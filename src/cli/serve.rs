@@ -10,12 +10,14 @@ use crate::http::tls::Tls;
 use crate::http::{BasePath, Options, Service, server};
 use crate::store::{Readers, Writer};
 use log::{Level, LevelFilter};
+use std::fmt::Display;
 use std::fs::File;
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 /// Answer Agora's requests until SIGTERM or Ctrl-C
 ///
@@ -23,9 +25,9 @@ use std::path::PathBuf;
 /// standard error. Requests in flight are answered before it ends.
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// Where to listen; port 0 picks a free one
+    /// Where to listen: an address, or the name of this machine; port 0 picks a free one
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
-    listen: SocketAddr,
+    listen: Listen,
 
     /// Create the database first where there is none (not for a service: a wrong path must fail there,
     /// not start empty books)
@@ -71,11 +73,43 @@ enum LogArg {
     Debug,
 }
 
+/// Where to listen: an address or a name, and a port.
+#[derive(Clone, Debug)]
+struct Listen(String);
+
+impl FromStr for Listen {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let is_named = text.rsplit_once(':').is_some_and(|(host, port)| {
+            !host.is_empty() && !host.contains(':') && port.parse::<u16>().is_ok()
+        });
+        if is_named || text.parse::<SocketAddr>().is_ok() {
+            return Ok(Self(text.to_owned()));
+        }
+        Err("write an address and a port, such as 127.0.0.1:8080, [::1]:8080 or localhost:8080")
+    }
+}
+
+impl Listen {
+    /// The address; of a name its first one, and rather one of IPv4, which proxies are told mostly.
+    fn address(&self) -> Result<SocketAddr, Failure> {
+        let none = |reason: &dyn Display| {
+            Failure::failed(format!("cannot listen on {}: {reason}", self.0))
+        };
+        let found = self.0.to_socket_addrs().map_err(|error| none(&error))?;
+        let found: Vec<SocketAddr> = found.collect();
+        let address = found.iter().find(|address| address.is_ipv4()).or(found.first());
+        address.copied().ok_or_else(|| none(&"the name has no address"))
+    }
+}
+
 pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let to_journal = is_journal(&std::io::stderr());
     // Whatever is logged: who looks for figures that are missing has to know which database it is.
     shell.note(&log_line(to_journal, Level::Info, &shell.database.choice()));
     start_log(args.log, to_journal);
+    let address = args.listen.address()?;
     if args.init && !shell.database.path().exists() {
         let (live, test) = init::create(shell, None)?;
         log::info!(
@@ -123,8 +157,8 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
             log::warn!("the address could not be told on standard output: {error}");
         }
     };
-    server::serve(args.listen, service, tls, ready)
-        .map_err(|error| Failure::failed(format!("cannot serve on {}: {error}", args.listen)))?;
+    server::serve(address, service, tls, ready)
+        .map_err(|error| Failure::failed(format!("cannot serve on {address}: {error}")))?;
     Ok(Exit::Done)
 }
 

@@ -1,8 +1,14 @@
 //! Key pairs: made, handed in, rotated, revoked; and `sign`, which plays Agora.
 
 use crate::vendor::{API_KEY, API_SECRET, Vendor, day, signed};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::json;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
 
 #[test]
 fn a_made_secret_is_told_in_json_and_a_handed_in_one_never() {
@@ -87,6 +93,76 @@ fn of_pairs_that_were_made_in_one_second_the_later_one_signs() {
 
 fn text(value: &serde_json::Value) -> String {
     value.as_str().expect("a string").to_owned()
+}
+
+#[test]
+fn a_file_holds_the_secret_and_nothing_else() {
+    let vendor = Vendor::without_books();
+    for (content, reason) in [
+        (format!("\u{feff}{API_SECRET}\n"), "it starts with a byte order mark"),
+        (format!("\"{API_SECRET}\"\n"), "it is in quotes"),
+        (format!("'{API_SECRET}'"), "it is in quotes"),
+        (format!("API_SECRET={API_SECRET}\n"), "it has the form name=value"),
+        (format!("export API_SECRET=\"{API_SECRET}\"\n"), "it is in quotes"),
+        (format!("apiSecret = {API_SECRET}\n"), "it has the form name=value"),
+        (format!("{API_SECRET}\n\n"), "it must be"),
+        (format!("{API_SECRET} "), "it must be"),
+        (String::new(), "it must be"),
+    ] {
+        std::fs::write(vendor.path("secret"), content).expect("a file");
+        let said = vendor.fails(2, ["init", "--api-key", API_KEY, "--api-secret-file", "secret"]);
+        assert!(
+            said.contains("what secret holds is not a secret: ") && said.contains(reason),
+            "{said}"
+        );
+        assert!(!said.contains(API_SECRET), "{said}");
+    }
+    for (number, content) in ["YWJjZA==\n", "YWJjZGU=\r\n", "a+b/c="].into_iter().enumerate() {
+        std::fs::write(vendor.path("secret"), content).expect("a file");
+        let (db, key) = (format!("{number}.db"), ["--api-key", "k", "--api-secret-file", "secret"]);
+        vendor.ok([&["init", "--db", &db], &key[..]].concat());
+        let secret = vendor.ok(["key", "show", "k", "--secret", "--db", &db]).out;
+        assert_eq!(secret.trim_end(), content.trim_end());
+    }
+}
+
+#[test]
+fn a_secret_that_is_typed_is_not_shown() {
+    let vendor = Vendor::new();
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+    grantpt(&master).and_then(|()| unlockpt(&master)).expect("a terminal");
+    let name = ptsname(&master, Vec::new()).expect("a name");
+    let open = || File::options().read(true).write(true).open(OsStr::from_bytes(name.as_bytes()));
+    let terminal = open().expect("a terminal");
+    let mut child = vendor
+        .command(["key", "add", "--api-key", "typed", "--api-secret-file", "-"])
+        .stdin(open().expect("a terminal"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    // What it asks comes once the terminal shows nothing any more.
+    let mut asked = Vec::new();
+    let mut err = child.stderr.take().expect("piped");
+    while !asked.ends_with(b": ") {
+        let mut byte = [0];
+        err.read_exact(&mut byte).expect("a question");
+        asked.push(byte[0]);
+    }
+    let mut master = File::from(master);
+    master.write_all(b"aTypedSecret\n").expect("typed");
+    assert!(child.wait().expect("an end").success());
+    // What is typed later is shown again, and nothing before it was.
+    master.write_all(b"shown\n").expect("typed");
+    let mut shown = String::new();
+    let mut byte = [0];
+    while !shown.ends_with("shown") {
+        master.read_exact(&mut byte).expect("an echo");
+        shown.push(char::from(byte[0]));
+    }
+    assert_eq!(shown, "shown");
+    drop(terminal);
+    assert_eq!(vendor.ok(["key", "show", "typed", "--secret"]).out, "aTypedSecret\n");
 }
 
 #[test]

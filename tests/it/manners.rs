@@ -1,8 +1,10 @@
 //! Help, exit codes, pipes and signals: what an operator meets.
 
 use crate::vendor::{Ended, Vendor};
+use std::ffi::OsStr;
 use std::fs::File;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::process::Stdio;
 
@@ -57,6 +59,81 @@ fn wrong_words_end_with_2_and_change_nothing() {
         assert!(arguments.is_empty() || said.lines().count() == 1, "{said}");
     }
     assert_eq!(vendor.total(), "0");
+}
+
+#[test]
+fn what_was_probably_meant_is_named() {
+    let vendor = Vendor::new();
+    for (words, meant) in [
+        ("bill 2026-11", "unexpected argument \"2026-11\"; did you mean --month 2026-11?"),
+        ("totals 2026-11", "did you mean --month 2026-11?"),
+        ("totals 2026-11 p1", "did you mean --month 2026-11?"),
+        ("totals 2026-11-23", "did you mean --day 2026-11-23?"),
+        ("totals p1", "did you mean --project p1?"),
+        ("totals customer", "did you mean --by customer?"),
+        ("totals reconcile", "did you mean --reconcile?"),
+        ("record p 1 2026-11-23", "did you mean --at 2026-11-23?"),
+        ("license issue c 2030-12-31", "did you mean --expires 2030-12-31?"),
+        ("license issue c --expires 2030-12-31 1000", "did you mean --count 1000?"),
+        ("void x a'b", "did you mean --reason 'a'\\''b'?"),
+        ("project add p c", "did you mean --customer c?"),
+        ("key show K secret", "did you mean --secret?"),
+        ("--db x.db statement list 2026-11", "did you mean --month 2026-11?"),
+        ("serve localhost:8080", "did you mean --listen localhost:8080?"),
+        ("license list --customer c", "the customer is given without it: license list [CUSTOMER]"),
+        ("record --project p 1", "the project is given without it: record <PROJECT> <AMOUNT>"),
+        ("totals --monht 2026-11", "there is no option --monht; did you mean --month?"),
+        ("totls", "there is no verb \"totls\"; did you mean totals?"),
+        ("key lst", "there is no verb \"key lst\"; did you mean key list?"),
+        ("issue c", "there is no verb \"issue\"; did you mean license issue?"),
+        ("usage", "there is no verb \"usage\"; --help lists them"),
+        ("check now", "unexpected argument \"now\": check takes no more"),
+        ("license list c d", "unexpected argument \"d\": license list takes no more"),
+        ("totals --by weak", "is \"weak\", which is not one of project, customer, day, month"),
+    ] {
+        let said = vendor.fails(2, words.split(' '));
+        assert!(said.contains(meant) && said.lines().count() == 1, "{words}: {said}");
+    }
+}
+
+#[test]
+fn arguments_that_are_not_utf8_are_named_as_such() {
+    let vendor = Vendor::new();
+    let broken = OsStr::from_bytes(b"p\xff\x1b1");
+    for arguments in [
+        vec![OsStr::new("record"), broken, OsStr::new("1")],
+        vec![OsStr::new("totals"), OsStr::new("--project"), broken],
+        vec![broken],
+        vec![OsStr::new("key"), broken],
+        vec![OsStr::new("check"), broken],
+        vec![OsStr::new("plan"), OsStr::new("show"), broken],
+    ] {
+        let said = vendor.fails(2, &arguments);
+        assert!(said.contains("not UTF-8: \"p\\xFF\\u{1b}1\""), "{said}");
+    }
+    // A path may have any bytes.
+    let path = [OsStr::new("init"), OsStr::new("--db"), broken];
+    vendor.ok(path);
+    vendor.ok([OsStr::new("check"), OsStr::new("--db"), broken]);
+}
+
+#[test]
+fn a_server_listens_on_a_name() {
+    let vendor = Vendor::new();
+    let mut serve = vendor.command(["serve", "--listen", "localhost:0"]);
+    let mut child = serve.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
+    let mut line = String::new();
+    let mut out = BufReader::new(child.stdout.take().expect("piped"));
+    out.read_line(&mut line).expect("a line");
+    crate::vendor::signal("TERM", &child.id().to_string());
+    assert!(child.wait().expect("an end").success());
+    assert!(line.starts_with("listening on http://127.0.0.1:"), "{line}");
+    for bad in ["nowhere", ":8080", "8080", "localhost:", "localhost:65536", "::1:80", "a:b:1"] {
+        let said = vendor.fails(2, ["serve", "--listen", bad]);
+        assert!(said.contains("[::1]:8080 or localhost:8080"), "{said}");
+    }
+    let said = vendor.fails(1, ["serve", "--listen", "no-such-name.invalid:80"]);
+    assert!(said.contains("cannot listen on no-such-name.invalid:80: "), "{said}");
 }
 
 #[test]

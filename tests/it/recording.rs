@@ -307,3 +307,26 @@ fn a_project_without_a_price_is_left_out_of_the_bill_and_pointed_out() {
     assert_eq!(vendor.json(["bill", "--month", "2026-10"])["total"], "15");
     assert_eq!(server.listing("/bill", from, to, 1).entries().len(), 2);
 }
+
+#[test]
+fn a_time_may_have_a_space_and_never_a_sixtieth_second() {
+    let vendor = Vendor::new();
+    let at = |text: &str| vendor.json(["record", "p", "1", "--at", text])["at"].clone();
+    for text in ["2026-11-23 10:00:00Z", "2026-11-23T11:00:00+01:00", "2026-11-23 11:00:00+01:00"] {
+        assert_eq!(at(text), "2026-11-23T10:00:00Z", "{text}");
+    }
+    for text in ["2026-11-23T10:00:60Z", "2016-12-31 23:59:60Z", "2026-11-23T10:00:60+01:00"] {
+        for arguments in [&["record", "p", "1", "--at"][..], &["totals", "--to"]] {
+            let said = vendor.fails(2, [arguments, &[text]].concat());
+            let reason = format!("is \"{text}\": a minute has the seconds 00 to 59");
+            assert!(said.contains(&reason), "{said}");
+        }
+    }
+    std::fs::write(
+        vendor.path("rows.csv"),
+        "id,projectId,amount,at\na,p,1,2026-11-23 10:00:00Z\nb,p,1,2026-11-23T10:00:60Z\n",
+    )
+    .expect("a file");
+    assert!(vendor.fails(1, ["import", "rows.csv"]).contains("the seconds 00 to 59"));
+    assert_eq!(vendor.total(), "4");
+}
