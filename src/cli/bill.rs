@@ -7,6 +7,7 @@ use crate::billing::plan;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::moment::Month;
 use crate::cli::project;
+use crate::cli::sentence::Sentence;
 use crate::cli::shell::{Columns, Shell, exact, or_dash};
 use crate::store::bill::Pricing;
 use crate::store::carry::{Dues, carried};
@@ -234,9 +235,8 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     match shown.unpriced.len() {
         0 => Ok(Exit::Done),
         count => {
-            shell.note(&format!(
-                "projects without a price: {count}; `agora-vendor plan set` sets a plan up"
-            ));
+            let sentence = Sentence::from(format!("projects without a price: {count}"));
+            shell.point_out(sentence.hint("plan set", "sets a plan up"));
             Ok(Exit::Failed)
         }
     }

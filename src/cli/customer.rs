@@ -5,6 +5,7 @@ use crate::billing::id::{CustomerId, PlanId, ProjectId, Words};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::moment::rfc3339;
 use crate::cli::near::near;
+use crate::cli::sentence::Sentence;
 use crate::cli::shell::{
     Columns, Shell, ShownEvent, or_dash, or_never, print_events, print_properties,
 };
@@ -163,10 +164,8 @@ pub(super) fn find(tx: &ReadTx<'_>, id: &CustomerId) -> Result<Customer, Failure
 /// Says that there is no such customer, and who is near.
 pub(super) fn unknown(tx: &ReadTx<'_>, id: &CustomerId) -> Failure {
     match customer::ids(tx) {
-        Ok(ids) => Failure::not_found(format!(
-            "there is no customer {id}{}: `agora-vendor customer list` shows them",
-            near(id, ids)
-        )),
+        Ok(ids) => Failure::not_found(format!("there is no customer {id}{}", near(id, ids)))
+            .hint("customer list", "shows them"),
         Err(error) => error.into(),
     }
 }
@@ -271,10 +270,10 @@ fn check_plan(tx: &ReadTx<'_>, plan_id: &PlanId, before: &History<PlanId>) -> Re
         return Ok(());
     }
     Err(Failure::not_found(format!(
-        "there is no plan {plan_id}{}: `agora-vendor plan list` shows them; --new says that it is \
-         meant",
+        "there is no plan {plan_id}{}; --new says that it is meant",
         near(plan_id, book.ids())
-    )))
+    ))
+    .hint("plan list", "shows them"))
 }
 
 fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
@@ -325,12 +324,12 @@ fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         ));
     }
     if let Some(billed) = billed.filter(|_| was_known && after != before) {
-        shell.note(&billed);
+        shell.point_out(billed);
     }
     if let Err(missing) = plans.applicable(customer.plan_id.as_ref(), shell.now_s) {
-        shell.note(&format!(
-            "the plan {missing} is not set up: until `agora-vendor plan set` does, this customer's usage has no price"
-        ));
+        let sentence =
+            format!("the plan {missing} is not set up, and this customer's usage has no price");
+        shell.point_out(Sentence::from(sentence).hint("plan set", "sets a plan up"));
     }
     Shown::new(&customer).print(shell)
 }

@@ -69,13 +69,12 @@ impl Database {
         &self.path
     }
 
-    /// A sentence whose hints, written as `agora-vendor …`, name this database where it had to be named.
-    pub(super) fn with_its_name(&self, sentence: &str) -> String {
-        let Some(path) = self.path.to_str().filter(|_| self.told) else {
-            return sentence.to_owned();
-        };
-        let quoted = shell_quoted(path);
-        sentence.replace("`agora-vendor ", &format!("`agora-vendor --db={quoted} "))
+    /// A command of ours as it is typed, in quotes; it names this database where it had to be named.
+    pub(super) fn command(&self, command: &str) -> String {
+        match self.path.to_str().filter(|_| self.told) {
+            Some(path) => format!("`agora-vendor --db={} {command}`", shell_quoted(path)),
+            None => format!("`agora-vendor {command}`"),
+        }
     }
 
     /// Says of an error which path it is about, and what to do.
@@ -90,11 +89,12 @@ impl Database {
         if let (store::Error::NoAccess { reason, .. }, Some(hint)) = (&error, self.chown_hint()) {
             return Failure::failed(format!("{path} cannot be opened: {reason}; {hint}"));
         }
-        let advice = if matches!(error, store::Error::Missing(_)) {
-            format!(
-                "there is no database at {path} ({because}): create one with `agora-vendor init`, or name another with --db"
-            )
-        } else if matches!(error, store::Error::Exists(_)) {
+        if matches!(error, store::Error::Missing(_)) {
+            let missing =
+                format!("there is no database at {path} ({because}): name another with --db");
+            return Failure::failed(missing).hint("init", "creates one");
+        }
+        let advice = if matches!(error, store::Error::Exists(_)) {
             format!(
                 "{path} ({because}) exists already and is never overwritten: use it as it is, or name another with --db"
             )

@@ -1,5 +1,6 @@
 //! How a command ends: exit codes, and the one sentence of one that failed.
 
+use crate::cli::sentence::Sentence;
 use crate::store;
 use std::fmt;
 use std::io;
@@ -39,33 +40,43 @@ impl Exit {
 #[derive(Debug)]
 pub(super) struct Failure {
     exit: Exit,
-    sentence: String,
+    sentence: Sentence,
 }
 
 impl Failure {
-    fn new(exit: Exit, sentence: impl Into<String>) -> Self {
+    fn new(exit: Exit, sentence: impl Into<Sentence>) -> Self {
         Self { exit, sentence: sentence.into() }
     }
 
-    pub(super) fn failed(sentence: impl Into<String>) -> Self {
+    pub(super) fn failed(sentence: impl Into<Sentence>) -> Self {
         Self::new(Exit::Failed, sentence)
     }
 
-    pub(super) fn words(sentence: impl Into<String>) -> Self {
+    pub(super) fn words(sentence: impl Into<Sentence>) -> Self {
         Self::new(Exit::Words, sentence)
     }
 
-    pub(super) fn not_found(sentence: impl Into<String>) -> Self {
+    pub(super) fn not_found(sentence: impl Into<Sentence>) -> Self {
         Self::new(Exit::NotFound, sentence)
     }
 
-    pub(super) fn conflict(sentence: impl Into<String>) -> Self {
+    pub(super) fn conflict(sentence: impl Into<Sentence>) -> Self {
         Self::new(Exit::Conflict, sentence)
     }
 
     /// The same failure with more to say.
     pub(super) fn with(self, more: &str) -> Self {
-        Self { sentence: format!("{}; {more}", self.sentence), ..self }
+        Self { sentence: self.sentence.with(more), ..self }
+    }
+
+    /// The same failure, pointing to a command and what it does.
+    pub(super) fn hint(self, command: impl Into<String>, does: &'static str) -> Self {
+        Self { sentence: self.sentence.hint(command, does), ..self }
+    }
+
+    /// What to say of it.
+    pub(super) fn sentence(&self) -> &Sentence {
+        &self.sentence
     }
 
     /// The same failure as one that may pass.
@@ -78,9 +89,10 @@ impl Failure {
     }
 }
 
+/// What is wrong, without the commands to turn to: the reason of a row that is refused.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.sentence)
+        f.write_str(self.sentence.text())
     }
 }
 
@@ -93,7 +105,14 @@ impl From<store::Error> for Failure {
         } else {
             Exit::Failed
         };
-        Self::new(exit, error.to_string())
+        let failure = Self::new(exit, error.to_string());
+        if matches!(error, store::Error::Older { .. }) {
+            failure.hint("migrate", "brings it there")
+        } else if matches!(error, store::Error::Unreadable { .. }) {
+            failure.hint("check", "tells what else is wrong")
+        } else {
+            failure
+        }
     }
 }
 

@@ -3,7 +3,9 @@
 use crate::billing::id::ApiKey;
 use crate::billing::key::{KeyPair, Purpose};
 use crate::cli::failure::{Exit, Failure};
+use crate::cli::key::show_secret;
 use crate::cli::secret;
+use crate::cli::sentence::Sentence;
 use crate::cli::shell::{Shell, print_properties};
 use crate::store::{self, Store, key};
 use serde::Serialize;
@@ -98,10 +100,9 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         print_properties(out, &properties)
     })?;
     if made {
-        shell.note(&format!(
-            "Agora is to be told the apiKey and its secret; `agora-vendor key show {} --secret` shows the secret again",
-            live.api_key
-        ));
+        let sentence = Sentence::from("give the apiKey and its secret to Agora");
+        let show_secret = show_secret(&live.api_key);
+        shell.point_out(sentence.hint(show_secret, "shows the secret again"));
     }
     if let Some(hint) = shell.database.chown_hint() {
         shell.note(&hint);

@@ -2,10 +2,12 @@
 
 use crate::billing::id::ApiKey;
 use crate::billing::key::{KeyPair, Purpose};
+use crate::cli::database::shell_quoted;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::init::GivenPair;
 use crate::cli::moment::rfc3339;
 use crate::cli::near::near;
+use crate::cli::sentence::Sentence;
 use crate::cli::shell::{Columns, Shell, or_dash, print_properties};
 use crate::store::{ReadTx, key};
 use serde::Serialize;
@@ -102,14 +104,18 @@ fn is_live(pair: &KeyPair) -> bool {
     pair.purpose == Purpose::Live && pair.revoked_at_s.is_none()
 }
 
+/// The command that shows a pair's secret.
+pub(super) fn show_secret(api_key: &ApiKey) -> String {
+    format!("key show {} --secret", shell_quoted(api_key.as_str()))
+}
+
 fn find(tx: &ReadTx<'_>, api_key: &ApiKey) -> Result<KeyPair, Failure> {
     let pairs = key::list(tx)?;
     let found = pairs.iter().find(|pair| pair.api_key == *api_key);
     found.cloned().ok_or_else(|| {
-        Failure::not_found(format!(
-            "there is no key pair {api_key}{}: `agora-vendor key list` shows them",
-            near(api_key, pairs.iter().map(|pair| &pair.api_key))
-        ))
+        let near = near(api_key, pairs.iter().map(|pair| &pair.api_key));
+        Failure::not_found(format!("there is no key pair {api_key}{near}"))
+            .hint("key list", "shows them")
     })
 }
 
@@ -149,7 +155,7 @@ fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         Ok((pair.clone(), true))
     })?;
     if added {
-        shell.note(&format!("`agora-vendor key show {} --secret` shows the secret", pair.api_key));
+        shell.point_out(Sentence::from("").hint(show_secret(&pair.api_key), "shows the secret"));
     } else {
         shell.note("the pair stands already; nothing was changed");
     }
@@ -193,8 +199,9 @@ fn revoke(args: &RevokeArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         let live = key::list(tx)?.iter().filter(|pair| is_live(pair)).count();
         if is_live(&pair) && live == 1 {
             return Err(Failure::failed(format!(
-                "{api_key} is the last live pair, without which Agora would be turned away: add another first with `agora-vendor key add`"
-            )));
+                "{api_key} is the last live pair, without which Agora would be turned away: add another first"
+            ))
+            .hint("key add", "does"));
         }
         key::revoke(tx, api_key, now_s)?;
         Ok::<_, Failure>((find(tx, api_key)?, pair))

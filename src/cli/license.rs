@@ -12,6 +12,7 @@ use crate::cli::failure::{Exit, Failure};
 use crate::cli::license_type;
 use crate::cli::moment::{Day, rfc3339};
 use crate::cli::near::near;
+use crate::cli::sentence::Sentence;
 use crate::cli::shell::{Columns, Shell, exact, or_dash, print_properties};
 use crate::store::license::{self, Done, News};
 use crate::store::{ReadTx, setting};
@@ -377,10 +378,8 @@ fn find(tx: &ReadTx<'_>, id: &LicenseId) -> Result<License, Failure> {
 
 fn no_license(tx: &ReadTx<'_>, id: &str) -> Failure {
     match license::ids(tx) {
-        Ok(ids) => Failure::not_found(format!(
-            "there is no license {id}{}: `agora-vendor license list` shows them",
-            near(id, ids)
-        )),
+        Ok(ids) => Failure::not_found(format!("there is no license {id}{}", near(id, ids)))
+            .hint("license list", "shows them"),
         Err(error) => error.into(),
     }
 }
@@ -447,9 +446,10 @@ fn refused(
             period::date(starts_at_s)
         )),
         (Refusal::Earlier { expires_at_s }, _) => Failure::failed(format!(
-            "the license {id} is good until {} already, and extending does not shorten: `agora-vendor license revoke` ends one",
+            "the license {id} is good until {} already, and extending does not shorten",
             rfc3339(expires_at_s)
-        )),
+        ))
+        .hint("license revoke", "ends one"),
         (Refusal::TooLate, _) => Failure::failed(format!(
             "the license {id} would expire after the year 9999: fewer days are wanted"
         )),
@@ -491,7 +491,8 @@ fn show_changed(
             shell.note(&format!("the license expired on {}", period::date(license.expires_at_s)))
         }
         (State::Revoked, Operation::Change(_, Act::Extend(_) | Act::Adjust { .. })) => {
-            shell.note("the license is revoked all the same: `agora-vendor license reinstate` makes it good again");
+            let sentence = Sentence::from("the license is revoked all the same");
+            shell.point_out(sentence.hint("license reinstate", "makes it good again"));
         }
         (State::Scheduled | State::Live | State::Revoked, _) => {}
     }
@@ -537,16 +538,16 @@ fn check_issue(tx: &ReadTx<'_>, args: &IssueArgs, done: &Done) -> Result<(), Fai
                 let types = license::types(tx)?;
                 let names = types.iter().map(|grant| &grant.kind);
                 return Err(Failure::not_found(format!(
-                    "there is no license type {kind}{}: `agora-vendor license type list` shows \
-                     them; --new says that it is meant",
+                    "there is no license type {kind}{}; --new says that it is meant",
                     near(kind, names)
-                )));
+                ))
+                .hint("license type list", "shows them"));
             }
             if !is_granted {
                 return Err(Failure::words(format!(
-                    "the license type {kind} is not set up: add --count AMOUNT or --unlimited, or \
-                     set it up by `agora-vendor license type set`"
-                )));
+                    "the license type {kind} is not set up: add --count AMOUNT or --unlimited"
+                ))
+                .hint("license type set", "sets it up"));
             }
         }
         None | Some(_) => {}

@@ -20,6 +20,7 @@ mod plan_file;
 mod project;
 mod record;
 mod secret;
+mod sentence;
 mod serve;
 mod setting;
 mod shell;
@@ -131,7 +132,7 @@ pub fn run(
     match done.and_then(|exit| shell.flush().map(|()| exit)) {
         Ok(exit) => exit,
         Err(failure) => {
-            shell.note(&format!("error: {failure}"));
+            shell.point_out(failure.sentence().after("error: "));
             failure.exit()
         }
     }

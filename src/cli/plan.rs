@@ -10,6 +10,7 @@ use crate::cli::failure::{Exit, Failure};
 use crate::cli::moment::{Month, month};
 use crate::cli::near::near;
 use crate::cli::plan_file::{EXAMPLE, PlanFile, Terms};
+use crate::cli::sentence::Sentence;
 use crate::cli::shell::{Columns, Shell, exact, or_dash, print_properties, read_text};
 use crate::cli::start::{ShownSaid, Start, changed_words, from_month};
 use crate::store::{bill, month_bill, plan};
@@ -252,9 +253,8 @@ fn told(args: &SetArgs) -> Result<Told, Failure> {
     };
     let document = PlanFile::read(&read_text(file, "the plan")?).map_err(|error| {
         let file = file.display();
-        Failure::words(format!(
-            "{file} is not a plan: {error}; `agora-vendor plan set --help` shows one"
-        ))
+        let refused = Failure::words(format!("{file} is not a plan: {error}"));
+        refused.hint("plan set --help", "shows one")
     })?;
     let once = |what: &str, flag: &Option<Label>, file: Option<Label>| match (flag, file) {
         (Some(_), Some(_)) => Err(Failure::words(format!(
@@ -276,7 +276,7 @@ struct Done {
     history: History<Plan>,
     from_s: i64,
     is_news: bool,
-    billed: Option<String>,
+    billed: Option<Sentence>,
 }
 
 fn set(args: &SetArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
@@ -361,7 +361,7 @@ fn set(args: &SetArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         ));
     }
     if let Some(billed) = billed {
-        shell.note(&billed);
+        shell.point_out(billed);
     }
     for warning in plan.warnings() {
         shell.note(&format!("warning: {warning}"));
@@ -419,10 +419,8 @@ fn show(args: &ShowArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let month_s = args.month.unwrap_or_else(|| Month::around(shell.now_s)).period().first_s();
     let history: History<&Said<Plan>> = said.iter().map(|said| (said.from_s, said)).collect();
     let in_force = *history.at_or_first(month_s).ok_or_else(|| {
-        Failure::not_found(format!(
-            "there is no plan {}{near}: `agora-vendor plan list` shows them",
-            args.id
-        ))
+        Failure::not_found(format!("there is no plan {}{near}", args.id))
+            .hint("plan list", "shows them")
     })?;
     let mut versions: Vec<&Said<Plan>> = said.iter().collect();
     versions.sort_by_key(|said| said.from_s);

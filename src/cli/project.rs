@@ -4,6 +4,7 @@ use crate::agora::signature;
 use crate::billing::amount::Amount;
 use crate::billing::history::History;
 use crate::billing::id::{CustomerId, ProjectId};
+use crate::cli::database::shell_quoted;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::moment::rfc3339;
 use crate::cli::near::near;
@@ -190,10 +191,11 @@ impl Shown {
 pub(super) fn find(tx: &ReadTx<'_>, id: &ProjectId) -> Result<Project, Failure> {
     match project::find(tx, id)? {
         Some(project) => Ok(project),
-        None => Err(Failure::not_found(format!(
-            "there is no project {id}{}: `agora-vendor project list` shows them",
-            near(id, project::ids(tx)?)
-        ))),
+        None => {
+            let near = near(id, project::ids(tx)?);
+            let missing = Failure::not_found(format!("there is no project {id}{near}"));
+            Err(missing.hint("project list", "shows them"))
+        }
     }
 }
 
@@ -291,10 +293,9 @@ fn enable(args: &EnableArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let (before, was_inactive, after) = shell.open()?.write(|tx| {
         let before = find(tx, id)?;
         let Some(owner) = &before.customer_id else {
-            return Err(Failure::failed(format!(
-                "project {id} has no customer yet: `agora-vendor project add {id} --customer C` \
-                 says whose it is, and enables it"
-            )));
+            let add = format!("project add {} --customer C", shell_quoted(id.as_str()));
+            let missing = Failure::failed(format!("project {id} has no customer yet"));
+            return Err(missing.hint(add, "says whose it is, and enables it"));
         };
         let is_inactive =
             customer::find(tx, owner)?.is_some_and(|owner| owner.deactivated_at_s.is_some());
@@ -364,7 +365,7 @@ fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         shell.note(&format!("customer {customer_id} was not known and is registered{near}"));
     }
     if let Some(billed) = billed.filter(|_| before.is_some()) {
-        shell.note(&billed);
+        shell.point_out(billed);
     }
     match before.map(|before| before.customer_id) {
         Some(Some(owner)) if owner != *customer_id => shell.note(&format!(

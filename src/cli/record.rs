@@ -6,9 +6,11 @@ use crate::billing::id::{CustomerId, ProjectId, RecordId, Words};
 use crate::billing::period::{self, DAY_S};
 use crate::billing::record::{MAX_AHEAD_S, NewRecord, Record, USUAL_DAYS, usual_dates};
 use crate::billing::setting::UnknownProjects;
+use crate::cli::database::shell_quoted;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::moment::{Moment, rfc3339};
 use crate::cli::near::near;
+use crate::cli::sentence::Sentence;
 use crate::cli::shell::{Shell, exact};
 use crate::cli::start::first_months;
 use crate::cli::statement::late_words;
@@ -179,7 +181,7 @@ pub(super) fn record(args: &RecordArgs, shell: &mut Shell<'_>) -> Result<Exit, F
                 shell.note(&late_words(statement, "this record is late"));
             }
             if !usual_dates(now_s).contains(&record.at_s) {
-                shell.note(&unusual_words(record, now_s));
+                shell.point_out(unusual_words(record, now_s));
             }
             (record, false)
         }
@@ -248,9 +250,9 @@ fn check_order(tx: &ReadTx<'_>, new: &NewRecord) -> Result<(), Failure> {
     if is_project {
         return Err(Failure::words(format!(
             "there is no project {typed}, and {amount} is one: the project stands before the \
-             amount, as in `agora-vendor record {amount} {typed}`; --new says that project \
-             {typed} is meant"
-        )));
+             amount; --new says that project {typed} is meant"
+        ))
+        .hint(format!("record {amount} {}", shell_quoted(typed.as_str())), "is the right order"));
     }
     Ok(())
 }
@@ -264,20 +266,20 @@ fn unknown(what: &str, id: &impl Display, near: &str) -> Failure {
 }
 
 /// Points out a date that is likely a slip.
-fn unusual_words(record: &Record, now_s: i64) -> String {
+fn unusual_words(record: &Record, now_s: i64) -> Sentence {
     let back = (now_s - record.at_s) / DAY_S;
     let back = (back >= USUAL_DAYS).then(|| format!(", {back} days back"));
     let year = |second| i32::from(period::date(second).year());
     let is_near = (year(now_s) - 1..=year(now_s)).contains(&year(record.at_s));
     let year = (!is_near).then(|| format!(", in the year {}", year(record.at_s)));
-    format!(
-        "the record is dated {}{}{}: if that is not meant, `agora-vendor void {} --reason TEXT` \
-         takes it back",
+    let sentence = format!(
+        "the record is dated {}{}{}",
         rfc3339(record.at_s),
         back.unwrap_or_default(),
         year.unwrap_or_default(),
-        record.id
-    )
+    );
+    let void = format!("void {} --reason TEXT", shell_quoted(record.id.as_str()));
+    Sentence::from(sentence).hint(void, "takes it back, if that is not meant")
 }
 
 /// Says why a record was not written.
@@ -302,10 +304,11 @@ pub(super) fn refused(refusal: &RecordRefusal, new: &NewRecord) -> Failure {
             void_words(stands).map_or(String::new(), |void| format!(", {void}")),
         )),
         RecordRefusal::OtherCustomer(owner) => Failure::conflict(format!(
-            "the project {} is customer {owner}'s, not {}: `agora-vendor project add` moves a project",
+            "the project {} is customer {owner}'s, not {}",
             new.project_id,
             new.customer_id.as_ref().map(ToString::to_string).unwrap_or_default()
-        )),
+        ))
+        .hint("project add", "moves a project"),
         RecordRefusal::UnknownProject => unknown("project", &new.project_id, ""),
         RecordRefusal::UnknownCustomer => {
             let told = new.customer_id.as_ref().map(ToString::to_string).unwrap_or_default();

@@ -113,11 +113,11 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     if args.init && !shell.database.path().exists() {
         let (live, test) = init::create(shell, None)?;
         log::info!(
-            "created {}; its apiKey is {}, and {} for tests; {}",
+            "created {}; its apiKey is {}, and {} for tests; {} shows a secret",
             shell.database.path().display(),
             live.api_key,
             test.api_key,
-            shell.database.with_its_name("`agora-vendor key show K --secret` shows a secret")
+            shell.database.command("key show K --secret")
         );
     }
     if let Some(migrated) = migrate::migrate(shell)? {

@@ -7,6 +7,7 @@ use crate::billing::id::Label;
 use crate::cli::database::Database;
 use crate::cli::failure::Failure;
 use crate::cli::moment::rfc3339;
+use crate::cli::sentence::Sentence;
 use crate::cli::visible::{ForPeople, write_json};
 use crate::store::Store;
 use comfy_table::{CellAlignment, Table, presets};
@@ -79,8 +80,14 @@ impl<'a> Shell<'a> {
 
     /// Says something that is not data, on a line of its own. Nothing in it drives the terminal.
     pub(super) fn note(&mut self, sentence: &str) {
+        self.point_out(sentence.into());
+    }
+
+    /// The same of a sentence that may point to commands.
+    pub(super) fn point_out(&mut self, sentence: Sentence) {
+        let said = sentence.said(&self.database);
         // Where stderr is gone there is nobody to tell.
-        let _told = writeln!(self.err, "{}", escape(&self.database.with_its_name(sentence)));
+        let _told = writeln!(self.err, "{}", escape(&said));
     }
 
     /// Hands over what was printed.

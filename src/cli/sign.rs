@@ -110,12 +110,12 @@ fn sign(
 ) -> Result<Exit, Failure> {
     let purpose = if live { Purpose::Live } else { Purpose::Test };
     let pair = pairs.iter().rfind(|pair| pair.purpose == purpose).ok_or_else(|| {
-        Failure::failed(match purpose {
-            Purpose::Live => "there is no live pair to sign with: `agora-vendor key add` makes one",
-            Purpose::Test => {
-                "there is no test pair to sign with: `agora-vendor key add --test` makes one"
-            }
-        })
+        let (which, add) = match purpose {
+            Purpose::Live => ("live", "key add"),
+            Purpose::Test => ("test", "key add --test"),
+        };
+        let missing = Failure::failed(format!("there is no {which} pair to sign with"));
+        missing.hint(add, "makes one")
     })?;
     let mut fields = request.readings.first().cloned().unwrap_or_default();
     if let Some((name, _)) = fields.iter().find(|(name, _)| name == API_KEY || name == SIGNATURE) {

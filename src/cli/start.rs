@@ -4,6 +4,7 @@ use crate::billing::history::{History, NeedsRewrite, Said, next_month};
 use crate::billing::setting::Late;
 use crate::cli::failure::Failure;
 use crate::cli::moment::{Month, month, rfc3339};
+use crate::cli::sentence::Sentence;
 use crate::store::{self, ReadTx};
 use serde::Serialize;
 use std::fmt::Display;
@@ -63,12 +64,12 @@ pub(super) fn first_months(from_s: i64) -> String {
 
 /// What becomes of the months from `from_s` on that were billed before something new was said to hold in them; `None`
 /// where none was.
-pub(super) fn billed_words(tx: &ReadTx<'_>, from_s: i64) -> store::Result<Option<String>> {
+pub(super) fn billed_words(tx: &ReadTx<'_>, from_s: i64) -> store::Result<Option<Sentence>> {
     changed_words(tx, &store::month_bill::billed_from(tx, from_s)?)
 }
 
 /// What becomes of months that were billed before something was said that changes them; `None` where there is none.
-pub(super) fn changed_words(tx: &ReadTx<'_>, months: &[i64]) -> store::Result<Option<String>> {
+pub(super) fn changed_words(tx: &ReadTx<'_>, months: &[i64]) -> store::Result<Option<Sentence>> {
     let were_billed = match *months {
         [] => return Ok(None),
         [only] => format!("{} was billed", month(only)),
@@ -76,13 +77,12 @@ pub(super) fn changed_words(tx: &ReadTx<'_>, months: &[i64]) -> store::Result<Op
             format!("{} months from {} to {} were billed", months.len(), month(first), month(last))
         }
     };
-    let then = match store::setting::read(tx)?.late() {
-        Late::Carry => "the next month's bill carries what changes of it",
-        Late::Report => {
-            "what changes of it Agora is told only where it asks again; `agora-vendor setting set late carry` has the next month's bill carry it"
-        }
-    };
-    Ok(Some(format!("{were_billed} already: {then}")))
+    let then = |what| Sentence::from(format!("{were_billed} already: {what}"));
+    Ok(Some(match store::setting::read(tx)?.late() {
+        Late::Carry => then("the next month's bill carries what changes of it"),
+        Late::Report => then("what changes of it Agora is told only where it asks again")
+            .hint("setting set late carry", "has the next month's bill carry it"),
+    }))
 }
 
 /// The month from which something holds; none where that is all time.

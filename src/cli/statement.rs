@@ -8,6 +8,7 @@ use crate::billing::period::{self, Grain, LAST_SECOND, Period};
 use crate::billing::statement::{Entry, ListingKind, Statement, Timeline};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::moment::{self, Month, rfc3339};
+use crate::cli::sentence::Sentence;
 use crate::cli::shell::{Columns, Shell, exact, or_dash, print_properties};
 use crate::store::usage::UsageSum;
 use crate::store::{self, ReadTx, late, statement};
@@ -358,9 +359,8 @@ fn show(args: &ShowArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     })?;
     let Some((statement, entries)) = found else {
         let seq = args.seq;
-        return Err(Failure::not_found(format!(
-            "there is no statement {seq}: `agora-vendor statement list` shows them"
-        )));
+        let missing = Failure::not_found(format!("there is no statement {seq}"));
+        return Err(missing.hint("statement list", "shows them"));
     };
     let whole = ShownWhole {
         statement: Shown::new(&statement),
@@ -612,9 +612,8 @@ impl Late {
         let more = if self.0.len() > NAMED { ", …" } else { "" };
         if !months.is_empty() {
             let joined = months.join(", ");
-            shell.note(&format!(
-                "late records: {joined}{more}; `agora-vendor statement late` adds them up"
-            ));
+            let sentence = Sentence::from(format!("late records: {joined}{more}"));
+            shell.point_out(sentence.hint("statement late", "adds them up"));
         }
     }
 }

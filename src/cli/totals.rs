@@ -6,6 +6,7 @@ use crate::billing::period::{self, Grain, Period};
 use crate::billing::statement::ListingKind;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::moment::{self, Day, Moment, Month, rfc3339};
+use crate::cli::sentence::Sentence;
 use crate::cli::shell::{Columns, Shell, exact, or_dash};
 use crate::cli::{customer, project};
 use crate::store::late::{self, Reconciled};
@@ -231,9 +232,8 @@ fn reconcile(month: Month, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         columns.print(out)
     })?;
     if !ok {
-        shell.note(
-            "what was told does not add up with what is recorded; `agora-vendor check` tells where",
-        );
+        let sentence = Sentence::from("what was told does not add up with what is recorded");
+        shell.point_out(sentence.hint("check", "tells where"));
     }
     Ok(if ok { Exit::Done } else { Exit::Failed })
 }

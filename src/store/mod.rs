@@ -130,7 +130,7 @@ pub enum Error {
         known: i64,
     },
     /// The file is of an earlier version.
-    #[error("{} has schema version {found}, and this executable works with version {known}: stop what is still at work on it, then `agora-vendor migrate` brings it there", .path.display())]
+    #[error("{} has schema version {found}, and this executable works with version {known}: stop what is still at work on it, then migrate it", .path.display())]
     Older {
         /// The file.
         path: PathBuf,
@@ -154,9 +154,7 @@ pub enum Error {
     #[error("the read took longer than it may")]
     Deadline,
     /// What is kept of a statement is not what this program writes.
-    #[error(
-        "what statement {seq} said cannot be read: {reason}; `agora-vendor check` tells what else is wrong"
-    )]
+    #[error("what statement {seq} said cannot be read: {reason}")]
     Unreadable {
         /// The statement.
         seq: i64,

@@ -97,6 +97,40 @@ fn what_was_probably_meant_is_named() {
 }
 
 #[test]
+fn hints_name_the_database_and_a_users_own_text_stays() {
+    let vendor = Vendor::new();
+    std::fs::rename(vendor.db(), vendor.path("x.db")).expect("moved");
+    let fails =
+        |code, arguments: &[&str]| vendor.fails(code, [&["--db", "x.db"], arguments].concat());
+    let text = "`agora-vendor x`";
+    assert_eq!(
+        fails(3, &["plan", "show", text]),
+        format!("error: there is no plan {text}; `agora-vendor --db=x.db plan list` shows them\n")
+    );
+    assert_eq!(
+        fails(3, &["customer", "show", "`agora-vendor"]),
+        "error: there is no customer `agora-vendor; \
+         `agora-vendor --db=x.db customer list` shows them\n"
+    );
+    let added = vendor.ok([
+        "--db",
+        "x.db",
+        "key",
+        "add",
+        "--api-key",
+        "a`$b",
+        "--api-secret-file",
+        "secret",
+        "--test",
+    ]);
+    let shown = "`agora-vendor --db=x.db key show 'a`$b' --secret` shows the secret\n";
+    assert_eq!(added.err, shown);
+    let missing = vendor.fails(1, ["--db", "no `agora-vendor x`.db", "totals"]);
+    assert!(missing.contains("at no `agora-vendor x`.db (named by --db)"), "{missing}");
+    assert!(missing.contains("`agora-vendor --db='no `agora-vendor x`.db' init`"), "{missing}");
+}
+
+#[test]
 fn arguments_that_are_not_utf8_are_named_as_such() {
     let vendor = Vendor::new();
     let broken = OsStr::from_bytes(b"p\xff\x1b1");

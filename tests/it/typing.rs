@@ -35,7 +35,7 @@ fn what_is_not_there_names_what_is_near() {
     let said = vendor.fails(2, ["setting", "set", "unlimited", "0"]);
     assert!(said.contains("(did you mean unlimited-as"), "{said}");
     let said = vendor.fails(3, ["customer", "show", "zebra"]);
-    assert!(said.contains("there is no customer zebra: `agora-vendor customer list`"), "{said}");
+    assert!(said.contains("there is no customer zebra; `agora-vendor customer list`"), "{said}");
     // A customer who is named to have a project may be new.
     let said = vendor.ok(["project", "add", "p", "--customer", "123457"]).err;
     assert!(said.contains("not known and is registered (did you mean 123456?)"), "{said}");
