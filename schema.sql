@@ -12,8 +12,10 @@ create table setting (
 
 -- The key pairs whose signatures are accepted.
 create table api_key (
-  seq          integer primary key,                                      -- order of writing: of two live pairs the later one signs
-  api_key      text    not null unique,                                  -- public half, 1 to 128 bytes, sent in every request
+  -- order of writing: of two live pairs the later one signs
+  seq          integer primary key,
+  -- public half, 1 to 128 bytes, sent in every request
+  api_key      text    not null unique,
   api_secret   text    not null,                                         -- private half, never sent; HMAC needs it in the clear, so the file is mode 0600
   purpose      text    not null check (purpose in ('live', 'test')),     -- live: Agora's requests; test: the operator's own, kept apart from Agora's
   created_at_s integer not null,                                         -- seconds

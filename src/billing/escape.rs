@@ -1,11 +1,12 @@
-//! Text as it may be shown on a terminal and in a log: characters that a terminal obeys, or that mislead
-//! the eye, stand as visible escapes.
+//! Text as it may be shown on a terminal and in a log: characters that a terminal obeys, or that
+//! mislead the eye, stand as visible escapes.
 
 use std::borrow::Cow;
 
-/// Tells whether a character is escaped where text is printed. A terminal obeys control characters (C0,
-/// DEL and C1). The others cannot be seen, break the line, or turn the direction of the text around
-/// them. The joiners U+200C and U+200D are none of these: some scripts cannot be read without them.
+/// Tells whether a character is escaped where text is printed. A terminal obeys control characters
+/// (C0, DEL and C1). The others cannot be seen, break the line, or turn the direction of the text
+/// around them. The joiners U+200C and U+200D are none of these: some scripts cannot be read
+/// without them.
 pub fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c,
@@ -14,8 +15,8 @@ pub fn is_hidden(c: char) -> bool {
             | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// A text for people, on one line: hidden characters stand as `\n`, `\r`, `\t` or `\u{…}`. Escaping an
-/// escaped text changes nothing.
+/// A text for people, on one line: hidden characters stand as `\n`, `\r`, `\t` or `\u{…}`. Escaping
+/// an escaped text changes nothing.
 pub fn escape(text: &str) -> Cow<'_, str> {
     escape_but(text, |_| false)
 }

@@ -47,8 +47,8 @@ impl Database {
         format!("the database is {} ({})", path.display(), self.because)
     }
 
-    /// What to do where the file is another user's than its folder, as after `init` by root in the service's
-    /// folder; `None` where it is not.
+    /// What to do where the file is another user's than its folder, as after `init` by root in the
+    /// service's folder; `None` where it is not.
     pub(super) fn chown_hint(&self) -> Option<String> {
         let file = self.path.canonicalize().ok()?;
         let (uid, owner) = (file.metadata().ok()?.uid(), file.parent()?.metadata().ok()?);
@@ -60,7 +60,8 @@ impl Database {
         let group = Group::from_gid(Gid::from_raw(owner.gid())).ok().flatten();
         let group = group.map_or_else(|| owner.gid().to_string(), |group| group.name);
         Some(format!(
-            "it belongs to root, its folder to {user}: `chown {user}:{group} {}` gives it to {user}",
+            "it belongs to root, its folder to {user}: `chown {user}:{group} {}` gives it to \
+             {user}",
             shell_quoted(&file.display().to_string())
         ))
     }
@@ -69,7 +70,8 @@ impl Database {
         &self.path
     }
 
-    /// A command of ours as it is typed, in quotes; it names this database where it had to be named.
+    /// A command of ours as it is typed, in quotes; it names this database where it had to be
+    /// named.
     pub(super) fn command(&self, command: &str) -> String {
         match self.path.to_str().filter(|_| self.told) {
             Some(path) => format!("`agora-vendor --db={} {command}`", shell_quoted(path)),

@@ -29,8 +29,8 @@ pub(super) struct GivenPair {
     #[arg(long, value_name = "K", requires = "api_secret_file")]
     api_key: Option<ApiKey>,
 
-    /// The file that holds its apiSecret and nothing else (- for standard input; a terminal does not show
-    /// what is typed); a newline at its end is dropped
+    /// The file that holds its apiSecret and nothing else (- for standard input; a terminal does
+    /// not show what is typed); a newline at its end is dropped
     #[arg(long, value_name = "F", requires = "api_key")]
     api_secret_file: Option<PathBuf>,
 }

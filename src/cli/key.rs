@@ -199,7 +199,8 @@ fn revoke(args: &RevokeArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         let live = key::list(tx)?.iter().filter(|pair| is_live(pair)).count();
         if is_live(&pair) && live == 1 {
             return Err(Failure::failed(format!(
-                "{api_key} is the last live pair, without which Agora would be turned away: add another first"
+                "{api_key} is the last live pair, without which Agora would be turned \
+                 away: add another first"
             ))
             .hint("key add", "does"));
         }

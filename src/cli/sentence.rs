@@ -1,5 +1,6 @@
-//! What is said on stderr: a sentence, and the commands that it points to. They are kept apart from the text, so that
-//! they name the database where it has to be named, and nothing in the text is taken for a command.
+//! What is said on stderr: a sentence, and the commands that it points to. They are kept apart from
+//! the text, so that they name the database where it has to be named, and nothing in the text is
+//! taken for a command.
 
 use crate::cli::database::Database;
 

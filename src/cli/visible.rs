@@ -1,6 +1,6 @@
-//! Data as it is printed: no character of a file, an argument or a request reaches a terminal that the
-//! terminal would obey, or that misleads the eye. What prints goes through here, so that no caller can
-//! forget it.
+//! Data as it is printed: no character of a file, an argument or a request reaches a terminal that
+//! the terminal would obey, or that misleads the eye. What prints goes through here, so that no
+//! caller can forget it.
 
 use crate::billing::escape::{escape_lines, is_hidden};
 use serde::Serialize;
@@ -27,7 +27,8 @@ impl<'a> ForPeople<'a> {
 impl Write for ForPeople<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.begun.extend_from_slice(bytes);
-        // What ends in the midst of a character waits for its end; what is no character never gets one.
+        // What ends in the midst of a character waits for its end; what is no character never gets
+        // one.
         let ends = match std::str::from_utf8(&self.begun) {
             Err(error) if error.error_len().is_none() => error.valid_up_to(),
             Ok(_) | Err(_) => self.begun.len(),
@@ -57,7 +58,8 @@ pub(super) fn json_text(json: &str) -> String {
     String::from_utf8(out).expect("text stays text")
 }
 
-/// JSON with every hidden character escaped; by itself serde_json escapes those below the space alone.
+/// JSON with every hidden character escaped; by itself serde_json escapes those below the space
+/// alone.
 struct Escaping;
 
 impl Formatter for Escaping {

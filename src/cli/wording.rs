@@ -1,4 +1,5 @@
-//! What is wrong with the words of a command line, as one sentence that says what was probably meant.
+//! What is wrong with the words of a command line, as one sentence that says what was probably
+//! meant.
 
 use crate::cli::database::shell_quoted;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -6,7 +7,8 @@ use clap::{Arg, Command};
 use std::error::Error as _;
 use std::ffi::OsString;
 
-/// What an option that takes anything takes, and one that takes months, figures or words of a list does not.
+/// What an option that takes anything takes, and one that takes months, figures or words of a list
+/// does not.
 const NONSENSE: &str = "zz~nonsense";
 
 /// A command line that the parser refused.
@@ -70,11 +72,11 @@ impl Refused<'_> {
     }
 
     fn words(&self, kind: ContextKind) -> Option<String> {
-        match self.error.get(kind)? {
-            ContextValue::String(text) => Some(text.clone()),
-            ContextValue::Strings(texts) => Some(texts.join(", ")).filter(|text| !text.is_empty()),
-            _ => None,
+        let context = self.error.get(kind)?;
+        if let ContextValue::Strings(texts) = context {
+            return Some(texts.join(", ")).filter(|text| !text.is_empty());
         }
+        if let ContextValue::String(text) = context { Some(text.clone()) } else { None }
     }
 
     fn choice(&self) -> String {
@@ -157,7 +159,8 @@ impl Refused<'_> {
         (command, path)
     }
 
-    /// The option that an argument too many was probably the value of, with it: one by which the parser gets past it.
+    /// The option that an argument too many was probably the value of, with it: one by which the
+    /// parser gets past it.
     fn probably_meant(&self, command: &Command, argument: &str) -> Option<String> {
         // A file is given by its option, or as all that there is.
         let is_file = |option: &Arg| option.get_value_names().is_some_and(|names| names == ["F"]);
@@ -178,8 +181,8 @@ impl Refused<'_> {
         options.first().map(|(_, long)| format!("--{long} {}", shell_quoted(argument)))
     }
 
-    /// How probable an option is: first those that do not take just anything, of them months and days first; of the
-    /// others those that have to be given.
+    /// How probable an option is: first those that do not take just anything, of them months and
+    /// days first; of the others those that have to be given.
     fn rank(&self, option: &Arg, long: &str, argument: &str) -> u8 {
         let name = option.get_value_names().and_then(|names| names.first());
         let takes_anything = self.gets_past(argument, &[&format!("--{long}"), NONSENSE]);
@@ -200,15 +203,14 @@ impl Refused<'_> {
             arguments.splice(place..=place, others.iter().map(OsString::from));
             match self.root.clone().try_get_matches_from(arguments) {
                 Ok(_) => true,
-                Err(error) => match error.kind() {
-                    ErrorKind::MissingRequiredArgument => true,
+                Err(error) => {
                     // Another one may be too many as well.
-                    ErrorKind::UnknownArgument => {
-                        let other = error.get(ContextKind::InvalidArg).map(ToString::to_string);
-                        other.is_some_and(|other| other != argument)
-                    }
-                    _ => false,
-                },
+                    let other = error.get(ContextKind::InvalidArg).map(ToString::to_string);
+                    let is_other = other.is_some_and(|other| other != argument);
+                    let kind = error.kind();
+                    kind == ErrorKind::MissingRequiredArgument
+                        || (kind == ErrorKind::UnknownArgument && is_other)
+                }
             }
         })
     }

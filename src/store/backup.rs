@@ -49,9 +49,9 @@ pub(super) fn into_place<E: From<Error>>(
     made
 }
 
-/// Gives a file its name, in one step and without replacing what has it. File systems that cannot (NFS, some of
-/// FUSE) have the name linked, and the draft's own is removed after it: where that is cut short, whoever opens
-/// the file next does it.
+/// Gives a file its name, in one step and without replacing what has it. File systems that cannot
+/// (NFS, some of FUSE) have the name linked, and the draft's own is removed after it: where that is
+/// cut short, whoever opens the file next does it.
 fn put(draft: &Path, path: &Path) -> io::Result<()> {
     match renameat_with(CWD, draft, CWD, path, RenameFlags::NOREPLACE) {
         Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => fs::hard_link(draft, path),

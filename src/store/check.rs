@@ -156,7 +156,8 @@ pub fn check(tx: &ReadTx<'_>) -> Result<Report> {
     check_values(tx, &mut report)?;
     check_entries(tx, &mut report)?;
     check_histories(tx, &mut report)?;
-    // A value that cannot be read is told above. What it belongs to is passed over below, and nothing else is.
+    // A value that cannot be read is told above. What it belongs to is passed over below, and
+    // nothing else is.
     check_rollups(tx, &mut report)?;
     check_licenses(tx, &mut report)?;
     check_covered(tx, &mut report)?;
@@ -461,8 +462,8 @@ impl Days<'_, '_> {
         Ok(())
     }
 
-    /// Compares the kept sums that start within `starts` with what the ledger says of them. A sum that cannot be read,
-    /// or that the ledger cannot be read for, is passed over.
+    /// Compares the kept sums that start within `starts` with what the ledger says of them. A sum
+    /// that cannot be read, or that the ledger cannot be read for, is passed over.
     fn compare(&mut self, grain: Grain, starts: Range<i64>, mut sums: Sums) -> Result<()> {
         let Self { tx, report, unreadable, .. } = self;
         let mut differ = |start_s, project_id: ProjectId, kept: UsageSum, ledger: UsageSum| {

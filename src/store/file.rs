@@ -1,7 +1,7 @@
 //! The file of a database: one file under one name, looked at before SQLite opens it.
 //!
-//! SQLite finds the write-ahead log by the path of the file. A file with two names has two logs, and what
-//! is committed to one of them is lost by the other.
+//! SQLite finds the write-ahead log by the path of the file. A file with two names has two logs,
+//! and what is committed to one of them is lost by the other.
 
 use crate::store::backup::{is_draft_name, with_suffix};
 use crate::store::{Error, Result};
@@ -34,7 +34,8 @@ impl Standing {
     pub(super) fn of(path: &Path) -> io::Result<Self> {
         let mask = StatxFlags::TYPE | StatxFlags::INO | StatxFlags::NLINK;
         let Ok(found) = statx(CWD, path, AtFlags::empty(), mask) else {
-            // Systems without statx (Linux before 4.11, some sandboxes), and whatever else is wrong.
+            // Systems without statx (Linux before 4.11, some sandboxes), and whatever else is
+            // wrong.
             return path.metadata().map(|metadata| Self::from(&metadata));
         };
         let device = rustix::fs::makedev(found.stx_dev_major, found.stx_dev_minor);
@@ -78,13 +79,18 @@ pub(super) fn refuse_no_path(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The file that a path leads to, by the one name that it has: symbolic links are followed to their end. A
-/// draft that was linked into place, and whose own name was not removed since, is removed now.
+/// The file that a path leads to, by the one name that it has: symbolic links are followed to their
+/// end. A draft that was linked into place, and whose own name was not removed since, is removed
+/// now.
 pub(super) fn find(path: &Path) -> Result<PathBuf> {
     refuse_no_path(path)?;
-    let unreadable = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound => Error::Missing(path.to_owned()),
-        _ => Error::NoAccess { path: path.to_owned(), reason: error.to_string() },
+    let unreadable = |error: io::Error| {
+        let path = path.to_owned();
+        if error.kind() == io::ErrorKind::NotFound {
+            Error::Missing(path)
+        } else {
+            Error::NoAccess { path, reason: error.to_string() }
+        }
     };
     let file = path.canonicalize().map_err(unreadable)?;
     let mut standing = Standing::of(&file).map_err(unreadable)?;

@@ -98,8 +98,8 @@ pub fn add(tx: &WriteTx<'_>, pair: &KeyPair) -> Result<bool> {
     Ok(inserted == 1)
 }
 
-/// All key pairs, revoked ones too, in the order in which they were written: that decides which is the newer one, since
-/// two may be made in the same second, and a clock may be set back.
+/// All key pairs, revoked ones too, in the order in which they were written: that decides which is
+/// the newer one, since two may be made in the same second, and a clock may be set back.
 ///
 /// # Errors
 /// When SQLite fails.

@@ -169,7 +169,8 @@ pub fn deviations(tx: &ReadTx<'_>, timeline: &Timeline, period: Period) -> Resul
     Ok(found?.into_iter().flatten().collect())
 }
 
-/// The same for `check`: what cannot be read, which it tells by itself, is passed over with its statement alone.
+/// The same for `check`: what cannot be read, which it tells by itself, is passed over with its
+/// statement alone.
 pub(super) fn readable_deviations(
     tx: &ReadTx<'_>,
     timeline: &Timeline,

@@ -73,7 +73,8 @@ pub enum Error {
     LeftBehind(PathBuf),
     /// What was given is no path of a file.
     #[error(
-        "{0:?} is not the path of a file, nor is any other URI, :memory: or an empty text: name a file (one that is called so is ./{path})",
+        "{0:?} is not the path of a file: a URI and :memory: are none; for a file of that name \
+         write ./{path}",
         path = .0.display()
     )]
     NoPath(PathBuf),
@@ -86,7 +87,12 @@ pub enum Error {
         why: SecondName,
     },
     /// The folder may only be read, and a log lies beside the file.
-    #[error("{} cannot be read: its folder may only be read, and {} lies beside it, which only who may write there can read; run as the user who owns the folder", .path.display(), .log.display())]
+    #[error(
+        "{} cannot be read: its folder may only be read, and {} lies beside it, which is read by \
+         users who may write there; run as the user who owns the folder",
+        .path.display(),
+        .log.display()
+    )]
     LogBeside {
         /// The file.
         path: PathBuf,
@@ -94,7 +100,10 @@ pub enum Error {
         log: PathBuf,
     },
     /// The file was opened to be read alone.
-    #[error("{} may only be read, as its folder: nothing was written; run as the user who owns it", .0.display())]
+    #[error(
+        "{} may only be read, as its folder: nothing was written; run as the user who owns it",
+        .0.display()
+    )]
     OnlyRead(PathBuf),
     /// The file was changed while it was read without a lock.
     #[error("{} was changed while it was read: try again", .0.display())]
@@ -130,7 +139,11 @@ pub enum Error {
         known: i64,
     },
     /// The file is of an earlier version.
-    #[error("{} has schema version {found}, and this executable works with version {known}: stop what is still at work on it, then migrate it", .path.display())]
+    #[error(
+        "{} has schema version {found}, and this executable works with version {known}: stop what \
+         is still at work on it, then migrate it",
+        .path.display()
+    )]
     Older {
         /// The file.
         path: PathBuf,
@@ -238,15 +251,21 @@ fn second_name_words(path: &Path, why: SecondName) -> String {
     let path = path.display();
     match why {
         SecondName::Links(links) => format!(
-            "{path} has {links} names (hard links), and SQLite would lose records, since it keeps a log for each name: delete the names without a log (`find / -xdev -samefile {path}` lists all), or, while nothing uses it, put a copy in its place (cp {path} {path}.copy && mv {path}.copy {path})"
+            "{path} has {links} names (hard links), and SQLite would lose records, since it \
+             keeps a log for each name: delete the names without a log \
+             (`find / -xdev -samefile {path}` lists all), or, while nothing uses it, put a copy in \
+             its place (cp {path} {path}.copy && mv {path}.copy {path})"
         ),
         SecondName::Mount => format!(
-            "{path} is a file that is mounted by itself, and SQLite would lose records, since each place has a log of its own: mount the folder that holds the file (docker run -v FOLDER:FOLDER)"
+            "{path} is a file that is mounted by itself, and SQLite would lose \
+             records, since each place has a log of its own: mount the folder that holds the file \
+             (docker run -v FOLDER:FOLDER)"
         ),
     }
 }
 
-/// What was read, or `None` where a value is not of the kind that its column holds, which `check` tells.
+/// What was read, or `None` where a value is not of the kind that its column holds, which `check`
+/// tells.
 fn readable<T>(read: Result<T>) -> Result<Option<T>> {
     use rusqlite::Error::{
         FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error,
@@ -298,7 +317,8 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the books; to be read alone where file and folder may only be read, and no log lies beside.
+    /// Opens the books; to be read alone where file and folder may only be read, and no log lies
+    /// beside.
     ///
     /// # Errors
     /// When there is no file, or it is not ours, of a later version, or cannot be used safely.
@@ -325,8 +345,8 @@ impl Store {
         Ok(Self { connection, frozen: None, path: path.to_owned() })
     }
 
-    /// SQLite reads a file in WAL mode only with an index beside it, which nobody can make here. As nobody
-    /// writes the file, it needs none; that nobody did is asked after each read.
+    /// SQLite reads a file in WAL mode only with an index beside it, which nobody can make here. As
+    /// nobody writes the file, it needs none; that nobody did is asked after each read.
     fn open_frozen(frozen: Frozen, path: &Path) -> Result<Self> {
         if let Some(log) = frozen.log() {
             return Err(Error::LogBeside { path: path.to_owned(), log: log.to_owned() });
@@ -359,8 +379,8 @@ impl Store {
         if path.symlink_metadata().is_ok() {
             return Err(Error::Exists(path.to_owned()).into());
         }
-        // Made under another name and put into place when whole, so that neither a crash nor another
-        // process that creates at the same time leaves half a database or loses one.
+        // Made under another name and put into place when whole, so that neither a crash nor
+        // another process that creates at the same time leaves half a database or loses one.
         backup::into_place(path, |draft| {
             let connection = Connection::open_with_flags(draft, OpenFlags::SQLITE_OPEN_READ_WRITE)
                 .map_err(Error::from)?;
@@ -550,8 +570,8 @@ impl Readers {
     /// [`Error::Replaced`] when the path leads to another file by now: what is open is nobody's books any
     /// more, and its figures would be old for ever. When SQLite fails.
     pub fn version(&self) -> Result<Version> {
-        // Others ask the same connection, some of them on threads that must not wait: it is asked at once, again and
-        // again, and let go of in between.
+        // Others ask the same connection, some of them on threads that must not wait: it is asked
+        // at once, again and again, and let go of in between.
         let until = Instant::now() + READER_WAITS;
         loop {
             match self.version_at_once() {
@@ -573,8 +593,8 @@ impl Readers {
         Ok(Version(version))
     }
 
-    /// Tells whether the path still leads to the file that was opened, and warns of a second name: once, when it
-    /// comes up, since what is open goes on under the name that it has.
+    /// Tells whether the path still leads to the file that was opened, and warns of a second name:
+    /// once, when it comes up, since what is open goes on under the name that it has.
     fn look_at_the_file(&self) -> Result<()> {
         let standing = Standing::of(&self.path).ok();
         let standing = standing.filter(|standing| standing.identity == self.identity);

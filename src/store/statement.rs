@@ -397,7 +397,8 @@ pub fn list(tx: &ReadTx<'_>, period: Period, kind: Option<ListingKind>) -> Resul
         .collect::<rusqlite::Result<_>>()?)
 }
 
-/// The statements of one kind that can be read, in the order of writing: for `check`, which tells of the others.
+/// The statements of one kind that can be read, in the order of writing: for `check`, which tells
+/// of the others.
 pub(super) fn readable_ones(tx: &ReadTx<'_>, kind: ListingKind) -> Result<Vec<Statement>> {
     const SELECT: &str = select!("where kind = :kind order by seq");
     let mut select = tx.sql().prepare_cached(SELECT)?;

@@ -1,6 +1,7 @@
-//! One file, one name: two names of a database have two logs, and each loses what the other commits.
+//! One file, one name: two names of a database have two logs, and each loses what the other
+//! commits.
 
-use crate::vendor::{Vendor, day};
+use crate::vendor::{Vendor, day, skipped};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
@@ -87,7 +88,7 @@ fn a_database_that_is_mounted_by_itself_is_refused_by_every_verb() {
         unshare.output().ok().filter(|output| output.status.code().is_some_and(|code| code < 90))
     };
     if inside("exit 0").is_none() {
-        eprintln!("SKIPPED: this machine lets no bind mount be made (unshare -rm, mount --bind)");
+        skipped("this machine lets no bind mount be made (unshare -rm, mount --bind)");
         return;
     }
     for verb in VERBS {
@@ -183,7 +184,8 @@ fn a_drafts_name_that_was_left_behind_is_removed_and_nothing_else_is() {
 #[test]
 fn where_a_file_system_cannot_rename_without_replacing_a_link_does_and_is_mended() {
     let vendor = Vendor::without_books();
-    // strace makes the call fail as such file systems do, and ends the process as it removes the draft.
+    // strace makes the call fail as such file systems do, and ends the process as it removes the
+    // draft.
     let traced = |inject: &[&str], arguments: &[&str]| {
         let mut strace = Command::new("strace");
         strace.args(["-f", "-qq", "-o", "/dev/null"]).args(inject);
@@ -194,7 +196,7 @@ fn where_a_file_system_cannot_rename_without_replacing_a_link_does_and_is_mended
     let fails = "inject=renameat2:error=EINVAL";
     let works = traced(&["-e", "trace=renameat2", "-e", fails], &["init", "--db", "try.db"]);
     if !works.is_some_and(|output| output.status.success()) {
-        eprintln!("SKIPPED: this machine has no strace that may trace");
+        skipped("this machine has no strace that may trace");
         return;
     }
     assert_eq!(links(&vendor.path("try.db")), 1);
@@ -206,8 +208,8 @@ fn where_a_file_system_cannot_rename_without_replacing_a_link_does_and_is_mended
     for (name, arguments) in
         [("a.db", &["init", "--db", "a.db"][..]), ("b.db", &["backup", "b.db"])]
     {
-        // Ended at the first, second, … time that something is made durable; once that is when the link
-        // stands and the draft has not gone.
+        // Ended at the first, second, … time that something is made durable; once that is when the
+        // link stands and the draft has not gone.
         let is_cut_between = |number: u32| {
             let end = format!("inject=fsync:signal=KILL:when={number}");
             let trace = ["-e", "trace=renameat2,fsync", "-e", fails, "-e", &end];
@@ -310,7 +312,7 @@ fn reading_verbs_read_what_may_only_be_read() {
 #[test]
 fn books_that_root_made_in_anothers_folder_are_told_with_the_chown_that_helps() {
     if !rustix::process::getuid().is_root() {
-        eprintln!("SKIPPED: only root can make a file in another's folder that is not theirs");
+        skipped("only root can make a file in another's folder that is not theirs");
         return;
     }
     let vendor = Vendor::without_books();

@@ -1,4 +1,5 @@
-//! What is printed from files, arguments and requests: nothing that a terminal obeys, nothing hidden.
+//! What is printed from files, arguments and requests: nothing that a terminal obeys, nothing
+//! hidden.
 
 use crate::vendor::{API_KEY, API_SECRET, Vendor, signed};
 use serde_json::Value;

@@ -23,6 +23,11 @@ pub fn long() -> bool {
     std::env::var_os("AGORA_VENDOR_LONG_TESTS").is_some()
 }
 
+/// Says that a test shows nothing on this machine, past the capture of what tests print.
+pub fn skipped(why: &str) {
+    writeln!(std::io::stderr(), "SKIPPED: {why}").expect("a standard error");
+}
+
 /// A vendor with fresh books, whose live key pair is that of Agora's examples.
 pub struct Vendor {
     folder: TempDir,
