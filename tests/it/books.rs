@@ -285,7 +285,18 @@ fn one_bad_value_hides_no_other_difference() {
         vendor.ok(["record", project, "2", "--id", id, "--at", "2026-10-10"]);
     }
     for id in ["l1", "l2"] {
-        vendor.ok(["license", "issue", "c", "--id", id, "--expires", "2100-01-01", "--count", "5"]);
+        vendor.ok([
+            "license",
+            "issue",
+            "c",
+            "--new",
+            "--id",
+            id,
+            "--expires",
+            "2100-01-01",
+            "--count",
+            "5",
+        ]);
     }
     let server = vendor.serve();
     for date in ["2026-10-10", "2026-10-11"] {

@@ -19,7 +19,7 @@ fn is_shown(text: &str) -> bool {
 /// Books whose names, notes and events hold what names may not hold any more.
 fn disguised() -> Vendor {
     let vendor = Vendor::new();
-    vendor.ok(["customer", "add", "c", "--name", "a\u{200f}b", "--plan", "g"]);
+    vendor.ok(["customer", "add", "c", "--name", "a\u{200f}b", "--plan", "g", "--new"]);
     vendor.ok(["plan", "set", "g", "--name", "S\u{200e}", "--unit", "U", "--price", "1"]);
     vendor.ok(["project", "add", "p", "--customer", "c"]);
     vendor.ok(["record", "p", "1", "--at", "2026-10-10", "--id", "r", "--note", "n\u{200f}"]);
