@@ -62,7 +62,7 @@ create table customer (
 create table project (
   project_no      integer primary key,                     -- its number in these books, from 1: stands for its id in the ledger and its sums, where a million ids would take the most room
   project_id      text    not null unique,                 -- Agora's id
-  customer_id     text    references customer,             -- whose project it is, as was said last: licenses go by it, bills by project_customer; null where nobody has said
+  customer_id     text    references customer,             -- as was said last, null where nobody has; usage goes by project_customer
   first_seen_at_s integer not null,                        -- seconds; when this row was made
   app_key         text,                                    -- with the secret, what the vendor's backend knows the project's calls by; null until Agora creates the project
   app_secret      text,                                    -- never changed once made: a resent call must be answered alike
@@ -206,8 +206,10 @@ create table license (
   check ((granted is null) = (balance is null))
 ) strict;
 create index license_by_customer on license (customer_id);
--- What usage may draw from, in the order in which it does; a license that is used up costs a record nothing.
-create index license_to_draw on license (customer_id, expires_at_s) where revoked_at_s is null and balance is not '0';
+-- What usage may draw from, in the order in which it does; a license that is used up costs a record
+-- nothing. A revoked one is among them: it covers usage of the time before it was revoked, whenever
+-- that is recorded.
+create index license_to_draw on license (customer_id, expires_at_s) where balance is not '0';
 
 create trigger license_stays_what_it_is
 before update of seq, license_id, customer_id, type, platforms, issued_at_s, asked, starts_at_s on license

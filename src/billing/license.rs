@@ -136,13 +136,20 @@ impl License {
         }
     }
 
-    /// The last second in which it was or will be good, a revocation counted in; `None` where it never was.
+    /// When it is good: from its first second to its expiry, or to the second before it was
+    /// revoked. `None` where it was revoked before it began.
+    pub fn good(&self) -> Option<Period> {
+        let revoked_at_s = self.revoked.as_ref().map(|revocation| revocation.at_s);
+        Period::new(self.starts_at_s, end_s(self.expires_at_s, revoked_at_s))
+    }
+
+    /// When it ended or will end, where it has begun or was revoked: a revoked one ended as it was
+    /// revoked, also before it began.
     fn ended_at_s(&self, now_s: i64) -> Option<i64> {
-        let ends_at_s = match &self.revoked {
-            Some(revocation) => self.expires_at_s.min(revocation.at_s),
-            None => self.expires_at_s,
-        };
-        (self.starts_at_s <= ends_at_s.min(now_s)).then_some(ends_at_s)
+        match &self.revoked {
+            Some(revocation) => Some(self.expires_at_s.min(revocation.at_s)),
+            None => (self.starts_at_s <= self.expires_at_s.min(now_s)).then_some(self.expires_at_s),
+        }
     }
 
     /// What an act changes of it at `now_s`; `None` where it is so already.
@@ -482,6 +489,15 @@ impl Operation {
             Self::Consume { .. } => None,
         }
     }
+
+    /// Tells whether usage that is recorded from then on may draw more than before.
+    pub fn covers_more(&self) -> bool {
+        match self {
+            Self::Issue(_) | Self::Change(_, Act::Extend(_) | Act::Reinstate { .. }) => true,
+            Self::Change(_, Act::Adjust { by, .. }) => by.is_positive(),
+            Self::Change(_, Act::Revoke { .. }) | Self::Consume { .. } => false,
+        }
+    }
 }
 
 impl fmt::Display for Operation {
@@ -575,6 +591,11 @@ pub enum Refusal {
     },
 }
 
+/// The last second in which a license is good that expires and was revoked at these seconds.
+fn end_s(expires_at_s: i64, revoked_at_s: Option<i64>) -> i64 {
+    revoked_at_s.map_or(expires_at_s, |at_s| expires_at_s.min(at_s - 1))
+}
+
 /// A license as far as drawing from it goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Drawable {
@@ -582,10 +603,19 @@ pub struct Drawable {
     pub seq: i64,
     /// The first second in which it is good.
     pub starts_at_s: i64,
-    /// The last second in which it is good.
+    /// Its expiry.
     pub expires_at_s: i64,
+    /// When it was revoked, if it was.
+    pub revoked_at_s: Option<i64>,
     /// What is left of it, above zero; `None`: without limit.
     pub balance: Option<Amount>,
+}
+
+impl Drawable {
+    /// The last second in which it is good.
+    fn end_s(&self) -> i64 {
+        end_s(self.expires_at_s, self.revoked_at_s)
+    }
 }
 
 /// What usage, or a consumption, draws from a license.
@@ -597,15 +627,13 @@ pub struct Draw {
     pub amount: Amount,
 }
 
-/// Splits `wanted`, dated `at_s`, over those of a customer's licenses, none of them revoked, that are live at `now_s` and
-/// good at `at_s`: the earliest expiry first, then the oldest. What they do not cover is not drawn.
-pub fn draw(drawable: &[Drawable], at_s: i64, now_s: i64, wanted: &Amount) -> Vec<Draw> {
-    let is_good = |license: &&Drawable| {
-        let good = license.starts_at_s..=license.expires_at_s;
-        good.contains(&at_s) && good.contains(&now_s)
-    };
+/// Splits `wanted`, dated `at_s`, over those of a customer's licenses that are good at that second,
+/// whenever it is written: the earliest end first, then the oldest. What they do not cover is not
+/// drawn.
+pub fn draw(drawable: &[Drawable], at_s: i64, wanted: &Amount) -> Vec<Draw> {
+    let is_good = |license: &&Drawable| (license.starts_at_s..=license.end_s()).contains(&at_s);
     let mut good: Vec<&Drawable> = drawable.iter().filter(is_good).collect();
-    good.sort_by_key(|license| (license.expires_at_s, license.seq));
+    good.sort_by_key(|license| (license.end_s(), license.seq));
     let mut left = wanted.clone();
     let mut draws = Vec::new();
     for license in good {
@@ -651,10 +679,11 @@ impl Standing {
     }
 }
 
-/// Folds a customer's licenses at `now_s`: the residue is the sum over the live ones, the expiry the
-/// latest among them. Where none is live, nothing remains, and the expiry is the latest day on which one was, a
-/// revoked one having ended on the day it was revoked; or, where none ever was, the latest of those that
-/// did not get to start. `None` for a customer who never had any.
+/// Folds a customer's licenses at `now_s`: the residue is the sum over the live ones, the expiry
+/// the latest among them. Where none is live, nothing remains, and the expiry is the latest day on
+/// which one was, a revoked one having ended on the day it was revoked, also where it had not
+/// begun; or, where there is none of these, the latest of those that have not started. `None` for a
+/// customer who never had any.
 pub fn fold(licenses: &[License], now_s: i64) -> Option<Standing> {
     let live = || licenses.iter().filter(|license| license.state(now_s) == State::Live);
     if let Some(expires_at_s) = live().map(|license| license.expires_at_s).max() {
@@ -698,11 +727,12 @@ mod tests {
     }
 
     fn drawable(seq: i64, expires_at_s: i64, balance: Option<&str>) -> Drawable {
-        Drawable { seq, starts_at_s: 0, expires_at_s, balance: balance.map(amount) }
+        let balance = balance.map(amount);
+        Drawable { seq, starts_at_s: 0, expires_at_s, revoked_at_s: None, balance }
     }
 
-    fn drawn(licenses: &[Drawable], at_s: i64, now_s: i64, wanted: &str) -> Vec<(i64, String)> {
-        let draws = draw(licenses, at_s, now_s, &amount(wanted));
+    fn drawn(licenses: &[Drawable], at_s: i64, wanted: &str) -> Vec<(i64, String)> {
+        let draws = draw(licenses, at_s, &amount(wanted));
         draws.iter().map(|draw| (draw.license_seq, draw.amount.to_string())).collect()
     }
 
@@ -713,31 +743,37 @@ mod tests {
             drawable(3, 100, Some("2")),
             drawable(2, 100, Some("1.5")),
         ];
-        assert_eq!(drawn(&licenses, 50, 50, "1"), [(2, "1".into())]);
+        assert_eq!(drawn(&licenses, 50, "1"), [(2, "1".into())]);
         assert_eq!(
-            drawn(&licenses, 50, 50, "4.25"),
+            drawn(&licenses, 50, "4.25"),
             [(2, "1.5".into()), (3, "2".into()), (1, "0.75".into())]
         );
-        let all: Amount =
-            draw(&licenses, 50, 50, &amount("100")).iter().map(|draw| &draw.amount).sum();
+        let all: Amount = draw(&licenses, 50, &amount("100")).iter().map(|draw| &draw.amount).sum();
         assert_eq!(all, amount("8.5"));
     }
 
     #[test]
-    fn a_license_covers_from_its_first_to_its_last_second_while_it_is_live() {
-        let licenses = [Drawable { starts_at_s: 10, ..drawable(1, 100, Some("1")) }];
-        for (at_s, now_s, covered) in [
-            (10, 10, true),
-            (100, 100, true),
-            (9, 50, false),
-            (101, 100, false),
-            (50, 101, false),
-            (12, 9, false),
-            (10, 100, true),
+    fn a_license_covers_from_its_first_second_to_its_expiry_or_to_the_one_before_it_was_revoked() {
+        let license = Drawable { starts_at_s: 10, ..drawable(1, 100, Some("1")) };
+        let revoked = |at_s| Drawable { revoked_at_s: Some(at_s), ..license.clone() };
+        for (license, at_s, covered) in [
+            (license.clone(), 9, false),
+            (license.clone(), 10, true),
+            (license.clone(), 100, true),
+            (license.clone(), 101, false),
+            (revoked(50), 49, true),
+            (revoked(50), 50, false),
+            (revoked(200), 100, true),
+            (revoked(200), 101, false),
+            (revoked(10), 10, false),
+            (revoked(5), 4, false),
         ] {
-            assert_eq!(!drawn(&licenses, at_s, now_s, "1").is_empty(), covered, "{at_s} {now_s}");
+            assert_eq!(!drawn(&[license], at_s, "1").is_empty(), covered, "{at_s}");
         }
-        assert_eq!(drawn(&[drawable(1, 100, None)], 50, 50, "7"), [(1, "7".into())]);
+        // The one that ended first is drawn from first, a revocation counted in.
+        let licenses = [drawable(2, 90, Some("3")), Drawable { seq: 1, ..revoked(80) }];
+        assert_eq!(drawn(&licenses, 50, "2"), [(1, "1".into()), (2, "1".into())]);
+        assert_eq!(drawn(&[drawable(1, 100, None)], 50, "7"), [(1, "7".into())]);
     }
 
     #[test]
@@ -867,10 +903,14 @@ mod tests {
             fold(&[to_come.clone(), license(100, Some("1"), None)], 150),
             standing(100, "0")
         );
-        // Revoked before it began, it was never good.
-        let never = License { revoked: Some(Revocation { at_s: 140, reason: None }), ..to_come };
-        assert_eq!(fold(&[never.clone(), license(100, Some("1"), None)], 150), standing(100, "0"));
-        assert_eq!(fold(&[never, license(100, Some("1"), None)], 350), standing(100, "0"));
+        // Revoked before it began, it ended on the day it was revoked.
+        let never =
+            License { revoked: Some(Revocation { at_s: 140, reason: None }), ..to_come.clone() };
+        assert_eq!(fold(&[never.clone(), license(100, Some("1"), None)], 150), standing(140, "0"));
+        assert_eq!(fold(&[never.clone(), license(145, Some("1"), None)], 350), standing(145, "0"));
+        assert_eq!(fold(&[never.clone(), to_come], 150), standing(140, "0"));
+        assert_eq!(fold(std::slice::from_ref(&never), 350), standing(140, "0"));
+        assert_eq!(never.good(), None);
     }
 
     #[test]

@@ -95,6 +95,21 @@ impl Period {
         pieces
     }
 
+    /// The seconds of windows that may overlap, in windows that do not, in the order of time.
+    pub fn merged(mut windows: Vec<Self>) -> Vec<Self> {
+        windows.sort_unstable_by_key(|window| window.first_s);
+        let mut merged: Vec<Self> = Vec::new();
+        for window in windows {
+            match merged.last_mut() {
+                Some(last) if window.first_s <= last.last_s => {
+                    last.last_s = last.last_s.max(window.last_s);
+                }
+                Some(_) | None => merged.push(window),
+            }
+        }
+        merged
+    }
+
     /// The window cut at the edges of a grain: a part of a stretch at the start, whole stretches, a part
     /// at the end; each `None` where empty. A window inside one stretch is all start.
     pub fn cut(self, grain: Grain) -> (Option<Self>, Option<Self>, Option<Self>) {

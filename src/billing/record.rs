@@ -35,7 +35,7 @@ pub struct NewRecord {
     pub amount: Amount,
     /// When it was used, in Unix seconds; `None`: now, whenever that is.
     pub at_s: Option<i64>,
-    /// The customer whose project it is, if told.
+    /// The customer whose project it was at that time, if told.
     pub customer_id: Option<CustomerId>,
     /// The operator's words.
     pub note: Option<Words>,
@@ -54,8 +54,10 @@ pub struct Record {
     pub covered: Amount,
     /// When it was used, in Unix seconds.
     pub at_s: i64,
-    /// The project's customer, if anybody has said.
+    /// Whose the project was at that time, as the books stand now; `None` where nobody has said.
     pub customer_id: Option<CustomerId>,
+    /// The same as the books stood when it was written.
+    pub customer_then: Option<CustomerId>,
     /// How it was taken back, if it was.
     pub void: Option<Void>,
 }
@@ -70,14 +72,18 @@ pub struct Void {
 }
 
 impl Record {
-    /// Tells whether writing `new` again would say nothing else: project and amount (by value) agree, and
-    /// so do time and customer where they are told.
+    /// Tells whether writing `new` again would say nothing else: project and amount (by value)
+    /// agree, and so do time and customer where they are told. The customer may be the one of the
+    /// record's time as the books stand now, or as they stood then: a move that is said later makes
+    /// no conflict of an honest repetition.
     pub fn agrees_with(&self, new: &NewRecord) -> bool {
         self.id == new.id
             && self.project_id == new.project_id
             && self.amount == new.amount
             && new.at_s.is_none_or(|at_s| at_s == self.at_s)
-            && (new.customer_id.is_none() || new.customer_id == self.customer_id)
+            && (new.customer_id.is_none()
+                || new.customer_id == self.customer_id
+                || new.customer_id == self.customer_then)
     }
 }
 
@@ -110,6 +116,7 @@ mod tests {
             covered: Amount::default(),
             at_s: 7,
             customer_id: None,
+            customer_then: None,
             void: None,
         };
         let again = NewRecord {
@@ -124,6 +131,14 @@ mod tests {
         assert!(stands.agrees_with(&NewRecord { at_s: Some(7), ..again.clone() }));
         assert!(!stands.agrees_with(&NewRecord { at_s: Some(8), ..again.clone() }));
         assert!(!stands.agrees_with(&NewRecord { customer_id: "c".parse().ok(), ..again.clone() }));
+        let said =
+            |customer: &str| NewRecord { customer_id: customer.parse().ok(), ..again.clone() };
+        let moved = Record {
+            customer_id: "b".parse().ok(),
+            customer_then: "a".parse().ok(),
+            ..stands.clone()
+        };
+        assert_eq!(["a", "b", "c"].map(|id| moved.agrees_with(&said(id))), [true, true, false]);
         assert!(
             !stands.agrees_with(&NewRecord { amount: "1.51".parse().expect("an amount"), ..again })
         );

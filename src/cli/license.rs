@@ -2,7 +2,7 @@
 
 use crate::agora::reply::{self, Envelope};
 use crate::billing::amount::{self, Amount};
-use crate::billing::id::{CustomerId, LicenseId, LicenseType, OpId, Words};
+use crate::billing::id::{CustomerId, LicenseId, LicenseType, OpId, ProjectId, Words};
 use crate::billing::license::{
     Act, Entry, Extension, License, NewLicense, Operation, Platforms, Refusal, State, fold,
 };
@@ -22,9 +22,9 @@ use std::str::FromStr;
 
 /// Licenses: issue one to a customer, change what it grants, list them, show one and its history
 ///
-/// Usage of a customer's projects draws from the licenses that are live as it is recorded, the earliest expiry
-/// first; what they do not cover is billed. Whatever changes a license takes --op-id: the same id
-/// again changes nothing, so that a command may be repeated.
+/// Usage of a customer's projects draws from the licenses that were good at its time, whenever it
+/// is recorded, the one that ends first; what they do not cover is billed. Whatever changes a
+/// license takes --op-id: the same id again changes nothing, so that a command may be repeated.
 #[derive(clap::Subcommand)]
 pub(super) enum Args {
     /// Issue a license to a customer
@@ -37,7 +37,8 @@ pub(super) enum Args {
     Consume(ConsumeArgs),
     /// Revoke a license: from now on it is not good any more
     Revoke(RevokeArgs),
-    /// Undo a revocation: from now on the license is good again
+    /// Undo a revocation: the license counts as never revoked, for usage that is recorded from now
+    /// on
     Reinstate(RevokeArgs),
     /// List licenses
     List(ListArgs),
@@ -384,6 +385,22 @@ fn no_license(tx: &ReadTx<'_>, id: &str) -> Failure {
     }
 }
 
+/// Says how much usage of a project that has come to a customer no license covers, though the
+/// customer's are good for its time; `None` where there is none.
+pub(super) fn uncovered_words(
+    project_id: &ProjectId,
+    customer_id: &CustomerId,
+    uncovered: &Amount,
+) -> Option<String> {
+    (!uncovered.is_zero()).then(|| {
+        format!(
+            "{uncovered} of project {project_id}'s usage lies in the time of customer \
+             {customer_id}'s licenses and stays uncovered: a license covers what is recorded from \
+             now on"
+        )
+    })
+}
+
 /// Does what was asked for, where `check` finds nothing amiss in it, and tells whether that changed
 /// anything.
 fn operate(
@@ -393,13 +410,27 @@ fn operate(
     check: impl FnOnce(&ReadTx<'_>, &Done) -> Result<(), Failure>,
 ) -> Result<Done, Failure> {
     let op_id = op.op_id.as_ref();
-    let done = shell.open()?.write(|tx| {
+    let mut store = shell.open()?;
+    let done = store.write(|tx| {
         let done = license::operate(tx, operation, op_id, &shell.stamp())?
             .map_err(|refusal| refused(tx, refusal, operation, op_id))?;
         // Nothing of it stands where this fails.
         check(tx, &done)?;
         Ok::<_, Failure>(done)
     })?;
+    // Without the lock: there may be much to add up.
+    if let (News::Changed, true, Some((license, _))) =
+        (done.news, operation.covers_more(), done.licenses.first())
+    {
+        let uncovered = store.read(|tx| license::uncovered(tx, license, shell.now_s))?;
+        if !uncovered.is_zero() {
+            shell.note(&format!(
+                "{uncovered} of customer {}'s usage lies in the license's time and stays \
+                 uncovered: it covers what is recorded from now on",
+                license.customer_id
+            ));
+        }
+    }
     match (done.news, op_id, operation) {
         (News::Changed, ..) => {}
         (News::Repeated, Some(op_id), _) => {

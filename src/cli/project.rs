@@ -6,6 +6,7 @@ use crate::billing::history::History;
 use crate::billing::id::{CustomerId, ProjectId};
 use crate::cli::database::shell_quoted;
 use crate::cli::failure::{Exit, Failure};
+use crate::cli::license::uncovered_words;
 use crate::cli::moment::rfc3339;
 use crate::cli::near::near;
 use crate::cli::secret;
@@ -15,7 +16,7 @@ use crate::cli::shell::{
 use crate::cli::start::{ShownSaid, Start, billed_words, first_months, timeline};
 use crate::store::project::{self, Project};
 use crate::store::usage::{self, UsageSum};
-use crate::store::{ReadTx, customer, event};
+use crate::store::{ReadTx, customer, event, license};
 use serde::Serialize;
 use serde_json::json;
 use std::path::PathBuf;
@@ -341,7 +342,8 @@ fn verify(args: &VerifyArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
 
 fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let (id, customer_id) = (&args.project, &args.customer);
-    let (before, unknown, project, customers, billed) = shell.open()?.write(|tx| {
+    let mut store = shell.open()?;
+    let (before, unknown, project, customers, (is_changed, billed)) = store.write(|tx| {
         let stamp = shell.stamp();
         let before = project::find(tx, id)?;
         let unknown = match customer::find(tx, customer_id)? {
@@ -358,8 +360,9 @@ fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         }
         let project = project::announce(tx, id, customer_id, Some(from_s), &stamp)?;
         let customers = history()?;
-        let billed = if customers == customers_before { None } else { billed_words(tx, from_s)? };
-        Ok::<_, Failure>((before, unknown, project, customers, billed))
+        let is_changed = customers != customers_before;
+        let billed = if is_changed { billed_words(tx, from_s)? } else { None };
+        Ok::<_, Failure>((before, unknown, project, customers, (is_changed, billed)))
     })?;
     if let Some(near) = unknown {
         shell.note(&format!("customer {customer_id} was not known and is registered{near}"));
@@ -367,9 +370,26 @@ fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     if let Some(billed) = billed.filter(|_| before.is_some()) {
         shell.point_out(billed);
     }
+    let was_enabled = before.as_ref().is_some_and(|before| before.enabled_since_s.is_some());
+    let enabled_s = project.enabled_since_s.filter(|enabled_s| *enabled_s > shell.now_s + 30);
+    if let (false, Some(enabled_s)) = (was_enabled, enabled_s) {
+        shell.note(&format!(
+            "this machine's clock is before the last disabling of project {id}: it is enabled \
+             from that second on, {}",
+            rfc3339(enabled_s)
+        ));
+    }
+    if is_changed && before.is_some() {
+        let uncovered =
+            store.read(|tx| license::uncovered_before(tx, id, customer_id, shell.now_s))?;
+        uncovered_words(id, customer_id, &uncovered)
+            .into_iter()
+            .for_each(|words| shell.note(&words));
+    }
     match before.map(|before| before.customer_id) {
         Some(Some(owner)) if owner != *customer_id => shell.note(&format!(
-            "project {id} was customer {owner}'s and is {customer_id}'s now, and so for licenses; its usage is billed to these customers: {}",
+            "project {id} was customer {owner}'s and is {customer_id}'s now; its usage is billed \
+             to these customers: {}; in the same months it draws from their licenses",
             timeline(&customers)
         )),
         Some(None) => shell.note(&format!(

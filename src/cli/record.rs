@@ -8,14 +8,15 @@ use crate::billing::record::{MAX_AHEAD_S, NewRecord, Record, USUAL_DAYS, usual_d
 use crate::billing::setting::UnknownProjects;
 use crate::cli::database::shell_quoted;
 use crate::cli::failure::{Exit, Failure};
-use crate::cli::moment::{Moment, rfc3339};
+use crate::cli::license::uncovered_words;
+use crate::cli::moment::{self, Moment, rfc3339};
 use crate::cli::near::near;
 use crate::cli::sentence::Sentence;
 use crate::cli::shell::{Shell, exact};
 use crate::cli::start::first_months;
 use crate::cli::statement::late_words;
 use crate::store::usage::{self, RecordRefusal, Recorded, Slice, Voided};
-use crate::store::{ReadTx, WriteTx, customer, made_id, project, statement};
+use crate::store::{ReadTx, WriteTx, customer, license, made_id, project, statement};
 use serde::Serialize;
 use std::fmt::Display;
 
@@ -44,7 +45,7 @@ pub(super) struct RecordArgs {
     #[arg(long)]
     id: Option<RecordId>,
 
-    /// Whose project it is, where nobody has said yet
+    /// Whose project it was at that time; where nobody has said yet, whose it is
     #[arg(long, value_name = "C")]
     customer: Option<CustomerId>,
 
@@ -137,7 +138,8 @@ pub(super) fn record(args: &RecordArgs, shell: &mut Shell<'_>) -> Result<Exit, F
         customer_id: args.customer.clone(),
         note: args.note.clone(),
     };
-    let (recorded, now_s, disabled_at_s, told) = shell.open()?.write(|tx| {
+    let mut store = shell.open()?;
+    let (recorded, now_s, disabled_at_s, told) = store.write(|tx| {
         let stamp = shell.stamp();
         let recorded = write(tx, &new, args.new, &stamp)?;
         let at_s = recorded.record().at_s;
@@ -153,17 +155,21 @@ pub(super) fn record(args: &RecordArgs, shell: &mut Shell<'_>) -> Result<Exit, F
                     record.project_id
                 ));
             }
-            if let (true, Some(customer_id)) = (registered.customer, &record.customer_id) {
+            if let (true, Some(customer_id)) = (registered.customer, &new.customer_id) {
                 shell.note(&format!("customer {customer_id} was not known and is registered"));
             }
-            if let (Some(from_s), Some(customer_id)) =
-                (registered.billed_from_s, &record.customer_id)
+            if let (Some(from_s), Some(customer_id)) = (registered.billed_from_s, &new.customer_id)
             {
                 let (id, months) = (&record.project_id, first_months(from_s));
                 if registered.bound {
                     shell.note(&format!(
                         "project {id} had no customer and is {customer_id}'s now: {customer_id} is billed for {months}"
                     ));
+                    let uncovered = store
+                        .read(|tx| license::uncovered_before(tx, id, customer_id, shell.now_s))?;
+                    uncovered_words(id, customer_id, &uncovered)
+                        .into_iter()
+                        .for_each(|words| shell.note(&words));
                 } else if from_s > 0 {
                     shell.note(&format!(
                         "customer {customer_id} is billed for project {id}: {months}"
@@ -236,7 +242,7 @@ fn write(
         RecordRefusal::NotPositive
         | RecordRefusal::Ahead
         | RecordRefusal::OtherContent(_)
-        | RecordRefusal::OtherCustomer(_) => refused(&refusal, new),
+        | RecordRefusal::OtherCustomer { .. } => refused(&refusal, new),
     })
 }
 
@@ -303,12 +309,18 @@ pub(super) fn refused(refusal: &RecordRefusal, new: &NewRecord) -> Failure {
                 .map_or(String::new(), |customer_id| format!(", customer {customer_id}")),
             void_words(stands).map_or(String::new(), |void| format!(", {void}")),
         )),
-        RecordRefusal::OtherCustomer(owner) => Failure::conflict(format!(
-            "the project {} is customer {owner}'s, not {}",
-            new.project_id,
-            new.customer_id.as_ref().map(ToString::to_string).unwrap_or_default()
-        ))
-        .hint("project add", "moves a project"),
+        RecordRefusal::OtherCustomer { owner, at_s } => {
+            let told = new.customer_id.as_ref().map(ToString::to_string).unwrap_or_default();
+            let (id, month) = (&new.project_id, moment::month(*at_s));
+            Failure::conflict(format!(
+                "in {month} the project {id} is customer {owner}'s, not {told}'s"
+            ))
+            .hint(format!("project show {id}"), "tells whose it is when")
+            .hint(
+                format!("project add {id} --customer {told} --from {month} --rewrite"),
+                "moves it",
+            )
+        }
         RecordRefusal::UnknownProject => unknown("project", &new.project_id, ""),
         RecordRefusal::UnknownCustomer => {
             let told = new.customer_id.as_ref().map(ToString::to_string).unwrap_or_default();

@@ -30,7 +30,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "P")]
     project: Option<ProjectId>,
 
-    /// Of this customer's projects alone
+    /// Of this customer alone: usage of the months in which the project was the customer's
     #[arg(long, value_name = "C")]
     customer: Option<CustomerId>,
 
@@ -278,33 +278,33 @@ fn rows(tx: &ReadTx<'_>, args: &Args, period: Period) -> Result<Vec<Row>, Failur
     if let Some(customer_id) = &args.customer {
         customer::find(tx, customer_id)?;
     }
-    let owners = store::project::owners(tx)?;
-    let owner = |project_id: &ProjectId| owners.get(project_id);
-    let mut sums: BTreeMap<Option<String>, UsageSum> = BTreeMap::new();
-    let mut add = |project_id: &ProjectId, of: Option<String>, sum: &UsageSum| {
-        if args.customer.is_none() || owner(project_id) == args.customer.as_ref() {
-            sums.entry(of).or_default().add(sum);
-        }
+    let customers = store::project::customers(tx, only)?;
+    // The customer of a time is the one whom the bill of its month goes to.
+    let owner = |project_id: &ProjectId, at_s: i64| {
+        customers.get(project_id).and_then(|customers| customers.at(at_s))
     };
-    match args.by {
-        By::Project | By::Customer => {
-            for (project_id, sum) in usage::by_project(tx, period, only)? {
-                let of = match args.by {
-                    By::Customer => owner(&project_id).map(ToString::to_string),
-                    By::Project | By::Day | By::Month => Some(project_id.to_string()),
-                };
-                add(&project_id, of, &sum);
-            }
+    let mut sums: BTreeMap<Option<String>, UsageSum> = BTreeMap::new();
+    if let (By::Project, None) = (args.by, &args.customer) {
+        for (project_id, sum) in usage::by_project(tx, period, only)? {
+            sums.insert(Some(project_id.to_string()), sum);
         }
-        By::Day => {
-            for ((start_s, project_id), sum) in usage::by_stretch(tx, period, Grain::Day, only)? {
-                add(&project_id, Some(period::date(start_s).to_string()), &sum);
+    } else {
+        let grain = match args.by {
+            By::Project | By::Customer | By::Month => Grain::Month,
+            By::Day => Grain::Day,
+        };
+        for ((start_s, project_id), sum) in usage::by_stretch(tx, period, grain, only)? {
+            let owner = owner(&project_id, start_s);
+            if args.customer.is_some() && owner != args.customer.as_ref() {
+                continue;
             }
-        }
-        By::Month => {
-            for ((start_s, project_id), sum) in usage::by_stretch(tx, period, Grain::Month, only)? {
-                add(&project_id, Some(moment::month(start_s)), &sum);
-            }
+            let of = match args.by {
+                By::Project => Some(project_id.to_string()),
+                By::Customer => owner.map(ToString::to_string),
+                By::Day => Some(period::date(start_s).to_string()),
+                By::Month => Some(moment::month(start_s)),
+            };
+            sums.entry(of).or_default().add(&sum);
         }
     }
     Ok(sums.into_iter().map(|(of, sum)| Row { by: args.by, of, sum }).collect())

@@ -189,22 +189,33 @@ impl Asked {
                 }
             }
             Self::ProjectEnabled(customer_id, id) => {
-                let before = customer::find(tx, customer_id)?;
-                let was_known = project::find(tx, id)?.is_some();
+                let customer_before = customer::find(tx, customer_id)?;
+                let before = project::find(tx, id)?;
                 let is_first = project::customers_of(tx, id)?.is_empty();
                 project::create(tx, id, customer_id, stamp)?;
                 if let (true, [Said { from_s, .. }]) =
                     (is_first, &project::customers_of(tx, id)?[..])
                 {
                     let months = first_months(*from_s);
-                    let (level, so_far) = first_words(was_known, "had no customer so far");
+                    let (level, so_far) = first_words(before.is_some(), "had no customer so far");
                     log::log!(level, "project {id} {so_far}: {customer_id} is billed for {months}");
                 }
                 point_out_customer(
-                    before.as_ref(),
+                    customer_before.as_ref(),
                     customer_id,
                     &format!("created project {id} for"),
                 );
+                let owner = before.and_then(|before| before.customer_id);
+                if owner.as_ref() != Some(customer_id) {
+                    let uncovered = license::uncovered_before(tx, id, customer_id, stamp.at_s)?;
+                    if !uncovered.is_zero() {
+                        log::warn!(
+                            "{uncovered} of project {id}'s usage lies in the time of customer \
+                             {customer_id}'s licenses and stays uncovered: a license covers what \
+                             is recorded from now on"
+                        );
+                    }
+                }
             }
             Self::CustomerInactive(id) => {
                 project::deactivate_all(tx, id, stamp)?;
@@ -220,6 +231,17 @@ impl Asked {
                 let issued = license::operate(tx, &Operation::Issue(new.clone()), None, stamp)?;
                 let issued =
                     issued.expect("a window that is not empty, under a new id, is not refused");
+                if let Some((license, _)) = issued.licenses.first() {
+                    let uncovered = license::uncovered(tx, license, stamp.at_s)?;
+                    if !uncovered.is_zero() {
+                        log::warn!(
+                            "{uncovered} of customer {}'s usage lies in the time of the license \
+                             that it was sold and stays uncovered: the license covers what is \
+                             recorded from now on",
+                            new.customer_id
+                        );
+                    }
+                }
                 if let (true, Some(kind)) = (issued.unknown.grant, &new.kind) {
                     log::warn!(
                         "customer {} was sold a license of the type {kind}, which is not set up: it is unlimited",

@@ -54,7 +54,8 @@ pub enum Difference {
         /// The license.
         id: LicenseId,
     },
-    /// A draw from a license that was not good when it was drawn, or for usage of another time.
+    /// A draw from a license that was not good at the time of the usage, or one of another clock
+    /// than its record.
     Draw {
         /// The place of the draw in the license ledger.
         seq: i64,
@@ -501,7 +502,7 @@ impl Days<'_, '_> {
 fn check_licenses(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
     const SELECT: &str = "
         select l.seq, l.license_id, l.starts_at_s, l.expires_at_s, l.granted, l.balance, l.revoked_at_s,
-          e.seq, e.kind, e.at_s, e.amount, e.expires_at_s, u.at_s
+          e.seq, e.kind, e.at_s, e.amount, e.expires_at_s, u.at_s, u.recorded_at_s
         from license l
         left join license_ledger e on e.license_seq = l.seq
         left join usage_ledger u on u.seq = e.usage_seq
@@ -532,14 +533,15 @@ fn check_licenses(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// An entry of a license's ledger, with the time of the usage that made it.
+/// An entry of a license's ledger, with the time of the usage that made it, and when that was
+/// recorded.
 struct LedgerEntry {
     seq: i64,
     kind: EntryKind,
     at_s: i64,
     amount: Option<Amount>,
     expires_at_s: Option<i64>,
-    used_at_s: Option<i64>,
+    used: Option<(i64, i64)>,
 }
 
 impl LedgerEntry {
@@ -549,8 +551,8 @@ impl LedgerEntry {
             return Ok(None);
         };
         let (kind, at_s, amount) = (row.get(8)?, row.get(9)?, row.get(10)?);
-        let (expires_at_s, used_at_s) = (row.get(11)?, row.get(12)?);
-        Ok(Some(Self { seq, kind, at_s, amount, expires_at_s, used_at_s }))
+        let used = row.get::<_, Option<i64>>(12)?.zip(row.get(13)?);
+        Ok(Some(Self { seq, kind, at_s, amount, expires_at_s: row.get(11)?, used }))
     }
 }
 
@@ -600,12 +602,14 @@ impl Followed {
         }
         self.overdrawn |= state.balance.as_ref().is_some_and(Amount::is_negative);
         if matches!(entry.kind, EntryKind::Drawn | EntryKind::Consumed) {
+            // Whatever the clock says as it is written, usage draws from what was good as it was
+            // used.
+            let (used_at_s, recorded_at_s) = entry.used.unwrap_or((entry.at_s, entry.at_s));
             let good = self.starts_at_s..=state.expires_at_s;
-            let used_at_s = entry.used_at_s.unwrap_or(entry.at_s);
-            if state.revoked_at_s.is_some()
-                || !good.contains(&entry.at_s)
-                || !good.contains(&used_at_s)
-            {
+            let is_revoked = state
+                .revoked_at_s
+                .is_some_and(|at_s| at_s <= used_at_s || entry.kind == EntryKind::Consumed);
+            if is_revoked || !good.contains(&used_at_s) || recorded_at_s != entry.at_s {
                 report.differences.push(Difference::Draw { seq: entry.seq });
             }
         }

@@ -5,12 +5,15 @@
 
 use crate::billing::amount::Amount;
 use crate::billing::event::{Actor, Stamp};
-use crate::billing::id::{CustomerId, LicenseId, LicenseType, OpId, RecordId};
+use crate::billing::history::History;
+use crate::billing::id::{CustomerId, LicenseId, LicenseType, OpId, ProjectId, RecordId};
 use crate::billing::license::{
     Act, Changed, Draw, Drawable, Entry, EntryKind, License, NewLicense, Operation, Refusal,
     Revocation, TypeGrant, draw,
 };
-use crate::store::{ReadTx, Result, WriteTx, customer, made_id};
+use crate::billing::period::{LAST_SECOND, Period};
+use crate::billing::record::MAX_AHEAD_S;
+use crate::store::{ReadTx, Result, WriteTx, customer, made_id, project, usage};
 use rusqlite::{OptionalExtension, Row, ToSql, named_params};
 
 macro_rules! select {
@@ -227,7 +230,10 @@ fn consume(
     if customer::find(tx, customer_id)?.is_none() {
         return Ok(Err(Refusal::NoCustomer));
     }
-    let draws = draw(&drawable(tx, customer_id, stamp.at_s)?, stamp.at_s, stamp.at_s, amount);
+    // Live now: one that is revoked is not, also where the clock has been set back since.
+    let mut live = drawable(tx, customer_id, stamp.at_s)?;
+    live.retain(|license| license.revoked_at_s.is_none());
+    let draws = draw(&live, stamp.at_s, amount);
     let left: Amount = draws.iter().map(|draw| &draw.amount).sum();
     if left != *amount {
         return Ok(Err(Refusal::BelowZero { left }));
@@ -246,31 +252,90 @@ fn consume(
     Ok(Ok(Done { news: News::Changed, licenses, unknown: Unknown::default() }))
 }
 
-/// The licenses that usage of a customer's projects may draw from at `now_s`, and those that are to come.
+/// The licenses that usage of a customer's projects may draw from that is dated `from_s` or later.
 pub(super) fn drawable(
     tx: &ReadTx<'_>,
     customer_id: &CustomerId,
-    now_s: i64,
+    from_s: i64,
 ) -> Result<Vec<Drawable>> {
     const SELECT: &str = "
-        select seq, starts_at_s, expires_at_s, balance
+        select seq, starts_at_s, expires_at_s, revoked_at_s, balance
         from license
         where customer_id = :customer_id
-          and revoked_at_s is null
           and balance is not '0'
-          and expires_at_s >= :now_s
+          and expires_at_s >= :from_s
+          and (revoked_at_s is null or revoked_at_s > :from_s)
         order by expires_at_s, seq";
     let license = |row: &Row<'_>| {
         Ok(Drawable {
             seq: row.get(0)?,
             starts_at_s: row.get(1)?,
             expires_at_s: row.get(2)?,
-            balance: row.get(3)?,
+            revoked_at_s: row.get(3)?,
+            balance: row.get(4)?,
         })
     };
     let mut select = tx.sql().prepare_cached(SELECT)?;
-    let params = named_params! { ":customer_id": customer_id, ":now_s": now_s };
+    let params = named_params! { ":customer_id": customer_id, ":from_s": from_s };
     Ok(select.query_map(params, license)?.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The usage that no license covered, of a customer's projects in the time in which a license of
+/// the customer is good: it stays uncovered, since nothing is covered afterwards.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn uncovered(tx: &ReadTx<'_>, license: &License, now_s: i64) -> Result<Amount> {
+    let mut sum = Amount::default();
+    for project_id in project::ever_of(tx, &license.customer_id)? {
+        let good = license.good().into_iter().collect();
+        sum += &uncovered_of(tx, &project_id, &license.customer_id, good, now_s)?;
+    }
+    Ok(sum)
+}
+
+/// The same of one project that has come to a customer, in the time in which any license of the
+/// customer is good.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn uncovered_before(
+    tx: &ReadTx<'_>,
+    project_id: &ProjectId,
+    customer_id: &CustomerId,
+    now_s: i64,
+) -> Result<Amount> {
+    let zero = Amount::default();
+    let has_left = |license: &License| license.balance.as_ref() != Some(&zero);
+    let licenses = of(tx, customer_id)?.into_iter().filter(has_left);
+    let good = licenses.filter_map(|license| license.good()).collect();
+    uncovered_of(tx, project_id, customer_id, good, now_s)
+}
+
+/// What no license covered of a project's usage within windows, while it was the customer's. Read
+/// of the sums.
+fn uncovered_of(
+    tx: &ReadTx<'_>,
+    project_id: &ProjectId,
+    customer_id: &CustomerId,
+    windows: Vec<Period>,
+    now_s: i64,
+) -> Result<Amount> {
+    let mut sum = Amount::default();
+    let customers: History<CustomerId> =
+        project::customers_of(tx, project_id)?.into_iter().collect();
+    for window in Period::merged(windows) {
+        for (from_s, _) in customers.iter().filter(|(_, owner)| *owner == customer_id) {
+            let last_s = customers.until(from_s).map_or(LAST_SECOND, |until_s| until_s - 1);
+            let last_s = last_s.min(window.last_s()).min(now_s + MAX_AHEAD_S);
+            if let Some(part) = Period::new(from_s.max(window.first_s()), last_s) {
+                for used in usage::by_project(tx, part, Some(project_id))?.values() {
+                    sum += &(&used.amount - &used.covered);
+                }
+            }
+        }
+    }
+    Ok(sum)
 }
 
 /// Writes what the entry of the usage ledger at `usage_seq` drew.

@@ -4,9 +4,9 @@ use crate::billing::event::{Change, Stamp};
 use crate::billing::history::{History, Said};
 use crate::billing::id::{CustomerId, ProjectId};
 use crate::billing::key::AppKeys;
-use crate::billing::period::{LAST_SECOND, Period};
-use crate::store::{ReadTx, Result, WriteTx, customer, event, history, key, month_bill};
-use rusqlite::{OptionalExtension, Row, ToSql, named_params};
+use crate::billing::period::{Grain, LAST_SECOND, Period};
+use crate::store::{ReadTx, Result, WriteTx, customer, event, history, key, month_bill, rollup};
+use rusqlite::{Row, ToSql, named_params};
 use std::collections::{HashMap, HashSet};
 
 /// A project as the books hold it. Times are Unix seconds.
@@ -40,59 +40,125 @@ pub struct Registered {
     pub bound: bool,
     /// The second from which its usage is billed to its first customer, where it has got one: 0 for all time.
     pub billed_from_s: Option<i64>,
+    /// Whether the project was another customer's and is this customer's from the record's month
+    /// on.
+    pub moved: bool,
 }
 
 /// A project that is in the books, as far as writing for it depends on it.
 pub(super) struct Found {
     /// Its number in the books.
     pub no: i64,
-    /// Whose project it is, where anybody has said.
-    pub owner: Option<CustomerId>,
+    /// Whose it was and is to be, by date.
+    pub customers: History<CustomerId>,
+}
+
+impl Found {
+    /// Whose a project is that has these customers, as far as a record of this time may say so: of
+    /// a month before its first customer, that one.
+    pub fn customer_to_name(customers: &History<CustomerId>, at_s: i64) -> Option<&CustomerId> {
+        customers.at(at_s).or_else(|| customers.iter().next().map(|(_, first)| first))
+    }
 }
 
 /// Looks a project up to write for it; `None` where it is not in the books.
 pub(super) fn look_up(tx: &ReadTx<'_>, id: &ProjectId) -> Result<Option<Found>> {
     const SELECT: &str = "
-        select project_no, customer_id
-        from project
-        where project_id = :project_id";
+        select p.project_no, c.from_s, c.customer_id
+        from project p
+        left join project_customer c on c.project_id = p.project_id
+        where p.project_id = :project_id
+        order by c.seq";
     let mut select = tx.sql().prepare_cached(SELECT)?;
-    let found = |row: &Row<'_>| Ok(Found { no: row.get(0)?, owner: row.get(1)? });
-    Ok(select.query_row(named_params! { ":project_id": id }, found).optional()?)
+    let mut rows = select.query(named_params! { ":project_id": id })?;
+    let mut found: Option<Found> = None;
+    while let Some(row) = rows.next()? {
+        let no = row.get(0)?;
+        let found = found.get_or_insert_with(|| Found { no, customers: History::default() });
+        if let Some(from_s) = row.get(1)? {
+            found.customers.add(from_s, row.get(2)?);
+        }
+    }
+    Ok(found)
 }
 
-/// Makes sure that the project is in the books and, where a customer is told, that it is that customer's; tells
-/// what was new, and whose it is. Inside, the customer who has it where that is another. `found` is what
-/// [`look_up`] gave.
+/// Makes sure that the project is in the books and, where a customer is told, that at `at_s` it is
+/// that customer's; tells what was new, and whose it is. Inside, the customer who has it then,
+/// where that is another. `found` is what [`look_up`] gave.
 pub(super) fn register(
     tx: &WriteTx<'_>,
     id: &ProjectId,
     found: Option<Found>,
     customer_id: Option<&CustomerId>,
+    at_s: i64,
     stamp: &Stamp,
 ) -> Result<Result<(Registered, Found), CustomerId>> {
     let mut registered = Registered { project: found.is_none(), ..Registered::default() };
-    match (found, customer_id) {
-        (Some(Found { owner: Some(owner), .. }), Some(told)) if owner != *told => {
-            return Ok(Err(owner));
+    let is_bound = |found: &Found| customer_id.is_none() || !found.customers.is_empty();
+    match found {
+        Some(found) if is_bound(&found) => {
+            let stands = Found::customer_to_name(&found.customers, at_s);
+            let other = stands.filter(|stands| customer_id.is_some_and(|told| told != *stands));
+            return Ok(match other.cloned() {
+                Some(other) => Err(other),
+                None => Ok((registered, found)),
+            });
         }
-        (Some(found @ Found { owner: Some(_), .. }), _) | (Some(found), None) => {
-            return Ok(Ok((registered, found)));
-        }
-        (_, told) => {
-            if let Some(told) = told {
+        Some(_) | None => {
+            if let Some(told) = customer_id {
                 registered.customer = customer::register(tx, told, stamp)?;
                 registered.bound = !registered.project;
             }
-            assign(tx, id, told, stamp)?;
-            if let Some(told) = told {
+            assign(tx, id, customer_id, stamp)?;
+            if let Some(told) = customer_id {
                 registered.billed_from_s = hand_over(tx, id, told, None, stamp)?;
             }
             let change = if registered.project { Change::Registered } else { Change::Bound };
-            event::of_project(tx, id, told, change, stamp)?;
+            event::of_project(tx, id, customer_id, change, stamp)?;
         }
     }
     Ok(Ok((registered, look_up(tx, id)?.expect("it was just written"))))
+}
+
+/// Tells whether only records have named a project so far: nobody announced it.
+pub(super) fn is_only_recorded(tx: &ReadTx<'_>, id: &ProjectId) -> Result<bool> {
+    const SELECT: &str = "
+        select not exists (select 1 from project_enablement where project_id = :project_id)";
+    let mut select = tx.sql().prepare_cached(SELECT)?;
+    Ok(select.query_row(named_params! { ":project_id": id }, |row| row.get(0))?)
+}
+
+/// Moves a project that only records have named to another customer from the month on that starts
+/// at `month_s`, as an imported record of it says. `next_s` is the next month that holds usage of
+/// it: from there on it is whose it was.
+pub(super) fn follow(
+    tx: &WriteTx<'_>,
+    id: &ProjectId,
+    found: Found,
+    customer_id: &CustomerId,
+    month_s: i64,
+    next_s: Option<i64>,
+    stamp: &Stamp,
+) -> Result<(Registered, Found)> {
+    let Found { no, customers: before } = found;
+    let is_new = customer::register(tx, customer_id, stamp)?;
+    let stays = next_s.and_then(|next_s| Some((next_s, before.at(next_s)?)));
+    let mut last = customer_id;
+    say(tx, id, customer_id, month_s, stamp)?;
+    if let Some((next_s, stands)) = stays
+        && before.until(month_s).is_none_or(|until_s| until_s > next_s)
+    {
+        say(tx, id, stands, next_s, stamp)?;
+        last = stands;
+    }
+    assign(tx, id, Some(last), stamp)?;
+    if let Some(left) = before.at(month_s) {
+        event::of_project(tx, id, Some(left), Change::Left, stamp)?;
+    }
+    event::of_project(tx, id, Some(customer_id), Change::Moved, stamp)?;
+    let customers = look_up(tx, id)?.expect("it is in the books").customers;
+    let registered = Registered { customer: is_new, moved: true, ..Registered::default() };
+    Ok((registered, Found { no, customers }))
 }
 
 fn assign(
@@ -129,6 +195,18 @@ fn hand_over(
     if !is_other && history.at(from_s) == Some(customer_id) {
         return Ok(None);
     }
+    say(tx, id, customer_id, from_s, stamp)?;
+    Ok(Some(from_s))
+}
+
+/// Writes down that a project is a customer's from a month on.
+fn say(
+    tx: &WriteTx<'_>,
+    id: &ProjectId,
+    customer_id: &CustomerId,
+    from_s: i64,
+    stamp: &Stamp,
+) -> Result<()> {
     const INSERT: &str = "
         insert into project_customer (project_id, customer_id, from_s, at_s, actor)
         values (:project_id, :customer_id, :from_s, :at_s, :actor)";
@@ -139,7 +217,60 @@ fn hand_over(
         ":at_s": stamp.at_s,
         ":actor": stamp.actor,
     })?;
-    Ok(Some(from_s))
+    Ok(())
+}
+
+/// Puts a project into other books with all that decides about records of it: whose it was, whether
+/// it was announced, and in which months there is usage of it.
+pub(super) fn copy(
+    books: &ReadTx<'_>,
+    other: &WriteTx<'_>,
+    id: &ProjectId,
+    found: &Found,
+    stamp: &Stamp,
+) -> Result<()> {
+    assign(other, id, None, stamp)?;
+    for said in customers_of(books, id)? {
+        customer::register(other, &said.value, stamp)?;
+        assign(other, id, Some(&said.value), stamp)?;
+        say(other, id, &said.value, said.from_s, &said.stamp)?;
+    }
+    if !is_only_recorded(books, id)? {
+        const ENABLE: &str = "
+            insert into project_enablement (project_id, from_s)
+            values (:project_id, :at_s)";
+        let params = named_params! { ":project_id": id, ":at_s": stamp.at_s };
+        other.sql().prepare_cached(ENABLE)?.execute(params)?;
+    } else if !found.customers.is_empty() {
+        let copy = look_up(other, id)?.expect("it was just written");
+        let mut months_s = Vec::new();
+        rollup::each(books, Grain::Month, &(0..LAST_SECOND), Some(found.no), |month_s, _, _| {
+            months_s.push(month_s);
+            Ok(())
+        })?;
+        for month_s in months_s {
+            rollup::mark_month(other, copy.no, month_s)?;
+        }
+    }
+    Ok(())
+}
+
+/// All projects that were, are or are to be a customer's, in the order of their ids: those that
+/// are, and those that events tell of, since one that left has an event of it.
+pub(super) fn ever_of(tx: &ReadTx<'_>, customer_id: &CustomerId) -> Result<Vec<ProjectId>> {
+    const SELECT: &str = "
+        select project_id
+        from project
+        where customer_id = :customer_id
+        union
+        select project_id
+        from event
+        where customer_id = :customer_id
+          and project_id is not null
+        order by project_id";
+    let mut select = tx.sql().prepare_cached(SELECT)?;
+    let params = named_params! { ":customer_id": customer_id };
+    Ok(select.query_map(params, |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
 }
 
 /// The customers that a project has had, and is to have, the oldest word first.
@@ -247,38 +378,69 @@ pub fn create(
     Ok(())
 }
 
-/// Enables the extension for a project from this second on, or, where the clock went back, from the last time it was.
-/// Enabled again in the second in which it was both enabled and disabled, it goes on as if it had not been.
+/// Enables the extension for a project from this second on, or, where the clock went back, from the
+/// second in which it was enabled or disabled last. Enabled again in the second in which it was
+/// both enabled and disabled, it goes on as if it had not been.
 fn enable(tx: &WriteTx<'_>, id: &ProjectId, customer_id: &CustomerId, stamp: &Stamp) -> Result<()> {
     const UPSERT: &str = "
         insert into project_enablement (project_id, from_s)
-        select :project_id, max(:at_s, coalesce(max(from_s), 0))
-        from project_enablement
-        where project_id = :project_id
+        values (:project_id, :at_s)
         on conflict (project_id, from_s) do update
         set until_s = null";
-    tx.sql()
-        .prepare_cached(UPSERT)?
-        .execute(named_params! { ":project_id": id, ":at_s": stamp.at_s })?;
-    event::of_project(tx, id, Some(customer_id), Change::Enabled, stamp)
+    let stamp = not_before_the_last(tx, id, Change::Enabled, stamp)?;
+    let params = named_params! { ":project_id": id, ":at_s": stamp.at_s };
+    tx.sql().prepare_cached(UPSERT)?.execute(params)?;
+    event::of_project(tx, id, Some(customer_id), Change::Enabled, &stamp)
 }
 
-/// Disables the extension for a project; this second is the last in which it was enabled. One that is not enabled
-/// stays as it is.
+/// Disables the extension for a project; this second is the last in which it was enabled, or, where
+/// the clock went back, the second in which it was enabled or disabled last. One that is not
+/// enabled stays as it is.
 ///
 /// # Errors
 /// When SQLite fails.
 pub fn disable(tx: &WriteTx<'_>, project: &Project, stamp: &Stamp) -> Result<()> {
     const UPDATE: &str = "
         update project_enablement
-        set until_s = max(from_s, :at_s)
+        set until_s = :at_s
         where project_id = :project_id
           and until_s is null";
+    if project.enabled_since_s.is_none() {
+        return Ok(());
+    }
+    let stamp = not_before_the_last(tx, &project.id, Change::Disabled, stamp)?;
     let params = named_params! { ":project_id": project.id, ":at_s": stamp.at_s };
     if tx.sql().prepare_cached(UPDATE)?.execute(params)? == 1 {
-        event::of_project(tx, &project.id, project.customer_id.as_ref(), Change::Disabled, stamp)?;
+        event::of_project(tx, &project.id, project.customer_id.as_ref(), Change::Disabled, &stamp)?;
     }
     Ok(())
+}
+
+/// When an enabling or disabling is written: now, and never before the last one of its project, so
+/// that a clock that was set back changes nothing of the time in which it was enabled.
+fn not_before_the_last(
+    tx: &ReadTx<'_>,
+    id: &ProjectId,
+    change: Change,
+    stamp: &Stamp,
+) -> Result<Stamp> {
+    const LAST: &str = "
+        select max(max(from_s, coalesce(until_s, from_s)))
+        from project_enablement
+        where project_id = :project_id";
+    let mut select = tx.sql().prepare_cached(LAST)?;
+    let last_s: Option<i64> =
+        select.query_row(named_params! { ":project_id": id }, |row| row.get(0))?;
+    let at_s = last_s.map_or(stamp.at_s, |last_s| last_s.max(stamp.at_s));
+    if at_s > stamp.at_s {
+        log::warn!(
+            "the clock is {} seconds before the last enabling or disabling of project {id}: it is \
+             written as {} at that second",
+            at_s - stamp.at_s,
+            change.as_str()
+        );
+    }
+    Ok(Stamp { at_s, ..stamp.clone() })
 }
 
 /// Deactivates a customer's account, and disables its projects in the same second; tells which.
@@ -320,7 +482,7 @@ pub fn disabled_before(tx: &ReadTx<'_>, id: &ProjectId, at_s: i64) -> Result<Opt
 }
 
 /// The windows in which the project was disabled after it had been enabled, the last of them without an end; of one
-/// that never was, the time since its customer's account was deactivated.
+/// that never was, the time since the account was deactivated of the customer whose it is then.
 ///
 /// # Errors
 /// When SQLite fails.
@@ -330,29 +492,32 @@ pub fn disabled_in(tx: &ReadTx<'_>, id: &ProjectId) -> Result<Vec<Period>> {
         from project_enablement
         where project_id = :project_id
         order by from_s";
-    const DEACTIVATED: &str = "
-        select c.deactivated_at_s
-        from project p
-        join customer c on c.customer_id = p.customer_id
-        where p.project_id = :project_id";
     let mut select = tx.sql().prepare_cached(ENABLED)?;
     let enabled = select
         .query_map(named_params! { ":project_id": id }, |row| Ok((row.get(0)?, row.get(1)?)))?;
     let enabled: Vec<(i64, Option<i64>)> = enabled.collect::<rusqlite::Result<_>>()?;
     if enabled.is_empty() {
-        let mut select = tx.sql().prepare_cached(DEACTIVATED)?;
-        let at_s: Option<Option<i64>> =
-            select.query_row(named_params! { ":project_id": id }, |row| row.get(0)).optional()?;
-        return Ok(at_s
-            .flatten()
-            .and_then(|at_s| Period::new(at_s + 1, LAST_SECOND))
-            .into_iter()
-            .collect());
+        return deactivated_in(tx, id);
     }
     // Each ends where the next time begins.
     let starts = enabled.iter().skip(1).map(|(from_s, _)| from_s - 1).chain([LAST_SECOND]);
     let between = enabled.iter().zip(starts);
     Ok(between.filter_map(|((_, until_s), last_s)| Period::new((*until_s)? + 1, last_s)).collect())
+}
+
+/// The windows in which a project is a customer's whose account was deactivated before.
+fn deactivated_in(tx: &ReadTx<'_>, id: &ProjectId) -> Result<Vec<Period>> {
+    let customers: History<CustomerId> = customers_of(tx, id)?.into_iter().collect();
+    let mut windows = Vec::new();
+    for (from_s, customer_id) in customers.iter() {
+        let customer = customer::find(tx, customer_id)?;
+        let Some(at_s) = customer.and_then(|customer| customer.deactivated_at_s) else {
+            continue;
+        };
+        let last_s = customers.until(from_s).map_or(LAST_SECOND, |until_s| until_s - 1);
+        windows.extend(Period::new(from_s.max(at_s + 1), last_s));
+    }
+    Ok(windows)
 }
 
 /// Finds a project.
@@ -437,20 +602,6 @@ fn project(row: &Row<'_>) -> rusqlite::Result<Project> {
         enabled_since_s: enabled_since_s.filter(|_| disabled_at_s.is_none()),
         disabled_at_s,
     })
-}
-
-/// Whose each project is, as was said last, of those that have a customer.
-///
-/// # Errors
-/// When SQLite fails.
-pub fn owners(tx: &ReadTx<'_>) -> Result<HashMap<ProjectId, CustomerId>> {
-    const SELECT: &str = "
-        select project_id, customer_id
-        from project
-        where customer_id is not null";
-    let mut select = tx.sql().prepare_cached(SELECT)?;
-    let owner = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
-    Ok(select.query_map([], owner)?.collect::<rusqlite::Result<_>>()?)
 }
 
 /// The projects for which the extension was enabled at any moment of a window.

@@ -92,8 +92,7 @@ fn bring_project(
     if project::look_up(scratch, id)?.is_none()
         && let Some(found) = project::look_up(books, id)?
     {
-        // Of its customer or of nobody yet: it cannot be refused.
-        let _registered = project::register(scratch, id, None, found.owner.as_ref(), stamp)?;
+        project::copy(books, scratch, id, &found, stamp)?;
     }
     Ok(())
 }

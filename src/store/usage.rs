@@ -3,6 +3,7 @@
 use crate::billing::amount::Amount;
 use crate::billing::bill::{ProjectUsage, Terms};
 use crate::billing::event::Stamp;
+use crate::billing::history::History;
 use crate::billing::id::{CustomerId, ProjectId, RecordId, Words};
 use crate::billing::license::{Draw, Drawable, draw};
 use crate::billing::period::{Grain, Period, Source};
@@ -49,8 +50,13 @@ pub enum RecordRefusal {
     Ahead,
     /// Its id stands with other content.
     OtherContent(Box<Record>),
-    /// Its project belongs to another customer.
-    OtherCustomer(CustomerId),
+    /// Its project was another customer's at its time.
+    OtherCustomer {
+        /// Whose it was.
+        owner: CustomerId,
+        /// The record's time, in Unix seconds.
+        at_s: i64,
+    },
     /// Its project is not in the books, and is not to be registered.
     UnknownProject,
     /// The same of the customer whose project it is said to be.
@@ -91,7 +97,9 @@ pub struct Slice<'t, 'c> {
     /// The projects that records were written for so far.
     projects: HashMap<ProjectId, OpenProject>,
     /// What is left to draw from, of the customers of those projects.
-    drawable: HashMap<CustomerId, Vec<Drawable>>,
+    drawable: HashMap<CustomerId, DrawableFrom>,
+    /// Whether a record moves a project that only records have named to the customer that it tells.
+    follows_moves: bool,
     /// The months that entries were written of, by their first seconds, with the last one of each.
     months: BTreeMap<i64, i64>,
     /// The one of them that an entry was last written of.
@@ -103,11 +111,27 @@ pub struct Slice<'t, 'c> {
 /// A project that is in the books, and what is to be added to its sums.
 struct OpenProject {
     no: i64,
-    owner: Option<CustomerId>,
+    customers: History<CustomerId>,
     sums: BTreeMap<(Grain, i64), UsageSum>,
 }
 
+/// What is left of a customer's licenses to draw from.
+struct DrawableFrom {
+    /// The first second whose usage may draw: licenses that ended before it are not among them.
+    from_s: i64,
+    licenses: Vec<Drawable>,
+}
+
 impl OpenProject {
+    fn new(Found { no, customers }: Found) -> Self {
+        Self { no, customers, sums: BTreeMap::new() }
+    }
+
+    /// Tells whether a record names nobody, or whose the project was at its time.
+    fn agrees_with(&self, new: &NewRecord, at_s: i64) -> bool {
+        is_owned(&self.customers, new, at_s)
+    }
+
     fn add(&mut self, at_s: i64, in_crowd: bool, entry: &UsageSum) {
         for grain in Grain::WHOLE.into_iter().chain(in_crowd.then_some(Grain::Second)) {
             self.sums.entry((grain, grain.floor(at_s))).or_default().add(entry);
@@ -130,6 +154,7 @@ impl<'t, 'c> Slice<'t, 'c> {
             stamp,
             projects: HashMap::new(),
             drawable: HashMap::new(),
+            follows_moves: false,
             months: BTreeMap::new(),
             month: 0..0,
             unknown_projects: None,
@@ -139,6 +164,13 @@ impl<'t, 'c> Slice<'t, 'c> {
         Ok(done)
     }
 
+    /// Lets records move projects that nobody announced: one that tells another customer in a month
+    /// without usage moves its project from that month on. So the file that `export` writes is
+    /// taken by books that do not know of the moves.
+    pub fn follow_moves(&mut self) {
+        self.follows_moves = true;
+    }
+
     /// Says what becomes of a project or customer that is not in the books; without this, the
     /// setting decides.
     pub fn set_unknown_projects(&mut self, becomes: UnknownProjects) {
@@ -146,11 +178,18 @@ impl<'t, 'c> Slice<'t, 'c> {
     }
 
     /// Why a record is refused whose project or customer would have to be registered.
-    fn unknown(&mut self, found: Option<&Found>, new: &NewRecord) -> Result<Option<RecordRefusal>> {
+    fn unknown(
+        &mut self,
+        found: Option<&Found>,
+        new: &NewRecord,
+        at_s: i64,
+    ) -> Result<Option<RecordRefusal>> {
         let refusal = match (found, &new.customer_id) {
             (None, _) => RecordRefusal::UnknownProject,
-            (Some(Found { owner: None, .. }), Some(told))
-                if customer::find(self.tx, told)?.is_none() =>
+            (Some(Found { customers, .. }), Some(told))
+                if (customers.is_empty() || self.follows_moves)
+                    && Found::customer_to_name(customers, at_s) != Some(told)
+                    && customer::find(self.tx, told)?.is_none() =>
             {
                 RecordRefusal::UnknownCustomer
             }
@@ -189,11 +228,12 @@ impl<'t, 'c> Slice<'t, 'c> {
             false => Err(RecordRefusal::OtherContent(Box::new(stands))),
         };
         let is_open =
-            self.projects.get(&new.project_id).is_some_and(|open| is_owned(&open.owner, new));
+            self.projects.get(&new.project_id).is_some_and(|open| open.agrees_with(new, at_s));
         let mut registered = Registered::default();
         if is_ahead || !is_open {
             let found = project::look_up(self.tx, &new.project_id)?;
-            let is_as_told = found.as_ref().is_some_and(|found| is_owned(&found.owner, new));
+            let is_as_told =
+                found.as_ref().is_some_and(|found| is_owned(&found.customers, new, at_s));
             // Before anything is registered for it.
             if (is_ahead || !is_as_told)
                 && let Some(stands) = find(self.tx, &new.id)?
@@ -203,42 +243,25 @@ impl<'t, 'c> Slice<'t, 'c> {
             if is_ahead {
                 return Ok(Err(RecordRefusal::Ahead));
             }
-            if let Some(refusal) = self.unknown(found.as_ref(), new)? {
+            if let Some(refusal) = self.unknown(found.as_ref(), new, at_s)? {
                 return Ok(Err(refusal));
             }
-            match project::register(
-                self.tx,
-                &new.project_id,
-                found,
-                new.customer_id.as_ref(),
-                self.stamp,
-            )? {
-                Err(owner) => return Ok(Err(RecordRefusal::OtherCustomer(owner))),
-                Ok((news, Found { no, owner })) => {
-                    registered = news;
-                    let fresh = || OpenProject { no, owner: None, sums: BTreeMap::new() };
-                    self.projects.entry(new.project_id.clone()).or_insert_with(fresh).owner = owner;
-                }
+            match self.register(new, found, at_s)? {
+                Err(owner) => return Ok(Err(RecordRefusal::OtherCustomer { owner, at_s })),
+                Ok(news) => registered = news,
             }
         }
+        let draws = self.draws(new, at_s)?;
         let open = self.projects.get_mut(&new.project_id).expect("it has just been made sure of");
-        let draws = match &open.owner {
-            None => Vec::new(),
-            Some(owner) => {
-                if !self.drawable.contains_key(owner) {
-                    self.drawable.insert(owner.clone(), license::drawable(self.tx, owner, now_s)?);
-                }
-                draw(&self.drawable[owner], at_s, now_s, &new.amount)
-            }
-        };
+        let owner = open.customers.at(at_s).cloned();
         let by_licenses: Amount = draws.iter().map(|draw| &draw.amount).sum();
         let Some((seq, in_crowd)) = insert(self.tx, new, open.no, at_s, &by_licenses, now_s)?
         else {
             return Ok(stands_or_refused(find(self.tx, &new.id)?.expect("its id is taken")));
         };
         license::write_draws(self.tx, &draws, seq, now_s)?;
-        if let Some(licenses) = open.owner.as_ref().and_then(|owner| self.drawable.get_mut(owner)) {
-            take(licenses, &draws);
+        if let Some(left) = owner.as_ref().and_then(|owner| self.drawable.get_mut(owner)) {
+            take(&mut left.licenses, &draws);
         }
         open.add(
             at_s,
@@ -251,11 +274,78 @@ impl<'t, 'c> Slice<'t, 'c> {
             amount: new.amount.clone(),
             covered: by_licenses,
             at_s,
-            customer_id: open.owner.clone(),
+            customer_then: owner.clone(),
+            customer_id: owner,
             void: None,
         };
         self.note(at_s, seq);
         Ok(Ok(Recorded::Written { record, registered }))
+    }
+
+    /// Makes sure that a record's project is in the books, and is whose the record says; inside,
+    /// the customer who has it at the record's time, where that is another.
+    fn register(
+        &mut self,
+        new: &NewRecord,
+        found: Option<Found>,
+        at_s: i64,
+    ) -> Result<Result<Registered, CustomerId>> {
+        let (tx, id, told) = (self.tx, &new.project_id, new.customer_id.as_ref());
+        let (news, found) = match project::register(tx, id, found, told, at_s, self.stamp)? {
+            Ok(registered) => registered,
+            Err(owner) => match self.follow(new, at_s)? {
+                Some(followed) => followed,
+                None => return Ok(Err(owner)),
+            },
+        };
+        match self.projects.get_mut(id) {
+            Some(open) => open.customers = found.customers,
+            None => drop(self.projects.insert(id.clone(), OpenProject::new(found))),
+        }
+        Ok(Ok(news))
+    }
+
+    /// Moves a record's project to the customer that it tells, from its month on; `None` where
+    /// records do not, where the project was announced, and where there is usage of that month,
+    /// which is another customer's.
+    fn follow(&self, new: &NewRecord, at_s: i64) -> Result<Option<(Registered, Found)>> {
+        let (tx, id, month_s) = (self.tx, &new.project_id, Grain::Month.floor(at_s));
+        let (true, Some(told)) = (self.follows_moves, &new.customer_id) else {
+            return Ok(None);
+        };
+        let Some(found) = project::look_up(tx, id)?.filter(|found| !found.customers.is_empty())
+        else {
+            return Ok(None);
+        };
+        // What this slice has written is not in the books' sums yet.
+        let sums = self.projects.get(id).map(|open| &open.sums);
+        let months = sums.into_iter().flat_map(BTreeMap::keys);
+        let months =
+            months.filter(|(grain, _)| *grain == Grain::Month).map(|(_, start_s)| *start_s);
+        let (used, next_s) = rollup::used_months(tx, found.no, month_s)?;
+        let next_s = months.clone().filter(|start_s| *start_s > month_s).chain(next_s).min();
+        if used
+            || months.clone().any(|start_s| start_s == month_s)
+            || !project::is_only_recorded(tx, id)?
+        {
+            return Ok(None);
+        }
+        project::follow(tx, id, found, told, month_s, next_s, self.stamp).map(Some)
+    }
+
+    /// What a record of a project that is open draws from the licenses of whose it was at its time.
+    fn draws(&mut self, new: &NewRecord, at_s: i64) -> Result<Vec<Draw>> {
+        let open = self.projects.get(&new.project_id);
+        let Some(owner) = open.and_then(|open| open.customers.at(at_s)) else {
+            return Ok(Vec::new());
+        };
+        if self.drawable.get(owner).is_none_or(|left| left.from_s > at_s) {
+            // From the month's start: rows of a file are dated this way and that.
+            let from_s = Grain::Month.floor(at_s);
+            let licenses = license::drawable(self.tx, owner, from_s)?;
+            self.drawable.insert(owner.clone(), DrawableFrom { from_s, licenses });
+        }
+        Ok(draw(&self.drawable[owner].licenses, at_s, &new.amount))
     }
 
     /// Takes a record back; `None` where there is no such record.
@@ -277,7 +367,7 @@ impl<'t, 'c> Slice<'t, 'c> {
             select project_no, at_s, :amount, :covered, :recorded_at_s, seq, 1, :reason
             from usage_ledger
             where record_id = :record_id
-            returning seq, project_no";
+            returning seq";
         let params = named_params! {
             ":amount": reversal.amount,
             ":covered": covered(&reversal.covered),
@@ -285,22 +375,17 @@ impl<'t, 'c> Slice<'t, 'c> {
             ":reason": reason,
             ":record_id": id,
         };
-        let ids = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
-        let (seq, no) = self.tx.sql().prepare_cached(INSERT)?.query_row(params, ids)?;
+        let seq = self.tx.sql().prepare_cached(INSERT)?.query_row(params, |row| row.get(0))?;
         license::give_back(self.tx, id, seq, now_s)?;
         // What can be drawn from has changed.
         self.drawable.clear();
-        let open = match self.projects.get_mut(&record.project_id) {
-            Some(open) => open,
-            None => {
-                let owner = record.customer_id.clone();
-                self.projects.entry(record.project_id.clone()).or_insert(OpenProject {
-                    no,
-                    owner,
-                    sums: BTreeMap::new(),
-                })
-            }
-        };
+        if !self.projects.contains_key(&record.project_id) {
+            let found = project::look_up(self.tx, &record.project_id)?;
+            let open = OpenProject::new(found.expect("a record's project is in the books"));
+            self.projects.insert(record.project_id.clone(), open);
+        }
+        let open =
+            self.projects.get_mut(&record.project_id).expect("it has just been made sure of");
         open.add(record.at_s, true, &reversal);
         self.note(record.at_s, seq);
         let void = Some(Void { at_s: now_s, reason: reason.clone() });
@@ -335,9 +420,11 @@ impl<'t, 'c> Slice<'t, 'c> {
     }
 }
 
-/// Tells whether a project of this owner is as a record says: whose it is, where that is told.
-fn is_owned(owner: &Option<CustomerId>, new: &NewRecord) -> bool {
-    new.customer_id.is_none() || *owner == new.customer_id
+/// Tells whether a project of these customers is as a record says: whose it was at its time, where
+/// that is told.
+fn is_owned(customers: &History<CustomerId>, new: &NewRecord, at_s: i64) -> bool {
+    new.customer_id.is_none()
+        || Found::customer_to_name(customers, at_s) == new.customer_id.as_ref()
 }
 
 /// Takes what was drawn off what is left to draw from.
@@ -408,8 +495,31 @@ pub enum Voided {
 /// # Errors
 /// When SQLite fails.
 pub fn find(tx: &ReadTx<'_>, id: &RecordId) -> Result<Option<Record>> {
+    // Whose the project was at that time: by now, and as it had been said when the record was
+    // written; where nobody had been named then, who was first.
     const SELECT: &str = "
-        select r.record_id, p.project_id, r.amount, r.at_s, p.customer_id, v.recorded_at_s, v.note, r.covered
+        select r.record_id, p.project_id, r.amount, r.at_s, (
+            select c.customer_id
+            from project_customer c
+            where c.project_id = p.project_id
+              and c.from_s <= r.at_s
+            order by c.from_s desc, c.seq desc
+            limit 1
+          ), v.recorded_at_s, v.note, r.covered, coalesce((
+            select c.customer_id
+            from project_customer c
+            where c.project_id = p.project_id
+              and c.from_s <= r.at_s
+              and c.at_s <= r.recorded_at_s
+            order by c.from_s desc, c.seq desc
+            limit 1
+          ), (
+            select c.customer_id
+            from project_customer c
+            where c.project_id = p.project_id
+            order by c.from_s, c.seq
+            limit 1
+          ))
         from usage_ledger r
         join project p on p.project_no = r.project_no
         left join usage_ledger v on v.reverses_seq = r.seq
@@ -446,6 +556,7 @@ fn read_record(row: &Row<'_>) -> rusqlite::Result<Record> {
         covered,
         at_s: row.get(3)?,
         customer_id: row.get(4)?,
+        customer_then: row.get(8)?,
         void,
     })
 }
@@ -473,17 +584,20 @@ impl Export {
     /// # Errors
     /// When SQLite fails.
     pub fn start(tx: &ReadTx<'_>, period: Period) -> Result<Self> {
-        // Entries stay as they are, and whose projects are may change while the parts are read.
+        // Entries stay as they are, and whose projects were may change while the parts are read.
         const OWNERS: &str = "
             drop table if exists temp.export_owner;
             create temporary table export_owner (
-              project_no  integer primary key,
-              customer_id text not null
-            ) strict;
-            insert into export_owner (project_no, customer_id)
-            select project_no, customer_id
-            from project
-            where customer_id is not null";
+              project_no  integer not null,
+              from_s      integer not null,
+              seq         integer not null,
+              customer_id text    not null,
+              primary key (project_no, from_s, seq)
+            ) strict, without rowid;
+            insert into export_owner (project_no, from_s, seq, customer_id)
+            select p.project_no, c.from_s, c.seq, c.customer_id
+            from project_customer c
+            join project p on p.project_id = c.project_id";
         const LAST: &str = "
             select coalesce(max(seq), 0)
             from usage_ledger";
@@ -499,10 +613,16 @@ impl Export {
     pub fn part(&mut self, tx: &ReadTx<'_>) -> Result<Option<Vec<Exported>>> {
         const ENTRIES: i64 = 2_000;
         const SELECT: &str = "
-            select r.record_id, p.project_id, r.amount, r.at_s, o.customer_id, v.recorded_at_s, v.note, r.covered, r.note
+            select r.record_id, p.project_id, r.amount, r.at_s, (
+                select o.customer_id
+                from temp.export_owner o
+                where o.project_no = r.project_no
+                  and o.from_s <= r.at_s
+                order by o.from_s desc, o.seq desc
+                limit 1
+              ), v.recorded_at_s, v.note, r.covered, null, r.note
             from usage_ledger r
             join project p on p.project_no = r.project_no
-            left join temp.export_owner o on o.project_no = r.project_no
             left join usage_ledger v on v.reverses_seq = r.seq and v.seq <= :last_seq
             where r.seq between :first_of_part and :last_of_part
               and r.record_id is not null
@@ -521,7 +641,7 @@ impl Export {
             ":last_s": self.period.last_s(),
         };
         let exported =
-            |row: &Row<'_>| Ok(Exported { record: read_record(row)?, note: row.get(8)? });
+            |row: &Row<'_>| Ok(Exported { record: read_record(row)?, note: row.get(9)? });
         let part = tx
             .sql()
             .prepare_cached(SELECT)?

@@ -7,12 +7,13 @@ use agora_vendor::billing::bill::{Basis, Terms, bill};
 use agora_vendor::billing::event::{Actor, Stamp};
 use agora_vendor::billing::id::{CustomerId, LicenseId, OpId, ProjectId, RecordId, Words};
 use agora_vendor::billing::license::{Act, Extension, NewLicense, Operation, Residue, fold};
-use agora_vendor::billing::period::Period;
+use agora_vendor::billing::period::{self, Period};
 use agora_vendor::billing::plan::Plan;
 use agora_vendor::billing::record::NewRecord;
 use agora_vendor::store::bill::Pricing;
 use agora_vendor::store::license::News;
 use agora_vendor::store::{self, Store, WriteTx, check, license, usage};
+use jiff::ToSpan;
 use proptest::prelude::*;
 use proptest::test_runner::{TestCaseError, TestRunner};
 use std::cell::RefCell;
@@ -71,6 +72,12 @@ enum Step {
         off_s: i64,
         units: i64,
     },
+    /// The project goes to a customer, from so many months from now on.
+    Move {
+        project: usize,
+        customer: usize,
+        in_months: i64,
+    },
     Wait {
         seconds: i64,
     },
@@ -100,6 +107,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => (0_usize..4, license(), any::<bool>(), -1_i64..=1, 1_i64..30).prop_map(
             |(project, license, at_start, off_s, units)| Step::RecordAtEdge { project, license, at_start, off_s, units }
         ),
+        2 => (0_usize..4, 0_usize..2, -1_i64..2)
+            .prop_map(|(project, customer, in_months)| Step::Move { project, customer, in_months }),
         3 => prop_oneof![0..3_600_i64, 0..3 * DAY_S].prop_map(|seconds| Step::Wait { seconds }),
         2 => (license(), any::<bool>(), -1_i64..=1)
             .prop_map(|(license, at_start, off_s)| Step::WaitForEdge { license, at_start, off_s }),
@@ -117,7 +126,14 @@ struct ModelLicense {
     granted: Option<i64>,
     /// `None`: unlimited.
     left: Option<i64>,
-    revoked: bool,
+    revoked_at_s: Option<i64>,
+}
+
+impl ModelLicense {
+    /// The last second in which it is good.
+    fn end_s(&self) -> i64 {
+        self.expires_at_s.min(self.revoked_at_s.map_or(i64::MAX, |at_s| at_s - 1))
+    }
 }
 
 /// A record in the model, and by which license each of its tenths is covered.
@@ -135,15 +151,46 @@ struct Model {
     now_s: i64,
     licenses: Vec<ModelLicense>,
     records: Vec<ModelRecord>,
+    /// Of each project, from which month on it was said to be whose, as it was said.
+    said: [Vec<(i64, usize)>; 4],
 }
 
-fn customer_of(project: usize) -> Option<usize> {
-    [Some(0), Some(0), Some(1), None][project]
+/// Whose the projects are at the beginning.
+const FIRST: [Option<usize>; 4] = [Some(0), Some(0), Some(1), None];
+
+/// The first second of the month that is so many months from the one of a second.
+fn month_s(second: i64, months: i64) -> i64 {
+    let date = period::date(second).first_of_month();
+    period::first_second(date.saturating_add(months.months()))
 }
 
 impl Model {
+    fn new() -> Self {
+        let said = FIRST.map(|first| first.map(|customer| (0, customer)).into_iter().collect());
+        Self { now_s: START_S + DAY_S / 2, said, ..Self::default() }
+    }
+
+    /// Whose a project is at a second: of all that was said to hold by then, the latest start, said
+    /// last.
+    fn customer_at(&self, project: usize, at_s: i64) -> Option<usize> {
+        let said = self.said[project].iter().filter(|(from_s, _)| *from_s <= at_s);
+        said.max_by_key(|(from_s, _)| *from_s).map(|(_, customer)| *customer)
+    }
+
+    /// The customer that the next record of a project names: mostly none or the right one, now and
+    /// then another.
+    fn named(&self, project: usize, at_s: i64) -> Option<usize> {
+        match self.records.len() % 5 {
+            0 | 1 => None,
+            2 | 3 => self.customer_at(project, at_s),
+            _ => self.customer_at(project, at_s).map(|customer| 1 - customer).or(Some(1)),
+        }
+    }
+
     fn is_live(&self, license: &ModelLicense) -> bool {
-        !license.revoked && license.starts_at_s <= self.now_s && self.now_s <= license.expires_at_s
+        license.revoked_at_s.is_none()
+            && license.starts_at_s <= self.now_s
+            && self.now_s <= license.expires_at_s
     }
 
     /// The license that the next tenth comes from.
@@ -151,13 +198,10 @@ impl Model {
         let mut best: Option<usize> = None;
         for (number, license) in self.licenses.iter().enumerate() {
             let covers = license.customer == customer
-                && self.is_live(license)
                 && license.starts_at_s <= at_s
-                && at_s <= license.expires_at_s
+                && at_s <= license.end_s()
                 && license.left != Some(0);
-            if covers
-                && best.is_none_or(|best| license.expires_at_s < self.licenses[best].expires_at_s)
-            {
+            if covers && best.is_none_or(|best| license.end_s() < self.licenses[best].end_s()) {
                 best = Some(number);
             }
         }
@@ -190,7 +234,7 @@ impl Model {
                     expires_at_s,
                     granted,
                     left,
-                    revoked: false,
+                    revoked_at_s: None,
                 });
                 true
             }
@@ -259,6 +303,15 @@ impl Model {
             }
             Step::Revoke { license } => self.set_revoked(license, true),
             Step::Reinstate { license } => self.set_revoked(license, false),
+            Step::Move { project, customer, in_months } => {
+                let first = self.said[project].is_empty();
+                let from_s = if first { 0 } else { month_s(self.now_s, in_months) };
+                let last = self.said[project].last().map(|(_, last)| *last);
+                if last != Some(customer) || self.customer_at(project, from_s) != Some(customer) {
+                    self.said[project].push((from_s, customer));
+                }
+                true
+            }
             Step::Wait { seconds } => {
                 self.now_s += seconds;
                 true
@@ -278,14 +331,34 @@ impl Model {
     }
 
     fn record(&mut self, project: usize, at_s: i64, units: i64) -> bool {
-        let covered_by = (0..units).map(|_| self.take(customer_of(project)?, at_s)).collect();
+        match (self.named(project, at_s), self.customer_at(project, at_s)) {
+            (Some(named), Some(stands)) if named != stands => return false,
+            (Some(named), None) => self.said[project].push((0, named)),
+            (Some(_) | None, _) => {}
+        }
+        let covered_by =
+            (0..units).map(|_| self.take(self.customer_at(project, at_s)?, at_s)).collect();
         self.records.push(ModelRecord { project, at_s, covered_by, voided: false });
         true
     }
 
     fn set_revoked(&mut self, license: usize, revoked: bool) -> bool {
-        let changed = self.licenses.get_mut(license).filter(|license| license.revoked != revoked);
-        changed.map(|license| license.revoked = revoked).is_some()
+        let revoked_at_s = revoked.then_some(self.now_s);
+        let license = self.licenses.get_mut(license);
+        let changed = license.filter(|license| license.revoked_at_s.is_some() != revoked);
+        changed.map(|license| license.revoked_at_s = revoked_at_s).is_some()
+    }
+
+    /// The tenths of a customer's usage in the time of a license that no license covered.
+    fn uncovered(&self, license: &ModelLicense) -> i64 {
+        let records = self.records.iter().filter(|record| {
+            !record.voided
+                && (license.starts_at_s..=license.end_s()).contains(&record.at_s)
+                && self.customer_at(record.project, record.at_s) == Some(license.customer)
+        });
+        records
+            .map(|record| tenths(record.covered_by.iter().filter(|by| by.is_none()).count()))
+            .sum()
     }
 
     /// The tenths that a project used within a window, and those of them that no license covered.
@@ -345,7 +418,7 @@ fn record(
         project_id: project(number),
         amount: amount(units),
         at_s: Some(at_s),
-        customer_id: customer_of(number).map(customer),
+        customer_id: model.named(number, at_s).map(customer),
         note: None,
     };
     Ok(usage::record(tx, &new, &Stamp { at_s: model.now_s, actor: Actor::Agora })?.is_ok())
@@ -390,6 +463,7 @@ fn operation(model: &Model, step: &Step) -> Option<Operation> {
         | Step::RecordAtEdge { .. }
         | Step::Void { .. }
         | Step::Repeat
+        | Step::Move { .. }
         | Step::Wait { .. }
         | Step::WaitForEdge { .. } => None,
     }
@@ -426,6 +500,12 @@ impl Books<'_, '_> {
                 }
                 None => Ok(false),
             },
+            Step::Move { project: number, customer: to, in_months } => {
+                let from_s = month_s(model.now_s, in_months);
+                let (id, to) = (project(number), customer(to));
+                store::project::announce(tx, &id, &to, Some(from_s), &stamp)?;
+                Ok(true)
+            }
             Step::Wait { .. } | Step::WaitForEdge { .. } => Ok(true),
             Step::Issue { .. }
             | Step::Consume { .. }
@@ -469,6 +549,13 @@ fn compare(tx: &WriteTx<'_>, model: &Model) -> Result<(), TestCaseError> {
         let residue = if live { wanted.left.map(amount) } else { Some(amount(0)) };
         prop_assert_eq!(found.residue(now_s), residue, "the residue of license {}", number);
         prop_assert_eq!(found.expires_at_s, wanted.expires_at_s);
+        let uncovered = license::uncovered(tx, &found, now_s).expect("sums");
+        prop_assert_eq!(uncovered, amount(model.uncovered(wanted)), "beside license {}", number);
+    }
+    for (number, wanted) in model.records.iter().enumerate() {
+        let found = usage::find(tx, &record_id(number)).expect("a read").expect("a record");
+        let owner = model.customer_at(wanted.project, wanted.at_s).map(customer);
+        prop_assert_eq!(found.customer_id, owner, "whose record {} is", number);
     }
     for number in 0..2 {
         let live = || {
@@ -544,6 +631,12 @@ fn whatever_happens_licenses_cover_what_following_the_history_by_hand_gives() {
             let stamp = Stamp { at_s: START_S, actor: Actor::Agora };
             store::customer::announce(tx, &customer(number), &Default::default(), &stamp)?;
         }
+        for (number, first) in FIRST.into_iter().enumerate() {
+            let stamp = Stamp { at_s: START_S, actor: Actor::Agora };
+            if let Some(first) = first {
+                store::project::announce(tx, &project(number), &customer(first), None, &stamp)?;
+            }
+        }
         Ok::<_, store::Error>(())
     })
     .expect("new books");
@@ -554,7 +647,7 @@ fn whatever_happens_licenses_cover_what_following_the_history_by_hand_gives() {
         ..ProptestConfig::default()
     });
     let through = runner.run(&steps(), |steps| {
-        let mut model = Model { now_s: START_S + DAY_S / 2, ..Model::default() };
+        let mut model = Model::new();
         let undone = store.borrow_mut().write(|tx| {
             let mut books = Books { tx, done: Vec::new() };
             for step in &steps {

@@ -33,4 +33,5 @@ mod statement_histories;
 mod statements;
 mod tls;
 mod typing;
+mod use_time;
 mod vendor;

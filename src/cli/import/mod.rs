@@ -23,6 +23,7 @@ mod tally;
 mod zone;
 
 use crate::cli::failure::{Exit, Failure};
+use crate::cli::license::uncovered_words;
 use crate::cli::shell::Shell;
 use crate::store::Store;
 use crate::store::scratch::Scratch;
@@ -288,11 +289,17 @@ impl<'s, 'a> Import<'s, 'a> {
     /// Says what came of it.
     fn end(self, cut: Result<Option<(Source<'_>, Cut)>, Failure>) -> Result<Exit, Failure> {
         self.progress.clear();
-        let Self { args, shell, rejects, tally, .. } = self;
+        let Self { args, shell, rejects, tally, mut slices, .. } = self;
         rejects.point_out_more(shell);
         tally.point_out_rows(shell);
         tally.point_out_names(args.dry_run, shell);
         if !args.dry_run {
+            // The rows are in: where this cannot be read, it is not said.
+            let uncovered = slices.uncovered(&tally.bound, shell.now_s).unwrap_or_default();
+            for (id, customer_id, uncovered) in uncovered {
+                let words = uncovered_words(id, customer_id, &uncovered);
+                words.into_iter().for_each(|words| shell.note(&words));
+            }
             tally.late.point_out(shell);
         }
         tally.print(args.dry_run, shell)?;

@@ -1,18 +1,19 @@
 //! Rows of an import written to the books: in slices that commit within some 50 ms and let others
 //! have the lock in between; in a dry run to scratch books.
 
-use crate::billing::id::ProjectId;
+use crate::billing::amount::Amount;
+use crate::billing::id::{CustomerId, ProjectId};
 use crate::billing::period::Period;
 use crate::billing::record::{NewRecord, usual_dates};
 use crate::billing::setting::UnknownProjects;
 use crate::cli::import::row::{BadRow, NoRow, Row};
-use crate::cli::import::tally::Tally;
-use crate::cli::record;
+use crate::cli::import::tally::{NAMED, Tally};
 use crate::cli::shell::Shell;
 use crate::cli::statement::ToldAlready;
+use crate::cli::{moment, record};
 use crate::store::scratch::{self, Scratch};
 use crate::store::usage::{Recorded, Slice, Voided};
-use crate::store::{self, ReadTx, Store, project, setting};
+use crate::store::{self, ReadTx, Store, license, project, setting};
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
@@ -59,6 +60,30 @@ impl Slices {
             usual: usual_dates(now_s),
         };
         Self { scratch, store, takes: FIRST, known, are_meant }
+    }
+
+    /// How much usage of projects that got a customer stays uncovered, though licenses of the
+    /// customer are good for its time; the first few of those that have any.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub(super) fn uncovered<'t>(
+        &mut self,
+        bound: &'t [(ProjectId, CustomerId)],
+        now_s: i64,
+    ) -> store::Result<Vec<(&'t ProjectId, &'t CustomerId, Amount)>> {
+        let mut uncovered = Vec::new();
+        for (id, customer_id) in bound {
+            let amount =
+                self.store.read(|tx| license::uncovered_before(tx, id, customer_id, now_s))?;
+            if !amount.is_zero() {
+                uncovered.push((id, customer_id, amount));
+            }
+            if uncovered.len() == NAMED {
+                break;
+            }
+        }
+        Ok(uncovered)
     }
 
     /// Takes as many of `rows` as fit a slice, and commits them. Unless the import `goes_on`, a bad
@@ -121,6 +146,7 @@ fn fill(
     bring: impl Fn(&NewRecord) -> store::Result<()>,
 ) -> store::Result<Taken> {
     let mut taken = Taken { stopped: None, bad: Vec::new(), news: Tally::default() };
+    slice.follow_moves();
     for row in rows {
         let bad = match row {
             Err(NoRow::Blank) => {
@@ -173,11 +199,21 @@ fn take_row(
             if registered.project {
                 news.new_projects.add(&record.project_id);
             }
-            if let (true, Some(customer_id)) = (registered.customer, &record.customer_id) {
+            if let (true, Some(customer_id)) = (registered.customer, &new.customer_id) {
                 news.new_customers.add(customer_id);
             }
             if let Some(from_s) = registered.billed_from_s.filter(|from_s| *from_s > 0) {
                 news.billed_from.entry(from_s).or_default().add(&record.project_id);
+            }
+            if let Some(customer_id) = &new.customer_id {
+                let id = &record.project_id;
+                if registered.moved {
+                    let month = moment::month(record.at_s);
+                    news.moved.add(&format!("{id} from {month} to {customer_id}"));
+                }
+                if registered.bound {
+                    news.bound.push((id.clone(), customer_id.clone()));
+                }
             }
             let is_disabled = known.is_disabled(books, &record.project_id, record.at_s)?;
             if is_disabled && !news.disabled.contains(&record.project_id) {

@@ -1,6 +1,6 @@
 //! What came of the rows of an import, and how it is told at its end.
 
-use crate::billing::id::ProjectId;
+use crate::billing::id::{CustomerId, ProjectId};
 use crate::billing::record::USUAL_DAYS;
 use crate::cli::failure::Failure;
 use crate::cli::import::row::start;
@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 /// How many names a note lists.
-const NAMED: usize = 5;
+pub(super) const NAMED: usize = 5;
 /// How many members that say nothing here are counted, and how many of them are listed.
 const COUNTED: usize = 100;
 const LISTED: usize = 20;
@@ -48,6 +48,12 @@ pub(super) struct Tally {
     /// those months in which they are.
     #[serde(skip)]
     pub(super) billed_from: BTreeMap<i64, Names>,
+    /// Projects that this file moved, with the customer and the month.
+    #[serde(skip)]
+    pub(super) moved: Names,
+    /// Projects that had no customer, with the one that they are bound to.
+    #[serde(skip)]
+    pub(super) bound: Vec<(ProjectId, CustomerId)>,
     /// Of those that the books had; counted once each.
     #[serde(skip)]
     pub(super) disabled: BTreeSet<ProjectId>,
@@ -77,6 +83,8 @@ impl Tally {
         for (from_s, names) in other.billed_from {
             self.billed_from.entry(from_s).or_default().join(names);
         }
+        self.moved.join(other.moved);
+        self.bound.extend(other.bound);
         self.disabled.extend(other.disabled);
         self.late.join(other.late);
     }
@@ -118,6 +126,12 @@ impl Tally {
         for (names, kind, what) in [
             (&self.new_projects, "projects", registered),
             (&self.new_customers, "customers", registered),
+            (
+                &self.moved,
+                "projects",
+                "nobody announced, and whose rows name another customer from a month on, are moved \
+                 from then on",
+            ),
             (
                 &disabled,
                 "projects",
