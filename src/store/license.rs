@@ -325,10 +325,14 @@ fn uncovered_of(
     let customers: History<CustomerId> =
         project::customers_of(tx, project_id)?.into_iter().collect();
     for window in Period::merged(windows) {
-        for (from_s, _) in customers.iter().filter(|(_, owner)| *owner == customer_id) {
+        let stretches =
+            customers.iter().enumerate().filter(|(_, (_, owner))| *owner == customer_id);
+        for (n, (from_s, _)) in stretches {
+            // As `Found::whose`: the first customer's licenses cover the time before, too.
+            let first_s = if n == 0 { 0 } else { from_s };
             let last_s = customers.until(from_s).map_or(LAST_SECOND, |until_s| until_s - 1);
             let last_s = last_s.min(window.last_s()).min(now_s + MAX_AHEAD_S);
-            if let Some(part) = Period::new(from_s.max(window.first_s()), last_s) {
+            if let Some(part) = Period::new(first_s.max(window.first_s()), last_s) {
                 for used in usage::by_project(tx, part, Some(project_id))?.values() {
                     sum += &(&used.amount - &used.covered);
                 }

@@ -188,7 +188,7 @@ impl<'t, 'c> Slice<'t, 'c> {
             (None, _) => RecordRefusal::UnknownProject,
             (Some(Found { customers, .. }), Some(told))
                 if (customers.is_empty() || self.follows_moves)
-                    && Found::customer_to_name(customers, at_s) != Some(told)
+                    && Found::whose(customers, at_s) != Some(told)
                     && customer::find(self.tx, told)?.is_none() =>
             {
                 RecordRefusal::UnknownCustomer
@@ -260,7 +260,8 @@ impl<'t, 'c> Slice<'t, 'c> {
             return Ok(stands_or_refused(find(self.tx, &new.id)?.expect("its id is taken")));
         };
         license::write_draws(self.tx, &draws, seq, now_s)?;
-        if let Some(left) = owner.as_ref().and_then(|owner| self.drawable.get_mut(owner)) {
+        let drawn_from = Found::whose(&open.customers, at_s);
+        if let Some(left) = drawn_from.and_then(|owner| self.drawable.get_mut(owner)) {
             take(&mut left.licenses, &draws);
         }
         open.add(
@@ -336,7 +337,7 @@ impl<'t, 'c> Slice<'t, 'c> {
     /// What a record of a project that is open draws from the licenses of whose it was at its time.
     fn draws(&mut self, new: &NewRecord, at_s: i64) -> Result<Vec<Draw>> {
         let open = self.projects.get(&new.project_id);
-        let Some(owner) = open.and_then(|open| open.customers.at(at_s)) else {
+        let Some(owner) = open.and_then(|open| Found::whose(&open.customers, at_s)) else {
             return Ok(Vec::new());
         };
         if self.drawable.get(owner).is_none_or(|left| left.from_s > at_s) {
@@ -423,8 +424,7 @@ impl<'t, 'c> Slice<'t, 'c> {
 /// Tells whether a project of these customers is as a record says: whose it was at its time, where
 /// that is told.
 fn is_owned(customers: &History<CustomerId>, new: &NewRecord, at_s: i64) -> bool {
-    new.customer_id.is_none()
-        || Found::customer_to_name(customers, at_s) == new.customer_id.as_ref()
+    new.customer_id.is_none() || Found::whose(customers, at_s) == new.customer_id.as_ref()
 }
 
 /// Takes what was drawn off what is left to draw from.
