@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::LazyLock;
 
 /// The library that stands before the system's clock.
-static LIBRARY: LazyLock<PathBuf> = LazyLock::new(|| library("clock"));
+pub static LIBRARY: LazyLock<PathBuf> = LazyLock::new(|| library("clock"));
 
 /// A library that stands before the system's own, built by the C compiler that SQLite is built with.
 pub fn library(name: &str) -> PathBuf {

@@ -9,6 +9,7 @@ mod carry_histories;
 mod carry_laws;
 mod clock;
 mod concurrency;
+mod docs;
 mod door;
 mod firsts;
 mod import_files;
