@@ -1,0 +1,49 @@
+//! `check`: recomputes everything that is derived, and lists what differs. Each noun checks itself in
+//! a file of its own; here is the list.
+
+mod cover;
+mod customer;
+mod file;
+mod history;
+mod license;
+mod plan;
+mod project;
+mod report;
+mod rollup;
+mod setting;
+mod statement;
+mod usage;
+
+use crate::store::{ReadTx, Result};
+
+pub use report::{Difference, LicenseState, Report, StatementProblem};
+
+/// Checks one state of the books. Holds one day's sums in memory at a time.
+///
+/// A value that cannot be read is one difference. What it belongs to is passed over by the other
+/// checks, and nothing else is.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn check(tx: &ReadTx<'_>) -> Result<Report> {
+    let mut report = Report {
+        entries: tx.sql().query_row("select count(*) from usage_ledger", [], |row| row.get(0))?,
+        differences: Vec::new(),
+    };
+    for check in [
+        file::check,
+        project::check,
+        customer::check,
+        plan::check,
+        history::check,
+        usage::check,
+        rollup::check,
+        license::check,
+        cover::check,
+        statement::check,
+        setting::check,
+    ] {
+        check(tx, &mut report)?;
+    }
+    Ok(report)
+}

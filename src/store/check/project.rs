@@ -1,0 +1,12 @@
+//! Checks projects: their ids.
+
+use crate::store::check::report::Report;
+use crate::store::{ReadTx, Result};
+
+pub(super) fn check(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
+    const VALUES: &str = "
+        select 'the project id ' || project_id
+        from project
+        where not is_id(project_id)";
+    report.add_values(tx, VALUES)
+}

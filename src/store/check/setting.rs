@@ -1,0 +1,11 @@
+//! Checks settings: they can be read.
+
+use crate::store::check::report::{Difference, Report};
+use crate::store::{ReadTx, Result, setting};
+
+pub(super) fn check(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
+    if setting::read(tx).is_err() {
+        report.differences.push(Difference::Value { place: "a setting".to_owned() });
+    }
+    Ok(())
+}
