@@ -1,0 +1,12 @@
+//! The usage ledger: writing records and taking them back, what a window adds up to, and exporting.
+
+mod export;
+mod find;
+mod sums;
+mod write;
+
+pub use crate::store::rollup::UsageSum;
+pub use export::{Export, Exported};
+pub use find::{find, has_ids_of};
+pub use sums::{by_project, by_stretch, to_price};
+pub use write::{RecordRefusal, Recorded, Slice, Voided, record, void};
