@@ -107,6 +107,14 @@ pub struct Slice<'t, 'c> {
     unknown_projects: Option<UnknownProjects>,
 }
 
+/// What was found for a record that is to be written.
+enum Opened {
+    /// Its project, which is in the books now; what was registered for that.
+    Project(Registered),
+    /// A record of its id.
+    Stands(Box<Record>),
+}
+
 /// A project that is in the books, and what is to be added to its sums.
 struct OpenProject {
     no: i64,
@@ -219,60 +227,74 @@ impl<'t, 'c> Slice<'t, 'c> {
         if !new.amount.is_positive() {
             return Ok(Err(RecordRefusal::NotPositive));
         }
-        let now_s = self.stamp.at_s;
-        let at_s = new.at_s.unwrap_or(now_s);
-        let is_ahead = at_s > now_s + MAX_AHEAD_S;
-        let stands_or_refused = |stands: Record| match stands.agrees_with(new) {
-            true => Ok(Recorded::Already(stands)),
-            false => Err(RecordRefusal::OtherContent(Box::new(stands))),
+        let at_s = new.at_s.unwrap_or(self.stamp.at_s);
+        let opened = match self.open(new, at_s)? {
+            Ok(opened) => opened,
+            Err(refusal) => return Ok(Err(refusal)),
         };
+        match opened {
+            Opened::Stands(stands) => Ok(stands_or_refused(*stands, new)),
+            Opened::Project(registered) => self.enter(new, at_s, registered),
+        }
+    }
+
+    /// Opens a record's project, so that it can be written for. A record that stands already is
+    /// found before anything is registered for it.
+    fn open(&mut self, new: &NewRecord, at_s: i64) -> Result<Result<Opened, RecordRefusal>> {
+        let is_ahead = at_s > self.stamp.at_s + MAX_AHEAD_S;
         let is_open =
             self.projects.get(&new.project_id).is_some_and(|open| open.agrees_with(new, at_s));
-        let mut registered = Registered::default();
-        if is_ahead || !is_open {
-            let found = project::look_up(self.tx, &new.project_id)?;
-            let is_as_told =
-                found.as_ref().is_some_and(|found| is_owned(&found.customers, new, at_s));
-            // Before anything is registered for it.
-            if (is_ahead || !is_as_told)
-                && let Some(stands) = find(self.tx, &new.id)?
-            {
-                return Ok(stands_or_refused(stands));
-            }
-            if is_ahead {
-                return Ok(Err(RecordRefusal::Ahead));
-            }
-            if let Some(refusal) = self.unknown(found.as_ref(), new, at_s)? {
-                return Ok(Err(refusal));
-            }
-            match self.register(new, found, at_s)? {
-                Err(owner) => return Ok(Err(RecordRefusal::OtherCustomer { owner, at_s })),
-                Ok(news) => registered = news,
-            }
+        if is_open && !is_ahead {
+            return Ok(Ok(Opened::Project(Registered::default())));
         }
+        let found = project::look_up(self.tx, &new.project_id)?;
+        let is_as_told = found.as_ref().is_some_and(|found| is_owned(&found.customers, new, at_s));
+        if (is_ahead || !is_as_told)
+            && let Some(stands) = find(self.tx, &new.id)?
+        {
+            return Ok(Ok(Opened::Stands(Box::new(stands))));
+        }
+        if is_ahead {
+            return Ok(Err(RecordRefusal::Ahead));
+        }
+        if let Some(refusal) = self.unknown(found.as_ref(), new, at_s)? {
+            return Ok(Err(refusal));
+        }
+        let registered = self.register(new, found, at_s)?;
+        Ok(registered
+            .map(Opened::Project)
+            .map_err(|owner| RecordRefusal::OtherCustomer { owner, at_s }))
+    }
+
+    /// Enters a record of a project that is open into the ledger and the sums, with what it draws
+    /// from licenses.
+    fn enter(
+        &mut self,
+        new: &NewRecord,
+        at_s: i64,
+        registered: Registered,
+    ) -> Result<Result<Recorded, RecordRefusal>> {
+        let now_s = self.stamp.at_s;
         let draws = self.draws(new, at_s)?;
         let open = self.projects.get_mut(&new.project_id).expect("it has just been made sure of");
-        let owner = open.customers.at(at_s).cloned();
-        let by_licenses: Amount = draws.iter().map(|draw| &draw.amount).sum();
-        let Some((seq, in_crowd)) = insert(self.tx, new, open.no, at_s, &by_licenses, now_s)?
-        else {
-            return Ok(stands_or_refused(find(self.tx, &new.id)?.expect("its id is taken")));
+        let covered: Amount = draws.iter().map(|draw| &draw.amount).sum();
+        let Some((seq, in_crowd)) = insert(self.tx, new, open.no, at_s, &covered, now_s)? else {
+            let stands = find(self.tx, &new.id)?.expect("its id is taken");
+            return Ok(stands_or_refused(stands, new));
         };
         license::write_draws(self.tx, &draws, seq, now_s)?;
         let drawn_from = Found::whose(&open.customers, at_s);
         if let Some(left) = drawn_from.and_then(|owner| self.drawable.get_mut(owner)) {
             take(&mut left.licenses, &draws);
         }
-        open.add(
-            at_s,
-            in_crowd,
-            &UsageSum { amount: new.amount.clone(), covered: by_licenses.clone(), records: 1 },
-        );
+        let entry = UsageSum { amount: new.amount.clone(), covered: covered.clone(), records: 1 };
+        open.add(at_s, in_crowd, &entry);
+        let owner = open.customers.at(at_s).cloned();
         let record = Record {
             id: new.id.clone(),
             project_id: new.project_id.clone(),
             amount: new.amount.clone(),
-            covered: by_licenses,
+            covered,
             at_s,
             customer_then: owner.clone(),
             customer_id: owner,
@@ -417,6 +439,15 @@ impl<'t, 'c> Slice<'t, 'c> {
             rollup::add(self.tx, grain, start_s, project_no, sum)?;
         }
         Ok(())
+    }
+}
+
+/// What comes of a record whose id stands already.
+fn stands_or_refused(stands: Record, new: &NewRecord) -> Result<Recorded, RecordRefusal> {
+    if stands.agrees_with(new) {
+        Ok(Recorded::Already(stands))
+    } else {
+        Err(RecordRefusal::OtherContent(Box::new(stands)))
     }
 }
 
