@@ -1,0 +1,456 @@
+//! What is done with licenses: issuing, changing and consuming.
+
+use crate::billing::amount::Amount;
+use crate::billing::id::{CustomerId, LicenseId, LicenseType, Words};
+use crate::billing::license::issued::{License, Platforms};
+use crate::billing::license::ledger::EntryKind;
+use crate::billing::period::{self, DAY_S, Grain, LAST_SECOND, Period};
+use std::fmt;
+
+/// How far a license is extended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extension {
+    /// Until this second, which it is still good in.
+    To(i64),
+    /// So many days from its expiry, or from the end of today where it has expired.
+    Days(u32),
+}
+
+/// A license as somebody wants it issued. Prints as the words of the command line that ask for it, without its id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewLicense {
+    /// The vendor's id; `None`: one is made.
+    pub id: Option<LicenseId>,
+    /// Whose license it is.
+    pub customer_id: CustomerId,
+    /// Which of the vendor's licenses.
+    pub kind: Option<LicenseType>,
+    /// What it is good for.
+    pub platforms: Option<Platforms>,
+    /// The first second in which it is good; `None`: the first of the day of issue.
+    pub starts_at_s: Option<i64>,
+    /// The last second in which it is good.
+    pub expires_at_s: i64,
+    /// Units of usage; `None`: what its type grants, or else unlimited.
+    pub granted: Option<Amount>,
+    /// Whether it is unlimited whatever its type grants; then `granted` is `None`.
+    pub unlimited: bool,
+}
+
+impl NewLicense {
+    /// Tells whether this is the same license as one that was issued by these words, and that is
+    /// unlimited or not.
+    pub fn agrees_with(&self, asked: &str, is_unlimited: bool) -> bool {
+        let is_same = |new: &Self| new.to_string() == asked;
+        is_same(self) || (self.unlimited && is_unlimited && is_same(&self.unworded()))
+    }
+
+    /// The same in the words of before there was `--unlimited`, when a type that was not set up
+    /// granted usage without limit.
+    fn unworded(&self) -> Self {
+        Self { unlimited: false, ..self.clone() }
+    }
+
+    /// The first second in which it is good when it is issued at `now_s`: never after its last.
+    pub fn starts_at_s(&self, now_s: i64) -> i64 {
+        self.starts_at_s
+            .unwrap_or_else(|| Period::around(Grain::Day, now_s.min(self.expires_at_s)).first_s())
+    }
+}
+
+impl fmt::Display for NewLicense {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "issue {} --expires {}", self.customer_id, Second(self.expires_at_s))?;
+        if let Some(count) = &self.granted {
+            write!(f, " --count {count}")?;
+        }
+        if let Some(platforms) = &self.platforms {
+            write!(f, " --platform {}", Quoted(platforms.as_str()))?;
+        }
+        if let Some(kind) = &self.kind {
+            write!(f, " --type {}", Quoted(kind.as_str()))?;
+            // Without a type there is no other reading: books of before do not have the word.
+            if self.unlimited {
+                f.write_str(" --unlimited")?;
+            }
+        }
+        if let Some(starts_at_s) = self.starts_at_s {
+            write!(f, " --starts {}", Second(starts_at_s))?;
+        }
+        Ok(())
+    }
+}
+
+/// Something that is done with licenses. Prints as the words of the command line that ask for it; those are kept, and
+/// compared when it is asked for again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Issues one.
+    Issue(NewLicense),
+    /// Changes one.
+    Change(LicenseId, Act),
+    /// Draws from a customer's licenses without usage: all of it or nothing.
+    Consume {
+        /// The customer.
+        customer_id: CustomerId,
+        /// How much, above zero.
+        amount: Amount,
+        /// The operator's words, if any.
+        reason: Option<Words>,
+    },
+}
+
+/// What is done with one license.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// Moves its expiry on.
+    Extend(Extension),
+    /// Changes what it grants.
+    Adjust {
+        /// By how much, of either sign and not zero.
+        by: Amount,
+        /// The operator's words.
+        reason: Words,
+    },
+    /// Takes it back.
+    Revoke {
+        /// The operator's words, if any.
+        reason: Option<Words>,
+    },
+    /// Undoes that.
+    Reinstate {
+        /// The operator's words, if any.
+        reason: Option<Words>,
+    },
+}
+
+/// What an act changes: an entry of the license's ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changed {
+    /// What it is.
+    pub kind: EntryKind,
+    /// What it adds to the balance.
+    pub amount: Option<Amount>,
+    /// The expiry from now on, in Unix seconds.
+    pub expires_at_s: Option<i64>,
+    /// The operator's words.
+    pub reason: Option<Words>,
+}
+
+impl Changed {
+    /// An entry that tells no more than its kind.
+    pub fn new(kind: EntryKind) -> Self {
+        Self { kind, amount: None, expires_at_s: None, reason: None }
+    }
+}
+
+impl Operation {
+    /// Tells whether this is the operation that was done by these words, and that issued an
+    /// unlimited license or not.
+    pub fn agrees_with(&self, asked: &str, is_unlimited: bool) -> bool {
+        self.to_string() == asked
+            || match self {
+                Self::Issue(new) => {
+                    new.unlimited
+                        && is_unlimited
+                        && Self::Issue(new.unworded()).to_string() == asked
+                }
+                Self::Change(..) | Self::Consume { .. } => false,
+            }
+    }
+
+    /// The license it names, if it names one.
+    pub fn license_id(&self) -> Option<&LicenseId> {
+        match self {
+            Self::Issue(new) => new.id.as_ref(),
+            Self::Change(id, _) => Some(id),
+            Self::Consume { .. } => None,
+        }
+    }
+
+    /// Tells whether usage that is recorded from then on may draw more than before.
+    pub fn covers_more(&self) -> bool {
+        match self {
+            Self::Issue(_) | Self::Change(_, Act::Extend(_) | Act::Reinstate { .. }) => true,
+            Self::Change(_, Act::Adjust { by, .. }) => by.is_positive(),
+            Self::Change(_, Act::Revoke { .. }) | Self::Consume { .. } => false,
+        }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let because = |f: &mut fmt::Formatter<'_>, reason: Option<&Words>| match reason {
+            Some(reason) => write!(f, " --reason {}", Quoted(reason.as_str())),
+            None => Ok(()),
+        };
+        match self {
+            Self::Issue(new) => match &new.id {
+                Some(id) => write!(f, "{new} --id {id}"),
+                None => write!(f, "{new}"),
+            },
+            Self::Consume { customer_id, amount, reason } => {
+                write!(f, "consume {customer_id} {amount}")?;
+                because(f, reason.as_ref())
+            }
+            Self::Change(id, act) => match act {
+                Act::Extend(Extension::To(expires_at_s)) => {
+                    write!(f, "extend {id} --to {}", Second(*expires_at_s))
+                }
+                Act::Extend(Extension::Days(days)) => write!(f, "extend {id} --days {days}"),
+                Act::Adjust { by, reason } => {
+                    write!(f, "adjust {id} {by}")?;
+                    because(f, Some(reason))
+                }
+                Act::Revoke { reason } => {
+                    write!(f, "revoke {id}")?;
+                    because(f, reason.as_ref())
+                }
+                Act::Reinstate { reason } => {
+                    write!(f, "reinstate {id}")?;
+                    because(f, reason.as_ref())
+                }
+            },
+        }
+    }
+}
+
+/// A second as an operation's words have it: the day alone where it is a day's first or last second.
+struct Second(i64);
+
+impl fmt::Display for Second {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let day = Period::around(Grain::Day, self.0);
+        match self.0 == day.first_s() || self.0 == day.last_s() {
+            true => write!(f, "{}", period::date(self.0)),
+            false => write!(f, "{}", self.0),
+        }
+    }
+}
+
+/// Words as an operation's have them: in quotes, so that none of them can be taken for another argument.
+struct Quoted<'a>(&'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", self.0.replace('\\', "\\\\").replace('"', "\\\""))
+    }
+}
+
+/// Why an operation is not done; nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// There is no such license.
+    NoLicense,
+    /// There is no such customer.
+    NoCustomer,
+    /// The license's id stands for one of other content, asked for in these words.
+    OtherContent(String),
+    /// The operation's id stands for another operation, in these words.
+    OtherOperation(String),
+    /// It would end before it starts.
+    Empty {
+        /// Its first second.
+        starts_at_s: i64,
+    },
+    /// An extension to an earlier second than the license is good until already.
+    Earlier {
+        /// Its last second.
+        expires_at_s: i64,
+    },
+    /// An extension past the end of the calendar.
+    TooLate,
+    /// An unlimited license has no count to change.
+    Unlimited,
+    /// More would be taken than is left.
+    BelowZero {
+        /// What is left.
+        left: Amount,
+    },
+}
+
+impl License {
+    /// What an act changes of it at `now_s`; `None` where it is so already.
+    ///
+    /// # Errors
+    /// As [`License::extended`] and [`License::adjusted`].
+    pub fn act(&self, act: &Act, now_s: i64) -> Result<Option<Changed>, Refusal> {
+        Ok(match act {
+            Act::Extend(by) => {
+                let expires_at_s = self.extended(*by, now_s)?;
+                let changed = Changed {
+                    expires_at_s: Some(expires_at_s),
+                    ..Changed::new(EntryKind::Extended)
+                };
+                (expires_at_s != self.expires_at_s).then_some(changed)
+            }
+            Act::Adjust { by, reason } => {
+                self.adjusted(by)?;
+                let changed = Changed::new(EntryKind::Adjusted);
+                Some(Changed { amount: Some(by.clone()), reason: Some(reason.clone()), ..changed })
+            }
+            Act::Revoke { reason } => {
+                let changed =
+                    Changed { reason: reason.clone(), ..Changed::new(EntryKind::Revoked) };
+                self.revoked.is_none().then_some(changed)
+            }
+            Act::Reinstate { reason } => {
+                let changed =
+                    Changed { reason: reason.clone(), ..Changed::new(EntryKind::Reinstated) };
+                self.revoked.is_some().then_some(changed)
+            }
+        })
+    }
+
+    /// Its expiry once it is extended at `now_s`: never an earlier one than it has.
+    ///
+    /// # Errors
+    /// [`Refusal::Earlier`], [`Refusal::TooLate`].
+    pub fn extended(&self, by: Extension, now_s: i64) -> Result<i64, Refusal> {
+        let from_s = match now_s > self.expires_at_s {
+            true => Period::around(Grain::Day, now_s).last_s(),
+            false => self.expires_at_s,
+        };
+        let to_s = match by {
+            Extension::To(expires_at_s) => expires_at_s,
+            Extension::Days(days) => from_s.saturating_add(i64::from(days) * DAY_S),
+        };
+        match to_s {
+            to_s if to_s > LAST_SECOND => Err(Refusal::TooLate),
+            to_s if to_s < self.expires_at_s => {
+                Err(Refusal::Earlier { expires_at_s: self.expires_at_s })
+            }
+            to_s => Ok(to_s),
+        }
+    }
+
+    /// What is left of it once its grant is changed by `by`.
+    ///
+    /// # Errors
+    /// [`Refusal::Unlimited`]; [`Refusal::BelowZero`] where more would be taken than is left.
+    pub fn adjusted(&self, by: &Amount) -> Result<Amount, Refusal> {
+        let balance = self.balance.as_ref().ok_or(Refusal::Unlimited)?;
+        let adjusted = balance + by;
+        match adjusted.is_negative() {
+            true => Err(Refusal::BelowZero { left: balance.clone() }),
+            false => Ok(adjusted),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::billing::license::issued::tests::license;
+
+    fn amount(text: &str) -> Amount {
+        text.parse().expect("an amount")
+    }
+
+    #[test]
+    fn an_operations_words_are_these_since_they_are_kept() {
+        let words = |text: &str| text.parse::<Words>().expect("words");
+        let new = NewLicense {
+            id: "l".parse().ok(),
+            customer_id: "c".parse().expect("an id"),
+            kind: "T --starts \"x\\".parse().ok(),
+            platforms: "ios,android".parse().ok(),
+            starts_at_s: Some(DAY_S),
+            expires_at_s: 3 * DAY_S - 1,
+            granted: Some(amount("1.50")),
+            unlimited: false,
+        };
+        let bare = NewLicense {
+            id: None,
+            kind: None,
+            platforms: None,
+            starts_at_s: None,
+            granted: None,
+            ..new.clone()
+        };
+        let to_the_second = NewLicense { starts_at_s: Some(5), expires_at_s: 7, ..bare.clone() };
+        let unlimited = NewLicense { granted: None, unlimited: true, ..new.clone() };
+        let change = |act| Operation::Change("l".parse().expect("an id"), act);
+        let consume = |reason| Operation::Consume {
+            customer_id: bare.customer_id.clone(),
+            amount: amount("2"),
+            reason,
+        };
+        for (operation, asked) in [
+            (
+                Operation::Issue(new.clone()),
+                r#"issue c --expires 1970-01-03 --count 1.5 --platform "android|ios" --type "T --starts \"x\\" --starts 1970-01-02 --id l"#,
+            ),
+            (
+                Operation::Issue(NewLicense { id: None, ..unlimited.clone() }),
+                r#"issue c --expires 1970-01-03 --platform "android|ios" --type "T --starts \"x\\" --unlimited --starts 1970-01-02"#,
+            ),
+            (Operation::Issue(bare.clone()), "issue c --expires 1970-01-03"),
+            (
+                Operation::Issue(NewLicense { unlimited: true, ..bare.clone() }),
+                "issue c --expires 1970-01-03",
+            ),
+            (Operation::Issue(to_the_second), "issue c --expires 7 --starts 5"),
+            (change(Act::Extend(Extension::To(2 * DAY_S - 1))), "extend l --to 1970-01-02"),
+            (change(Act::Extend(Extension::Days(30))), "extend l --days 30"),
+            (
+                change(Act::Adjust { by: -&amount("2.0"), reason: words("é \"q\"") }),
+                r#"adjust l -2 --reason "é \"q\"""#,
+            ),
+            (consume(None), "consume c 2"),
+            (consume(Some(words("a b"))), r#"consume c 2 --reason "a b""#),
+            (change(Act::Revoke { reason: Some(words("fraud")) }), r#"revoke l --reason "fraud""#),
+            (change(Act::Revoke { reason: None }), "revoke l"),
+            (change(Act::Reinstate { reason: None }), "reinstate l"),
+        ] {
+            assert_eq!(operation.to_string(), asked);
+        }
+    }
+
+    #[test]
+    fn a_license_of_before_is_the_same_as_the_unlimited_one_that_it_was() {
+        let new = |unlimited| NewLicense {
+            id: "l".parse().ok(),
+            customer_id: "c".parse().expect("an id"),
+            kind: "pro".parse().ok(),
+            platforms: None,
+            starts_at_s: None,
+            expires_at_s: DAY_S - 1,
+            granted: None,
+            unlimited,
+        };
+        let before = new(false).to_string();
+        assert!(new(true).agrees_with(&before, true) && new(false).agrees_with(&before, true));
+        // Where the type granted so many, another license is asked for.
+        assert!(!new(true).agrees_with(&before, false) && new(false).agrees_with(&before, false));
+        assert!(!new(false).agrees_with(&new(true).to_string(), true));
+        let operation = |unlimited| Operation::Issue(new(unlimited));
+        let before = operation(false).to_string();
+        assert!(operation(true).agrees_with(&before, true));
+        assert!(!operation(true).agrees_with(&before, false));
+    }
+
+    #[test]
+    fn an_extension_counts_from_the_expiry_or_from_today() {
+        let license = license(10 * DAY_S - 1, Some("1"), None);
+        let days = Extension::Days(2);
+        assert_eq!(license.extended(days, 5 * DAY_S), Ok(12 * DAY_S - 1));
+        assert_eq!(license.extended(days, 20 * DAY_S + 7), Ok(23 * DAY_S - 1));
+        assert_eq!(license.extended(Extension::To(11 * DAY_S - 1), 0), Ok(11 * DAY_S - 1));
+        let earlier = Err(Refusal::Earlier { expires_at_s: 10 * DAY_S - 1 });
+        assert_eq!(license.extended(Extension::To(9 * DAY_S - 1), 0), earlier);
+        assert_eq!(license.extended(Extension::Days(u32::MAX), 0), Err(Refusal::TooLate));
+    }
+
+    #[test]
+    fn no_more_is_taken_than_is_left() {
+        let license = license(100, Some("1.5"), None);
+        assert_eq!(license.adjusted(&-&amount("1.5")), Ok(Amount::default()));
+        assert_eq!(
+            license.adjusted(&-&amount("1.6")),
+            Err(Refusal::BelowZero { left: amount("1.5") })
+        );
+        let unlimited = License { balance: None, granted: None, ..license };
+        assert_eq!(unlimited.adjusted(&amount("1")), Err(Refusal::Unlimited));
+    }
+}
