@@ -1,0 +1,15 @@
+//! Licenses: what was issued, their ledger, what is done with them, what usage draws from them, and
+//! what their types grant.
+
+mod cover;
+mod grant;
+mod issued;
+mod ledger;
+mod operation;
+
+pub(super) use cover::{drawable, give_back, write_draws};
+pub use cover::{uncovered, uncovered_before};
+pub use grant::{find_type, set_type, types};
+pub use issued::{find, find_alike, ids, list, of};
+pub use ledger::history;
+pub use operation::{Done, News, Unknown, operate};
