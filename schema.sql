@@ -259,6 +259,8 @@ begin
 end;
 
 -- The operations on licenses that were named by whoever asked for them, so that none is done twice.
+-- What was asked for is a JSON object of the operation's content, here and in license (see
+-- src/store/license/content.rs). Rows of before hold the words of the command line of then.
 create table license_operation (
   op_id text    not null primary key,  -- the operation's idempotency key, 1 to 128 bytes
   at_s  integer not null,              -- seconds; when it was done

@@ -10,6 +10,7 @@ use crate::billing::period::{self, DAY_S};
 use crate::cli::customer;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::license_type;
+use crate::cli::license_words::asked_words;
 use crate::cli::moment::{Day, rfc3339};
 use crate::cli::near::near;
 use crate::cli::sentence::Sentence;
@@ -466,11 +467,13 @@ fn refused(
         }
         (Refusal::NoCustomer, _) => Failure::not_found("there is no such customer"),
         (Refusal::OtherContent(asked), _) => Failure::conflict(format!(
-            "the id {id} stands for another license, issued by `{asked}`: nothing was issued; give a new license an id of its own"
+            "the id {id} stands for another license, issued by `{}`: nothing was issued; give a new license an id of its own",
+            asked_words(&asked)
         )),
         (Refusal::OtherOperation(asked), _) => Failure::conflict(format!(
-            "the operation {} was another, `{asked}`: nothing was changed; give a new operation an id of its own",
-            or_dash(op_id.as_ref())
+            "the operation {} was another, `{}`: nothing was changed; give a new operation an id of its own",
+            or_dash(op_id.as_ref()),
+            asked_words(&asked)
         )),
         (Refusal::Empty { starts_at_s }, _) => Failure::words(format!(
             "it would expire before it starts, which is on {}: a later day of expiry is wanted",

@@ -12,6 +12,7 @@ mod init;
 mod key;
 mod license;
 mod license_type;
+mod license_words;
 mod migrate;
 mod moment;
 mod near;

@@ -652,7 +652,20 @@ fn a_license_issued_again_must_be_asked_for_in_the_same_words() {
         "o",
     ];
     vendor.ok([&named[..], &["--type", "T", "--starts", "2027-01-01"]].concat());
-    vendor.fails(4, [&named[..], &["--type", "T --starts 2027-01-01"]].concat());
+    let other = vendor.fails(4, [&named[..], &["--type", "T --starts 2027-01-01"]].concat());
+    let words = r#"`issue d --expires 2099-12-31 --type "T" --unlimited --starts 2027-01-01`"#;
+    assert!(other.contains(words), "{other}");
+    // What is kept holds no word of the command line.
+    let kept: String = vendor
+        .sql()
+        .query_row("select asked from license_operation", [], |row| row.get(0))
+        .expect("what is kept");
+    let kept: serde_json::Value = serde_json::from_str(&kept).expect("JSON");
+    assert_eq!(
+        kept,
+        json!({"operation": "issue", "customerId": "d", "type": "T", "granted": "unlimited",
+            "startsAtS": 1_798_761_600, "expiresAtS": 4_102_444_799_i64})
+    );
 }
 
 #[test]

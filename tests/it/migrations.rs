@@ -193,6 +193,47 @@ fn books_of_version_3_keep_what_they_told() {
 }
 
 #[test]
+fn operations_that_books_of_version_3_name_are_done_once() {
+    let vendor = of_version_3();
+    vendor.ok(["migrate"]);
+    let issue = |more: &str| {
+        let all = format!("license issue bob {more}");
+        vendor.run(all.split(' '))
+    };
+    let adjust = |by: &str| {
+        vendor.run([
+            "license",
+            "adjust",
+            "lic-2",
+            by,
+            "--reason",
+            "sold by mistake",
+            "--op-id",
+            "op-2",
+        ])
+    };
+    let first = "--expires 2026-08-31 --starts 2026-08-01 --id lic-1";
+    let second = "--expires 2030-12-31 --id lic-2";
+    for (again, said) in [
+        (issue(&format!("{first} --count 3 --op-id op-1")), "op-1 was done already"),
+        (issue(&format!("{first} --count 3.0")), "already issued"),
+        (issue(&format!("{second} --count 100")), "already issued"),
+        (adjust("-20"), "op-2 was done already"),
+    ] {
+        assert!(again.code == 0 && again.err.contains(said), "{}", again.err);
+    }
+    for (other, said) in [
+        (issue(&format!("{first} --count 4 --op-id op-1")), "`issue bob --expires 2026-08-31"),
+        (issue(&format!("{second} --count 10")), "`issue bob --expires 2030-12-31 --count 100`"),
+        (adjust("-21"), r#"`adjust lic-2 -20 --reason "sold by mistake"`"#),
+    ] {
+        assert!(other.code == 4 && other.err.contains(said), "{}", other.err);
+    }
+    assert_eq!(vendor.json(["license", "show", "lic-2"])["residue"], "80");
+    vendor.ok(["check"]);
+}
+
+#[test]
 fn a_migration_leaves_the_tables_of_litestream_where_they_are() {
     let vendor = of_version_2();
     vendor.sql().execute_batch("create table _litestream_lock (id integer)").expect("a table");

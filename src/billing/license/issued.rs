@@ -22,8 +22,6 @@ pub struct License {
     pub platforms: Option<Platforms>,
     /// When it was issued.
     pub issued_at_s: i64,
-    /// What was asked for then, as [`NewLicense`] prints it.
-    pub asked: String,
     /// The first second in which it is good.
     pub starts_at_s: i64,
     /// The last second in which it is good.
@@ -181,7 +179,6 @@ pub(super) mod tests {
             kind: None,
             platforms: None,
             issued_at_s: 0,
-            asked: String::new(),
             starts_at_s: 0,
             expires_at_s,
             balance: granted.clone(),

@@ -8,4 +8,4 @@ mod operation;
 pub use cover::{Draw, Drawable, Residue, Standing, draw, fold};
 pub use issued::{License, NotPlatforms, Platforms, Revocation, State, TypeGrant};
 pub use ledger::{Entry, EntryKind};
-pub use operation::{Act, Changed, Extension, NewLicense, Operation, Refusal};
+pub use operation::{Act, Asked, Changed, Extension, NewLicense, Operation, Refusal};

@@ -4,8 +4,7 @@ use crate::billing::amount::Amount;
 use crate::billing::id::{CustomerId, LicenseId, LicenseType, Words};
 use crate::billing::license::issued::{License, Platforms};
 use crate::billing::license::ledger::EntryKind;
-use crate::billing::period::{self, DAY_S, Grain, LAST_SECOND, Period};
-use std::fmt;
+use crate::billing::period::{DAY_S, Grain, LAST_SECOND, Period};
 
 /// How far a license is extended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +15,7 @@ pub enum Extension {
     Days(u32),
 }
 
-/// A license as somebody wants it issued. Prints as the words of the command line that ask for it, without its id.
+/// A license as somebody wants it issued.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewLicense {
     /// The vendor's id; `None`: one is made.
@@ -38,19 +37,6 @@ pub struct NewLicense {
 }
 
 impl NewLicense {
-    /// Tells whether this is the same license as one that was issued by these words, and that is
-    /// unlimited or not.
-    pub fn agrees_with(&self, asked: &str, is_unlimited: bool) -> bool {
-        let is_same = |new: &Self| new.to_string() == asked;
-        is_same(self) || (self.unlimited && is_unlimited && is_same(&self.unworded()))
-    }
-
-    /// The same in the words of before there was `--unlimited`, when a type that was not set up
-    /// granted usage without limit.
-    fn unworded(&self) -> Self {
-        Self { unlimited: false, ..self.clone() }
-    }
-
     /// The first second in which it is good when it is issued at `now_s`: never after its last.
     pub fn starts_at_s(&self, now_s: i64) -> i64 {
         self.starts_at_s
@@ -58,31 +44,7 @@ impl NewLicense {
     }
 }
 
-impl fmt::Display for NewLicense {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "issue {} --expires {}", self.customer_id, Second(self.expires_at_s))?;
-        if let Some(count) = &self.granted {
-            write!(f, " --count {count}")?;
-        }
-        if let Some(platforms) = &self.platforms {
-            write!(f, " --platform {}", Quoted(platforms.as_str()))?;
-        }
-        if let Some(kind) = &self.kind {
-            write!(f, " --type {}", Quoted(kind.as_str()))?;
-            // Without a type there is no other reading: books of before do not have the word.
-            if self.unlimited {
-                f.write_str(" --unlimited")?;
-            }
-        }
-        if let Some(starts_at_s) = self.starts_at_s {
-            write!(f, " --starts {}", Second(starts_at_s))?;
-        }
-        Ok(())
-    }
-}
-
-/// Something that is done with licenses. Prints as the words of the command line that ask for it; those are kept, and
-/// compared when it is asked for again.
+/// Something that is done with licenses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Operation {
     /// Issues one.
@@ -145,20 +107,6 @@ impl Changed {
 }
 
 impl Operation {
-    /// Tells whether this is the operation that was done by these words, and that issued an
-    /// unlimited license or not.
-    pub fn agrees_with(&self, asked: &str, is_unlimited: bool) -> bool {
-        self.to_string() == asked
-            || match self {
-                Self::Issue(new) => {
-                    new.unlimited
-                        && is_unlimited
-                        && Self::Issue(new.unworded()).to_string() == asked
-                }
-                Self::Change(..) | Self::Consume { .. } => false,
-            }
-    }
-
     /// The license it names, if it names one.
     pub fn license_id(&self) -> Option<&LicenseId> {
         match self {
@@ -178,63 +126,13 @@ impl Operation {
     }
 }
 
-impl fmt::Display for Operation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let because = |f: &mut fmt::Formatter<'_>, reason: Option<&Words>| match reason {
-            Some(reason) => write!(f, " --reason {}", Quoted(reason.as_str())),
-            None => Ok(()),
-        };
-        match self {
-            Self::Issue(new) => match &new.id {
-                Some(id) => write!(f, "{new} --id {id}"),
-                None => write!(f, "{new}"),
-            },
-            Self::Consume { customer_id, amount, reason } => {
-                write!(f, "consume {customer_id} {amount}")?;
-                because(f, reason.as_ref())
-            }
-            Self::Change(id, act) => match act {
-                Act::Extend(Extension::To(expires_at_s)) => {
-                    write!(f, "extend {id} --to {}", Second(*expires_at_s))
-                }
-                Act::Extend(Extension::Days(days)) => write!(f, "extend {id} --days {days}"),
-                Act::Adjust { by, reason } => {
-                    write!(f, "adjust {id} {by}")?;
-                    because(f, Some(reason))
-                }
-                Act::Revoke { reason } => {
-                    write!(f, "revoke {id}")?;
-                    because(f, reason.as_ref())
-                }
-                Act::Reinstate { reason } => {
-                    write!(f, "reinstate {id}")?;
-                    because(f, reason.as_ref())
-                }
-            },
-        }
-    }
-}
-
-/// A second as an operation's words have it: the day alone where it is a day's first or last second.
-struct Second(i64);
-
-impl fmt::Display for Second {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let day = Period::around(Grain::Day, self.0);
-        match self.0 == day.first_s() || self.0 == day.last_s() {
-            true => write!(f, "{}", period::date(self.0)),
-            false => write!(f, "{}", self.0),
-        }
-    }
-}
-
-/// Words as an operation's have them: in quotes, so that none of them can be taken for another argument.
-struct Quoted<'a>(&'a str);
-
-impl fmt::Display for Quoted<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{}\"", self.0.replace('\\', "\\\\").replace('"', "\\\""))
-    }
+/// What was asked for before, as the books have it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// This operation.
+    Operation(Operation),
+    /// An operation in the words of an earlier version's command line.
+    Words(String),
 }
 
 /// Why an operation is not done; nothing was changed.
@@ -244,10 +142,10 @@ pub enum Refusal {
     NoLicense,
     /// There is no such customer.
     NoCustomer,
-    /// The license's id stands for one of other content, asked for in these words.
-    OtherContent(String),
-    /// The operation's id stands for another operation, in these words.
-    OtherOperation(String),
+    /// The license's id stands for one of other content, which was asked for so.
+    OtherContent(Box<Asked>),
+    /// The operation's id stands for another operation.
+    OtherOperation(Box<Asked>),
     /// It would end before it starts.
     Empty {
         /// Its first second.
@@ -345,89 +243,6 @@ mod tests {
 
     fn amount(text: &str) -> Amount {
         text.parse().expect("an amount")
-    }
-
-    #[test]
-    fn an_operations_words_are_these_since_they_are_kept() {
-        let words = |text: &str| text.parse::<Words>().expect("words");
-        let new = NewLicense {
-            id: "l".parse().ok(),
-            customer_id: "c".parse().expect("an id"),
-            kind: "T --starts \"x\\".parse().ok(),
-            platforms: "ios,android".parse().ok(),
-            starts_at_s: Some(DAY_S),
-            expires_at_s: 3 * DAY_S - 1,
-            granted: Some(amount("1.50")),
-            unlimited: false,
-        };
-        let bare = NewLicense {
-            id: None,
-            kind: None,
-            platforms: None,
-            starts_at_s: None,
-            granted: None,
-            ..new.clone()
-        };
-        let to_the_second = NewLicense { starts_at_s: Some(5), expires_at_s: 7, ..bare.clone() };
-        let unlimited = NewLicense { granted: None, unlimited: true, ..new.clone() };
-        let change = |act| Operation::Change("l".parse().expect("an id"), act);
-        let consume = |reason| Operation::Consume {
-            customer_id: bare.customer_id.clone(),
-            amount: amount("2"),
-            reason,
-        };
-        for (operation, asked) in [
-            (
-                Operation::Issue(new.clone()),
-                r#"issue c --expires 1970-01-03 --count 1.5 --platform "android|ios" --type "T --starts \"x\\" --starts 1970-01-02 --id l"#,
-            ),
-            (
-                Operation::Issue(NewLicense { id: None, ..unlimited.clone() }),
-                r#"issue c --expires 1970-01-03 --platform "android|ios" --type "T --starts \"x\\" --unlimited --starts 1970-01-02"#,
-            ),
-            (Operation::Issue(bare.clone()), "issue c --expires 1970-01-03"),
-            (
-                Operation::Issue(NewLicense { unlimited: true, ..bare.clone() }),
-                "issue c --expires 1970-01-03",
-            ),
-            (Operation::Issue(to_the_second), "issue c --expires 7 --starts 5"),
-            (change(Act::Extend(Extension::To(2 * DAY_S - 1))), "extend l --to 1970-01-02"),
-            (change(Act::Extend(Extension::Days(30))), "extend l --days 30"),
-            (
-                change(Act::Adjust { by: -&amount("2.0"), reason: words("é \"q\"") }),
-                r#"adjust l -2 --reason "é \"q\"""#,
-            ),
-            (consume(None), "consume c 2"),
-            (consume(Some(words("a b"))), r#"consume c 2 --reason "a b""#),
-            (change(Act::Revoke { reason: Some(words("fraud")) }), r#"revoke l --reason "fraud""#),
-            (change(Act::Revoke { reason: None }), "revoke l"),
-            (change(Act::Reinstate { reason: None }), "reinstate l"),
-        ] {
-            assert_eq!(operation.to_string(), asked);
-        }
-    }
-
-    #[test]
-    fn a_license_of_before_is_the_same_as_the_unlimited_one_that_it_was() {
-        let new = |unlimited| NewLicense {
-            id: "l".parse().ok(),
-            customer_id: "c".parse().expect("an id"),
-            kind: "pro".parse().ok(),
-            platforms: None,
-            starts_at_s: None,
-            expires_at_s: DAY_S - 1,
-            granted: None,
-            unlimited,
-        };
-        let before = new(false).to_string();
-        assert!(new(true).agrees_with(&before, true) && new(false).agrees_with(&before, true));
-        // Where the type granted so many, another license is asked for.
-        assert!(!new(true).agrees_with(&before, false) && new(false).agrees_with(&before, false));
-        assert!(!new(false).agrees_with(&new(true).to_string(), true));
-        let operation = |unlimited| Operation::Issue(new(unlimited));
-        let before = operation(false).to_string();
-        assert!(operation(true).agrees_with(&before, true));
-        assert!(!operation(true).agrees_with(&before, false));
     }
 
     #[test]

@@ -10,8 +10,7 @@ macro_rules! select {
     ($which:literal) => {
         concat!(
             "
-        select l.seq, l.license_id, l.customer_id, l.type, l.platforms, l.issued_at_s, l.asked, l.starts_at_s,
-          l.expires_at_s, l.granted, l.balance, l.revoked_at_s,
+        select l.seq, l.license_id, l.customer_id, l.type, l.platforms, l.issued_at_s, l.starts_at_s, l.expires_at_s, l.granted, l.balance, l.revoked_at_s,
           case when l.revoked_at_s is not null then (
             select r.reason
             from license_ledger r
@@ -112,9 +111,9 @@ fn select(tx: &ReadTx<'_>, select: &str, params: &[(&str, &dyn ToSql)]) -> Resul
 }
 
 fn license(row: &Row<'_>) -> rusqlite::Result<License> {
-    let revoked_at_s: Option<i64> = row.get(11)?;
+    let revoked_at_s: Option<i64> = row.get(10)?;
     let revoked = match revoked_at_s {
-        Some(at_s) => Some(Revocation { at_s, reason: row.get(12)? }),
+        Some(at_s) => Some(Revocation { at_s, reason: row.get(11)? }),
         None => None,
     };
     Ok(License {
@@ -124,11 +123,10 @@ fn license(row: &Row<'_>) -> rusqlite::Result<License> {
         kind: row.get(3)?,
         platforms: row.get(4)?,
         issued_at_s: row.get(5)?,
-        asked: row.get(6)?,
-        starts_at_s: row.get(7)?,
-        expires_at_s: row.get(8)?,
-        granted: row.get(9)?,
-        balance: row.get(10)?,
+        starts_at_s: row.get(6)?,
+        expires_at_s: row.get(7)?,
+        granted: row.get(8)?,
+        balance: row.get(9)?,
         revoked,
     })
 }

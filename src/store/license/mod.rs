@@ -1,11 +1,13 @@
 //! Licenses: what was issued, their ledger, what is done with them, what usage draws from them, and
 //! what their types grant.
 
+mod content;
 mod cover;
 mod grant;
 mod issued;
 mod ledger;
 mod operation;
+mod words_of_before;
 
 pub(super) use cover::{drawable, give_back, write_draws};
 pub use cover::{uncovered, uncovered_before};

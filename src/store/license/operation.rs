@@ -6,6 +6,7 @@ use crate::billing::id::{CustomerId, LicenseId, OpId};
 use crate::billing::license::{
     Act, Changed, Draw, EntryKind, License, NewLicense, Operation, Refusal, draw,
 };
+use crate::store::license::content;
 use crate::store::license::cover::drawable;
 use crate::store::license::grant::find_type;
 use crate::store::license::issued::{by_seq, find};
@@ -59,9 +60,10 @@ pub fn operate(
     {
         let done = repeated(tx, operation, op_id)?;
         let is_unlimited = done.licenses.iter().any(|(license, _)| license.granted.is_none());
-        return Ok(match operation.agrees_with(&asked, is_unlimited) {
-            true => Ok(done),
-            false => Err(Refusal::OtherOperation(asked)),
+        return Ok(if content::agrees(&asked, operation, is_unlimited) {
+            Ok(done)
+        } else {
+            Err(Refusal::OtherOperation(Box::new(content::asked(asked))))
         });
     }
     let done = match operation {
@@ -76,8 +78,8 @@ pub fn operate(
         const INSERT: &str = "
             insert into license_operation (op_id, at_s, asked)
             values (:op_id, :at_s, :asked)";
-        let params =
-            named_params! { ":op_id": op_id, ":at_s": stamp.at_s, ":asked": operation.to_string() };
+        let asked = content::content(operation);
+        let params = named_params! { ":op_id": op_id, ":at_s": stamp.at_s, ":asked": asked };
         tx.sql().prepare_cached(INSERT)?.execute(params)?;
     }
     Ok(done)
@@ -147,13 +149,12 @@ fn issue(
     if let Some(id) = &new.id
         && let Some(stands) = find(tx, id)?
     {
-        return Ok(match new.agrees_with(&stands.asked, stands.granted.is_none()) {
-            true => Ok(Done {
-                news: News::AlreadySo,
-                licenses: vec![(stands, None)],
-                unknown: Unknown::default(),
-            }),
-            false => Err(Refusal::OtherContent(stands.asked)),
+        let asked = asked_of(tx, stands.seq)?;
+        return Ok(if content::agrees(&asked, &license_alone(new), stands.granted.is_none()) {
+            let (news, unknown) = (News::AlreadySo, Unknown::default());
+            Ok(Done { news, licenses: vec![(stands, None)], unknown })
+        } else {
+            Err(Refusal::OtherContent(Box::new(content::asked(asked))))
         });
     }
     let starts_at_s = new.starts_at_s(stamp.at_s);
@@ -180,7 +181,7 @@ fn issue(
         ":type": new.kind,
         ":platforms": new.platforms,
         ":issued_at_s": stamp.at_s,
-        ":asked": new.to_string(),
+        ":asked": content::content(&license_alone(new)),
         ":starts_at_s": starts_at_s,
         ":expires_at_s": new.expires_at_s,
         ":zero": granted.as_ref().map(|_| Amount::default()),
@@ -191,6 +192,21 @@ fn issue(
     write(tx, seq, &issued, op_id, stamp)?;
     let unknown = Unknown { customer: customer_is_new, grant: grant_is_unknown };
     Ok(Ok(Done { news: News::Changed, licenses: vec![(by_seq(tx, seq)?, None)], unknown }))
+}
+
+/// What a license was asked for with. Its id is not part of it: that stands beside.
+fn license_alone(new: &NewLicense) -> Operation {
+    Operation::Issue(NewLicense { id: None, ..new.clone() })
+}
+
+/// What a license was asked for with as it was issued, as it is kept.
+fn asked_of(tx: &ReadTx<'_>, license_seq: i64) -> Result<String> {
+    const SELECT: &str = "
+        select asked
+        from license
+        where seq = :seq";
+    let mut select = tx.sql().prepare_cached(SELECT)?;
+    Ok(select.query_row(named_params! { ":seq": license_seq }, |row| row.get(0))?)
 }
 
 fn consume(
