@@ -1,7 +1,7 @@
 //! `backup`: a copy of the books.
 
+use crate::cli::command::Shell;
 use crate::cli::failure::{Exit, Failure};
-use crate::cli::shell::Shell;
 use crate::store::backup;
 use serde_json::json;
 use std::path::PathBuf;

@@ -1,9 +1,9 @@
 //! `check`: are the books sound.
 
 use crate::billing::amount::Amount;
+use crate::cli::command::Shell;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::moment::rfc3339;
-use crate::cli::shell::Shell;
 use crate::store;
 use crate::store::check::{Difference, LicenseState, StatementProblem};
 use crate::store::late::Deviation;

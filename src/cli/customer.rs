@@ -2,14 +2,14 @@
 
 use crate::billing::history::History;
 use crate::billing::id::{CustomerId, PlanId, ProjectId, Words};
+use crate::cli::command::Shell;
+use crate::cli::events::{ShownEvent, print_events};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::moment::rfc3339;
 use crate::cli::near::near;
 use crate::cli::sentence::Sentence;
-use crate::cli::shell::{
-    Columns, Shell, ShownEvent, or_dash, or_never, print_events, print_properties,
-};
 use crate::cli::start::{ShownSaid, Start, billed_words, first_months, timeline};
+use crate::cli::table::{Columns, or_dash, or_never, print_properties};
 use crate::store::customer::{self, Announcement, Customer};
 use crate::store::{ReadTx, event, plan, project};
 use serde::Serialize;

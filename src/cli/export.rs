@@ -2,12 +2,13 @@
 
 use crate::billing::amount::Amount;
 use crate::billing::period::{LAST_SECOND, Period};
+use crate::cli::command::Shell;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::import::csv_rows::csv_io;
 use crate::cli::import::field::Field;
 use crate::cli::import::row::Format;
+use crate::cli::json::exact;
 use crate::cli::moment::{Moment, rfc3339};
-use crate::cli::shell::{Shell, exact};
 use crate::cli::visible::write_json;
 use crate::store::usage::{Export, Exported};
 use serde::Serialize;

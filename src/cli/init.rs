@@ -1,16 +1,14 @@
 //! `init`: new books.
 
-use crate::billing::id::ApiKey;
 use crate::billing::key::{KeyPair, Purpose};
+use crate::cli::command::Shell;
 use crate::cli::failure::{Exit, Failure};
-use crate::cli::key::show_secret;
-use crate::cli::secret;
+use crate::cli::key::{GivenPair, show_secret};
 use crate::cli::sentence::Sentence;
-use crate::cli::shell::{Shell, print_properties};
+use crate::cli::table::print_properties;
 use crate::store::{self, Store, key};
 use serde::Serialize;
 use std::io::IsTerminal;
-use std::path::PathBuf;
 
 /// Create the database, with a live key pair for Agora and a test pair for your own requests
 ///
@@ -20,36 +18,6 @@ use std::path::PathBuf;
 pub(super) struct Args {
     #[command(flatten)]
     pair: GivenPair,
-}
-
-/// A key pair that was agreed elsewhere.
-#[derive(clap::Args)]
-pub(super) struct GivenPair {
-    /// The apiKey agreed with Agora, instead of one made here
-    #[arg(long, value_name = "K", requires = "api_secret_file")]
-    api_key: Option<ApiKey>,
-
-    /// The file that holds its apiSecret and nothing else (- for standard input; a terminal does
-    /// not show what is typed); a newline at its end is dropped
-    #[arg(long, value_name = "F", requires = "api_key")]
-    api_secret_file: Option<PathBuf>,
-}
-
-impl GivenPair {
-    /// The pair as given, its secret read from where it is; or `None` where one is to be made.
-    pub(super) fn read(&self, purpose: Purpose, now_s: i64) -> Result<Option<KeyPair>, Failure> {
-        let (Some(api_key), Some(file)) = (&self.api_key, &self.api_secret_file) else {
-            return Ok(None);
-        };
-        let api_secret = secret::read(file, "the apiSecret")?;
-        Ok(Some(KeyPair {
-            api_key: api_key.clone(),
-            api_secret,
-            purpose,
-            created_at_s: now_s,
-            revoked_at_s: None,
-        }))
-    }
 }
 
 #[derive(Serialize)]

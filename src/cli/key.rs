@@ -2,15 +2,17 @@
 
 use crate::billing::id::ApiKey;
 use crate::billing::key::{KeyPair, Purpose};
+use crate::cli::command::Shell;
 use crate::cli::database::shell_quoted;
 use crate::cli::failure::{Exit, Failure};
-use crate::cli::init::GivenPair;
 use crate::cli::moment::rfc3339;
 use crate::cli::near::near;
+use crate::cli::secret;
 use crate::cli::sentence::Sentence;
-use crate::cli::shell::{Columns, Shell, or_dash, print_properties};
+use crate::cli::table::{Columns, or_dash, print_properties};
 use crate::store::{ReadTx, key};
 use serde::Serialize;
+use std::path::PathBuf;
 
 /// Key pairs: add one, list them, show or revoke one
 ///
@@ -53,6 +55,36 @@ pub(super) struct RevokeArgs {
     /// The apiKey
     #[arg(value_name = "K")]
     api_key: ApiKey,
+}
+
+/// A key pair that was agreed elsewhere.
+#[derive(clap::Args)]
+pub(super) struct GivenPair {
+    /// The apiKey agreed with Agora, instead of one made here
+    #[arg(long, value_name = "K", requires = "api_secret_file")]
+    api_key: Option<ApiKey>,
+
+    /// The file that holds its apiSecret and nothing else (- for standard input; a terminal does
+    /// not show what is typed); a newline at its end is dropped
+    #[arg(long, value_name = "F", requires = "api_key")]
+    api_secret_file: Option<PathBuf>,
+}
+
+impl GivenPair {
+    /// The pair as given, its secret read from where it is; or `None` where one is to be made.
+    pub(super) fn read(&self, purpose: Purpose, now_s: i64) -> Result<Option<KeyPair>, Failure> {
+        let (Some(api_key), Some(file)) = (&self.api_key, &self.api_secret_file) else {
+            return Ok(None);
+        };
+        let api_secret = secret::read(file, "the apiSecret")?;
+        Ok(Some(KeyPair {
+            api_key: api_key.clone(),
+            api_secret,
+            purpose,
+            created_at_s: now_s,
+            revoked_at_s: None,
+        }))
+    }
 }
 
 #[derive(Serialize)]

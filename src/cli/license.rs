@@ -7,14 +7,16 @@ use crate::billing::license::{
     Act, Entry, Extension, License, NewLicense, Operation, Platforms, Refusal, State, fold,
 };
 use crate::billing::period::{self, DAY_S};
+use crate::cli::command::Shell;
 use crate::cli::customer;
 use crate::cli::failure::{Exit, Failure};
+use crate::cli::json::exact;
 use crate::cli::license_type;
 use crate::cli::license_words::asked_words;
 use crate::cli::moment::{Day, rfc3339};
 use crate::cli::near::near;
 use crate::cli::sentence::Sentence;
-use crate::cli::shell::{Columns, Shell, exact, or_dash, print_properties};
+use crate::cli::table::{Columns, or_dash, print_properties};
 use crate::store::license::{self, Done, News};
 use crate::store::{ReadTx, setting};
 use serde::Serialize;

@@ -3,8 +3,9 @@
 use crate::billing::amount::Amount;
 use crate::billing::id::{Label, LicenseType};
 use crate::billing::license::TypeGrant;
+use crate::cli::command::Shell;
 use crate::cli::failure::{Exit, Failure};
-use crate::cli::shell::{Columns, Shell, or_dash, print_properties};
+use crate::cli::table::{Columns, or_dash, print_properties};
 use crate::store::license;
 use serde::Serialize;
 

@@ -1,7 +1,7 @@
 //! `migrate`: brings the database to the version of this executable.
 
+use crate::cli::command::Shell;
 use crate::cli::failure::{Exit, Failure};
-use crate::cli::shell::Shell;
 use crate::store::migration::{self, Migrated};
 use serde_json::json;
 

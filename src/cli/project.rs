@@ -4,16 +4,17 @@ use crate::agora::signature;
 use crate::billing::amount::Amount;
 use crate::billing::history::History;
 use crate::billing::id::{CustomerId, ProjectId};
+use crate::cli::command::Shell;
 use crate::cli::database::shell_quoted;
+use crate::cli::events::{ShownEvent, print_events};
 use crate::cli::failure::{Exit, Failure};
+use crate::cli::json::exact;
 use crate::cli::license::uncovered_words;
 use crate::cli::moment::rfc3339;
 use crate::cli::near::near;
 use crate::cli::secret;
-use crate::cli::shell::{
-    Columns, Shell, ShownEvent, exact, or_dash, or_never, print_events, print_properties,
-};
 use crate::cli::start::{ShownSaid, Start, billed_words, first_months, timeline};
+use crate::cli::table::{Columns, or_dash, or_never, print_properties};
 use crate::store::project::{self, Project};
 use crate::store::usage::{self, UsageSum};
 use crate::store::{ReadTx, customer, event, license};

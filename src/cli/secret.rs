@@ -2,7 +2,7 @@
 
 use crate::billing::key::ApiSecret;
 use crate::cli::failure::Failure;
-use crate::cli::shell::read_text;
+use crate::cli::input::read_text;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use std::io::{IsTerminal, Stdin, Write, stderr, stdin};
 use std::path::Path;

@@ -2,8 +2,6 @@
 //! the text, so that they name the database where it has to be named, and nothing in the text is
 //! taken for a command.
 
-use crate::cli::database::Database;
-
 /// A sentence with its hints.
 #[derive(Clone, Debug)]
 pub(super) struct Sentence {
@@ -43,12 +41,10 @@ impl Sentence {
         Self { text: format!("{before}{}", self.text), hints: self.hints.clone() }
     }
 
-    /// The sentence as it is said by a command that works on this database.
-    pub(super) fn said(&self, database: &Database) -> String {
-        let hints = self
-            .hints
-            .iter()
-            .map(|Hint { command, does }| format!("{} {does}", database.command(command)));
+    /// The sentence and its hints as they are said; `typed` gives a command as it is typed.
+    pub(super) fn said(&self, typed: impl Fn(&str) -> String) -> String {
+        let hints =
+            self.hints.iter().map(|Hint { command, does }| format!("{} {does}", typed(command)));
         let text = (!self.text.is_empty()).then(|| self.text.clone());
         text.into_iter().chain(hints).collect::<Vec<_>>().join("; ")
     }

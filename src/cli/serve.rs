@@ -2,10 +2,10 @@
 
 use crate::agora::reply::Envelope;
 use crate::billing::escape::escape;
+use crate::cli::command::Shell;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::init;
 use crate::cli::migrate;
-use crate::cli::shell::Shell;
 use crate::http::tls::Tls;
 use crate::http::{BasePath, Options, Service, server};
 use crate::store::{Readers, Writer};

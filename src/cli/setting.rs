@@ -1,9 +1,10 @@
 //! `setting`: what changes an answer or a figure, kept in the database for shell and server alike.
 
 use crate::billing::setting::{Name, Settings};
+use crate::cli::command::Shell;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::near::near;
-use crate::cli::shell::{Columns, Shell};
+use crate::cli::table::Columns;
 use crate::store::setting;
 use serde::Serialize;
 

@@ -3,8 +3,10 @@
 use crate::agora::request::{Body, Query, Url, field};
 use crate::agora::signature::{self, API_KEY, Encoding, Fields, Key, SIGNATURE, source_string};
 use crate::billing::key::{KeyPair, Purpose};
+use crate::cli::command::Shell;
 use crate::cli::failure::{Exit, Failure};
-use crate::cli::shell::{Shell, or_dash, print_properties, read_text};
+use crate::cli::input::read_text;
+use crate::cli::table::{or_dash, print_properties};
 use crate::cli::visible::json_text;
 use crate::store::key;
 use serde::Serialize;

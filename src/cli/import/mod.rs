@@ -22,9 +22,9 @@ mod stop;
 mod tally;
 mod zone;
 
+use crate::cli::command::Shell;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::license::uncovered_words;
-use crate::cli::shell::Shell;
 use crate::store::Store;
 use crate::store::scratch::Scratch;
 use batches::{Batches, Header, MayBeCut};

@@ -1,7 +1,7 @@
 //! How far an import is, as it is told: by a bar on a terminal, by a line every few seconds
 //! elsewhere.
 
-use crate::cli::shell::Shell;
+use crate::cli::command::Shell;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::Read;
 use std::time::{Duration, Instant};

@@ -1,12 +1,12 @@
 //! What becomes of the bad rows of an import: the first one stops it, or they are listed, or they
 //! go to a file.
 
+use crate::cli::command::Shell;
 use crate::cli::failure::Failure;
 use crate::cli::import::csv_rows::{Header, csv_io};
 use crate::cli::import::progress::Progress;
 use crate::cli::import::row::BadRow;
 use crate::cli::import::source::Source;
-use crate::cli::shell::Shell;
 use serde::Serialize;
 use std::fs::File;
 use std::io::{self, Write};

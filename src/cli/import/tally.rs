@@ -2,10 +2,10 @@
 
 use crate::billing::id::{CustomerId, ProjectId};
 use crate::billing::record::USUAL_DAYS;
+use crate::cli::command::Shell;
 use crate::cli::failure::Failure;
 use crate::cli::import::row::start;
 use crate::cli::moment::rfc3339;
-use crate::cli::shell::Shell;
 use crate::cli::start::first_months;
 use crate::cli::statement::Late;
 use serde::Serialize;

@@ -1,0 +1,100 @@
+//! One command as it runs: its database, its clock, and where it prints.
+
+use crate::billing::escape::escape;
+use crate::billing::event::{Actor, Stamp, User};
+use crate::cli::clock::now_s;
+use crate::cli::database::Database;
+use crate::cli::failure::Failure;
+use crate::cli::sentence::Sentence;
+use crate::cli::user::user;
+use crate::cli::visible::{ForPeople, write_json};
+use crate::store::Store;
+use serde::Serialize;
+use std::io::Write;
+use std::path::PathBuf;
+
+/// The surroundings of one command.
+pub(super) struct Shell<'a> {
+    pub(super) database: Database,
+    pub(super) now_s: i64,
+    json: bool,
+    out: &'a mut dyn Write,
+    err: &'a mut dyn Write,
+}
+
+impl<'a> Shell<'a> {
+    pub(super) fn new(
+        db: Option<PathBuf>,
+        json: bool,
+        out: &'a mut dyn Write,
+        err: &'a mut dyn Write,
+    ) -> Self {
+        Self { database: Database::resolve(db), now_s: now_s(), json, out, err }
+    }
+
+    /// Opens the database.
+    pub(super) fn open(&self) -> Result<Store, Failure> {
+        Store::open(self.database.path()).map_err(|error| self.database.explain(error))
+    }
+
+    /// When and by whom what this command writes is written: by the user of this process, at the clock as this is
+    /// called, which is once the lock is had, since waiting for it may take half a minute.
+    pub(super) fn stamp(&self) -> Stamp {
+        Stamp { at_s: now_s(), actor: Actor::Shell(User::LookedUp(user)) }
+    }
+
+    /// Tells whether one JSON document is wanted.
+    pub(super) fn wants_json(&self) -> bool {
+        self.json
+    }
+
+    /// Prints data: `document` where JSON is wanted, else what `people` prints.
+    pub(super) fn print(
+        &mut self,
+        document: &impl Serialize,
+        people: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+    ) -> Result<(), Failure> {
+        let printed = if self.json {
+            write_json(self.out, document).and_then(|()| writeln!(self.out))
+        } else {
+            people(&mut ForPeople::new(self.out))
+        };
+        Ok(heard_or_not(printed)?)
+    }
+
+    /// Where data goes, for what is more than a document.
+    pub(super) fn out(&mut self) -> &mut dyn Write {
+        self.out
+    }
+
+    /// Prints a line of data at once.
+    pub(super) fn say(&mut self, line: &str) -> std::io::Result<()> {
+        writeln!(self.out, "{}", escape(line))?;
+        self.out.flush()
+    }
+
+    /// Says something that is not data, on a line of its own. Nothing in it drives the terminal.
+    pub(super) fn note(&mut self, sentence: &str) {
+        self.point_out(sentence.into());
+    }
+
+    /// The same of a sentence that may point to commands.
+    pub(super) fn point_out(&mut self, sentence: Sentence) {
+        let said = sentence.said(|command| self.database.command(command));
+        // Where stderr is gone there is nobody to tell.
+        let _told = writeln!(self.err, "{}", escape(&said));
+    }
+
+    /// Hands over what was printed.
+    pub(super) fn flush(&mut self) -> Result<(), Failure> {
+        Ok(heard_or_not(self.out.flush())?)
+    }
+}
+
+/// That nobody reads any more what is printed is no failure of the command, and does not change its end.
+fn heard_or_not(printed: std::io::Result<()>) -> std::io::Result<()> {
+    match printed {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        printed => printed,
+    }
+}

@@ -1,0 +1,52 @@
+//! What was changed, by whom and when: events as they are shown.
+
+use crate::billing::event::Event;
+use crate::cli::moment::rfc3339;
+use crate::cli::table::{Columns, or_dash};
+use serde::Serialize;
+use std::io::Write;
+
+/// An event as it stands in JSON documents.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ShownEvent {
+    at: String,
+    by: String,
+    change: String,
+    project_id: Option<String>,
+    customer_id: Option<String>,
+    fields: Vec<String>,
+}
+
+impl ShownEvent {
+    pub(super) fn new(event: &Event) -> Self {
+        Self {
+            at: rfc3339(event.stamp.at_s),
+            by: event.stamp.actor.to_string(),
+            change: event.change.to_string(),
+            project_id: event.project_id.as_ref().map(ToString::to_string),
+            customer_id: event.customer_id.as_ref().map(ToString::to_string),
+            fields: event.fields.clone(),
+        }
+    }
+}
+
+/// Prints what was changed, by whom and when, a line each.
+pub(super) fn print_events(out: &mut dyn Write, events: &[ShownEvent]) -> std::io::Result<()> {
+    if events.is_empty() {
+        return Ok(());
+    }
+    writeln!(out)?;
+    let mut columns = Columns::new(&["at", "by", "change", "project", "customer", "fields"]);
+    for event in events {
+        columns.row([
+            event.at.clone(),
+            event.by.clone(),
+            event.change.clone(),
+            or_dash(event.project_id.as_ref()),
+            or_dash(event.customer_id.as_ref()),
+            event.fields.join(", "),
+        ]);
+    }
+    columns.print(out)
+}
