@@ -3,22 +3,13 @@
 //! SQLite finds the write-ahead log by the path of the file. A file with two names has two logs,
 //! and what is committed to one of them is lost by the other.
 
-use crate::store::backup::{is_draft_name, with_suffix};
-use crate::store::{Error, Result};
+use crate::store::draft::{is_draft_name, with_suffix};
+use crate::store::error::{Error, Result, SecondName};
 use rustix::fs::{Access, AtFlags, CWD, StatxAttributes, StatxFlags, access, statx};
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-
-/// Why a file has more than one name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SecondName {
-    /// It has so many hard links.
-    Links(u64),
-    /// The file alone is mounted at this path.
-    Mount,
-}
 
 /// The file that a path leads to, as it is now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,8 @@
 //! The tables are laid out anew by `schema.sql` and filled out of the old ones, so that migrated books have the
 //! schema of fresh ones to the letter.
 
-use crate::store::{Error, Result, Store, backup, file, open_file, prepare_writer, schema};
+use crate::store::connection::{open_file, prepare_writer};
+use crate::store::{Error, Result, Store, backup, draft, file, schema};
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use std::path::{Path, PathBuf};
 
@@ -231,13 +232,13 @@ fn migrate_older(path: &Path) -> Result<Option<Migrated>> {
         _ => return Err(Error::NotOurs(path.to_owned())),
     };
     // With the lock had, what is copied is what is migrated.
-    let copy = backup::beside(&file::find(path)?, &format!("version-{from}"));
+    let copy = draft::beside(&file::find(path)?, &format!("version-{from}"));
     backup::copy(&open_file(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?, &copy, from)?;
     let migrated = lay_out_anew(&tx, fill, from).and_then(|()| Ok(tx.commit()?));
     match migrated {
         Ok(()) => Ok(Some(Migrated { from, to: schema::VERSION, copy })),
         Err(error) => {
-            backup::remove(&copy);
+            draft::remove(&copy);
             Err(error)
         }
     }

@@ -4,9 +4,8 @@
 use crate::billing::event::Stamp;
 use crate::billing::id::ProjectId;
 use crate::billing::record::NewRecord;
-use crate::store::{
-    ReadTx, Result, Store, WriteTx, check_sqlite, column, customer, project, schema, usage,
-};
+use crate::store::connection::check_sqlite;
+use crate::store::{ReadTx, Result, Store, WriteTx, column, customer, project, schema, usage};
 use rusqlite::Connection;
 use std::path::PathBuf;
 

@@ -1,0 +1,150 @@
+//! The books as a command at the shell has them open.
+
+use crate::store::connection::{
+    check_sqlite, explain, open_found, prepare_writer, wait_for_the_lock,
+};
+use crate::store::error::{Error, Result};
+use crate::store::file::Frozen;
+use crate::store::transaction::{ReadTx, WriteTx};
+use crate::store::{column, draft, file, schema};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use std::path::{Path, PathBuf};
+
+/// The books as one process at the shell has them open: one connection that reads and writes.
+pub struct Store {
+    pub(super) connection: Connection,
+    /// Where the file and its folder may only be read.
+    pub(super) frozen: Option<Frozen>,
+    pub(super) path: PathBuf,
+}
+
+impl Store {
+    /// Opens the books; to be read alone where file and folder may only be read, and no log lies
+    /// beside.
+    ///
+    /// # Errors
+    /// When there is no file, or it is not ours, of a later version, or cannot be used safely.
+    pub fn open(path: &Path) -> Result<Self> {
+        check_sqlite()?;
+        let file = file::find(path)?;
+        match Self::open_to_write(&file, path) {
+            Err(error @ (Error::NoAccess { .. } | Error::ReadOnly)) => match Frozen::new(&file) {
+                Some(frozen) => Self::open_frozen(frozen, path),
+                None => Err(error),
+            },
+            opened => opened,
+        }
+    }
+
+    fn open_to_write(file: &Path, path: &Path) -> Result<Self> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = open_found(file, path, flags)?;
+        connection.busy_handler(Some(wait_for_the_lock))?;
+        // Before anything is asked of the file that only one of ours need answer.
+        schema::verify(&connection, path)
+            .and_then(|()| prepare_writer(&connection))
+            .map_err(|e| explain(e, path))?;
+        Ok(Self { connection, frozen: None, path: path.to_owned() })
+    }
+
+    /// SQLite reads a file in WAL mode only with an index beside it, which nobody can make here. As
+    /// nobody writes the file, it needs none; that nobody did is asked after each read.
+    fn open_frozen(frozen: Frozen, path: &Path) -> Result<Self> {
+        if let Some(log) = frozen.log() {
+            return Err(Error::LogBeside { path: path.to_owned(), log: log.to_owned() });
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_URI;
+        let opened = Connection::open_with_flags(frozen.address(), flags).map_err(Error::from);
+        let prepared = opened.and_then(|connection| {
+            schema::verify(&connection, path)?;
+            column::register_functions(&connection)?;
+            connection.set_prepared_statement_cache_capacity(64);
+            Ok(connection)
+        });
+        let connection = prepared.map_err(|error| explain(error, path))?;
+        Ok(Self { connection, frozen: Some(frozen), path: path.to_owned() })
+    }
+
+    /// Creates new books and lets `fill` put the first things in; either all of it comes to stand at
+    /// `path` or nothing. The file is readable by its owner alone.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] when there is a file; whatever `fill` fails with.
+    pub fn create<E: From<Error>>(
+        path: &Path,
+        fill: impl FnOnce(&WriteTx<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        check_sqlite()?;
+        file::refuse_no_path(path)?;
+        if path.symlink_metadata().is_ok() {
+            return Err(Error::Exists(path.to_owned()).into());
+        }
+        // Made under another name and put into place when whole, so that neither a crash nor
+        // another process that creates at the same time leaves half a database or loses one.
+        draft::into_place(path, |draft| {
+            let connection = Connection::open_with_flags(draft, OpenFlags::SQLITE_OPEN_READ_WRITE)
+                .map_err(Error::from)?;
+            connection.execute_batch("pragma journal_mode = wal").map_err(Error::from)?;
+            prepare_writer(&connection)?;
+            let mut store = Self { connection, frozen: None, path: path.to_owned() };
+            store.write(|tx| {
+                schema::create(tx.sql())?;
+                fill(tx)
+            })
+        })
+    }
+
+    /// Reads one state of the books.
+    ///
+    /// # Errors
+    /// Whatever `f` fails with.
+    pub fn read<T, E: From<Error>>(
+        &mut self,
+        f: impl FnOnce(&ReadTx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let tx = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Deferred)
+            .map_err(Error::from)?;
+        let tx = ReadTx(tx);
+        let done = f(&tx)?;
+        // What it keeps in temporary tables stays.
+        tx.0.commit().map_err(Error::from)?;
+        if self.frozen.as_ref().is_some_and(|frozen| !frozen.still()) {
+            return Err(Error::Changed(self.path.clone()).into());
+        }
+        Ok(done)
+    }
+
+    /// Reads and writes in one transaction; when this returns, what `f` wrote is on disk. When `f` fails,
+    /// nothing was written.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] when the lock was not to be had within [`WRITER_WAITS`](crate::store::WRITER_WAITS); whatever `f` fails with.
+    pub fn write<T, E: From<Error>>(
+        &mut self,
+        f: impl FnOnce(&WriteTx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        if self.frozen.is_some() {
+            return Err(Error::OnlyRead(self.path.clone()).into());
+        }
+        let tx = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(Error::from)?;
+        let tx = WriteTx(ReadTx(tx));
+        let done = f(&tx)?;
+        tx.0.0.commit().map_err(Error::from)?;
+        Ok(done)
+    }
+
+    /// Moves what the write-ahead log holds into the file, as far as no reader is in the way.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn settle(&mut self) -> Result<()> {
+        Ok(self.connection.query_row("pragma wal_checkpoint(passive)", [], |_| Ok(()))?)
+    }
+}

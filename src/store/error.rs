@@ -1,0 +1,242 @@
+//! What can go wrong with the books, in one sentence each.
+
+use rusqlite::ErrorCode;
+use std::path::{Path, PathBuf};
+
+/// A result of the store.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What can go wrong with the books.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no file.
+    #[error("there is no database at {}", .0.display())]
+    Missing(PathBuf),
+    /// There is a file where a new one should be made.
+    #[error("{} exists already and is never overwritten", .0.display())]
+    Exists(PathBuf),
+    /// A file of SQLite's lies where a new database should be made, without its database.
+    #[error("{} lies there without its database: put both together again, or move it away first", .0.display())]
+    LeftBehind(PathBuf),
+    /// What was given is no path of a file.
+    #[error(
+        "{0:?} is not the path of a file: a URI and :memory: are none; for a file of that name \
+         write ./{path}",
+        path = .0.display()
+    )]
+    NoPath(PathBuf),
+    /// The file has more than one name.
+    #[error("{}", second_name_words(path, *why))]
+    SecondName {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: SecondName,
+    },
+    /// The folder may only be read, and a log lies beside the file.
+    #[error(
+        "{} cannot be read: its folder may only be read, and {} lies beside it, which is read by \
+         users who may write there; run as the user who owns the folder",
+        .path.display(),
+        .log.display()
+    )]
+    LogBeside {
+        /// The file.
+        path: PathBuf,
+        /// Its log.
+        log: PathBuf,
+    },
+    /// The file was opened to be read alone.
+    #[error(
+        "{} may only be read, as its folder: nothing was written; run as the user who owns it",
+        .0.display()
+    )]
+    OnlyRead(PathBuf),
+    /// The file was changed while it was read without a lock.
+    #[error("{} was changed while it was read: try again", .0.display())]
+    Changed(PathBuf),
+    /// The file is damaged.
+    #[error("{} is damaged ({reason}): restore the last backup", .path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// SQLite's words.
+        reason: String,
+    },
+    /// The file was moved, removed or replaced while it was open.
+    #[error("{} is not the file any more that was opened: it was moved, removed or replaced; restart the server", .0.display())]
+    Replaced(PathBuf),
+    /// The file, or its disk, may only be read.
+    #[error("the database is read-only: nothing was written")]
+    ReadOnly,
+    /// The disk failed.
+    #[error("the disk failed: nothing was written ({0})")]
+    Disk(String),
+    /// The file is not one of ours.
+    #[error("{} is not an agora-vendor database", .0.display())]
+    NotOurs(PathBuf),
+    /// The file is of a later version.
+    #[error("{} has schema version {found}, and this executable knows versions up to {known}: use a newer agora-vendor", .path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+    /// The file is of an earlier version.
+    #[error(
+        "{} has schema version {found}, and this executable works with version {known}: stop what \
+         is still at work on it, then migrate it",
+        .path.display()
+    )]
+    Older {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+    /// The file cannot be opened for lack of rights, or is read-only.
+    #[error("{} cannot be opened: {reason}; run as the user who owns it (under systemd: `sudo -u agora-vendor agora-vendor …`)", .path.display())]
+    NoAccess {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
+    /// Another process holds the write lock for too long.
+    #[error("the database is busy: another process has been writing for too long; try again")]
+    Busy,
+    /// The time allowed for a read is over.
+    #[error("the read took longer than it may")]
+    Deadline,
+    /// What is kept of a statement is not what this program writes.
+    #[error("what statement {seq} said cannot be read: {reason}")]
+    Unreadable {
+        /// The statement.
+        seq: i64,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// What an answer says is longer than what is read back.
+    #[error("the answer is too long to be kept: its text has more than {} MiB", .max_bytes >> 20)]
+    TooLong {
+        /// The most that is kept, in bytes.
+        max_bytes: u64,
+    },
+    /// No room on the disk.
+    #[error("the disk is full: nothing was written; make room and try again")]
+    Full,
+    /// SQLite does not hold what the books rely on.
+    #[error("the database cannot be used safely: {0}")]
+    Unsafe(String),
+    /// A file beside the database.
+    #[error("{}: {source}", .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The pool of readers.
+    #[error("no connection to the database: {0}")]
+    Pool(#[from] r2d2::Error),
+    /// Anything else from SQLite.
+    #[error("the database failed: {0}")]
+    Sqlite(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy,
+            Some(ErrorCode::OperationInterrupted) => Self::Deadline,
+            Some(ErrorCode::DiskFull) => Self::Full,
+            Some(ErrorCode::ReadOnly) => Self::ReadOnly,
+            Some(ErrorCode::SystemIoFailure) => Self::Disk(error.to_string()),
+            _ => Self::Sqlite(error),
+        }
+    }
+}
+
+impl Error {
+    /// Tells whether it passes by itself, so that trying again later may help.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Busy | Self::Deadline | Self::Changed(_) => true,
+            Self::Missing(_)
+            | Self::Exists(_)
+            | Self::LeftBehind(_)
+            | Self::NoPath(_)
+            | Self::SecondName { .. }
+            | Self::LogBeside { .. }
+            | Self::OnlyRead(_)
+            | Self::Damaged { .. }
+            | Self::Replaced(_)
+            | Self::ReadOnly
+            | Self::Disk(_)
+            | Self::NotOurs(_)
+            | Self::Newer { .. }
+            | Self::Older { .. }
+            | Self::NoAccess { .. }
+            | Self::Unreadable { .. }
+            | Self::TooLong { .. }
+            | Self::Full
+            | Self::Unsafe(_)
+            | Self::File { .. }
+            | Self::Pool(_)
+            | Self::Sqlite(_) => false,
+        }
+    }
+}
+
+/// Why a file has more than one name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecondName {
+    /// It has so many hard links.
+    Links(u64),
+    /// The file alone is mounted at this path.
+    Mount,
+}
+
+/// Why a second name is refused, and what to do about it.
+pub(super) fn second_name_words(path: &Path, why: SecondName) -> String {
+    let path = path.display();
+    match why {
+        SecondName::Links(links) => format!(
+            "{path} has {links} names (hard links), and SQLite would lose records, since it \
+             keeps a log for each name: delete the names without a log \
+             (`find / -xdev -samefile {path}` lists all), or, while nothing uses it, put a copy in \
+             its place (cp {path} {path}.copy && mv {path}.copy {path})"
+        ),
+        SecondName::Mount => format!(
+            "{path} is a file that is mounted by itself, and SQLite would lose \
+             records, since each place has a log of its own: mount the folder that holds the file \
+             (docker run -v FOLDER:FOLDER)"
+        ),
+    }
+}
+
+/// What was read, or `None` where a value is not of the kind that its column holds, which `check`
+/// tells.
+pub(super) fn readable<T>(read: Result<T>) -> Result<Option<T>> {
+    use rusqlite::Error::{
+        FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType, Utf8Error,
+    };
+    match read {
+        Ok(value) => Ok(Some(value)),
+        Err(
+            Error::Unreadable { .. }
+            | Error::Sqlite(
+                FromSqlConversionFailure(..)
+                | IntegralValueOutOfRange(..)
+                | InvalidColumnType(..)
+                | Utf8Error(..),
+            ),
+        ) => Ok(None),
+        Err(error) => Err(error),
+    }
+}

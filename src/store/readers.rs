@@ -1,0 +1,171 @@
+//! The books as the server reads them.
+
+use crate::store::connection::{
+    POLL, READER_WAITS, check_reader, check_sqlite, explain, open_found, prepare_reader,
+};
+use crate::store::error::{Error, Result, second_name_words};
+use crate::store::file::Standing;
+use crate::store::transaction::ReadTx;
+use crate::store::{file, schema};
+use r2d2_sqlite::SqliteConnectionManager;
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How often a read is asked whether it may go on: every so many steps of SQLite's machine, well under a millisecond.
+const STEPS: std::ffi::c_int = 4_000;
+
+/// A state of the books: equal versions of the same [`Readers`] mean that nothing was committed in between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Version(i64);
+
+/// The books as the server has them open: several connections that only read.
+pub struct Readers {
+    pool: r2d2::Pool<SqliteConnectionManager>,
+    /// Watches for commits of any process; SQLite tells changes apart per connection.
+    watch: Mutex<Connection>,
+    path: PathBuf,
+    /// The file that was opened.
+    identity: (u64, u64),
+    /// Whether the file had a second name when it was looked at last.
+    has_second_name: AtomicBool,
+}
+
+impl Readers {
+    /// Opens `count` connections that only read.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open(path: &Path, count: u32) -> Result<Self> {
+        check_sqlite()?;
+        // Read-write for SQLite, since a reader of a WAL file keeps its index up to date; `query_only`
+        // keeps everything else from being written.
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let file = file::find(path)?;
+        let watch = open_found(&file, path, flags)?;
+        prepare_reader(&watch)?;
+        // It reads nothing but whether anybody has committed, and never waits.
+        watch.execute_batch("pragma cache_size = -16;")?;
+        schema::verify(&watch, path)
+            .and_then(|()| check_reader(&watch))
+            .map_err(|error| explain(error, path))?;
+        watch.busy_timeout(Duration::ZERO)?;
+        let manager = SqliteConnectionManager::file(&file)
+            .with_flags(flags)
+            .with_init(|connection| prepare_reader(connection));
+        let pool = r2d2::Pool::builder()
+            .max_size(count)
+            .test_on_check_out(false)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .build(manager)?;
+        let standing = Standing::of(&file);
+        let identity = standing.map_err(|_| Error::Missing(path.to_owned()))?.identity;
+        Ok(Self {
+            pool,
+            watch: Mutex::new(watch),
+            path: path.to_owned(),
+            identity,
+            has_second_name: AtomicBool::new(false),
+        })
+    }
+
+    /// Where the books are.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The state of the books now.
+    ///
+    /// # Errors
+    /// [`Error::Replaced`] when the path leads to another file by now: what is open is nobody's books any
+    /// more, and its figures would be old for ever. When SQLite fails.
+    pub fn version(&self) -> Result<Version> {
+        // Others ask the same connection, some of them on threads that must not wait: it is asked
+        // at once, again and again, and let go of in between.
+        let until = Instant::now() + READER_WAITS;
+        loop {
+            match self.version_at_once() {
+                Err(Error::Busy) if Instant::now() < until => std::thread::sleep(POLL),
+                version => return version,
+            }
+        }
+    }
+
+    /// The same, but [`Error::Busy`] at once where SQLite locks readers out for a moment.
+    ///
+    /// # Errors
+    /// As [`Readers::version`].
+    pub fn version_at_once(&self) -> Result<Version> {
+        self.look_at_the_file()?;
+        let watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        let version =
+            watch.prepare_cached("pragma data_version")?.query_row([], |row| row.get(0))?;
+        Ok(Version(version))
+    }
+
+    /// Tells whether the path still leads to the file that was opened, and warns of a second name:
+    /// once, when it comes up, since what is open goes on under the name that it has.
+    fn look_at_the_file(&self) -> Result<()> {
+        let standing = Standing::of(&self.path).ok();
+        let standing = standing.filter(|standing| standing.identity == self.identity);
+        let standing = standing.ok_or_else(|| Error::Replaced(self.path.clone()))?;
+        let second_name = standing.second_name();
+        let is_new = self.has_second_name.load(Ordering::Relaxed) != second_name.is_some();
+        if is_new {
+            let had = self.has_second_name.swap(second_name.is_some(), Ordering::Relaxed);
+            if let Some(why) = second_name.filter(|_| !had) {
+                log::warn!("{}", second_name_words(&self.path, why));
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads one state of the books, and gives up at `deadline`.
+    ///
+    /// # Errors
+    /// [`Error::Deadline`] when it came; whatever `f` fails with.
+    pub fn read<T, E: From<Error>>(
+        &self,
+        deadline: Instant,
+        f: impl FnOnce(&ReadTx<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(Error::Deadline.into());
+        }
+        let mut connection = self.pool.get_timeout(left).map_err(|_| Error::Deadline)?;
+        connection.busy_timeout(READER_WAITS).map_err(Error::from)?;
+        connection
+            .progress_handler(STEPS, Some(move || Instant::now() >= deadline))
+            .map_err(Error::from)?;
+        let done = read(&mut connection, f);
+        connection.progress_handler(0, None::<fn() -> bool>).map_err(Error::from)?;
+        done
+    }
+
+    /// Reads one state of the books where that takes a few rows: without waiting for anything, and for so many steps
+    /// of SQLite's machine that it takes some hundred microseconds at most.
+    ///
+    /// # Errors
+    /// One that is passing ([`Error::is_passing`]) where it cannot be done at once; whatever `f` fails with.
+    pub fn read_at_once<T>(&self, f: impl FnOnce(&ReadTx<'_>) -> Result<T>) -> Result<T> {
+        let mut connection = self.pool.try_get().ok_or(Error::Busy)?;
+        connection.busy_timeout(Duration::ZERO)?;
+        connection.progress_handler(STEPS, Some(|| true))?;
+        let done = read(&mut connection, f);
+        connection.progress_handler(0, None::<fn() -> bool>)?;
+        done
+    }
+}
+
+fn read<T, E: From<Error>>(
+    connection: &mut Connection,
+    f: impl FnOnce(&ReadTx<'_>) -> Result<T, E>,
+) -> Result<T, E> {
+    let tx =
+        connection.transaction_with_behavior(TransactionBehavior::Deferred).map_err(Error::from)?;
+    f(&ReadTx(tx))
+}

@@ -1,0 +1,25 @@
+//! Transactions: what reads and writes SQL has one in hand.
+
+use rusqlite::{Connection, Transaction};
+use std::ops::Deref;
+
+/// A transaction that reads one state of the books.
+pub struct ReadTx<'c>(pub(super) Transaction<'c>);
+
+/// A transaction that reads and writes; nothing of it stands until it has committed.
+pub struct WriteTx<'c>(pub(super) ReadTx<'c>);
+
+impl<'c> Deref for WriteTx<'c> {
+    type Target = ReadTx<'c>;
+
+    fn deref(&self) -> &ReadTx<'c> {
+        &self.0
+    }
+}
+
+impl ReadTx<'_> {
+    /// What SQL is prepared by: the only SQL is in this folder.
+    pub(super) fn sql(&self) -> &Connection {
+        &self.0
+    }
+}
