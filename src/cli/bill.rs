@@ -14,6 +14,7 @@ use crate::cli::table::{Columns, or_dash};
 use crate::store::bill::Pricing;
 use crate::store::carry::{Dues, carried};
 use serde::Serialize;
+use std::io::{self, Write};
 
 /// Show the bill that Agora will be told of a month
 ///
@@ -140,6 +141,68 @@ impl<'a> Shown<'a> {
             total: bill.total(),
         }
     }
+
+    fn print_charges(&self, out: &mut dyn Write) -> io::Result<()> {
+        let mut columns =
+            Columns::new(&["project", "usage#", "covered#", "amount#", "description"]);
+        for row in &self.rows {
+            columns.row([
+                row.project_id.to_owned(),
+                row.usage.to_string(),
+                row.covered.to_string(),
+                row.amount.to_string(),
+                if row.lines.len() > 1 { String::new() } else { row.description.to_owned() },
+            ]);
+            // What Agora is told joins these, as far as there is room.
+            for line in row.lines.iter().filter(|_| row.lines.len() > 1) {
+                columns.row([
+                    String::new(),
+                    String::new(),
+                    String::new(),
+                    line.amount.to_string(),
+                    line.description.clone(),
+                ]);
+            }
+        }
+        // Set apart, since a project may have this name.
+        columns.row([String::new()]);
+        columns.row(["total".to_owned(), String::new(), String::new(), self.total.to_string()]);
+        columns.print(out)
+    }
+
+    fn print_uncharged(&self, out: &mut dyn Write) -> io::Result<()> {
+        if self.uncharged.is_empty() {
+            return Ok(());
+        }
+        writeln!(out, "\nWithout a charge, and so left out:")?;
+        let mut columns = Columns::new(&["project", "usage#", "covered#"]);
+        for row in &self.uncharged {
+            columns.row([
+                row.project_id.to_owned(),
+                row.usage.to_string(),
+                row.covered.to_string(),
+            ]);
+        }
+        columns.print(out)
+    }
+
+    fn print_unpriced(&self, out: &mut dyn Write) -> io::Result<()> {
+        if self.unpriced.is_empty() {
+            return Ok(());
+        }
+        writeln!(out, "\nWithout a price, and so left out:")?;
+        let mut columns = Columns::new(&["project", "customer", "usage#", "covered#", "reason"]);
+        for row in &self.unpriced {
+            columns.row([
+                row.project_id.to_owned(),
+                or_dash(row.customer_id.as_ref()),
+                row.usage.to_string(),
+                row.covered.to_string(),
+                row.reason.clone(),
+            ]);
+        }
+        columns.print(out)
+    }
 }
 
 /// What an entry's amount is made of.
@@ -178,61 +241,9 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
 
     let shown = Shown::new(args.month, &bill);
     shell.print(&shown, |out| {
-        let mut columns =
-            Columns::new(&["project", "usage#", "covered#", "amount#", "description"]);
-        for row in &shown.rows {
-            columns.row([
-                row.project_id.to_owned(),
-                row.usage.to_string(),
-                row.covered.to_string(),
-                row.amount.to_string(),
-                if row.lines.len() > 1 { String::new() } else { row.description.to_owned() },
-            ]);
-            // What Agora is told joins these, as far as there is room.
-            for line in row.lines.iter().filter(|_| row.lines.len() > 1) {
-                columns.row([
-                    String::new(),
-                    String::new(),
-                    String::new(),
-                    line.amount.to_string(),
-                    line.description.clone(),
-                ]);
-            }
-        }
-        // Set apart, since a project may have this name.
-        columns.row([String::new()]);
-        columns.row(["total".to_owned(), String::new(), String::new(), shown.total.to_string()]);
-        columns.print(out)?;
-        if !shown.uncharged.is_empty() {
-            writeln!(out, "\nWithout a charge, and so left out:")?;
-            let mut columns = Columns::new(&["project", "usage#", "covered#"]);
-            for row in &shown.uncharged {
-                columns.row([
-                    row.project_id.to_owned(),
-                    row.usage.to_string(),
-                    row.covered.to_string(),
-                ]);
-            }
-            columns.print(out)?;
-        }
-        if !shown.unpriced.is_empty() {
-            writeln!(out, "\nWithout a price, and so left out:")?;
-            let mut columns =
-                Columns::new(&["project", "customer", "usage#", "covered#", "reason"]);
-            for row in &shown.unpriced {
-                let customer = or_dash(row.customer_id.as_ref());
-                let (usage, covered) = (row.usage.to_string(), row.covered.to_string());
-                columns.row([
-                    row.project_id.to_owned(),
-                    customer,
-                    usage,
-                    covered,
-                    row.reason.clone(),
-                ]);
-            }
-            columns.print(out)?;
-        }
-        Ok(())
+        shown.print_charges(out)?;
+        shown.print_uncharged(out)?;
+        shown.print_unpriced(out)
     })?;
     match shown.unpriced.len() {
         0 => Ok(Exit::Done),

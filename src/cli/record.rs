@@ -16,6 +16,7 @@ use crate::cli::near::near;
 use crate::cli::sentence::Sentence;
 use crate::cli::start::first_months;
 use crate::cli::statement::late_words;
+use crate::store::project::Registered;
 use crate::store::usage::{self, RecordRefusal, Recorded, Slice, Voided};
 use crate::store::{ReadTx, WriteTx, customer, license, made_id, project, statement};
 use serde::Serialize;
@@ -150,33 +151,13 @@ pub(super) fn record(args: &RecordArgs, shell: &mut Shell<'_>) -> Result<Exit, F
     })?;
     let (record, duplicate) = match &recorded {
         Recorded::Written { record, registered } => {
-            if registered.project {
-                shell.note(&format!(
-                    "project {} was not known and is registered",
-                    record.project_id
-                ));
-            }
-            if let (true, Some(customer_id)) = (registered.customer, &new.customer_id) {
-                shell.note(&format!("customer {customer_id} was not known and is registered"));
-            }
-            if let (Some(from_s), Some(customer_id)) = (registered.billed_from_s, &new.customer_id)
-            {
-                let (id, months) = (&record.project_id, first_months(from_s));
-                if registered.bound {
-                    shell.note(&format!(
-                        "project {id} had no customer and is {customer_id}'s now: {customer_id} is billed for {months}"
-                    ));
-                    let uncovered = store
-                        .read(|tx| license::uncovered_before(tx, id, customer_id, shell.now_s))?;
-                    uncovered_words(id, customer_id, &uncovered)
-                        .into_iter()
-                        .for_each(|words| shell.note(&words));
-                } else if from_s > 0 {
-                    shell.note(&format!(
-                        "customer {customer_id} is billed for project {id}: {months}"
-                    ));
-                }
-            }
+            let uncovered = match &new.customer_id {
+                Some(customer_id) if registered.bound => store.read(|tx| {
+                    license::uncovered_before(tx, &record.project_id, customer_id, shell.now_s)
+                })?,
+                Some(_) | None => Amount::default(),
+            };
+            point_out_registered(record, registered, &new, &uncovered, shell);
             if let Some(disabled_at_s) = disabled_at_s {
                 shell.note(&format!(
                     "project {} was disabled at {}: this usage is dated after that; it is reported and billed like any other",
@@ -207,6 +188,41 @@ pub(super) fn record(args: &RecordArgs, shell: &mut Shell<'_>) -> Result<Exit, F
         false => writeln!(out, "recorded {}", words(record)),
     })?;
     Ok(Exit::Done)
+}
+
+/// Says what was registered for a record, and from when its customer is billed. `uncovered` is what
+/// no license of the customer covers of the project's usage before.
+fn point_out_registered(
+    record: &Record,
+    registered: &Registered,
+    new: &NewRecord,
+    uncovered: &Amount,
+    shell: &mut Shell<'_>,
+) {
+    let id = &record.project_id;
+    if registered.project {
+        shell.note(&format!("project {id} was not known and is registered"));
+    }
+    let Some(customer_id) = &new.customer_id else {
+        return;
+    };
+    if registered.customer {
+        shell.note(&format!("customer {customer_id} was not known and is registered"));
+    }
+    let Some(from_s) = registered.billed_from_s else {
+        return;
+    };
+    let months = first_months(from_s);
+    if registered.bound {
+        shell.note(&format!(
+            "project {id} had no customer and is {customer_id}'s now: {customer_id} is billed for {months}"
+        ));
+        if let Some(words) = uncovered_words(id, customer_id, uncovered) {
+            shell.note(&words);
+        }
+    } else if from_s > 0 {
+        shell.note(&format!("customer {customer_id} is billed for project {id}: {months}"));
+    }
 }
 
 /// Writes a record; refuses one whose project or customer is more likely mistyped.

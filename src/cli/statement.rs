@@ -16,6 +16,7 @@ use crate::store::usage::UsageSum;
 use crate::store::{self, ReadTx, late, statement};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 
 /// How many stretches, or months, a list for people names.
 const NAMED: usize = 10;
@@ -369,68 +370,80 @@ fn show(args: &ShowArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         entries: entries.iter().map(ShownEntry::new).collect(),
     };
     shell.print(&whole, |out| {
-        let provisional =
-            if statement.provisional { ", before it was over: provisional" } else { "" };
-        print_properties(
-            out,
-            &[
-                ("number", statement.seq.to_string()),
-                ("kind", statement.kind.to_string()),
-                ("window", moment::window(statement.period) + provisional),
-                ("first asked", whole.statement.first_asked_at.clone()),
-                ("last asked", whole.statement.last_asked_at.clone()),
-                ("times", statement.asked.to_string()),
-                ("totalSize", statement.total_size.to_string()),
-                ("total", statement.total.to_string()),
-                ("knew", format!("ledger entries up to {}", statement.last_knew_seq)),
-            ],
-        )?;
+        print_statement(out, &statement, &whole.statement)?;
         writeln!(out)?;
         let (told, left_out): (Vec<_>, Vec<_>) =
             whole.entries.iter().partition(|entry| entry.amount.is_some());
-        let mut columns = Columns::new(&["project", "amount#", "description"]);
-        for entry in told {
-            columns.row([
-                entry.project_id.to_owned(),
-                or_dash(entry.amount.as_ref()),
-                or_dash(entry.description.as_ref()),
-            ]);
-        }
-        columns.print(out)?;
-        if whole.entries.iter().any(|entry| !entry.carries.is_empty()) {
-            writeln!(out, "\nCarried from earlier months:")?;
-            let mut columns = Columns::new(&["project", "month", "amount#", ""]);
-            for entry in &whole.entries {
-                for carry in &entry.carries {
-                    let waits = if carry.whole { "" } else { "more of it waits" };
-                    columns.row([
-                        entry.project_id.to_owned(),
-                        carry.month.clone(),
-                        carry.amount.clone(),
-                        waits.to_owned(),
-                    ]);
-                }
-            }
-            columns.print(out)?;
-        }
-        if !left_out.is_empty() {
-            writeln!(out, "\nLeft out:")?;
-            let mut columns = Columns::new(&["project", "usage#", "covered#", ""]);
-            for entry in left_out {
-                let why = if entry.unpriced == Some(true) {
-                    "without a price"
-                } else {
-                    "without a charge"
-                };
-                let (usage, covered) =
-                    (or_dash(entry.usage.as_ref()), or_dash(entry.covered.as_ref()));
-                columns.row([entry.project_id.to_owned(), usage, covered, why.to_owned()]);
-            }
-            columns.print(out)?;
-        }
-        Ok(())
+        print_told(out, &told)?;
+        print_carried(out, &whole.entries)?;
+        print_left_out(out, &left_out)
     })?;
     Ok(Exit::Done)
+}
+
+fn print_statement(out: &mut dyn Write, statement: &Statement, shown: &Shown) -> io::Result<()> {
+    let provisional = if statement.provisional { ", before it was over: provisional" } else { "" };
+    print_properties(
+        out,
+        &[
+            ("number", statement.seq.to_string()),
+            ("kind", statement.kind.to_string()),
+            ("window", moment::window(statement.period) + provisional),
+            ("first asked", shown.first_asked_at.clone()),
+            ("last asked", shown.last_asked_at.clone()),
+            ("times", statement.asked.to_string()),
+            ("totalSize", statement.total_size.to_string()),
+            ("total", statement.total.to_string()),
+            ("knew", format!("ledger entries up to {}", statement.last_knew_seq)),
+        ],
+    )
+}
+
+fn print_told(out: &mut dyn Write, told: &[&ShownEntry<'_>]) -> io::Result<()> {
+    let mut columns = Columns::new(&["project", "amount#", "description"]);
+    for entry in told {
+        columns.row([
+            entry.project_id.to_owned(),
+            or_dash(entry.amount.as_ref()),
+            or_dash(entry.description.as_ref()),
+        ]);
+    }
+    columns.print(out)
+}
+
+fn print_carried(out: &mut dyn Write, entries: &[ShownEntry<'_>]) -> io::Result<()> {
+    if entries.iter().all(|entry| entry.carries.is_empty()) {
+        return Ok(());
+    }
+    writeln!(out, "\nCarried from earlier months:")?;
+    let mut columns = Columns::new(&["project", "month", "amount#", ""]);
+    for entry in entries {
+        for carry in &entry.carries {
+            let waits = if carry.whole { "" } else { "more of it waits" };
+            columns.row([
+                entry.project_id.to_owned(),
+                carry.month.clone(),
+                carry.amount.clone(),
+                waits.to_owned(),
+            ]);
+        }
+    }
+    columns.print(out)
+}
+
+fn print_left_out(out: &mut dyn Write, left_out: &[&ShownEntry<'_>]) -> io::Result<()> {
+    if left_out.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nLeft out:")?;
+    let mut columns = Columns::new(&["project", "usage#", "covered#", ""]);
+    for entry in left_out {
+        let is_unpriced = entry.unpriced == Some(true);
+        let why = if is_unpriced { "without a price" } else { "without a charge" };
+        let (usage, covered) = (or_dash(entry.usage.as_ref()), or_dash(entry.covered.as_ref()));
+        columns.row([entry.project_id.to_owned(), usage, covered, why.to_owned()]);
+    }
+    columns.print(out)
 }
 
 /// What is late of a project in a month, for one kind of statement.
