@@ -69,8 +69,10 @@ impl<T> History<T> {
     /// asked for, and a later one holds from the month that was asked for, by default the next one.
     ///
     /// `open_s` is 0 where no month was billed, else the first second after the last month that was.
+    ///
+    /// This is the one rule for prices of plans, plans of customers and customers of projects.
     pub fn start(&self, asked_s: Option<i64>, open_s: i64, now_s: i64) -> i64 {
-        let asked_s = asked_s.unwrap_or_else(|| next_month(now_s));
+        let asked_s = month_meant(asked_s, now_s);
         if self.is_empty() { asked_s.min(open_s) } else { asked_s }
     }
 
@@ -94,7 +96,13 @@ impl<T> History<T> {
     }
 }
 
-/// The first second of the month after the one that holds `now_s`: when what is new holds unless told otherwise.
+/// The month from which something new is to hold, by its first second: the one that was asked for, by
+/// default the next one.
+pub fn month_meant(asked_s: Option<i64>, now_s: i64) -> i64 {
+    asked_s.unwrap_or_else(|| next_month(now_s))
+}
+
+/// The first second of the month after the one that holds `now_s`.
 pub fn next_month(now_s: i64) -> i64 {
     Grain::Month.after(Grain::Month.floor(now_s))
 }

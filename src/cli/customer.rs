@@ -292,10 +292,10 @@ fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         if let Some(plan_id) = args.plan.as_ref().filter(|_| !args.new) {
             check_plan(tx, plan_id, &before)?;
         }
-        let mut from_s = args.start.month_s(stamp.at_s);
-        if args.plan.is_some() && before.at(from_s) != args.plan.as_ref() {
-            from_s = args.start.of(tx, &before, stamp.at_s)?;
-        }
+        let from_s = match &args.plan {
+            Some(plan_id) => args.start.of(tx, &before, plan_id, stamp.at_s)?,
+            None => args.start.month_s(stamp.at_s),
+        };
         let said = Announcement {
             plan_id: args.plan.clone(),
             plan_from_s: args.plan.is_some().then_some(from_s),

@@ -1,6 +1,7 @@
 //! `plan`: what usage costs, and from when.
 
 use crate::billing::amount::Amount;
+use crate::billing::event::Stamp;
 use crate::billing::history::{History, Said};
 use crate::billing::id::{Label, PlanId};
 use crate::billing::period::Grain;
@@ -16,7 +17,7 @@ use crate::cli::plan_file::{EXAMPLE, PlanFile, Terms};
 use crate::cli::sentence::Sentence;
 use crate::cli::start::{ShownSaid, Start, changed_words, from_month};
 use crate::cli::table::{Columns, or_dash, print_properties};
-use crate::store::{bill, month_bill, plan};
+use crate::store::{WriteTx, bill, month_bill, plan};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -273,6 +274,29 @@ fn told(args: &SetArgs) -> Result<Told, Failure> {
     })
 }
 
+impl Told {
+    /// The plan that was told; what was not told is as in the version that is known.
+    fn plan(self, id: &PlanId, known: Option<&Plan>) -> Result<Plan, Failure> {
+        let missing = |what: &str| {
+            Failure::words(format!(
+                "plan {id} has no {what} yet: tell it by --{what}, or in the file"
+            ))
+        };
+        Ok(Plan {
+            id: id.clone(),
+            name: self
+                .name
+                .or_else(|| known.map(|plan| plan.name.clone()))
+                .ok_or_else(|| missing("name"))?,
+            unit: self
+                .unit
+                .or_else(|| known.map(|plan| plan.unit.clone()))
+                .ok_or_else(|| missing("unit"))?,
+            price: self.price,
+        })
+    }
+}
+
 /// What came of setting a plan.
 struct Done {
     plan: Plan,
@@ -283,44 +307,53 @@ struct Done {
 }
 
 fn set(args: &SetArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
-    let Told { name, unit, price } = told(args)?;
-    let Done { plan, history, from_s, is_news, billed } = shell.open()?.write(|tx| {
-        let stamp = shell.stamp();
-        let history: History<Plan> = plan::versions(tx, &args.id)?.into_iter().collect();
-        let month_s = args.start.month_s(stamp.at_s);
-        let stands = history.at(month_s);
-        // What need not be told again may stand in a later month alone.
-        let known = history.at_or_first(month_s);
-        let missing = |what: &str| {
-            Failure::words(format!(
-                "plan {} has no {what} yet: tell it by --{what}, or in the file",
-                args.id
-            ))
-        };
-        let plan = Plan {
-            id: args.id.clone(),
-            name: name
-                .or_else(|| known.map(|plan| plan.name.clone()))
-                .ok_or_else(|| missing("name"))?,
-            unit: unit
-                .or_else(|| known.map(|plan| plan.unit.clone()))
-                .ok_or_else(|| missing("unit"))?,
-            price,
-        };
-        if stands == Some(&plan) {
-            return Ok(Done { plan, history, from_s: month_s, is_news: false, billed: None });
-        }
-        let from_s = args.start.of(tx, &history, stamp.at_s)?;
-        let is_news = plan::set(tx, &plan, from_s, &stamp)?;
-        // Those that change: another version may follow, and nobody may have the plan.
-        let mut months = month_bill::billed_from(tx, from_s)?;
-        months.retain(|month_s| history.until(from_s).is_none_or(|until_s| *month_s < until_s));
-        let months = bill::months_priced_by(tx, &args.id, &months)?;
-        let billed = changed_words(tx, &months)?;
-        Ok::<_, Failure>(Done { plan, history, from_s, is_news, billed })
+    let told = told(args)?;
+    let done = shell.open()?.write(|tx| write_version(tx, args, told, &shell.stamp()))?;
+    point_out_change(args, &done, shell);
+    let Done { plan, from_s, billed, .. } = done;
+    if let Some(billed) = billed {
+        shell.point_out(billed);
+    }
+    for warning in plan.warnings() {
+        shell.note(&format!("warning: {warning}"));
+    }
+    let shown = Shown {
+        version: Version::new(&plan),
+        from: from_month(from_s),
+        versions: None,
+        example: None,
+    };
+    shell.print(&shown, |out| {
+        print_properties(out, &shown.version.properties(shown.from.as_ref()))
     })?;
+    Ok(Exit::Done)
+}
 
-    let id = &args.id;
+/// Writes a plan's new version, unless it is so already.
+fn write_version(
+    tx: &WriteTx<'_>,
+    args: &SetArgs,
+    told: Told,
+    stamp: &Stamp,
+) -> Result<Done, Failure> {
+    let history: History<Plan> = plan::versions(tx, &args.id)?.into_iter().collect();
+    let plan = told.plan(&args.id, history.at_or_first(args.start.month_s(stamp.at_s)))?;
+    let from_s = args.start.of(tx, &history, &plan, stamp.at_s)?;
+    if !plan::set(tx, &plan, from_s, stamp)? {
+        return Ok(Done { plan, history, from_s, is_news: false, billed: None });
+    }
+    // Those that change: another version may follow, and nobody may have the plan.
+    let mut months = month_bill::billed_from(tx, from_s)?;
+    months.retain(|month_s| history.until(from_s).is_none_or(|until_s| *month_s < until_s));
+    let months = bill::months_priced_by(tx, &args.id, &months)?;
+    let billed = changed_words(tx, &months)?;
+    Ok(Done { plan, history, from_s, is_news: true, billed })
+}
+
+/// Says from when a new version holds, and what holds before and after it.
+fn point_out_change(args: &SetArgs, done: &Done, shell: &mut Shell<'_>) {
+    let Done { history, from_s, is_news, .. } = done;
+    let (id, from_s) = (&args.id, *from_s);
     if !is_news {
         shell.note(&format!(
             "plan {id} is so from {} on already; nothing was changed",
@@ -339,18 +372,9 @@ fn set(args: &SetArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
                 month(Grain::Month.floor(shell.now_s))
             ));
         }
-    } else if history.is_empty() && (args.start.is_told() || from_s > 0) {
-        shell.note(&format!(
-            "this is the first version of plan {id}: it holds {}",
-            from_month(from_s).map_or_else(
-                || "for all time, not from --from alone".to_owned(),
-                |from| format!("from {from} on, since a month before was billed already")
-            )
-        ));
-        if from_s > 0 && args.start.month_s(shell.now_s) < from_s {
-            shell.note("to reach further back: --from MONTH --rewrite");
-        }
-    } else if !history.is_empty() {
+    } else if history.is_empty() {
+        point_out_first_version(args, from_s, shell);
+    } else {
         shell.note(&format!(
             "plan {id} has a price from {} on; without this it would have none until {}",
             month(from_s),
@@ -363,22 +387,24 @@ fn set(args: &SetArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
             month(until_s)
         ));
     }
-    if let Some(billed) = billed {
-        shell.point_out(billed);
+}
+
+/// Says from when a plan's first version holds, where that is not what one expects.
+fn point_out_first_version(args: &SetArgs, from_s: i64, shell: &mut Shell<'_>) {
+    if !args.start.is_told() && from_s == 0 {
+        return;
     }
-    for warning in plan.warnings() {
-        shell.note(&format!("warning: {warning}"));
+    shell.note(&format!(
+        "this is the first version of plan {}: it holds {}",
+        args.id,
+        from_month(from_s).map_or_else(
+            || "for all time, not from --from alone".to_owned(),
+            |from| format!("from {from} on, since a month before was billed already")
+        )
+    ));
+    if from_s > 0 && args.start.month_s(shell.now_s) < from_s {
+        shell.note("to reach further back: --from MONTH --rewrite");
     }
-    let shown = Shown {
-        version: Version::new(&plan),
-        from: from_month(from_s),
-        versions: None,
-        example: None,
-    };
-    shell.print(&shown, |out| {
-        print_properties(out, &shown.version.properties(shown.from.as_ref()))
-    })?;
-    Ok(Exit::Done)
 }
 
 fn list(shell: &mut Shell<'_>) -> Result<Exit, Failure> {

@@ -355,10 +355,7 @@ fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
             Ok::<History<CustomerId>, Failure>(project::customers_of(tx, id)?.into_iter().collect())
         };
         let customers_before = history()?;
-        let mut from_s = args.start.month_s(stamp.at_s);
-        if customers_before.at(from_s) != Some(customer_id) {
-            from_s = args.start.of(tx, &customers_before, stamp.at_s)?;
-        }
+        let from_s = args.start.of(tx, &customers_before, customer_id, stamp.at_s)?;
         let project = project::announce(tx, id, customer_id, Some(from_s), &stamp)?;
         let customers = history()?;
         let is_changed = customers != customers_before;

@@ -1,6 +1,6 @@
 //! `--from` and `--rewrite`: the month from which a price, a plan or a customer holds.
 
-use crate::billing::history::{History, NeedsRewrite, Said, next_month};
+use crate::billing::history::{History, NeedsRewrite, Said, month_meant, next_month};
 use crate::billing::setting::Late;
 use crate::cli::failure::Failure;
 use crate::cli::moment::{Month, month, rfc3339};
@@ -25,7 +25,7 @@ pub(super) struct Start {
 impl Start {
     /// The first second of the month that is meant.
     pub(super) fn month_s(&self, now_s: i64) -> i64 {
-        self.from.map_or_else(|| next_month(now_s), |month| month.period().first_s())
+        month_meant(self.from.map(|month| month.period().first_s()), now_s)
     }
 
     /// Tells whether a month was told.
@@ -33,13 +33,19 @@ impl Start {
         self.from.is_some()
     }
 
-    /// The second from which something new holds, beside what was said of its kind so far.
-    pub(super) fn of<T>(
+    /// The second from which a value holds, beside what was said of its kind so far. Where it holds
+    /// in the month that is meant already, that is no change, and needs no --rewrite.
+    pub(super) fn of<T: PartialEq>(
         &self,
         tx: &ReadTx<'_>,
         history: &History<T>,
+        value: &T,
         now_s: i64,
     ) -> Result<i64, Failure> {
+        let month_s = self.month_s(now_s);
+        if history.at(month_s) == Some(value) {
+            return Ok(month_s);
+        }
         let from_s = self.from.map(|month| month.period().first_s());
         let asked_s = history.asked(from_s, self.rewrite, now_s).map_err(|refused| {
             let NeedsRewrite { from_s, this_month_s } = refused;
@@ -50,7 +56,7 @@ impl Start {
                 month(next_month(now_s))
             ))
         })?;
-        Ok(history.start(asked_s, store::month_bill::open_s(tx)?, now_s))
+        Ok(store::history::start(tx, history, asked_s, now_s)?)
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::billing::event::{Change, Stamp};
 use crate::billing::history::{History, Said};
 use crate::billing::id::{CustomerId, PlanId, Words};
-use crate::store::{ReadTx, Result, WriteTx, event, history, month_bill};
+use crate::store::{ReadTx, Result, WriteTx, event, history};
 use rusqlite::{OptionalExtension, Row, named_params};
 use std::collections::HashMap;
 
@@ -153,7 +153,7 @@ fn new_plan<'s>(
         return Ok(None);
     };
     let history: History<PlanId> = plans_of(tx, id)?.into_iter().collect();
-    let from_s = history.start(said.plan_from_s, month_bill::open_s(tx)?, at_s);
+    let from_s = history::start(tx, &history, said.plan_from_s, at_s)?;
     Ok((history.at(from_s) != Some(plan_id)).then_some((plan_id, from_s)))
 }
 

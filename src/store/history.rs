@@ -1,9 +1,22 @@
-//! What holds by date, read of the rows in which it was said.
+//! What holds by date: read of the rows in which it was said, and from when something new holds.
 
 use crate::billing::history::History;
-use crate::store::Result;
+use crate::store::{ReadTx, Result, month_bill};
 use std::collections::HashMap;
 use std::hash::Hash;
+
+/// From when something new holds beside what was said so far: [`History::start`], in the books.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn start<T>(
+    tx: &ReadTx<'_>,
+    history: &History<T>,
+    asked_s: Option<i64>,
+    now_s: i64,
+) -> Result<i64> {
+    Ok(history.start(asked_s, month_bill::open_s(tx)?, now_s))
+}
 
 /// What was and is to be in force of a list of `(of whom, from when, what)`, which is in the order in which it was said.
 pub(super) fn histories<K: Eq + Hash, T>(

@@ -16,7 +16,7 @@ mod draft;
 mod error;
 pub mod event;
 mod file;
-mod history;
+pub mod history;
 pub mod key;
 pub mod late;
 pub mod license;

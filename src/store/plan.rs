@@ -4,7 +4,7 @@ use crate::billing::event::Stamp;
 use crate::billing::history::{History, Said};
 use crate::billing::id::PlanId;
 use crate::billing::plan::{Plan, PlanBook};
-use crate::store::{ReadTx, Result, WriteTx, month_bill};
+use crate::store::{ReadTx, Result, WriteTx, history};
 use rusqlite::{Row, named_params};
 
 /// Sets a plan up, or changes it from `from_s` on, a month's first second; its first version reaches back as far as
@@ -14,7 +14,7 @@ use rusqlite::{Row, named_params};
 /// When SQLite fails.
 pub fn set(tx: &WriteTx<'_>, plan: &Plan, from_s: i64, stamp: &Stamp) -> Result<bool> {
     let history: History<Plan> = versions(tx, &plan.id)?.into_iter().collect();
-    let from_s = history.start(Some(from_s), month_bill::open_s(tx)?, stamp.at_s);
+    let from_s = history::start(tx, &history, Some(from_s), stamp.at_s)?;
     if history.at(from_s) == Some(plan) {
         return Ok(false);
     }

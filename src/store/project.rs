@@ -5,7 +5,7 @@ use crate::billing::history::{History, Said};
 use crate::billing::id::{CustomerId, ProjectId};
 use crate::billing::key::AppKeys;
 use crate::billing::period::{Grain, LAST_SECOND, Period};
-use crate::store::{ReadTx, Result, WriteTx, customer, event, history, key, month_bill, rollup};
+use crate::store::{ReadTx, Result, WriteTx, customer, event, history, key, rollup};
 use rusqlite::{Row, ToSql, named_params};
 use std::collections::{HashMap, HashSet};
 
@@ -192,7 +192,7 @@ fn hand_over(
     let said = customers_of(tx, id)?;
     let is_other = said.last().map(|said| &said.value) != Some(customer_id);
     let history: History<CustomerId> = said.into_iter().collect();
-    let from_s = history.start(asked_s, month_bill::open_s(tx)?, stamp.at_s);
+    let from_s = history::start(tx, &history, asked_s, stamp.at_s)?;
     if !is_other && history.at(from_s) == Some(customer_id) {
         return Ok(None);
     }
