@@ -35,7 +35,7 @@ mod target;
 mod variable;
 
 use agora_vendor::billing::period::Period;
-use agora_vendor::billing::record::NewRecord;
+use agora_vendor::billing::record::{NewRecord, UsedAt};
 use agora_vendor::store::{Store, usage};
 use books::Keys;
 use hdrhistogram::Histogram;
@@ -116,7 +116,7 @@ fn record(store: &mut Store, id: String, project: usize, at_s: i64) -> Outcome {
         id: id.parse()?,
         project_id: row::project_id(project).parse()?,
         amount: row::amount(project).parse()?,
-        at_s: Some(at_s),
+        at: UsedAt::Second(at_s),
         customer_id: None,
         note: None,
     };

@@ -6,7 +6,7 @@ use crate::length::Length;
 use crate::row::{self, PROJECTS, Row, amount, whole};
 use agora_vendor::billing::amount::Amount;
 use agora_vendor::billing::period::{DAY_S, Period};
-use agora_vendor::billing::record::NewRecord;
+use agora_vendor::billing::record::{NewRecord, UsedAt};
 use agora_vendor::store::{Store, usage};
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -143,7 +143,7 @@ pub fn commit_elsewhere(store: &mut Store, n: usize) -> Outcome {
         id: format!("elsewhere-{n}").parse()?,
         project_id: row::project_id(0).parse()?,
         amount: amount(n).parse()?,
-        at_s: Some(SEPTEMBER_S),
+        at: UsedAt::Second(SEPTEMBER_S),
         customer_id: None,
         note: None,
     };

@@ -2,7 +2,7 @@
 
 use crate::billing::amount::Amount;
 use crate::billing::id::{CustomerId, ProjectId, RecordId, Words};
-use crate::billing::period::{LAST_SECOND, date, first_second};
+use crate::billing::period::{Grain, LAST_SECOND, date, first_second};
 use jiff::civil::Date;
 use std::ops::RangeInclusive;
 
@@ -24,6 +24,43 @@ pub fn usual_dates(now_s: i64) -> RangeInclusive<i64> {
     last_year_s.max(now_s - USUAL_DAYS * 86_400)..=next_year_s - 1
 }
 
+/// Noon's distance from midnight, in seconds.
+const NOON_S: i64 = 12 * 3_600;
+
+/// When usage was, as it is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UsedAt {
+    /// As it is written.
+    Now,
+    /// At a second, in Unix seconds.
+    Second(i64),
+    /// On a day, which is given by its first second.
+    Day(i64),
+}
+
+impl UsedAt {
+    /// The second that a record is dated where the clock says `now_s`: of a day its noon, safely
+    /// inside whatever window is asked for; of today before noon, now.
+    pub fn second(self, now_s: i64) -> i64 {
+        match self {
+            Self::Now => now_s,
+            Self::Second(second) => second,
+            Self::Day(start_s) if Grain::Day.floor(now_s) == start_s => now_s.min(start_s + NOON_S),
+            Self::Day(start_s) => start_s + NOON_S,
+        }
+    }
+
+    /// Tells whether a record that is dated `at_s` says the same: repeated in the afternoon, a day
+    /// still means the record of its morning.
+    fn agrees_with(self, at_s: i64) -> bool {
+        match self {
+            Self::Now => true,
+            Self::Second(second) => second == at_s,
+            Self::Day(start_s) => Grain::Day.floor(at_s) == start_s,
+        }
+    }
+}
+
 /// A usage record as somebody wants it written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewRecord {
@@ -33,8 +70,8 @@ pub struct NewRecord {
     pub project_id: ProjectId,
     /// Usage, in the plan's unit; above zero.
     pub amount: Amount,
-    /// When it was used, in Unix seconds; `None`: now, whenever that is.
-    pub at_s: Option<i64>,
+    /// When it was used.
+    pub at: UsedAt,
     /// The customer whose project it was at that time, if told.
     pub customer_id: Option<CustomerId>,
     /// The operator's words.
@@ -80,7 +117,7 @@ impl Record {
         self.id == new.id
             && self.project_id == new.project_id
             && self.amount == new.amount
-            && new.at_s.is_none_or(|at_s| at_s == self.at_s)
+            && new.at.agrees_with(self.at_s)
             && (new.customer_id.is_none()
                 || new.customer_id == self.customer_id
                 || new.customer_id == self.customer_then)
@@ -108,6 +145,20 @@ mod tests {
     }
 
     #[test]
+    fn a_day_is_its_noon_and_today_before_noon_is_now() {
+        let day_s = 20 * 86_400;
+        for (now_s, second) in [
+            (day_s - 1, day_s + NOON_S),
+            (day_s, day_s),
+            (day_s + 7, day_s + 7),
+            (day_s + NOON_S + 1, day_s + NOON_S),
+            (day_s + 86_400, day_s + NOON_S),
+        ] {
+            assert_eq!(UsedAt::Day(day_s).second(now_s), second, "{now_s}");
+        }
+    }
+
+    #[test]
     fn a_repeat_agrees_by_value_and_by_what_it_tells() {
         let stands = Record {
             id: "r".parse().expect("an id"),
@@ -123,13 +174,15 @@ mod tests {
             id: stands.id.clone(),
             project_id: stands.project_id.clone(),
             amount: "1.50".parse().expect("an amount"),
-            at_s: None,
+            at: UsedAt::Now,
             customer_id: None,
             note: None,
         };
         assert!(stands.agrees_with(&again));
-        assert!(stands.agrees_with(&NewRecord { at_s: Some(7), ..again.clone() }));
-        assert!(!stands.agrees_with(&NewRecord { at_s: Some(8), ..again.clone() }));
+        assert!(stands.agrees_with(&NewRecord { at: UsedAt::Second(7), ..again.clone() }));
+        assert!(!stands.agrees_with(&NewRecord { at: UsedAt::Second(8), ..again.clone() }));
+        assert!(stands.agrees_with(&NewRecord { at: UsedAt::Day(0), ..again.clone() }));
+        assert!(!stands.agrees_with(&NewRecord { at: UsedAt::Day(86_400), ..again.clone() }));
         assert!(!stands.agrees_with(&NewRecord { customer_id: "c".parse().ok(), ..again.clone() }));
         let said =
             |customer: &str| NewRecord { customer_id: customer.parse().ok(), ..again.clone() };

@@ -1,25 +1,28 @@
 //! Times as they are written at the shell: a TIME, a DAY, a MONTH, all UTC unless an offset says otherwise.
 
 use crate::billing::period::{self, Grain, LAST_SECOND, Period};
+use crate::billing::record::UsedAt;
 use jiff::Timestamp;
-use jiff::civil::Date;
+use jiff::civil::{Date, DateTime};
 use std::str::FromStr;
-
-/// Noon's distance from midnight, in seconds.
-const NOON_S: i64 = 12 * 3_600;
 
 /// Why a text is not a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Error {
     #[error(
-        "a time such as 2026-11-23T10:00:00Z, Unix seconds such as 1795428000, or a day such as 2026-11-23 is wanted"
+        "it must be a time such as 2026-11-23T10:00:00Z, Unix seconds such as 1795428000, or a day \
+         such as 2026-11-23"
     )]
     Time,
+    #[error("the time has no zone: add Z if it is UTC, else its offset such as +01:00")]
+    NoZone,
+    #[error("the calendar has no such day")]
+    NoSuchDay,
     #[error("a minute has the seconds 00 to 59, and no second 60")]
     SixtiethSecond,
-    #[error("a day such as 2026-11-23 is wanted")]
+    #[error("it must be a day such as 2026-11-23")]
     Day,
-    #[error("a month such as 2026-11 is wanted")]
+    #[error("it must be a month such as 2026-11")]
     Month,
 }
 
@@ -88,11 +91,11 @@ pub(super) fn window(period: Period) -> String {
 }
 
 impl Moment {
-    /// The second at which a record is dated: of a day its noon, safely inside whatever window is asked for.
-    pub(super) fn of_record(self) -> i64 {
+    /// When a record says that usage was.
+    pub(super) fn of_record(self) -> UsedAt {
         match self {
-            Self::Second(second) => second,
-            Self::Day(day) => day.0.first_s() + NOON_S,
+            Self::Second(second) => UsedAt::Second(second),
+            Self::Day(day) => UsedAt::Day(day.0.first_s()),
         }
     }
 
@@ -121,6 +124,36 @@ fn has_sixtieth_second(text: &str) -> bool {
     digits.get(4..6) == Some(b"60")
 }
 
+/// A time of a day without a zone: `2026-11-23T10:00:00`, a space for the T, without seconds, or
+/// with a fraction.
+pub(super) fn without_zone(text: &str) -> Option<DateTime> {
+    let form = b"0000-00-00T00:00:00";
+    let is_so = text.len() == 16 || text.len() >= form.len();
+    let is_so = is_so
+        && text.bytes().zip(form).all(|(byte, form)| match form {
+            b'0' => byte.is_ascii_digit(),
+            b'T' => matches!(byte, b'T' | b' '),
+            _ => byte == *form,
+        });
+    // jiff takes a 60th second for the 59th.
+    let is_sixtieth = text.get(16..19) == Some(":60");
+    let fraction = text.get(form.len()..).unwrap_or_default();
+    let is_fraction = fraction.is_empty()
+        || fraction.len() > 1
+            && fraction.strip_prefix('.').is_some_and(|f| f.bytes().all(|b| b.is_ascii_digit()));
+    (is_so && is_fraction && !is_sixtieth).then(|| text.parse().ok()).flatten()
+}
+
+/// Tells whether a text is written as a day is, and the calendar has none of that date.
+fn names_no_day(text: &str) -> bool {
+    let form = b"0000-00-00";
+    let is_so = |(byte, form): (u8, &u8)| match form {
+        b'0' => byte.is_ascii_digit(),
+        _ => byte == *form,
+    };
+    text.len() == form.len() && text.bytes().zip(form).all(is_so) && text.parse::<Date>().is_err()
+}
+
 fn date(text: &str) -> Option<Date> {
     // The calendar's own form alone, not the many others of ISO 8601.
     let date: Date = text.parse().ok()?;
@@ -131,7 +164,8 @@ impl FromStr for Day {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let date = date(text).ok_or(Error::Day)?;
+        let date =
+            date(text).ok_or(if names_no_day(text) { Error::NoSuchDay } else { Error::Day })?;
         Ok(Self(Period::around(Grain::Day, period::first_second(date))))
     }
 }
@@ -161,7 +195,15 @@ impl FromStr for Moment {
             },
         };
         let second = second.filter(|second| (0..=LAST_SECOND).contains(second));
-        second.map(Self::Second).ok_or(Error::Time)
+        second.map(Self::Second).ok_or_else(|| {
+            if without_zone(text).is_some() {
+                Error::NoZone
+            } else if text.get(..10).is_some_and(names_no_day) {
+                Error::NoSuchDay
+            } else {
+                Error::Time
+            }
+        })
     }
 }
 
@@ -192,7 +234,7 @@ mod tests {
         let day = moment("2026-11-23");
         assert_eq!(rfc3339(day.first_s()), "2026-11-23T00:00:00Z");
         assert_eq!(rfc3339(day.last_s()), "2026-11-23T23:59:59Z");
-        assert_eq!(rfc3339(day.of_record()), "2026-11-23T12:00:00Z");
+        assert_eq!(day.of_record(), UsedAt::Day(day.first_s()));
     }
 
     #[test]
@@ -217,19 +259,7 @@ mod tests {
 
     #[test]
     fn what_is_not_a_time_is_refused() {
-        for text in [
-            "",
-            "now",
-            "2026-11",
-            "2026-13-01",
-            "2026-02-30",
-            "20261123",
-            "2026-11-23T10:00:00",
-            "-1",
-            "1e9",
-            "1795428000000",
-            "1969-12-31",
-        ] {
+        for text in ["", "now", "2026-11", "20261123", "-1", "1e9", "1795428000000", "1969-12-31"] {
             assert_eq!(text.parse::<Moment>(), Err(Error::Time), "{text}");
         }
         for text in [
@@ -241,7 +271,14 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Moment>(), Err(Error::SixtiethSecond), "{text}");
         }
+        for text in ["2026-13-01", "2026-02-30", "2026-02-30T10:00:00Z"] {
+            assert_eq!(text.parse::<Moment>(), Err(Error::NoSuchDay), "{text}");
+        }
+        for text in ["2026-11-23T10:00:00", "2026-11-23 10:00"] {
+            assert_eq!(text.parse::<Moment>(), Err(Error::NoZone), "{text}");
+        }
         assert_eq!("2026-11-23T10:00:00Z".parse::<Day>(), Err(Error::Day));
+        assert_eq!("2026-02-30".parse::<Day>(), Err(Error::NoSuchDay));
         for text in ["2026", "2026-1", "2026-13", "2026-11-01", "202611"] {
             assert_eq!(text.parse::<Month>(), Err(Error::Month), "{text}");
         }

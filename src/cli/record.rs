@@ -4,7 +4,7 @@ use crate::billing::amount::Amount;
 use crate::billing::event::Stamp;
 use crate::billing::id::{CustomerId, ProjectId, RecordId, Words};
 use crate::billing::period::{self, DAY_S};
-use crate::billing::record::{MAX_AHEAD_S, NewRecord, Record, USUAL_DAYS, usual_dates};
+use crate::billing::record::{MAX_AHEAD_S, NewRecord, Record, USUAL_DAYS, UsedAt, usual_dates};
 use crate::billing::setting::UnknownProjects;
 use crate::cli::command::Shell;
 use crate::cli::database::shell_quoted;
@@ -39,7 +39,7 @@ pub(super) struct RecordArgs {
     #[arg(allow_hyphen_values = true)]
     amount: Amount,
 
-    /// When it was used: a time, Unix seconds, or a day (meaning its noon); now where not told
+    /// When it was used: a time, Unix seconds, or a day (meaning its noon; of today, before noon: now); now if omitted
     #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
     at: Option<Moment>,
 
@@ -136,7 +136,7 @@ pub(super) fn record(args: &RecordArgs, shell: &mut Shell<'_>) -> Result<Exit, F
         id: args.id.clone().unwrap_or_else(made_id),
         project_id: args.project.clone(),
         amount: args.amount.clone(),
-        at_s: args.at.map(Moment::of_record),
+        at: args.at.map_or(UsedAt::Now, Moment::of_record),
         customer_id: args.customer.clone(),
         note: args.note.clone(),
     };
@@ -257,7 +257,7 @@ fn write(
             (Ok(_), None) => refused(&refusal, new),
         },
         RecordRefusal::NotPositive
-        | RecordRefusal::Ahead
+        | RecordRefusal::Ahead { .. }
         | RecordRefusal::OtherContent(_)
         | RecordRefusal::OtherCustomer { .. } => refused(&refusal, new),
     })
@@ -271,11 +271,15 @@ fn check_order(tx: &ReadTx<'_>, new: &NewRecord) -> Result<(), Failure> {
         Err(_) => false,
     };
     if is_project {
-        return Err(Failure::words(format!(
+        let refusal = Failure::words(format!(
             "there is no project {typed}, and {amount} is one: the project stands before the \
              amount; --new says that project {typed} is meant"
-        ))
-        .hint(format!("record {amount} {}", shell_quoted(typed.as_str())), "is the right order"));
+        ));
+        return Err(if typed.as_str().parse::<Amount>().is_ok() {
+            refusal.hint(format!("record {amount} {typed}"), "is the right order")
+        } else {
+            refusal
+        });
     }
     Ok(())
 }
@@ -311,9 +315,10 @@ pub(super) fn refused(refusal: &RecordRefusal, new: &NewRecord) -> Failure {
         RecordRefusal::NotPositive => {
             Failure::words(format!("the amount is {}: an amount above zero is wanted", new.amount))
         }
-        RecordRefusal::Ahead => Failure::failed(format!(
-            "the record is dated {}, more than {} minutes ahead of this machine's clock: usage that has not happened is not recorded (a day means its noon; without --at a record is dated now)",
-            new.at_s.map(rfc3339).unwrap_or_default(),
+        RecordRefusal::Ahead { at_s } => Failure::failed(format!(
+            "the record is dated {}, more than {} minutes ahead of this machine's clock: \
+             usage that has not happened cannot be recorded",
+            rfc3339(*at_s),
             MAX_AHEAD_S / 60
         )),
         RecordRefusal::OtherContent(stands) => Failure::conflict(format!(

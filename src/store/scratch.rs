@@ -3,7 +3,7 @@
 
 use crate::billing::event::Stamp;
 use crate::billing::id::ProjectId;
-use crate::billing::record::NewRecord;
+use crate::billing::record::{NewRecord, UsedAt};
 use crate::store::connection::check_sqlite;
 use crate::store::{ReadTx, Result, Store, WriteTx, column, customer, project, schema, usage};
 use rusqlite::Connection;
@@ -69,7 +69,7 @@ pub fn bring(
             id: stands.id,
             project_id: stands.project_id,
             amount: stands.amount,
-            at_s: Some(stands.at_s),
+            at: UsedAt::Second(stands.at_s),
             customer_id: None,
             note: None,
         };

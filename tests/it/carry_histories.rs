@@ -5,7 +5,7 @@ use crate::vendor::{API_KEY, API_SECRET, live_pair, long, month_s, signed};
 use agora_vendor::billing::event::{Actor, Stamp};
 use agora_vendor::billing::history::History;
 use agora_vendor::billing::plan::Plan;
-use agora_vendor::billing::record::NewRecord;
+use agora_vendor::billing::record::{NewRecord, UsedAt};
 use agora_vendor::billing::setting::{Name, Settings};
 use agora_vendor::http::{Options, Request, Service};
 use agora_vendor::store::customer::{self, Announcement};
@@ -158,7 +158,7 @@ impl Books {
                     id: format!("r{}", self.records.len()).parse().expect("an id"),
                     project_id: format!("p{project}").parse().expect("an id"),
                     amount: amount.to_string().parse().expect("an amount"),
-                    at_s: Some(month_s(month) + 7),
+                    at: UsedAt::Second(month_s(month) + 7),
                     customer_id: None,
                     note: None,
                 };
@@ -485,7 +485,7 @@ fn january(id: &str, project: &str, amount: &str, customer: &str) -> NewRecord {
         id: id.parse().expect("an id"),
         project_id: project.parse().expect("an id"),
         amount: amount.parse().expect("an amount"),
-        at_s: Some(month_s(0) + 7),
+        at: UsedAt::Second(month_s(0) + 7),
         customer_id: Some(customer.parse().expect("an id")),
         note: None,
     }
@@ -590,7 +590,7 @@ fn a_bill_that_ran_out_of_time_gets_further_when_it_is_asked_for_again() {
             id: format!("r{month}-{n}").parse().expect("an id"),
             project_id: format!("p{n:03}").parse().expect("an id"),
             amount: "1".parse().expect("an amount"),
-            at_s: Some(month_s(month) + 7),
+            at: UsedAt::Second(month_s(month) + 7),
             customer_id: None,
             note: None,
         };

@@ -8,7 +8,7 @@ use agora_vendor::agora::reply::Reply;
 use agora_vendor::billing::event::{Actor, Stamp};
 use agora_vendor::billing::license::{NewLicense, Operation};
 use agora_vendor::billing::plan::Plan;
-use agora_vendor::billing::record::NewRecord;
+use agora_vendor::billing::record::{NewRecord, UsedAt};
 use agora_vendor::billing::setting::{Name, Settings};
 use agora_vendor::http::{Options, Request, Service};
 use agora_vendor::store::customer::{self, Announcement};
@@ -166,7 +166,7 @@ impl Books {
                     id: id("r", self.records),
                     project_id: id("p", *project),
                     amount: amount.to_string().parse().expect("an amount"),
-                    at_s: Some(
+                    at: UsedAt::Second(
                         [first_s, first_s + 1, first_s + 7, end_s - 1][*place].min(NOW_S.get()),
                     ),
                     customer_id: customer.map(|customer| id("c", customer)),

@@ -5,7 +5,7 @@ use agora_vendor::billing::amount::Amount;
 use agora_vendor::billing::event::{Actor, Stamp};
 use agora_vendor::billing::id::{ProjectId, RecordId};
 use agora_vendor::billing::period::{Grain, Period, date};
-use agora_vendor::billing::record::NewRecord;
+use agora_vendor::billing::record::{NewRecord, UsedAt};
 use agora_vendor::store::usage::{self, UsageSum};
 use agora_vendor::store::{self, Store, check};
 use proptest::prelude::*;
@@ -69,7 +69,7 @@ fn books(events: &[Event]) -> (tempfile::TempDir, Store) {
                     id: id.clone(),
                     project_id: project(event.project),
                     amount: amount(&event.amount),
-                    at_s: Some(event.at_s),
+                    at: UsedAt::Second(event.at_s),
                     customer_id: None,
                     note: None,
                 };

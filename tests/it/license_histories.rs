@@ -9,7 +9,7 @@ use agora_vendor::billing::id::{CustomerId, LicenseId, OpId, ProjectId, RecordId
 use agora_vendor::billing::license::{Act, Extension, NewLicense, Operation, Residue, fold};
 use agora_vendor::billing::period::{self, Period};
 use agora_vendor::billing::plan::Plan;
-use agora_vendor::billing::record::NewRecord;
+use agora_vendor::billing::record::{NewRecord, UsedAt};
 use agora_vendor::store::bill::Pricing;
 use agora_vendor::store::license::News;
 use agora_vendor::store::{self, Store, WriteTx, check, license, usage};
@@ -417,7 +417,7 @@ fn record(
         id: record_id(model.records.len()),
         project_id: project(number),
         amount: amount(units),
-        at_s: Some(at_s),
+        at: UsedAt::Second(at_s),
         customer_id: model.named(number, at_s).map(customer),
         note: None,
     };

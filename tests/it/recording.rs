@@ -60,6 +60,29 @@ fn a_record_is_shown_as_it_stands() {
 }
 
 #[test]
+fn today_before_noon_is_now_and_in_the_afternoon_the_same_record() {
+    let vendor = Vendor::new();
+    let record = ["record", "p", "1", "--id", "r", "--at", "2026-11-26"];
+    let rows = vendor.path("rows.csv");
+    let text = "id,projectId,amount,at\nr,p,1,2026-11-26\ns,p,1,2026-11-26\n";
+    std::fs::write(&rows, text).expect("written");
+    let import = ["import", rows.to_str().expect("a path")];
+
+    let first = vendor.at("2026-11-26T08:00:00Z").json(record);
+    assert_eq!(first["at"], "2026-11-26T08:00:00Z");
+    assert_eq!(vendor.json(import)["recorded"], 1);
+    for later in ["2026-11-26T15:00:00Z", "2026-11-27T09:00:00Z"] {
+        let again = vendor.at(later).json(record);
+        assert_eq!((&again["duplicate"], &again["at"]), (&json!(true), &first["at"]));
+        assert_eq!(vendor.json(import)["recorded"], 0);
+        let other = ["record", "p", "1", "--id", "r", "--at", "2026-11-25"];
+        let said = vendor.fails(4, other);
+        assert!(said.contains("stands for another record"), "{said}");
+    }
+    assert_eq!(vendor.total(), "2");
+}
+
+#[test]
 fn the_same_id_twice_counts_once() {
     let vendor = Vendor::new();
     let first = vendor.json(["record", "p", "1.5", "--id", "r"]);

@@ -7,7 +7,7 @@ use agora_vendor::billing::event::{Actor, Stamp};
 use agora_vendor::billing::id::{CustomerId, ProjectId};
 use agora_vendor::billing::license::{NewLicense, Operation};
 use agora_vendor::billing::period::{Grain, Period};
-use agora_vendor::billing::record::NewRecord;
+use agora_vendor::billing::record::{NewRecord, UsedAt};
 use agora_vendor::billing::statement::{Billed, Entry, ListingKind, Told};
 use agora_vendor::store::late::{self, Reconciled};
 use agora_vendor::store::statement::{Answer, Content, Count};
@@ -163,7 +163,7 @@ fn act(tx: &WriteTx<'_>, model: &mut Model, step: &Step) -> store::Result<()> {
                 id: format!("r{}", model.records.len()).parse().expect("an id"),
                 project_id: project(number),
                 amount: amount.clone(),
-                at_s: Some(at_s),
+                at: UsedAt::Second(at_s),
                 // Whose license covers some of it.
                 customer_id: (number == 0).then(customer),
                 note: None,

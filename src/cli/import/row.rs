@@ -123,13 +123,13 @@ pub(super) fn read_fields<'a>(
         None => required(&text, Field::Id).map_err(with_hint)?,
     };
     let at = text(Field::At)?.ok_or_else(|| missing(Field::At))?;
-    let at_s = zone::second(&at, read_as.zone.as_ref())
+    let at = zone::used_at(&at, read_as.zone.as_ref())
         .map_err(|reason| format!("{} is {:?}: {reason}", Field::At.as_str(), start(&at)))?;
     let record = NewRecord {
         id,
         project_id: required(&text, Field::ProjectId)?,
         amount: required(&text, Field::Amount)?,
-        at_s: Some(at_s),
+        at,
         customer_id: optional(&text, Field::CustomerId)?,
         note: optional(&text, Field::Note)?,
     };

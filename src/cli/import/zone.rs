@@ -1,7 +1,8 @@
 //! `--zone`: times of rows that are written without a zone.
 
 use crate::billing::period::LAST_SECOND;
-use crate::cli::moment::Moment;
+use crate::billing::record::UsedAt;
+use crate::cli::moment::{Moment, without_zone};
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone, TimeZoneDatabase};
 use std::str::FromStr;
@@ -67,42 +68,22 @@ impl Zone {
     }
 }
 
-/// The second at which a row's record is dated; in `zone`, where its time has none of its own.
+/// When a row says that its usage was; in `zone`, where its time has none of its own.
 ///
 /// # Errors
 /// When it is no time, or none that is known without a zone.
-pub(super) fn second(text: &str, zone: Option<&Zone>) -> Result<i64, String> {
+pub(super) fn used_at(text: &str, zone: Option<&Zone>) -> Result<UsedAt, String> {
     let error = match text.parse::<Moment>() {
         Ok(moment) => return Ok(moment.of_record()),
         Err(error) => error,
     };
     match (without_zone(text), zone) {
-        (Some(time), Some(zone)) => zone.second(time),
-        (Some(_), None) => Err("the time has no zone: add Z where it is UTC, or its offset; \
-                                --zone ZONE reads all such times of a file in one zone"
-            .to_owned()),
+        (Some(time), Some(zone)) => zone.second(time).map(UsedAt::Second),
+        (Some(_), None) => {
+            Err(format!("{error}; --zone ZONE reads all such times of a file in one zone"))
+        }
         (None, _) => Err(error.to_string()),
     }
-}
-
-/// A time of a day without a zone: `2026-11-23T10:00:00`, a space for the T, without seconds, or
-/// with a fraction.
-fn without_zone(text: &str) -> Option<DateTime> {
-    let form = b"0000-00-00T00:00:00";
-    let is_so = text.len() == 16 || text.len() >= form.len();
-    let is_so = is_so
-        && text.bytes().zip(form).all(|(byte, form)| match form {
-            b'0' => byte.is_ascii_digit(),
-            b'T' => matches!(byte, b'T' | b' '),
-            _ => byte == *form,
-        });
-    // jiff takes a 60th second for the 59th.
-    let is_sixtieth = text.get(16..19) == Some(":60");
-    let fraction = text.get(form.len()..).unwrap_or_default();
-    let is_fraction = fraction.is_empty()
-        || fraction.len() > 1
-            && fraction.strip_prefix('.').is_some_and(|f| f.bytes().all(|b| b.is_ascii_digit()));
-    (is_so && is_fraction && !is_sixtieth).then(|| text.parse().ok()).flatten()
 }
 
 /// An offset as it stands behind a time.
@@ -128,25 +109,25 @@ mod tests {
             // Those that have one, and days, are what they are without --zone.
             ("2026-11-23T10:00:00Z", 1_795_428_000),
             ("1795428000", 1_795_428_000),
-            ("2026-11-23", 1_795_435_200),
         ] {
-            assert_eq!(second(text, Some(&berlin)), Ok(wanted), "{text}");
+            assert_eq!(used_at(text, Some(&berlin)), Ok(UsedAt::Second(wanted)), "{text}");
         }
+        assert_eq!(used_at("2026-11-23", Some(&berlin)), Ok(UsedAt::Day(1_795_392_000)));
         for (text, word) in [
             ("2026-03-29T02:30:00", "has no such time, since its clocks go forward there"),
             ("2026-10-25 02:30:00", "has this time twice, since its clocks go back there"),
             ("2026-11-23T10:00:60", "seconds 00 to 59"),
-            ("2026-11-23T24:00:00", "is wanted"),
-            ("2026-11-31T10:00:00", "is wanted"),
-            ("2026-11-23T10:00:00.", "is wanted"),
-            ("2026-11-23T10", "is wanted"),
-            ("20261123", "is wanted"),
+            ("2026-11-23T24:00:00", "must be"),
+            ("2026-11-31T10:00:00", "no such day"),
+            ("2026-11-23T10:00:00.", "must be"),
+            ("2026-11-23T10", "must be"),
+            ("20261123", "must be"),
             ("1969-11-23T10:00:00", "from 1970"),
         ] {
-            let said = second(text, Some(&berlin)).expect_err(text);
+            let said = used_at(text, Some(&berlin)).expect_err(text);
             assert!(said.contains(word), "{text}: {said}");
         }
-        let said = second("2026-11-23T11:00:00", None).expect_err("no zone");
+        let said = used_at("2026-11-23T11:00:00", None).expect_err("no zone");
         assert!(said.contains("--zone ZONE"), "{said}");
         let said = "Europe/Berln".parse::<Zone>().err().expect("no zone");
         assert!(said.contains("did you mean Europe/Berlin?"), "{said}");

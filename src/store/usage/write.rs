@@ -46,7 +46,10 @@ pub enum RecordRefusal {
     /// Its amount is zero or below.
     NotPositive,
     /// It is dated too far ahead of the clock.
-    Ahead,
+    Ahead {
+        /// The second for which it is meant, in Unix seconds.
+        at_s: i64,
+    },
     /// Its id stands with other content.
     OtherContent(Box<Record>),
     /// Its project was another customer's at its time.
@@ -227,7 +230,7 @@ impl<'t, 'c> Slice<'t, 'c> {
         if !new.amount.is_positive() {
             return Ok(Err(RecordRefusal::NotPositive));
         }
-        let at_s = new.at_s.unwrap_or(self.stamp.at_s);
+        let at_s = new.at.second(self.stamp.at_s);
         let opened = match self.open(new, at_s)? {
             Ok(opened) => opened,
             Err(refusal) => return Ok(Err(refusal)),
@@ -255,7 +258,7 @@ impl<'t, 'c> Slice<'t, 'c> {
             return Ok(Ok(Opened::Stands(Box::new(stands))));
         }
         if is_ahead {
-            return Ok(Err(RecordRefusal::Ahead));
+            return Ok(Err(RecordRefusal::Ahead { at_s }));
         }
         if let Some(refusal) = self.unknown(found.as_ref(), new, at_s)? {
             return Ok(Err(refusal));
