@@ -280,9 +280,9 @@ fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     if args.start.is_told() && args.plan.is_none() {
         return Err(Failure::words("--from is given without --plan: tell what holds from then on"));
     }
-    let (was_known, before, after, customer, plans, billed) = shell.open()?.write(|tx| {
+    let (seen_at_s, before, after, customer, plans, billed) = shell.open()?.write(|tx| {
         let stamp = shell.stamp();
-        let was_known = customer::find(tx, &args.customer)?.is_some();
+        let seen_at_s = customer::find(tx, &args.customer)?.map(|found| found.first_seen_at_s);
         let history = || {
             Ok::<History<PlanId>, Failure>(
                 customer::plans_of(tx, &args.customer)?.into_iter().collect(),
@@ -293,7 +293,10 @@ fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
             check_plan(tx, plan_id, &before)?;
         }
         let from_s = match &args.plan {
-            Some(plan_id) => args.start.of(tx, &before, plan_id, stamp.at_s)?,
+            Some(plan_id) => {
+                let seen_at_s = seen_at_s.unwrap_or(stamp.at_s);
+                args.start.of(tx, &before, plan_id, Some(seen_at_s), stamp.at_s)?
+            }
             None => args.start.month_s(stamp.at_s),
         };
         let said = Announcement {
@@ -305,7 +308,7 @@ fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         };
         let customer = customer::announce(tx, &args.customer, &said, &stamp)?;
         let (after, billed) = (history()?, billed_words(tx, from_s)?);
-        Ok::<_, Failure>((was_known, before, after, customer, plan::book(tx)?, billed))
+        Ok::<_, Failure>((seen_at_s, before, after, customer, plan::book(tx)?, billed))
     })?;
     if !before.is_empty() && after != before {
         shell.note(&format!(
@@ -314,16 +317,17 @@ fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
             timeline(&after)
         ));
     } else if let Some((from_s, plan_id)) = after.iter().next()
-        && (was_known || from_s > 0)
+        && (seen_at_s.is_some() || from_s > 0)
         && after != before
     {
+        let so_far = if seen_at_s.is_some() { "had no plan so far" } else { "is new" };
         shell.note(&format!(
-            "customer {} had no plan so far: {plan_id} prices {}",
+            "customer {} {so_far}: {plan_id} prices {}",
             args.customer,
             first_months(from_s)
         ));
     }
-    if let Some(billed) = billed.filter(|_| was_known && after != before) {
+    if let Some(billed) = billed.filter(|_| seen_at_s.is_some() && after != before) {
         shell.point_out(billed);
     }
     if let Err(missing) = plans.applicable(customer.plan_id.as_ref(), shell.now_s) {

@@ -272,7 +272,7 @@ struct Shown {
     expires_at: String,
     /// Null where unlimited.
     count: Option<String>,
-    /// Null where unlimited and live.
+    /// What is left of the count, whatever its state; null where unlimited.
     residue: Option<String>,
     state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -299,7 +299,7 @@ impl Shown {
             expires: period::date(license.expires_at_s).to_string(),
             expires_at: rfc3339(license.expires_at_s),
             count: license.granted.as_ref().map(ToString::to_string),
-            residue: license.residue(now_s).as_ref().map(ToString::to_string),
+            residue: license.balance.as_ref().map(ToString::to_string),
             state: license.state(now_s).as_str(),
             revoked_at: license.revoked.as_ref().map(|revoked| rfc3339(revoked.at_s)),
             reason: license
@@ -628,7 +628,7 @@ fn consume(args: &ConsumeArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let operation = Operation::Consume { customer_id, amount, reason };
     let done = operate(&operation, &args.op, shell, |_, _| Ok(()))?;
     let drawn = done.licenses.iter().filter_map(|(license, amount)| {
-        let residue = license.residue(shell.now_s).as_ref().map(ToString::to_string);
+        let residue = license.balance.as_ref().map(ToString::to_string);
         Some(Drawn { license_id: license.id.as_str(), amount: amount.as_ref()?, residue })
     });
     let shown = Shown {

@@ -338,7 +338,7 @@ fn write_version(
 ) -> Result<Done, Failure> {
     let history: History<Plan> = plan::versions(tx, &args.id)?.into_iter().collect();
     let plan = told.plan(&args.id, history.at_or_first(args.start.month_s(stamp.at_s)))?;
-    let from_s = args.start.of(tx, &history, &plan, stamp.at_s)?;
+    let from_s = args.start.of(tx, &history, &plan, None, stamp.at_s)?;
     if !plan::set(tx, &plan, from_s, stamp)? {
         return Ok(Done { plan, history, from_s, is_news: false, billed: None });
     }
@@ -394,14 +394,12 @@ fn point_out_first_version(args: &SetArgs, from_s: i64, shell: &mut Shell<'_>) {
     if !args.start.is_told() && from_s == 0 {
         return;
     }
-    shell.note(&format!(
-        "this is the first version of plan {}: it holds {}",
-        args.id,
-        from_month(from_s).map_or_else(
-            || "for all time, not from --from alone".to_owned(),
-            |from| format!("from {from} on, since a month before was billed already")
-        )
-    ));
+    let holds = match from_month(from_s) {
+        None => "for all time, not from --from alone".to_owned(),
+        Some(from) if args.start.is_rewrite() => format!("from {from} on"),
+        Some(from) => format!("from {from} on; bills of earlier months stay as they are"),
+    };
+    shell.note(&format!("this is the first version of plan {}: it holds {holds}", args.id));
     if from_s > 0 && args.start.month_s(shell.now_s) < from_s {
         shell.note("to reach further back: --from MONTH --rewrite");
     }

@@ -355,7 +355,9 @@ fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
             Ok::<History<CustomerId>, Failure>(project::customers_of(tx, id)?.into_iter().collect())
         };
         let customers_before = history()?;
-        let from_s = args.start.of(tx, &customers_before, customer_id, stamp.at_s)?;
+        let seen_at_s = before.as_ref().map_or(stamp.at_s, |project| project.first_seen_at_s);
+        let from_s =
+            args.start.of(tx, &customers_before, customer_id, Some(seen_at_s), stamp.at_s)?;
         let project = project::announce(tx, id, customer_id, Some(from_s), &stamp)?;
         let customers = history()?;
         let is_changed = customers != customers_before;

@@ -28,6 +28,11 @@ impl Start {
         month_meant(self.from.map(|month| month.period().first_s()), now_s)
     }
 
+    /// Tells whether months that have begun may change.
+    pub(super) fn is_rewrite(&self) -> bool {
+        self.rewrite
+    }
+
     /// Tells whether a month was told.
     pub(super) fn is_told(&self) -> bool {
         self.from.is_some()
@@ -35,11 +40,13 @@ impl Start {
 
     /// The second from which a value holds, beside what was said of its kind so far. Where it holds
     /// in the month that is meant already, that is no change, and needs no --rewrite.
+    /// `first_seen_at_s` is as for [`store::history::start`].
     pub(super) fn of<T: PartialEq>(
         &self,
         tx: &ReadTx<'_>,
         history: &History<T>,
         value: &T,
+        first_seen_at_s: Option<i64>,
         now_s: i64,
     ) -> Result<i64, Failure> {
         let month_s = self.month_s(now_s);
@@ -51,12 +58,13 @@ impl Start {
             let NeedsRewrite { from_s, this_month_s } = refused;
             let which = if from_s == this_month_s { "this month" } else { "a past month" };
             Failure::words(format!(
-                "--from is {}, {which}, whose bill would change: add --rewrite where that is meant, or name {} or a later month",
+                "--from is {}, {which}: only --rewrite changes a month that has begun; add it if \
+                 that is meant, or name {} or a later month",
                 month(from_s),
                 month(next_month(now_s))
             ))
         })?;
-        Ok(store::history::start(tx, history, asked_s, now_s)?)
+        Ok(store::history::start(tx, history, asked_s, first_seen_at_s, now_s)?)
     }
 }
 
@@ -64,7 +72,9 @@ impl Start {
 pub(super) fn first_months(from_s: i64) -> String {
     match from_month(from_s) {
         None => "all its months, past ones too".to_owned(),
-        Some(from) => format!("its months from {from} on, since one before was billed already"),
+        Some(from) => {
+            format!("its months from {from} on; bills of earlier months stay as they are")
+        }
     }
 }
 

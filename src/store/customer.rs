@@ -153,7 +153,8 @@ fn new_plan<'s>(
         return Ok(None);
     };
     let history: History<PlanId> = plans_of(tx, id)?.into_iter().collect();
-    let from_s = history::start(tx, &history, said.plan_from_s, at_s)?;
+    let seen_at_s = find(tx, id)?.map_or(at_s, |customer| customer.first_seen_at_s);
+    let from_s = history::start(tx, &history, said.plan_from_s, Some(seen_at_s), at_s)?;
     Ok((history.at(from_s) != Some(plan_id)).then_some((plan_id, from_s)))
 }
 

@@ -74,6 +74,24 @@ pub fn open_s(tx: &ReadTx<'_>) -> Result<i64> {
     Ok(0)
 }
 
+/// The same for a project or a customer that the books first had at `seen_at_s`. Where this month's
+/// bill is kept already and was asked for before that, it has told nothing of it: then this month
+/// is open to it.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn open_to_s(tx: &ReadTx<'_>, seen_at_s: i64, now_s: i64) -> Result<i64> {
+    let open_s = open_s(tx)?;
+    let month = Period::around(Grain::Month, now_s);
+    if open_s != Grain::Month.after(month.first_s()) {
+        return Ok(open_s);
+    }
+    let has_it = statement::list(tx, month, Some(ListingKind::Bill))?.into_iter().any(|bill| {
+        month_of(bill.period) == Some(month.first_s()) && bill.last_asked_at_s >= seen_at_s
+    });
+    Ok(if has_it { open_s } else { month.first_s() })
+}
+
 /// What a bill knew that looked last whether a month costs something else than was told of it, and what it left.
 pub(super) struct LastLook {
     /// The last ledger entry that it knew.

@@ -14,7 +14,7 @@ use rusqlite::{Row, named_params};
 /// When SQLite fails.
 pub fn set(tx: &WriteTx<'_>, plan: &Plan, from_s: i64, stamp: &Stamp) -> Result<bool> {
     let history: History<Plan> = versions(tx, &plan.id)?.into_iter().collect();
-    let from_s = history::start(tx, &history, Some(from_s), stamp.at_s)?;
+    let from_s = history::start(tx, &history, Some(from_s), None, stamp.at_s)?;
     if history.at(from_s) == Some(plan) {
         return Ok(false);
     }

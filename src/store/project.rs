@@ -192,7 +192,8 @@ fn hand_over(
     let said = customers_of(tx, id)?;
     let is_other = said.last().map(|said| &said.value) != Some(customer_id);
     let history: History<CustomerId> = said.into_iter().collect();
-    let from_s = history::start(tx, &history, asked_s, stamp.at_s)?;
+    let seen_at_s = find(tx, id)?.map_or(stamp.at_s, |project| project.first_seen_at_s);
+    let from_s = history::start(tx, &history, asked_s, Some(seen_at_s), stamp.at_s)?;
     if !is_other && history.at(from_s) == Some(customer_id) {
         return Ok(None);
     }

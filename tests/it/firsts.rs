@@ -73,7 +73,7 @@ fn a_plan_that_agora_names_first_for_a_customer_of_old_usage_leaves_what_was_bil
 
 #[test]
 fn what_the_shell_says_first_leaves_what_was_billed_unless_it_says_rewrite() {
-    let since = "from 2026-02 on, since";
+    let since = "from 2026-02 on; bills of earlier months";
     let first = |arguments: &[&str], from: &[&str]| {
         let (vendor, server) = with_january();
         vendor.ok(["customer", "add", "c", "--plan", "gold", "--from", "2026-01", "--rewrite"]);
@@ -126,6 +126,35 @@ fn a_customers_first_plan_and_a_plans_first_version_leave_what_was_billed() {
         };
         assert_eq!(bills_after(&vendor, &server), [[entry("1", told)], [entry("1", "40")]]);
     }
+}
+
+#[test]
+fn what_is_new_after_this_months_bill_holds_from_this_month() {
+    let vendor = Vendor::new();
+    vendor.at("2026-01-10T00:00:00Z").ok(["setting", "set", "late", "carry"]);
+    for (plan, price) in [("default", "1"), ("gold", "5")] {
+        vendor.ok(["plan", "set", plan, "--name", "S", "--unit", "Call", "--price", price]);
+    }
+    vendor.ok(["record", "old", "4", "--at", "2026-01-05"]);
+    let server = vendor.serve();
+    vendor.at("2026-01-31T10:00:00Z");
+    assert_eq!(bill(&server, 1), [entry("old", "4")]);
+
+    vendor.at("2026-01-31T12:00:00Z");
+    server.call("POST", "/customers/new", r#""planId":"gold","customerId":"c""#);
+    for project in ["new", "old"] {
+        let field = format!(r#""projectId":"{project}""#);
+        assert_eq!(server.call("POST", "/customers/c/projects/new", &field).status, 200);
+    }
+    vendor.ok(["record", "new", "10", "--id", "r"]);
+    // The bill told nothing of the new project, and stands for the old one.
+    let totals = vendor.json(["totals", "--month", "2026-01", "--by", "customer"]);
+    let rows: Vec<_> = totals["rows"].as_array().expect("rows").iter().collect();
+    let rows: Vec<_> = rows.iter().map(|row| (&row["customerId"], &row["amount"])).collect();
+    assert_eq!(rows, [(&json!(null), &json!("4")), (&json!("c"), &json!("10"))]);
+    vendor.at("2026-02-28T10:00:00Z");
+    assert_eq!(bill(&server, 2), [entry("new", "50")]);
+    vendor.ok(["check"]);
 }
 
 #[test]

@@ -204,9 +204,41 @@ fn the_same_license_id_is_the_same_license() {
     let revoked = vendor.json(["license", "revoke", "l", "--reason", "refund"]);
     assert_eq!(
         (&revoked["state"], &revoked["residue"], &revoked["reason"]),
-        (&json!("revoked"), &json!("0"), &json!("refund"))
+        (&json!("revoked"), &json!("5"), &json!("refund"))
     );
     assert_eq!(vendor.json(["license", "revoke", "l", "--reason", "other"])["reason"], "refund");
+}
+
+#[test]
+fn what_is_left_of_a_license_is_shown_whatever_its_state() {
+    let vendor = Vendor::new();
+    let vendor = vendor.at("2026-11-26T10:00:00Z");
+    for (id, starts, expires, count) in [
+        ("ended", "2026-10-01", "2026-10-31", Some("7")),
+        ("to-come", "2027-01-01", "2027-12-31", Some("7")),
+        ("revoked", "2026-11-01", "2027-12-31", Some("7")),
+        ("unlimited", "2026-10-01", "2026-10-31", None),
+    ] {
+        let license = ["license", "issue", "--new", "c", "--id", id, "--starts", starts];
+        let count = count.map_or(vec!["--unlimited"], |count| vec!["--count", count]);
+        vendor.ok(license.into_iter().chain(["--expires", expires]).chain(count));
+    }
+    vendor.ok(["license", "revoke", "revoked"]);
+    vendor.ok(["record", "p", "2", "--customer", "c", "--at", "2026-10-05"]);
+    let shown = |id: &str| {
+        let license = vendor.json(["license", "show", id]);
+        (license["state"].clone(), license["residue"].clone())
+    };
+    for (id, state, residue) in [
+        ("ended", "expired", json!("5")),
+        ("to-come", "scheduled", json!("7")),
+        ("revoked", "revoked", json!("7")),
+        ("unlimited", "expired", json!(null)),
+    ] {
+        assert_eq!(shown(id), (json!(state), residue), "{id}");
+    }
+    vendor.ok(["record", "p", "2", "--at", "2026-11-05"]);
+    assert_eq!(shown("revoked"), (json!("revoked"), json!("5")));
 }
 
 #[test]
@@ -309,7 +341,7 @@ fn a_license_covers_what_is_dated_from_its_start_to_its_expiry() {
         "to-come",
     ];
     let to_come = vendor.json(issue);
-    assert_eq!((&to_come["state"], &to_come["residue"]), (&json!("scheduled"), &json!("0")));
+    assert_eq!((&to_come["state"], &to_come["residue"]), (&json!("scheduled"), &json!("9")));
     assert_eq!(told(&server, "c"), (far.clone(), "0".into()));
     assert_eq!(vendor.json(["record", "p", "1", "--customer", "c"])["covered"], json!(null));
     vendor.ok(["license", "issue", "--new", "c", "--expires", &far, "--count", "5", "--id", "now"]);

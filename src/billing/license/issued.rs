@@ -121,14 +121,6 @@ impl License {
         }
     }
 
-    /// What can still be used of it at `now_s`: nothing unless it is live; `None` where that has no limit.
-    pub fn residue(&self, now_s: i64) -> Option<Amount> {
-        match self.state(now_s) {
-            State::Live => self.balance.clone(),
-            State::Scheduled | State::Expired | State::Revoked => Some(Amount::default()),
-        }
-    }
-
     /// When it is good: from its first second to its expiry, or to the second before it was
     /// revoked. `None` where it was revoked before it began.
     pub fn good(&self) -> Option<Period> {
@@ -196,13 +188,5 @@ pub(super) mod tests {
         for bad in ["", ",", "android,", "a b", "é", "x".repeat(33).as_str()] {
             assert_eq!(platforms(bad), Err(NotPlatforms), "{bad:?}");
         }
-    }
-
-    #[test]
-    fn of_a_license_that_is_not_live_nothing_remains_not_even_of_an_unlimited_one() {
-        let unlimited = license(100, None, None);
-        assert_eq!(unlimited.residue(100), None);
-        assert_eq!(unlimited.residue(101), Some(Amount::default()));
-        assert_eq!(license(100, None, Some(5)).residue(50), Some(Amount::default()));
     }
 }
