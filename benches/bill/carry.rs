@@ -27,29 +27,10 @@ pub async fn measure(
     length: &Length,
     report: &mut Report,
 ) -> Outcome {
-    books::create(database, keys, length.projects)?;
     let september = Period::around(Grain::Month, SEPTEMBER_S);
     let october = Period::around(Grain::Month, OCTOBER_S);
     let earlier = months_before(SEPTEMBER_S, length.months);
-    let all: Vec<i64> = earlier.iter().copied().chain([SEPTEMBER_S, OCTOBER_S]).collect();
-    let rows = all.iter().enumerate().flat_map(|(month, first_s)| {
-        let projects = length.projects;
-        (0..projects).map(move |n| Row {
-            n: month * projects + n,
-            project: n,
-            amount: amount(n),
-            at_s: first_s + whole(n),
-        })
-    });
-    row::import(database, rows)?;
-    let server = Server::agora_vendor(database)?;
-    let mut connection = Connection::open(server.address).await?;
-    for first_s in &earlier {
-        for request in length.requests(keys, Period::around(Grain::Month, *first_s)) {
-            connection.ask(&request).await?;
-        }
-    }
-    run(database, &["setting", "set", "late", "carry"])?;
+    let (server, connection) = bill_earlier(database, keys, length, &earlier).await?;
     report.say(&format!(
         "\n2. page 1 of a month's bill of {} projects that carries, {} months billed before it, {} times; before each a record of another month",
         length.projects,
@@ -104,6 +85,36 @@ pub async fn measure(
         most >> 10
     ));
     Ok(())
+}
+
+/// Makes books with usage in all months, starts a server, and bills the earlier ones.
+async fn bill_earlier(
+    database: &Path,
+    keys: &Keys,
+    length: &Length,
+    earlier: &[i64],
+) -> Outcome<(Server, Connection)> {
+    books::create(database, keys, length.projects)?;
+    let all: Vec<i64> = earlier.iter().copied().chain([SEPTEMBER_S, OCTOBER_S]).collect();
+    let rows = all.iter().enumerate().flat_map(|(month, first_s)| {
+        let projects = length.projects;
+        (0..projects).map(move |n| Row {
+            n: month * projects + n,
+            project: n,
+            amount: amount(n),
+            at_s: first_s + whole(n),
+        })
+    });
+    row::import(database, rows)?;
+    let server = Server::agora_vendor(database)?;
+    let mut connection = Connection::open(server.address).await?;
+    for first_s in earlier {
+        for request in length.requests(keys, Period::around(Grain::Month, *first_s)) {
+            connection.ask(&request).await?;
+        }
+    }
+    run(database, &["setting", "set", "late", "carry"])?;
+    Ok((server, connection))
 }
 
 /// Announces projects, each of a customer of its own.

@@ -7,6 +7,7 @@ use crate::report::{Bar, Report};
 use crate::row::{self, Row, amount, whole};
 use crate::{Length, Outcome, milliseconds, record, run};
 use agora_vendor::store::Store;
+use hdrhistogram::Histogram;
 use std::path::Path;
 use std::time::Instant;
 
@@ -69,17 +70,7 @@ pub async fn measure(
                 }
             }
         }
-        for (pages, latencies, bar) in [
-            ("page 1", first, Some(FIRST_BAR)),
-            ("later pages", later, Some(LATER_BAR)),
-            ("of these the last, once the bill is kept", last, None),
-        ] {
-            let [p50, p99, max] = milliseconds(&latencies);
-            report.say(&format!("     {pages}: p50 {p50:.2} ms, p99 {p99:.2} ms, max {max:.2} ms"));
-            if let Some(bar) = bar {
-                report.judge(&format!("a month's bill, {title}: {pages}, p99"), p99, " ms", bar);
-            }
-        }
+        judge(title, [first, later, last], report);
     }
     let kept = bytes_of_copy(database, "after")? - bytes_before;
     let entries = 2 * length.bills * length.projects;
@@ -88,6 +79,21 @@ pub async fn measure(
         kept as f64 / entries as f64
     ));
     Ok(())
+}
+
+/// Says how long page 1, later pages and the last ones took.
+fn judge(title: &str, [first, later, last]: [Histogram<u64>; 3], report: &mut Report) {
+    for (pages, latencies, bar) in [
+        ("page 1", first, Some(FIRST_BAR)),
+        ("later pages", later, Some(LATER_BAR)),
+        ("of these the last, once the bill is kept", last, None),
+    ] {
+        let [p50, p99, max] = milliseconds(&latencies);
+        report.say(&format!("     {pages}: p50 {p50:.2} ms, p99 {p99:.2} ms, max {max:.2} ms"));
+        if let Some(bar) = bar {
+            report.judge(&format!("a month's bill, {title}: {pages}, p99"), p99, " ms", bar);
+        }
+    }
 }
 
 /// A number like chance, the same in every run (Knuth's multiplicative hash).

@@ -185,6 +185,108 @@ fn the_ledger_refuses_to_be_changed() {
     }
 }
 
+/// What may be done to the ledger and its sums, and what `check` says of it.
+const TAMPERED_USAGE: [(&str, &str); 18] = [
+    (
+        "update usage_rollup set amount = '1.6' where grain = 1 and project_no = 1",
+        "day from 2026-10-10T00:00:00Z: kept 1.6 in 1 records; the ledger says 1.5 in 1",
+    ),
+    (
+        "update usage_rollup set records = 2 where grain = 2 and project_no = 1",
+        "month from 2026-10-01",
+    ),
+    (
+        "delete from usage_rollup where grain = 0 and project_no = 1",
+        "hour from 2026-10-10T12:00:00Z: kept 0 in 0",
+    ),
+    ("insert into usage_rollup values (1, 1760054400, 1, '1', null, 1)", "the ledger says 0 in 0"),
+    ("insert into usage_rollup values (2, 1700000000, 1, '1', null, 1)", "the ledger says 0 in 0"),
+    (
+        "insert into usage_rollup values (3, 1791633600, 1, '1', null, 1)",
+        "second from 2026-10-10T12:00:00Z: kept 1",
+    ),
+    ("insert into usage_rollup values (1, 1900000000, 1, '1', null, 1)", "the ledger says 0 in 0"),
+    (
+        "insert into usage_rollup values (0, -3600, 1, '1', null, 1)",
+        "the start of a sum of project p is not",
+    ),
+    (
+        "drop trigger usage_ledger_is_not_changed; update usage_ledger set amount = '-3' where seq = 3",
+        "ledger entry 3 does not take back",
+    ),
+    (
+        "drop trigger usage_ledger_is_not_changed; update usage_ledger set amount = '0' where seq = 1",
+        "ledger entry 1 is a record whose amount is not above zero",
+    ),
+    (
+        "update usage_rollup set amount = 'x' where grain = 1 and project_no = 1",
+        "the amount of the day from 2026-10-10 00:00:00 of project p is not",
+    ),
+    (
+        "update usage_rollup set amount = '1.50' where grain = 1 and project_no = 1",
+        "the amount of the day from",
+    ),
+    (
+        "insert into usage_rollup values (1, 9223372036854775807, 1, '1', null, 1)",
+        "the start of a sum of project p is not",
+    ),
+    (
+        "insert into project (project_id, first_seen_at_s) values ('a b', 1)",
+        "the project id a b is not",
+    ),
+    (
+        "drop trigger usage_ledger_is_not_changed; update usage_ledger set at_s = 9223372036854775806 where seq = 1",
+        "the time of ledger entry 1 is not",
+    ),
+    (
+        "drop trigger usage_ledger_is_not_changed; update usage_ledger set in_crowd = 1 where seq = 1",
+        "the mark of ledger entry 1 as one of a crowd is not",
+    ),
+    (
+        "drop trigger usage_ledger_is_not_changed",
+        "usage_ledger_is_not_changed in the file's schema",
+    ),
+    (
+        "drop trigger usage_ledger_is_not_deleted; delete from usage_ledger where seq = 1",
+        "the ledger says 0 in 0",
+    ),
+];
+
+/// The same of prices, plans and customers.
+const TAMPERED_TERMS: [(&str, &str); 7] = [
+    (
+        "insert into plan_version values (9, 'gold', 0, 'Gold', 'Minute', 'per-unit 1.0', 1, 'test')",
+        "the price of plan gold is not",
+    ),
+    (
+        "insert into plan_version values (9, 'gold', 0, 'Gold', 'Minute', 'volume 5:1,5:2,rest:1', 1, 'test')",
+        "the price of plan gold is not",
+    ),
+    (
+        "insert into plan_version values (9, 'gold', 0, 'Gold ', 'Minute', 'flat 1', 1, 'test')",
+        "the name of plan gold is not",
+    ),
+    (
+        "insert into plan_version values (9, 'gold', 1790812801, 'Gold', 'Minute', 'flat 1', 1, 'test')",
+        "the prices of plan gold by date do not add up",
+    ),
+    (
+        "insert into customer values ('c', 'gold', null, null, null, 1, 1, null)",
+        "the plans of customer c by date do not add up",
+    ),
+    (
+        "insert into customer values ('c', 'gold', null, null, null, 1, 1, null);
+        insert into customer_plan values (1, 'c', 'gold', 0, 1, 'test'), (2, 'c', 'silver', 1790812800, 1, 'test')",
+        "the plans of customer c by date do not add up",
+    ),
+    (
+        "insert into customer values ('c', null, null, null, null, 1, 1, null);
+        update project set customer_id = 'c' where project_id = 'p';
+        insert into project_customer values (1, 'p', 'c', 0, 1, 'test'), (2, 'p', 'c', 1790812801, 1, 'test')",
+        "the customers of project p by date do not add up",
+    ),
+];
+
 #[test]
 fn check_finds_what_was_tampered_with() {
     let vendor = Vendor::new();
@@ -194,81 +296,7 @@ fn check_finds_what_was_tampered_with() {
     let report = vendor.json(["check"]);
     assert_eq!(report, json!({"ok": true, "entries": 3, "differences": []}));
     let whole = fs::read(vendor.db()).expect("the books");
-    for (tampering, told) in [
-        (
-            "update usage_rollup set amount = '1.6' where grain = 1 and project_no = 1",
-            "day from 2026-10-10T00:00:00Z: kept 1.6 in 1 records; the ledger says 1.5 in 1",
-        ),
-        ("update usage_rollup set records = 2 where grain = 2 and project_no = 1", "month from 2026-10-01"),
-        ("delete from usage_rollup where grain = 0 and project_no = 1", "hour from 2026-10-10T12:00:00Z: kept 0 in 0"),
-        ("insert into usage_rollup values (1, 1760054400, 1, '1', null, 1)", "the ledger says 0 in 0"),
-        ("insert into usage_rollup values (2, 1700000000, 1, '1', null, 1)", "the ledger says 0 in 0"),
-        (
-            "insert into usage_rollup values (3, 1791633600, 1, '1', null, 1)",
-            "second from 2026-10-10T12:00:00Z: kept 1",
-        ),
-        ("insert into usage_rollup values (1, 1900000000, 1, '1', null, 1)", "the ledger says 0 in 0"),
-        ("insert into usage_rollup values (0, -3600, 1, '1', null, 1)", "the start of a sum of project p is not"),
-        (
-            "drop trigger usage_ledger_is_not_changed; update usage_ledger set amount = '-3' where seq = 3",
-            "ledger entry 3 does not take back",
-        ),
-        (
-            "drop trigger usage_ledger_is_not_changed; update usage_ledger set amount = '0' where seq = 1",
-            "ledger entry 1 is a record whose amount is not above zero",
-        ),
-        (
-            "update usage_rollup set amount = 'x' where grain = 1 and project_no = 1",
-            "the amount of the day from 2026-10-10 00:00:00 of project p is not",
-        ),
-        ("update usage_rollup set amount = '1.50' where grain = 1 and project_no = 1", "the amount of the day from"),
-        (
-            "insert into usage_rollup values (1, 9223372036854775807, 1, '1', null, 1)",
-            "the start of a sum of project p is not",
-        ),
-        ("insert into project (project_id, first_seen_at_s) values ('a b', 1)", "the project id a b is not"),
-        (
-            "drop trigger usage_ledger_is_not_changed; update usage_ledger set at_s = 9223372036854775806 where seq = 1",
-            "the time of ledger entry 1 is not",
-        ),
-        (
-            "drop trigger usage_ledger_is_not_changed; update usage_ledger set in_crowd = 1 where seq = 1",
-            "the mark of ledger entry 1 as one of a crowd is not",
-        ),
-        (
-            "insert into plan_version values (9, 'gold', 0, 'Gold', 'Minute', 'per-unit 1.0', 1, 'test')",
-            "the price of plan gold is not",
-        ),
-        (
-            "insert into plan_version values (9, 'gold', 0, 'Gold', 'Minute', 'volume 5:1,5:2,rest:1', 1, 'test')",
-            "the price of plan gold is not",
-        ),
-        (
-            "insert into plan_version values (9, 'gold', 0, 'Gold ', 'Minute', 'flat 1', 1, 'test')",
-            "the name of plan gold is not",
-        ),
-        (
-            "insert into plan_version values (9, 'gold', 1790812801, 'Gold', 'Minute', 'flat 1', 1, 'test')",
-            "the prices of plan gold by date do not add up",
-        ),
-        (
-            "insert into customer values ('c', 'gold', null, null, null, 1, 1, null)",
-            "the plans of customer c by date do not add up",
-        ),
-        (
-            "insert into customer values ('c', 'gold', null, null, null, 1, 1, null);
-            insert into customer_plan values (1, 'c', 'gold', 0, 1, 'test'), (2, 'c', 'silver', 1790812800, 1, 'test')",
-            "the plans of customer c by date do not add up",
-        ),
-        (
-            "insert into customer values ('c', null, null, null, null, 1, 1, null);
-            update project set customer_id = 'c' where project_id = 'p';
-            insert into project_customer values (1, 'p', 'c', 0, 1, 'test'), (2, 'p', 'c', 1790812801, 1, 'test')",
-            "the customers of project p by date do not add up",
-        ),
-        ("drop trigger usage_ledger_is_not_changed", "usage_ledger_is_not_changed in the file's schema"),
-        ("drop trigger usage_ledger_is_not_deleted; delete from usage_ledger where seq = 1", "the ledger says 0 in 0"),
-    ] {
+    for (tampering, told) in TAMPERED_USAGE.into_iter().chain(TAMPERED_TERMS) {
         vendor.sql().execute_batch(tampering).expect(tampering);
         let ended = vendor.run(["check"]);
         assert_eq!(ended.code, 1, "{tampering}");
@@ -277,6 +305,45 @@ fn check_finds_what_was_tampered_with() {
         vendor.ok(["check"]);
     }
 }
+
+/// Values that cannot be read, and what `check` says of them.
+const BAD_VALUES: [(&str, &str); 9] = [
+    (
+        "update usage_rollup set amount = 'x' where grain = 1 and project_no = 1",
+        "the amount of the day from 2026-10-10 00:00:00 of project p is not",
+    ),
+    (
+        "drop trigger usage_ledger_is_not_changed;
+        update usage_ledger set amount = 'x' where seq = 1",
+        "the amount of ledger entry 1 is not",
+    ),
+    (
+        "drop trigger usage_ledger_is_not_changed;
+        update usage_ledger set at_s = 9223372036854775806 where seq = 1",
+        "the time of ledger entry 1 is not",
+    ),
+    ("update license set balance = 'x' where license_id = 'l1'", "the count of license l1 is"),
+    (
+        "drop trigger license_ledger_is_not_changed;
+        update license_ledger set amount = 'x' where seq = 1",
+        "the amount of license ledger entry 1 is not",
+    ),
+    (
+        "drop trigger statement_stays_what_was_told;
+        update statement set total = 'x' where seq = 1",
+        "a value of statement 1 is not",
+    ),
+    (
+        "drop trigger statement_entries_are_not_changed;
+        update statement_entries set entries = x'00' where statement_seq = 1",
+        "a value of what statement 1 said is not",
+    ),
+    (
+        "insert into plan_version values (9, 'g', 0, 'G', 'Minute', 'x', 1, 'test')",
+        "the price of plan g is not",
+    ),
+    ("insert into setting values ('unit', '')", "a setting is not"),
+];
 
 #[test]
 fn one_bad_value_hides_no_other_difference() {
@@ -317,43 +384,7 @@ fn one_bad_value_hides_no_other_difference() {
         "license l2",
         "statement 2",
     ];
-    for (bad, place) in [
-        (
-            "update usage_rollup set amount = 'x' where grain = 1 and project_no = 1",
-            "the amount of the day from 2026-10-10 00:00:00 of project p is not",
-        ),
-        (
-            "drop trigger usage_ledger_is_not_changed;
-            update usage_ledger set amount = 'x' where seq = 1",
-            "the amount of ledger entry 1 is not",
-        ),
-        (
-            "drop trigger usage_ledger_is_not_changed;
-            update usage_ledger set at_s = 9223372036854775806 where seq = 1",
-            "the time of ledger entry 1 is not",
-        ),
-        ("update license set balance = 'x' where license_id = 'l1'", "the count of license l1 is"),
-        (
-            "drop trigger license_ledger_is_not_changed;
-            update license_ledger set amount = 'x' where seq = 1",
-            "the amount of license ledger entry 1 is not",
-        ),
-        (
-            "drop trigger statement_stays_what_was_told;
-            update statement set total = 'x' where seq = 1",
-            "a value of statement 1 is not",
-        ),
-        (
-            "drop trigger statement_entries_are_not_changed;
-            update statement_entries set entries = x'00' where statement_seq = 1",
-            "a value of what statement 1 said is not",
-        ),
-        (
-            "insert into plan_version values (9, 'g', 0, 'G', 'Minute', 'x', 1, 'test')",
-            "the price of plan g is not",
-        ),
-        ("insert into setting values ('unit', '')", "a setting is not"),
-    ] {
+    for (bad, place) in BAD_VALUES {
         vendor.sql().execute_batch(&format!("{bad};{other}")).expect(bad);
         let ended = vendor.run(["check"]);
         assert_eq!(ended.code, 1, "{bad}: {}", ended.err);

@@ -330,25 +330,16 @@ fn what_is_wrong_with_a_row_is_told_by_its_field() {
     assert_eq!(vendor.json(["customer", "list"]).as_array().map(Vec::len), Some(1));
 }
 
-#[test]
-fn a_malformed_file_gets_a_sentence_and_loses_nothing() {
-    let vendor = Vendor::new();
-    let good = row(1);
-    let header = "id,projectId,amount,at";
-    let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    gz.write_all(rows(1..20_000).as_bytes()).expect("compressed");
-    let gz = gz.finish().expect("compressed");
+/// Texts that are no rows, by the names of their files, with what is said of them.
+fn malformed_texts() -> Vec<(&'static str, Vec<u8>, &'static str)> {
+    let (header, good) = ("id,projectId,amount,at", row(1));
     let long_line = format!("{good}\n{}\n{}\n", "x".repeat(10 << 20), row(2));
     let quote = format!(
         "{header}\na,p,1,2026-10-10\n\"b,p,1,2026-10-10\n{}",
         "c,p,1,2026-10-10\n".repeat(100_000)
     );
-    fs::create_dir(vendor.path("folder.csv")).expect("a folder");
-    let zst = zstd::encode_all(rows(1..20_000).as_bytes(), 1).expect("compressed");
-    // A frame's head that asks for a window of 256 MiB, and an empty last block.
-    let wide = b"\x28\xb5\x2f\xfd\x00\x90\x01\x00\x00".to_vec();
     let utf16 = |mark: u16| [mark].into_iter().chain(header.encode_utf16());
-    let files: [(&str, Vec<u8>, &str); 20] = [
+    vec![
         (
             "empty.csv",
             Vec::new(),
@@ -399,6 +390,18 @@ fn a_malformed_file_gets_a_sentence_and_loses_nothing() {
             "line 2: the row is not UTF-8",
         ),
         ("long.jsonl", long_line.into_bytes(), "line 2: the row is longer than 1 MiB"),
+    ]
+}
+
+/// The same of compressed files.
+fn malformed_streams() -> Vec<(&'static str, Vec<u8>, &'static str)> {
+    let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gz.write_all(rows(1..20_000).as_bytes()).expect("compressed");
+    let gz = gz.finish().expect("compressed");
+    let zst = zstd::encode_all(rows(1..20_000).as_bytes(), 1).expect("compressed");
+    // A frame's head that asks for a window of 256 MiB, and an empty last block.
+    let wide = b"\x28\xb5\x2f\xfd\x00\x90\x01\x00\x00".to_vec();
+    vec![
         (
             "cut.jsonl.gz",
             gz[..gz.len() / 2].to_vec(),
@@ -421,8 +424,14 @@ fn a_malformed_file_gets_a_sentence_and_loses_nothing() {
         ),
         ("empty.csv.gz", gz[..5].to_vec(), "breaks off in the middle of its compressed data"),
         ("bad.csv.zst", b"\x28\xb5\x2f\xfdnonsense".to_vec(), "bad.csv.zst cannot be read: "),
-    ];
-    for (name, content, word) in files {
+    ]
+}
+
+#[test]
+fn a_malformed_file_gets_a_sentence_and_loses_nothing() {
+    let vendor = Vendor::new();
+    fs::create_dir(vendor.path("folder.csv")).expect("a folder");
+    for (name, content, word) in malformed_texts().into_iter().chain(malformed_streams()) {
         fs::write(vendor.path(name), content).expect("a file");
         let said = vendor.fails(1, ["import", name]);
         assert!(said.contains(word) && said.contains(name), "{name}: {said}");

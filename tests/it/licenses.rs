@@ -376,30 +376,12 @@ fn a_license_is_extended_from_its_expiry_or_from_today() {
             shown["state"].as_str().expect("a word").to_owned(),
         )
     };
-    vendor.ok([
-        "license",
-        "issue",
-        "--new",
-        "--unlimited",
-        "c",
-        "--expires",
-        &days_from_now(10),
-        "--id",
-        "a",
-    ]);
-    vendor.ok([
-        "license",
-        "issue",
-        "--new",
-        "--unlimited",
-        "c",
-        "--expires",
-        &days_from_now(-10),
-        "--id",
-        "b",
-        "--starts",
-        &days_from_now(-20),
-    ]);
+    let issue = |id: &str, expires: &str, more: &[&str]| {
+        let issue = ["license", "issue", "--new", "--unlimited", "c", "--id", id];
+        vendor.ok([&issue[..], &["--expires", expires], more].concat())
+    };
+    issue("a", &days_from_now(10), &[]);
+    issue("b", &days_from_now(-10), &["--starts", &days_from_now(-20)]);
     let today = days_from_now(0);
     let (of_a, of_b) = (
         expires(&["license", "extend", "a", "--days", "5"]),
@@ -415,17 +397,7 @@ fn a_license_is_extended_from_its_expiry_or_from_today() {
     let said = vendor.fails(1, ["license", "extend", "a", "--to", &days_from_now(20)]);
     assert!(said.contains("does not shorten"), "{said}");
     // Issued again as it was, it is still the same license.
-    let again = vendor.ok([
-        "license",
-        "issue",
-        "--new",
-        "--unlimited",
-        "c",
-        "--expires",
-        &days_from_now(10),
-        "--id",
-        "a",
-    ]);
+    let again = issue("a", &days_from_now(10), &[]);
     assert!(again.err.contains("already issued") || today != days_from_now(0), "{}", again.err);
     vendor.fails(2, ["license", "extend", "a"]);
     vendor.fails(2, ["license", "extend", "a", "--days", "0"]);
@@ -749,30 +721,10 @@ fn a_license_is_shown_as_agora_is_told_of_its_customer() {
 #[test]
 fn check_finds_a_license_that_does_not_follow_from_its_ledger() {
     let vendor = Vendor::new();
-    vendor.ok([
-        "license",
-        "issue",
-        "--new",
-        "c",
-        "--expires",
-        &days_from_now(9),
-        "--count",
-        "5",
-        "--id",
-        "a",
-    ]);
-    vendor.ok([
-        "license",
-        "issue",
-        "--new",
-        "d",
-        "--expires",
-        &days_from_now(9),
-        "--count",
-        "4",
-        "--id",
-        "b",
-    ]);
+    for (customer, count, id) in [("c", "5", "a"), ("d", "4", "b")] {
+        let issue = ["license", "issue", "--new", customer, "--count", count, "--id", id];
+        vendor.ok([&issue[..], &["--expires", &days_from_now(9)]].concat());
+    }
     vendor.ok(["record", "p", "2", "--customer", "c"]);
     vendor.ok(["record", "p", "1", "--id", "voided"]);
     vendor.ok(["void", "voided", "--reason", "mistake"]);

@@ -266,14 +266,20 @@ fn a_flat_fee_is_due_where_a_project_was_enabled_and_no_license_lifts_it() {
     assert_eq!(page.json()["data"]["totalSize"], 1);
 }
 
-#[test]
-fn a_later_price_holds_from_next_month_and_an_earlier_month_must_be_meant() {
+/// Books with the plan `default` of price 1, and 7 units in September, in October and now.
+fn with_usage_at_price_1() -> Vendor {
     let vendor = Vendor::new();
-    let total = |month: &str| vendor.json(["bill", "--month", month])["total"].clone();
     set(&vendor, "default", &["--price", "1"]);
     vendor.ok(["record", "p", "7", "--at", "2026-09-10"]);
     vendor.ok(["record", "p", "7", "--at", "2026-10-10"]);
     vendor.ok(["record", "p", "7"]);
+    vendor
+}
+
+#[test]
+fn a_later_price_holds_from_next_month_and_an_earlier_month_must_be_meant() {
+    let vendor = with_usage_at_price_1();
+    let total = |month: &str| vendor.json(["bill", "--month", month])["total"].clone();
     let changed = vendor.ok(["plan", "set", "default", "--price", "2"]);
     assert!(
         changed.err.contains(&format!(
@@ -315,7 +321,14 @@ fn a_later_price_holds_from_next_month_and_an_earlier_month_must_be_meant() {
         rewritten.err
     );
     assert_eq!([total("2026-09"), total("2026-10"), total(&this_month())], ["7", "21", "21"]);
+}
 
+#[test]
+fn of_two_prices_for_one_month_the_later_one_holds_and_the_same_again_is_none() {
+    let vendor = with_usage_at_price_1();
+    let total = |month: &str| vendor.json(["bill", "--month", month])["total"].clone();
+    vendor.ok(["plan", "set", "default", "--price", "2"]);
+    vendor.ok(["plan", "set", "default", "--price", "3", "--from", "2026-10", "--rewrite"]);
     // The same again is nothing new, whatever the month.
     let versions =
         || vendor.json(["plan", "show", "default"])["versions"].as_array().expect("versions").len();
@@ -357,7 +370,11 @@ fn a_later_price_holds_from_next_month_and_an_earlier_month_must_be_meant() {
     }
     assert_eq!(vendor.json(["plan", "show", "default", "--month", "2026-09"])["price"], "1");
     vendor.ok(["check"]);
-    // The first version of a plan holds for all time, whatever it is told.
+}
+
+#[test]
+fn the_first_version_of_a_plan_holds_for_all_time_whatever_it_is_told() {
+    let vendor = Vendor::new();
     let first = vendor.ok([
         "plan", "set", "gold", "--name", "Gold", "--unit", "Call", "--flat", "1", "--from",
         "2030-01",
@@ -366,16 +383,23 @@ fn a_later_price_holds_from_next_month_and_an_earlier_month_must_be_meant() {
     assert_eq!(vendor.json(["plan", "show", "gold"])["from"], json!(null));
 }
 
-#[test]
-fn a_customers_later_plan_and_a_projects_later_customer_hold_from_a_month_on() {
+/// Books with the plans `default`, `gold` and `silver`, and 10 units of customer c's project in three
+/// months.
+fn with_three_plans() -> Vendor {
     let vendor = Vendor::new();
-    let total = |month: &str| vendor.json(["bill", "--month", month])["total"].clone();
     for (plan, price) in [("default", "1"), ("gold", "2"), ("silver", "3")] {
         set(&vendor, plan, &["--price", price]);
     }
     for month in ["2026-08", "2026-09", "2026-10"] {
         vendor.ok(["record", "p", "10", "--at", &format!("{month}-10"), "--customer", "c"]);
     }
+    vendor
+}
+
+#[test]
+fn a_customers_later_plan_holds_from_a_month_on() {
+    let vendor = with_three_plans();
+    let total = |month: &str| vendor.json(["bill", "--month", month])["total"].clone();
     assert_eq!(total("2026-08"), "10");
     // The first plan holds for all time before.
     let said = vendor.ok(["customer", "add", "c", "--plan", "gold"]).err;
@@ -409,7 +433,14 @@ fn a_customers_later_plan_and_a_projects_later_customer_hold_from_a_month_on() {
     );
     let shown = vendor.ok(["customer", "show", "c"]).out;
     assert!(shown.contains("plan        gold; from 2026-10 silver\n"), "{shown}");
+}
 
+#[test]
+fn a_projects_later_customer_holds_from_a_month_on() {
+    let vendor = with_three_plans();
+    let total = |month: &str| vendor.json(["bill", "--month", month])["total"].clone();
+    vendor.ok(["customer", "add", "c", "--plan", "gold"]);
+    vendor.ok(["customer", "add", "c", "--plan", "silver", "--from", "2026-10", "--rewrite"]);
     // A project's first customer holds for all time; its next from next month on, or as told.
     vendor.ok(["record", "unbound", "1", "--at", "2026-07-10"]);
     let bound = vendor.ok(["project", "add", "unbound", "--customer", "c"]).err;

@@ -6,6 +6,7 @@ use crate::vendor::{
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::io::{BufReader, Write};
+use std::net::SocketAddr;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Barrier, Mutex};
@@ -811,6 +812,55 @@ fn sixty_four_connections_that_create_the_same_at_once_make_one() {
     vendor.ok(["check"]);
 }
 
+/// Announces an account and its project, each of this id, as Agora does: the keys that are answered,
+/// or `None` where the server is gone. Inside, `None` where Agora is asked to try again (503): an
+/// account comes before its project.
+fn provision(server: SocketAddr, id: &str) -> Option<Option<String>> {
+    let calls = [
+        ("/customers/new".to_owned(), format!(r#""planId":"p","customerId":"{id}""#)),
+        (format!("/customers/{id}/projects/new"), format!(r#""projectId":"{id}""#)),
+    ];
+    let mut keys = None;
+    for (path, fields) in calls {
+        let body = signed_body(API_KEY, API_SECRET, "POST", &path, &fields);
+        let mut stream = std::net::TcpStream::connect(server).ok()?;
+        let _sent = stream.write_all(with_body("POST", &path, &body).as_bytes());
+        let mut reader = BufReader::new(stream);
+        let read = std::panic::AssertUnwindSafe(|| read_answer(&mut reader));
+        let answer = std::panic::catch_unwind(read).unwrap_or_default()?;
+        if answer.status != 200 {
+            return Some(None);
+        }
+        keys = Some(answer.body);
+    }
+    Some(keys)
+}
+
+/// Checks that each account has its one event, and each project its keys, its stretch and its event,
+/// or none of them.
+fn check_whole_or_undone(vendor: &Vendor) {
+    let sql = vendor.sql();
+    let broken: i64 = sql
+        .query_row(
+            "select count(*) from project p
+             where app_key is null
+               or 1 <> (select count(*) from project_enablement e where e.project_id = p.project_id)
+               or 2 <> (select count(*) from event e where e.project_id = p.project_id)",
+            [],
+            |row| row.get(0),
+        )
+        .expect("a count");
+    assert_eq!(broken, 0);
+    let (customers, events): (i64, i64) = sql
+        .query_row(
+            "select (select count(*) from customer), (select count(*) from event where project_id is null)",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .expect("counts");
+    assert_eq!(customers, events);
+}
+
 #[test]
 fn a_server_killed_while_it_provisions_leaves_each_call_whole_or_undone() {
     let vendor = Vendor::new();
@@ -829,40 +879,11 @@ fn a_server_killed_while_it_provisions_leaves_each_call_whole_or_undone() {
                     for n in 0.. {
                         let id = format!("{round}-{thread}-{n}");
                         sent.lock().expect("no panic").push(id.clone());
-                        let calls = [
-                            (
-                                "/customers/new".to_owned(),
-                                format!(r#""planId":"p","customerId":"{id}""#),
-                            ),
-                            (
-                                format!("/customers/{id}/projects/new"),
-                                format!(r#""projectId":"{id}""#),
-                            ),
-                        ];
-                        for (path, fields) in calls {
-                            let body = signed_body(API_KEY, API_SECRET, "POST", &path, &fields);
-                            let Ok(mut stream) = std::net::TcpStream::connect(port) else {
-                                return;
-                            };
-                            let _sent =
-                                stream.write_all(with_body("POST", &path, &body).as_bytes());
-                            let mut reader = BufReader::new(stream);
-                            let Some(answer) =
-                                std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                                    read_answer(&mut reader)
-                                }))
-                                .unwrap_or_default()
-                            else {
-                                return;
-                            };
-                            // Asked to try again (503), which is done below: an account comes
-                            // before its project.
-                            if answer.status != 200 {
-                                break;
-                            }
-                            if path.ends_with("projects/new") {
-                                answered.lock().expect("no panic").push((id.clone(), answer.body));
-                            }
+                        let Some(keys) = provision(port, &id) else {
+                            return;
+                        };
+                        if let Some(keys) = keys {
+                            answered.lock().expect("no panic").push((id, keys));
                         }
                         if stop.load(Ordering::Relaxed) {
                             return;
@@ -882,27 +903,7 @@ fn a_server_killed_while_it_provisions_leaves_each_call_whole_or_undone() {
         told.extend(answered.into_inner().expect("no panic"));
         vendor.ok(["check"]);
 
-        // Each account has its one event, and each project its keys, its stretch and its event, or none of them.
-        let sql = vendor.sql();
-        let broken: i64 = sql
-            .query_row(
-                "select count(*) from project p
-                 where app_key is null
-                   or 1 <> (select count(*) from project_enablement e where e.project_id = p.project_id)
-                   or 2 <> (select count(*) from event e where e.project_id = p.project_id)",
-                [],
-                |row| row.get(0),
-            )
-            .expect("a count");
-        assert_eq!(broken, 0);
-        let (customers, events): (i64, i64) = sql
-            .query_row(
-                "select (select count(*) from customer), (select count(*) from event where project_id is null)",
-                [],
-                |row| Ok((row.get(0)?, row.get(1)?)),
-            )
-            .expect("counts");
-        assert_eq!(customers, events);
+        check_whole_or_undone(&vendor);
 
         // Agora sends again what was not answered, and gets what was.
         let server = vendor.serve();

@@ -12,115 +12,102 @@ fn statuses(said: &[u8]) -> Vec<u16> {
     heads.filter_map(|head| head.get(..3)?.parse().ok()).collect()
 }
 
+/// A request that must not be answered where it is a part of another.
+const HIDDEN: &str = "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n";
+
+/// Requests by their names, each with the statuses of its answers.
+const REQUESTS: [(&str, &str, &[u16]); 23] = [
+    (
+        "a length beside chunks (CL.TE)",
+        "POST /customers/new HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{hidden}",
+        &[400],
+    ),
+    (
+        "chunks beside a length (TE.CL)",
+        "POST /customers/new HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n8\r\n{hidden}\r\n0\r\n\r\n",
+        &[400],
+    ),
+    (
+        "a coding in disguise (TE.TE)",
+        "POST /customers/new HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: xchunked\r\n\r\n{hidden}",
+        &[400],
+    ),
+    (
+        "two codings",
+        "POST /customers/new HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n{hidden}",
+        &[400],
+    ),
+    (
+        "two lengths",
+        "POST /customers/new HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\nContent-Length: 36\r\n\r\n{hidden}",
+        &[400],
+    ),
+    (
+        "a list of lengths",
+        "POST /customers/new HTTP/1.1\r\nHost: h\r\nContent-Length: 0, 0\r\n\r\n{hidden}",
+        &[400],
+    ),
+    (
+        "a length with a sign",
+        "POST /customers/new HTTP/1.1\r\nHost: h\r\nContent-Length: +0\r\n\r\n{hidden}",
+        &[400],
+    ),
+    (
+        "chunks in HTTP/1.0",
+        "POST /customers/new HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{hidden}",
+        &[400],
+    ),
+    (
+        "a chunk size that is none",
+        "POST /customers/new HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{hidden}",
+        &[400],
+    ),
+    (
+        "a space before the colon",
+        "POST /customers/new HTTP/1.1\r\nHost: h\r\nContent-Length : 36\r\n\r\n{hidden}",
+        &[400],
+    ),
+    (
+        "a folded header (obs-fold)",
+        "GET /healthz HTTP/1.1\r\nHost: h\r\nX: a\r\n b\r\n\r\n",
+        &[400],
+    ),
+    ("a NUL in a header", "GET /healthz HTTP/1.1\r\nHost: h\r\nX: a\0b\r\n\r\n", &[400]),
+    ("a NUL in the target", "GET /health\0z HTTP/1.1\r\nHost: h\r\n\r\n", &[400]),
+    ("a bare CR in a header", "GET /healthz HTTP/1.1\r\nHost: h\r\nX: a\rb\r\n\r\n", &[400]),
+    (
+        "bare line feeds, as RFC 9112 (2.2) lets a server read them",
+        "GET /healthz HTTP/1.1\nHost: h\n\n",
+        &[200],
+    ),
+    ("the preface of HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &[400]),
+    ("a hello of TLS", "\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}\u{0}\u{1}\u{fc}\u{3}\u{3}\r\n\r\n", &[400]),
+    (
+        "an upgrade that nobody offers",
+        "GET /healthz HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n",
+        &[200],
+    ),
+    ("no request", "", &[]),
+    ("half a request", "GET /healthz HTTP/1.1\r\nHo", &[400]),
+    (
+        "half a body",
+        "POST /customers/new HTTP/1.1\r\nHost: h\r\nContent-Length: 50\r\n\r\n{",
+        &[400],
+    ),
+    ("two in a row", "{hidden}{hidden}", &[200, 200]),
+    (
+        "an expectation",
+        "POST /customers/new HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n{}",
+        &[100, 401],
+    ),
+];
+
 #[test]
 fn a_request_that_no_honest_client_sends_has_one_answer_and_hides_no_second_one() {
     let vendor = Vendor::new();
     let mut server = vendor.serve();
-    let hidden = "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n";
-    let tls_hello = "\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}\u{0}\u{1}\u{fc}\u{3}\u{3}\r\n\r\n";
-    let table: Vec<(&str, String, &[u16])> = vec![
-        (
-            "a length beside chunks (CL.TE)",
-            format!("POST /customers/new HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{hidden}"),
-            &[400],
-        ),
-        (
-            "chunks beside a length (TE.CL)",
-            format!("POST /customers/new HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n8\r\n{hidden}\r\n0\r\n\r\n"),
-            &[400],
-        ),
-        (
-            "a coding in disguise (TE.TE)",
-            format!("POST /customers/new HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: xchunked\r\n\r\n{hidden}"),
-            &[400],
-        ),
-        (
-            "two codings",
-            format!("POST /customers/new HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n{hidden}"),
-            &[400],
-        ),
-        (
-            "two lengths",
-            format!("POST /customers/new HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\nContent-Length: 36\r\n\r\n{hidden}"),
-            &[400],
-        ),
-        (
-            "a list of lengths",
-            format!("POST /customers/new HTTP/1.1\r\nHost: h\r\nContent-Length: 0, 0\r\n\r\n{hidden}"),
-            &[400],
-        ),
-        (
-            "a length with a sign",
-            format!("POST /customers/new HTTP/1.1\r\nHost: h\r\nContent-Length: +0\r\n\r\n{hidden}"),
-            &[400],
-        ),
-        (
-            "chunks in HTTP/1.0",
-            format!("POST /customers/new HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{hidden}"),
-            &[400],
-        ),
-        (
-            "a chunk size that is none",
-            format!("POST /customers/new HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{hidden}"),
-            &[400],
-        ),
-        (
-            "a space before the colon",
-            format!("POST /customers/new HTTP/1.1\r\nHost: h\r\nContent-Length : 36\r\n\r\n{hidden}"),
-            &[400],
-        ),
-        (
-            "a folded header (obs-fold)",
-            "GET /healthz HTTP/1.1\r\nHost: h\r\nX: a\r\n b\r\n\r\n".to_owned(),
-            &[400],
-        ),
-        (
-            "a NUL in a header",
-            "GET /healthz HTTP/1.1\r\nHost: h\r\nX: a\0b\r\n\r\n".to_owned(),
-            &[400],
-        ),
-        (
-            "a NUL in the target",
-            "GET /health\0z HTTP/1.1\r\nHost: h\r\n\r\n".to_owned(),
-            &[400],
-        ),
-        (
-            "a bare CR in a header",
-            "GET /healthz HTTP/1.1\r\nHost: h\r\nX: a\rb\r\n\r\n".to_owned(),
-            &[400],
-        ),
-        (
-            "bare line feeds, as RFC 9112 (2.2) lets a server read them",
-            "GET /healthz HTTP/1.1\nHost: h\n\n".to_owned(),
-            &[200],
-        ),
-        (
-            "the preface of HTTP/2",
-            "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(),
-            &[400],
-        ),
-        ("a hello of TLS", tls_hello.to_owned(), &[400]),
-        (
-            "an upgrade that nobody offers",
-            "GET /healthz HTTP/1.1\r\nHost: h\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n"
-                .to_owned(),
-            &[200],
-        ),
-        ("no request", String::new(), &[]),
-        ("half a request", "GET /healthz HTTP/1.1\r\nHo".to_owned(), &[400]),
-        (
-            "half a body",
-            "POST /customers/new HTTP/1.1\r\nHost: h\r\nContent-Length: 50\r\n\r\n{".to_owned(),
-            &[400],
-        ),
-        ("two in a row", hidden.repeat(2), &[200, 200]),
-        (
-            "an expectation",
-            "POST /customers/new HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n{}".to_owned(),
-            &[100, 401],
-        ),
-    ];
-    for (name, request, wanted) in table {
+    for (name, request, wanted) in REQUESTS {
+        let request = request.replace("{hidden}", HIDDEN);
         let mut stream = server.connect();
         // The server may refuse before it has read all of it.
         let _sent = stream.write_all(request.as_bytes());
