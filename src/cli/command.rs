@@ -37,8 +37,9 @@ impl<'a> Shell<'a> {
         Store::open(self.database.path()).map_err(|error| self.database.explain(error))
     }
 
-    /// When and by whom what this command writes is written: by the user of this process, at the clock as this is
-    /// called, which is once the lock is had, since waiting for it may take half a minute.
+    /// When and by whom what this command writes is written: by the user of this process, at the
+    /// clock as this is called, which is once the lock is had, since waiting for it may take half a
+    /// minute.
     pub(super) fn stamp(&self) -> Stamp {
         Stamp { at_s: now_s(), actor: Actor::Shell(User::LookedUp(user)) }
     }
@@ -91,7 +92,8 @@ impl<'a> Shell<'a> {
     }
 }
 
-/// That nobody reads any more what is printed is no failure of the command, and does not change its end.
+/// That nobody reads any more what is printed is no failure of the command, and does not change its
+/// end.
 fn heard_or_not(printed: std::io::Result<()>) -> std::io::Result<()> {
     match printed {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),

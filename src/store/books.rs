@@ -67,8 +67,8 @@ impl Store {
         Ok(Self { connection, frozen: Some(frozen), path: path.to_owned() })
     }
 
-    /// Creates new books and lets `fill` put the first things in; either all of it comes to stand at
-    /// `path` or nothing. The file is readable by its owner alone.
+    /// Creates new books and lets `fill` put the first things in; either all of it comes to stand
+    /// at `path` or nothing. The file is readable by its owner alone.
     ///
     /// # Errors
     /// [`Error::Exists`] when there is a file; whatever `fill` fails with.
@@ -118,11 +118,12 @@ impl Store {
         Ok(done)
     }
 
-    /// Reads and writes in one transaction; when this returns, what `f` wrote is on disk. When `f` fails,
-    /// nothing was written.
+    /// Reads and writes in one transaction; when this returns, what `f` wrote is on disk. When `f`
+    /// fails, nothing was written.
     ///
     /// # Errors
-    /// [`Error::Busy`] when the lock was not to be had within [`WRITER_WAITS`](crate::store::WRITER_WAITS); whatever `f` fails with.
+    /// [`Error::Busy`] when the lock was not to be had within
+    /// [`WRITER_WAITS`](crate::store::WRITER_WAITS); whatever `f` fails with.
     pub fn write<T, E: From<Error>>(
         &mut self,
         f: impl FnOnce(&WriteTx<'_>) -> Result<T, E>,

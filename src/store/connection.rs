@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 pub const WRITER_WAITS: Duration = Duration::from_secs(30);
 /// How long a reader waits where SQLite locks readers out, which it does only for moments.
 pub(super) const READER_WAITS: Duration = Duration::from_millis(100);
-/// How often the server's writer asks for the lock. Who asks most often has it next: Agora waits for the server, and
-/// nobody for the tenth of fifty shells.
+/// How often the server's writer asks for the lock. Who asks most often has it next: Agora waits
+/// for the server, and nobody for the tenth of fifty shells.
 pub(super) const POLL: Duration = Duration::from_micros(400);
 /// The shortest pause between two questions of a shell.
 const SHELL_POLL_MS: u64 = 3;
-/// The oldest SQLite without the WAL-reset bug, by which several processes that write and checkpoint one
-/// file could lose commits. Source: SQLite's release notes for 3.51.3.
+/// The oldest SQLite without the WAL-reset bug, by which several processes that write and
+/// checkpoint one file could lose commits. Source: SQLite's release notes for 3.51.3.
 const OLDEST_SQLITE: i32 = 3_051_003;
 
 /// The version of SQLite that is built in.
@@ -26,13 +26,13 @@ pub fn sqlite_version() -> &'static str {
 }
 
 pub(super) fn check_sqlite() -> Result<()> {
-    match rusqlite::version_number() >= OLDEST_SQLITE {
-        true => Ok(()),
-        false => Err(Error::Unsafe(format!(
+    if rusqlite::version_number() < OLDEST_SQLITE {
+        return Err(Error::Unsafe(format!(
             "SQLite {} is older than 3.51.3 and can lose commits",
             rusqlite::version()
-        ))),
+        )));
     }
+    Ok(())
 }
 
 pub(super) fn open_file(path: &Path, flags: OpenFlags) -> Result<Connection> {
@@ -60,10 +60,10 @@ pub(super) fn explain(error: Error, path: &Path) -> Error {
     }
 }
 
-/// Sets what every writing connection relies on, and reads it back. What is blanked or deleted is overwritten in the
-/// file, so that a contact that was forgotten is. The log is checkpointed passively at
-/// SQLite's usual thousand pages: that stops short of what a reader still needs, so that Litestream, which keeps a read
-/// open, misses no page.
+/// Sets what every writing connection relies on, and reads it back. What is blanked or deleted is
+/// overwritten in the file, so that a contact that was forgotten is. The log is checkpointed
+/// passively at SQLite's usual thousand pages: that stops short of what a reader still needs, so
+/// that Litestream, which keeps a read open, misses no page.
 pub(super) fn prepare_writer(connection: &Connection) -> Result<()> {
     connection.busy_handler(Some(wait_for_the_lock))?;
     connection.execute_batch(
@@ -87,8 +87,8 @@ pub(super) fn prepare_writer(connection: &Connection) -> Result<()> {
     Ok(())
 }
 
-/// A reader's page cache is small: the system caches the file's pages for all of them together, and a page's sums are
-/// read once in a row.
+/// A reader's page cache is small: the system caches the file's pages for all of them together, and
+/// a page's sums are read once in a row.
 pub(super) fn prepare_reader(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(READER_WAITS)?;
     connection.execute_batch("pragma query_only = on; pragma cache_size = -512;")?;
@@ -108,8 +108,8 @@ pub(super) fn check_reader(connection: &Connection) -> Result<()> {
     }
 }
 
-/// SQLite's lock is polled, not queued: ask again every few milliseconds, less often the longer it takes,
-/// so that hundreds of processes get their turn without burning the processor.
+/// SQLite's lock is polled, not queued: ask again every few milliseconds, less often the longer it
+/// takes, so that hundreds of processes get their turn without burning the processor.
 pub(super) fn wait_for_the_lock(asked_before: i32) -> bool {
     thread_local! {
         static SINCE: Cell<Instant> = Cell::new(Instant::now());

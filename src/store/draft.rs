@@ -13,9 +13,9 @@ use std::path::{Path, PathBuf};
 /// The files that SQLite keeps beside a database.
 const SIDE_FILES: [&str; 3] = ["-wal", "-shm", "-journal"];
 
-/// Makes a file out of what `make` puts into an empty draft beside it. The file is on disk, readable by its
-/// owner alone, when this returns; when `make` fails, nothing is left. A file that is there already is
-/// never touched, not even one that appears meanwhile.
+/// Makes a file out of what `make` puts into an empty draft beside it. The file is on disk,
+/// readable by its owner alone, when this returns; when `make` fails, nothing is left. A file that
+/// is there already is never touched, not even one that appears meanwhile.
 pub(super) fn into_place<E: From<Error>>(
     path: &Path,
     make: impl FnOnce(&Path) -> Result<(), E>,
@@ -34,7 +34,8 @@ pub(super) fn into_place<E: From<Error>>(
     // The draft is ours alone: its name holds this process and the moment.
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).map_err(file_error)?;
     let made = make(&draft).and_then(|()| {
-        // Closing its last connection moves everything into the file itself; what had not would be lost.
+        // Closing its last connection moves everything into the file itself; what had not would be
+        // lost.
         if with_suffix(&draft, "-wal").exists() {
             return Err(
                 Error::Unsafe("the new file's write-ahead log is still in use".to_owned()).into()

@@ -4,7 +4,8 @@ use ring::rand::{SecureRandom, SystemRandom};
 use std::fmt::Debug;
 use std::str::FromStr;
 
-/// A new id that no other has, made so that later ones sort later: a UUID of version 7 without its dashes.
+/// A new id that no other has, made so that later ones sort later: a UUID of version 7 without its
+/// dashes.
 pub fn made_id<T: FromStr<Err: Debug>>() -> T {
     let mut random = [0; 10];
     SystemRandom::new().fill(&mut random).expect("the system has randomness to give");

@@ -14,10 +14,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How often a read is asked whether it may go on: every so many steps of SQLite's machine, well under a millisecond.
+/// How often a read is asked whether it may go on: every so many steps of SQLite's machine, well
+/// under a millisecond.
 const STEPS: std::ffi::c_int = 4_000;
 
-/// A state of the books: equal versions of the same [`Readers`] mean that nothing was committed in between.
+/// A state of the books: equal versions of the same [`Readers`] mean that nothing was committed in
+/// between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Version(i64);
 
@@ -37,11 +39,11 @@ impl Readers {
     /// Opens `count` connections that only read.
     ///
     /// # Errors
-    /// As [`Store::open`].
+    /// As [`Store::open`](crate::store::Store::open).
     pub fn open(path: &Path, count: u32) -> Result<Self> {
         check_sqlite()?;
-        // Read-write for SQLite, since a reader of a WAL file keeps its index up to date; `query_only`
-        // keeps everything else from being written.
+        // Read-write for SQLite, since a reader of a WAL file keeps its index up to date;
+        // `query_only` keeps everything else from being written.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let file = file::find(path)?;
         let watch = open_found(&file, path, flags)?;
@@ -80,8 +82,8 @@ impl Readers {
     /// The state of the books now.
     ///
     /// # Errors
-    /// [`Error::Replaced`] when the path leads to another file by now: what is open is nobody's books any
-    /// more, and its figures would be old for ever. When SQLite fails.
+    /// [`Error::Replaced`] when the path leads to another file by now: what is open is nobody's
+    /// books any more, and its figures would be old for ever. When SQLite fails.
     pub fn version(&self) -> Result<Version> {
         // Others ask the same connection, some of them on threads that must not wait: it is asked
         // at once, again and again, and let go of in between.
@@ -146,11 +148,12 @@ impl Readers {
         done
     }
 
-    /// Reads one state of the books where that takes a few rows: without waiting for anything, and for so many steps
-    /// of SQLite's machine that it takes some hundred microseconds at most.
+    /// Reads one state of the books where that takes a few rows: without waiting for anything, and
+    /// for so many steps of SQLite's machine that it takes some hundred microseconds at most.
     ///
     /// # Errors
-    /// One that is passing ([`Error::is_passing`]) where it cannot be done at once; whatever `f` fails with.
+    /// One that is passing ([`Error::is_passing`]) where it cannot be done at once; whatever `f`
+    /// fails with.
     pub fn read_at_once<T>(&self, f: impl FnOnce(&ReadTx<'_>) -> Result<T>) -> Result<T> {
         let mut connection = self.pool.try_get().ok_or(Error::Busy)?;
         connection.busy_timeout(Duration::ZERO)?;

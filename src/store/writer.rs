@@ -27,8 +27,8 @@ impl Writer {
         Ok(Self(Mutex::new(connection)))
     }
 
-    /// Reads and writes in one transaction, as [`Store::write`] does; the lock is asked for again and
-    /// again until `deadline`. Once it is had, the deadline counts no more.
+    /// Reads and writes in one transaction, as [`Store::write`] does; the lock is asked for again
+    /// and again until `deadline`. Once it is had, the deadline counts no more.
     ///
     /// # Errors
     /// [`Error::Busy`] when the lock was not to be had in time; whatever `f` fails with.

@@ -68,8 +68,8 @@ impl State {
     }
 }
 
-/// What a license is good for, such as `android` and `ios`: each 1 to 32 bytes of printable ASCII, 255 bytes in
-/// all. Prints as Agora joins them: `android|ios`.
+/// What a license is good for, such as `android` and `ios`: each 1 to 32 bytes of printable ASCII,
+/// 255 bytes in all. Prints as Agora joins them: `android|ios`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Platforms(String);
 
@@ -103,9 +103,10 @@ impl FromStr for Platforms {
             (1..=32).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_graphic())
         };
         let joined = names.iter().copied().collect::<Vec<_>>().join("|");
-        match names.iter().all(good) && joined.len() <= 255 {
-            true => Ok(Self(joined)),
-            false => Err(NotPlatforms),
+        if names.iter().all(good) && joined.len() <= 255 {
+            Ok(Self(joined))
+        } else {
+            Err(NotPlatforms)
         }
     }
 }

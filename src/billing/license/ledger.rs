@@ -91,8 +91,8 @@ pub struct Entry {
     pub at_s: i64,
     /// By whom; `None` on what usage does by itself.
     pub actor: Option<Actor>,
-    /// What it adds to the balance, of either sign; `None` where it adds nothing, or the license is unlimited
-    /// and was issued.
+    /// What it adds to the balance, of either sign; `None` where it adds nothing, or the license is
+    /// unlimited and was issued.
     pub amount: Option<Amount>,
     /// The expiry from then on, in Unix seconds, where it sets one.
     pub expires_at_s: Option<i64>,

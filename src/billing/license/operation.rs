@@ -205,9 +205,10 @@ impl License {
     /// # Errors
     /// [`Refusal::Earlier`], [`Refusal::TooLate`].
     pub fn extended(&self, by: Extension, now_s: i64) -> Result<i64, Refusal> {
-        let from_s = match now_s > self.expires_at_s {
-            true => Period::around(Grain::Day, now_s).last_s(),
-            false => self.expires_at_s,
+        let from_s = if now_s > self.expires_at_s {
+            Period::around(Grain::Day, now_s).last_s()
+        } else {
+            self.expires_at_s
         };
         let to_s = match by {
             Extension::To(expires_at_s) => expires_at_s,
@@ -229,10 +230,10 @@ impl License {
     pub fn adjusted(&self, by: &Amount) -> Result<Amount, Refusal> {
         let balance = self.balance.as_ref().ok_or(Refusal::Unlimited)?;
         let adjusted = balance + by;
-        match adjusted.is_negative() {
-            true => Err(Refusal::BelowZero { left: balance.clone() }),
-            false => Ok(adjusted),
+        if adjusted.is_negative() {
+            return Err(Refusal::BelowZero { left: balance.clone() });
         }
+        Ok(adjusted)
     }
 }
 

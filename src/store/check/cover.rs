@@ -26,14 +26,16 @@ pub(super) fn check(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
 /// Compares the covered part of every usage entry with what was drawn from licenses for it.
 fn check_covered(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
     const SELECT: &str = "
-        select u.seq, u.amount, u.covered, e.amount, (e.kind = 'given back') = (u.reverses_seq is not null)
+        select u.seq, u.amount, u.covered, e.amount,
+          (e.kind = 'given back') = (u.reverses_seq is not null)
         from usage_ledger u
         left join license_ledger e on e.usage_seq = u.seq
         where u.covered is not null or e.seq is not null
         order by u.seq";
     let mut select = tx.sql().prepare(SELECT)?;
     let mut rows = select.query([])?;
-    // Whether the covered part is within the amount, and what is left of it once what was drawn is taken off.
+    // Whether the covered part is within the amount, and what is left of it once what was drawn is
+    // taken off.
     let mut left: Option<(i64, bool, Amount)> = None;
     let mut unreadable = None;
     let mut end = |left: Option<(i64, bool, Amount)>| {

@@ -3,8 +3,8 @@
 use crate::store::check::report::{Difference, Report};
 use crate::store::{ReadTx, Result};
 
-/// Follows prices, plans and customers by date: each holds for all time or from a month's first second, and the last that
-/// was said is what the customer or the project has.
+/// Follows prices, plans and customers by date: each holds for all time or from a month's first
+/// second, and the last that was said is what the customer or the project has.
 pub(super) fn check(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
     const HISTORIES: &str = "
         with said (of, from_s) as (
@@ -22,13 +22,21 @@ pub(super) fn check(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
         select 'the plans of customer ' || c.customer_id
         from customer c
         where c.plan_id is not (
-          select plan_id from customer_plan where customer_id = c.customer_id order by seq desc limit 1
+          select plan_id
+          from customer_plan
+          where customer_id = c.customer_id
+          order by seq desc
+          limit 1
         )
         union
         select 'the customers of project ' || p.project_id
         from project p
         where p.customer_id is not (
-          select customer_id from project_customer where project_id = p.project_id order by seq desc limit 1
+          select customer_id
+          from project_customer
+          where project_id = p.project_id
+          order by seq desc
+          limit 1
         )";
     report.add_each(tx, HISTORIES, |place| Difference::History { place })
 }

@@ -11,7 +11,8 @@ pub(super) fn check(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
     const VALUES: &str = "
         select 'the count of license ' || license_id
         from license
-        where granted is not null and (not is_amount(granted) or not is_amount(balance) or granted like '-%')
+        where granted is not null
+          and (not is_amount(granted) or not is_amount(balance) or granted like '-%')
         union all
         select 'the amount of license ledger entry ' || seq
         from license_ledger
@@ -37,10 +38,12 @@ pub(super) fn check(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
     check_ledgers(tx, report)
 }
 
-/// Follows the ledger of each license from its issue, and compares where it leads with what is kept.
+/// Follows the ledger of each license from its issue, and compares where it leads with what is
+/// kept.
 fn check_ledgers(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
     const SELECT: &str = "
-        select l.seq, l.license_id, l.starts_at_s, l.expires_at_s, l.granted, l.balance, l.revoked_at_s,
+        select l.seq, l.license_id, l.starts_at_s, l.expires_at_s, l.granted, l.balance,
+          l.revoked_at_s,
           e.seq, e.kind, e.at_s, e.amount, e.expires_at_s, u.at_s, u.recorded_at_s
         from license l
         left join license_ledger e on e.license_seq = l.seq

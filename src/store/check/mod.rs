@@ -1,5 +1,5 @@
-//! `check`: recomputes everything that is derived, and lists what differs. Each noun checks itself in
-//! a file of its own; here is the list.
+//! `check`: recomputes everything that is derived, and lists what differs. Each noun checks itself
+//! in a file of its own; here is the list.
 
 mod cover;
 mod customer;

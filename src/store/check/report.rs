@@ -64,7 +64,8 @@ pub enum Difference {
         /// The entry's place in the ledger.
         seq: i64,
     },
-    /// What holds by date is not as it must be: it starts inside a month, or does not lead to what was said last.
+    /// What holds by date is not as it must be: it starts inside a month, or does not lead to what
+    /// was said last.
     History {
         /// Of what.
         place: String,

@@ -17,7 +17,8 @@ pub(super) fn check(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
         join project p on p.project_no = r.project_no
         where r.start_s not between 0 and :last_second
         union all
-        select 'the amount of the ' || case r.grain when 0 then 'hour' when 1 then 'day' when 2 then 'month' else 'second' end
+        select 'the amount of the '
+          || case r.grain when 0 then 'hour' when 1 then 'day' when 2 then 'month' else 'second' end
           || ' from ' || datetime(r.start_s, 'unixepoch') || ' of project ' || p.project_id
         from usage_rollup r
         join project p on p.project_no = r.project_no
@@ -29,11 +30,13 @@ pub(super) fn check(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
 /// What the ledger says, by the first second of a stretch and project.
 type Sums = BTreeMap<(i64, ProjectId), UsageSum>;
 
-/// Adds up the ledger in the order of time, and compares a day's sums when the day is past, a month's when
-/// the month is. What is kept for stretches without an entry is compared along the way.
+/// Adds up the ledger in the order of time, and compares a day's sums when the day is past, a
+/// month's when the month is. What is kept for stretches without an entry is compared along the
+/// way.
 fn check_sums(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
     const SELECT: &str = "
-        select l.at_s, p.project_id, l.amount, l.covered, iif(l.reverses_seq is null, 1, -1), l.in_crowd
+        select l.at_s, p.project_id, l.amount, l.covered, iif(l.reverses_seq is null, 1, -1),
+          l.in_crowd
         from usage_ledger l
         cross join project p on p.project_no = l.project_no
         where l.at_s between 0 and :last_second

@@ -37,7 +37,8 @@ fn check_documents(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Checks that each statement agrees with itself, and those that tell what is in some window with the ledger.
+/// Checks that each statement agrees with itself, and those that tell what is in some window with
+/// the ledger.
 fn check_contents(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
     let all_time = Period::new(0, LAST_SECOND).expect("all time is a window");
     let (last_seq, terms) = (statement::last_known_seq(tx)?, statement::terms_known(tx)?);

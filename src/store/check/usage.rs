@@ -24,7 +24,8 @@ pub(super) fn check(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
         from usage_ledger
         where not is_amount(amount) or not is_amount(coalesce(covered, '0'))
         union all
-        select 'the last entry of ' || coalesce(strftime('%Y-%m', coalesce(k.month_s, l.month_s), 'unixepoch'), 'no month')
+        select 'the last entry of '
+          || coalesce(strftime('%Y-%m', coalesce(k.month_s, l.month_s), 'unixepoch'), 'no month')
         from usage_month k
         full join (
           select unixepoch(at_s, 'unixepoch', 'start of month') as month_s, max(seq) as last_seq

@@ -1,5 +1,6 @@
-//! What was asked for, as it is kept under an operation's id and with a license: a JSON object of the
-//! operation's content, which no word of the command line is part of. What is not given has no key.
+//! What was asked for, as it is kept under an operation's id and with a license: a JSON object of
+//! the operation's content, which no word of the command line is part of. What is not given has no
+//! key.
 
 use crate::billing::amount::Amount;
 use crate::billing::license::{Act, Asked, Extension, NewLicense, Operation};

@@ -10,7 +10,8 @@ macro_rules! select {
     ($which:literal) => {
         concat!(
             "
-        select l.seq, l.license_id, l.customer_id, l.type, l.platforms, l.issued_at_s, l.starts_at_s, l.expires_at_s, l.granted, l.balance, l.revoked_at_s,
+        select l.seq, l.license_id, l.customer_id, l.type, l.platforms, l.issued_at_s,
+          l.starts_at_s, l.expires_at_s, l.granted, l.balance, l.revoked_at_s,
           case when l.revoked_at_s is not null then (
             select r.reason
             from license_ledger r
@@ -104,7 +105,8 @@ pub fn ids(tx: &ReadTx<'_>) -> Result<Vec<LicenseId>> {
     Ok(select.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Reads licenses by a constant text: it is looked up again for every license that Agora asks about.
+/// Reads licenses by a constant text: it is looked up again for every license that Agora asks
+/// about.
 fn select(tx: &ReadTx<'_>, select: &str, params: &[(&str, &dyn ToSql)]) -> Result<Vec<License>> {
     let mut select = tx.sql().prepare_cached(select)?;
     Ok(select.query_map(params, license)?.collect::<rusqlite::Result<_>>()?)

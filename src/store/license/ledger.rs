@@ -1,5 +1,5 @@
-//! The license ledger. A license's expiry, grant and balance follow from it, and are kept beside it in
-//! the transaction that writes the entry.
+//! The license ledger. A license's expiry, grant and balance follow from it, and are kept beside it
+//! in the transaction that writes the entry.
 
 use crate::billing::amount::Amount;
 use crate::billing::event::Stamp;
@@ -17,7 +17,8 @@ pub(super) fn write(
     stamp: &Stamp,
 ) -> Result<()> {
     const INSERT: &str = "
-        insert into license_ledger (license_seq, at_s, kind, amount, expires_at_s, actor, reason, op_id)
+        insert into license_ledger
+          (license_seq, at_s, kind, amount, expires_at_s, actor, reason, op_id)
         values (:license_seq, :at_s, :kind, :amount, :expires_at_s, :actor, :reason, :op_id)";
     tx.sql().prepare_cached(INSERT)?.execute(named_params! {
         ":license_seq": license_seq,
@@ -32,7 +33,11 @@ pub(super) fn write(
     const KEEP: &str = "
         update license
         set expires_at_s = coalesce(:expires_at_s, expires_at_s),
-            revoked_at_s = case :kind when 'revoked' then :at_s when 'reinstated' then null else revoked_at_s end
+            revoked_at_s = case :kind
+              when 'revoked' then :at_s
+              when 'reinstated' then null
+              else revoked_at_s
+            end
         where seq = :seq";
     tx.sql().prepare_cached(KEEP)?.execute(named_params! {
         ":seq": license_seq,
@@ -87,8 +92,8 @@ fn keep_amount(tx: &WriteTx<'_>, license_seq: i64, kind: EntryKind, amount: &Amo
 /// When SQLite fails.
 pub fn history(tx: &ReadTx<'_>, license: &License, last: Option<u32>) -> Result<Vec<Entry>> {
     const SELECT: &str = "
-        select e.kind, e.at_s, e.actor, e.amount, e.expires_at_s, coalesce(u.record_id, r.record_id), p.project_id,
-          e.reason, e.op_id
+        select e.kind, e.at_s, e.actor, e.amount, e.expires_at_s,
+          coalesce(u.record_id, r.record_id), p.project_id, e.reason, e.op_id
         from license_ledger e
         left join usage_ledger u on u.seq = e.usage_seq
         left join usage_ledger r on r.seq = u.reverses_seq

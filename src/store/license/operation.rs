@@ -172,9 +172,11 @@ fn issue(
     // The kept columns are set by the entry below.
     const INSERT: &str = "
         insert into license
-          (license_id, customer_id, type, platforms, issued_at_s, asked, starts_at_s, expires_at_s, granted, balance)
+          (license_id, customer_id, type, platforms, issued_at_s, asked, starts_at_s, expires_at_s,
+           granted, balance)
         values
-          (:license_id, :customer_id, :type, :platforms, :issued_at_s, :asked, :starts_at_s, :expires_at_s, :zero, :zero)";
+          (:license_id, :customer_id, :type, :platforms, :issued_at_s, :asked, :starts_at_s,
+           :expires_at_s, :zero, :zero)";
     tx.sql().prepare_cached(INSERT)?.execute(named_params! {
         ":license_id": new.id.clone().unwrap_or_else(made_id),
         ":customer_id": new.customer_id,

@@ -1,5 +1,5 @@
-//! Operations in the words of the command line as it was: the form in which books of earlier versions
-//! keep what was asked for. It never changes, whatever the command line becomes.
+//! Operations in the words of the command line as it was: the form in which books of earlier
+//! versions keep what was asked for. It never changes, whatever the command line becomes.
 
 use crate::billing::id::Words;
 use crate::billing::license::{Act, Extension, NewLicense, Operation};
@@ -71,20 +71,23 @@ fn issue(f: &mut fmt::Formatter<'_>, new: &NewLicense) -> fmt::Result {
     }
 }
 
-/// A second as an operation's words have it: the day alone where it is a day's first or last second.
+/// A second as an operation's words have it: the day alone where it is a day's first or last
+/// second.
 struct Second(i64);
 
 impl fmt::Display for Second {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let day = Period::around(Grain::Day, self.0);
-        match self.0 == day.first_s() || self.0 == day.last_s() {
-            true => write!(f, "{}", period::date(self.0)),
-            false => write!(f, "{}", self.0),
+        if self.0 == day.first_s() || self.0 == day.last_s() {
+            write!(f, "{}", period::date(self.0))
+        } else {
+            write!(f, "{}", self.0)
         }
     }
 }
 
-/// Words as an operation's have them: in quotes, so that none of them can be taken for another argument.
+/// Words as an operation's have them: in quotes, so that none of them can be taken for another
+/// argument.
 struct Quoted<'a>(&'a str);
 
 impl fmt::Display for Quoted<'_> {

@@ -17,8 +17,8 @@ pub struct Exported {
     pub note: Option<Words>,
 }
 
-/// The records dated within a window as they were at one moment, read part by part: no transaction is open in between,
-/// however slowly they are taken.
+/// The records dated within a window as they were at one moment, read part by part: no transaction
+/// is open in between, however slowly they are taken.
 pub struct Export {
     period: Period,
     /// The entries of the ledger that are left to read.
@@ -52,8 +52,8 @@ impl Export {
         Ok(Self { period, left: 1..=tx.sql().query_row(LAST, [], |row| row.get(0))? })
     }
 
-    /// The records of the next part, which may hold none, in the order in which they were written; `None` after the
-    /// last part.
+    /// The records of the next part, which may hold none, in the order in which they were written;
+    /// `None` after the last part.
     ///
     /// # Errors
     /// When SQLite fails.

@@ -10,8 +10,9 @@ use rusqlite::named_params;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// What each project used in a window, of those that used anything; of one project alone where told.
-/// Reads the window's cover: its cost grows with projects, never with the records behind the sums.
+/// What each project used in a window, of those that used anything; of one project alone where
+/// told. Reads the window's cover: its cost grows with projects, never with the records behind the
+/// sums.
 ///
 /// # Errors
 /// When SQLite fails.
@@ -47,8 +48,8 @@ pub fn by_project(
     Ok(sums)
 }
 
-/// What each project used in a window, of those that used anything, by the stretches of a grain; a stretch
-/// that the window holds in part is told by the second at which that part starts.
+/// What each project used in a window, of those that used anything, by the stretches of a grain; a
+/// stretch that the window holds in part is told by the second at which that part starts.
 ///
 /// # Errors
 /// When SQLite fails.
@@ -79,7 +80,8 @@ pub fn by_stretch(
     Ok(sums)
 }
 
-/// What each project used in a window, with the customer and the plan that price it at the window's end, out of `terms`.
+/// What each project used in a window, with the customer and the plan that price it at the window's
+/// end, out of `terms`.
 ///
 /// # Errors
 /// When SQLite fails.
@@ -118,8 +120,8 @@ impl Only {
     }
 }
 
-/// Calls `each` with every entry of the ledger dated within `seconds` that is the first of its project and
-/// second; of one project alone where told.
+/// Calls `each` with every entry of the ledger dated within `seconds` that is the first of its
+/// project and second; of one project alone where told.
 fn each_first(
     tx: &ReadTx<'_>,
     seconds: &Range<i64>,

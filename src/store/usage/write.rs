@@ -65,7 +65,8 @@ pub enum RecordRefusal {
     UnknownCustomer,
 }
 
-/// Writes a usage record, with its sums and with what it draws from licenses, unless it is there already.
+/// Writes a usage record, with its sums and with what it draws from licenses, unless it is there
+/// already.
 ///
 /// # Errors
 /// When SQLite fails; a [`RecordRefusal`] inside when the record may not be written.
@@ -77,8 +78,8 @@ pub fn record(
     Slice::write(tx, stamp, |slice| slice.record(new))
 }
 
-/// Takes a record back by a reversing entry dated as the record is, so that every window that held it
-/// loses it, and gives back to licenses what it drew; `None` where there is no such record.
+/// Takes a record back by a reversing entry dated as the record is, so that every window that held
+/// it loses it, and gives back to licenses what it drew; `None` where there is no such record.
 ///
 /// # Errors
 /// When SQLite fails.
@@ -91,8 +92,8 @@ pub fn void(
     Slice::write(tx, stamp, |slice| slice.void(id, reason))
 }
 
-/// Records that are written, and taken back, in one transaction. What they have in common is read once, and the sums
-/// are written once, when all of them are.
+/// Records that are written, and taken back, in one transaction. What they have in common is read
+/// once, and the sums are written once, when all of them are.
 pub struct Slice<'t, 'c> {
     tx: &'t WriteTx<'c>,
     stamp: &'t Stamp,
@@ -388,7 +389,8 @@ impl<'t, 'c> Slice<'t, 'c> {
         // Never the first of its second: the record is there.
         let reversal = UsageSum { amount: -&record.amount, covered: -&record.covered, records: -1 };
         const INSERT: &str = "
-            insert into usage_ledger (project_no, at_s, amount, covered, recorded_at_s, reverses_seq, in_crowd, note)
+            insert into usage_ledger
+              (project_no, at_s, amount, covered, recorded_at_s, reverses_seq, in_crowd, note)
             select project_no, at_s, :amount, :covered, :recorded_at_s, seq, 1, :reason
             from usage_ledger
             where record_id = :record_id
@@ -434,7 +436,8 @@ impl<'t, 'c> Slice<'t, 'c> {
             let params = named_params! { ":month_s": month_s, ":last_seq": last_seq };
             self.tx.sql().prepare_cached(MONTH)?.execute(params)?;
         }
-        // Grain by grain in the order in which they are kept, so that neighbours are written together.
+        // Grain by grain in the order in which they are kept, so that neighbours are written
+        // together.
         sums.sort_unstable_by_key(|(grain, start_s, project_no, _)| {
             (*grain, *start_s, *project_no)
         });
@@ -470,8 +473,8 @@ fn take(licenses: &mut [Drawable], draws: &[Draw]) {
     }
 }
 
-/// Puts a record into the ledger; tells its place and whether its project has an entry in that second already, or `None`
-/// where its id is taken.
+/// Puts a record into the ledger; tells its place and whether its project has an entry in that
+/// second already, or `None` where its id is taken.
 fn insert(
     tx: &WriteTx<'_>,
     new: &NewRecord,
@@ -480,13 +483,16 @@ fn insert(
     by_licenses: &Amount,
     now_s: i64,
 ) -> Result<Option<(i64, bool)>> {
-    // The first of its second unless there is one; asked of the index that has to be written anyway.
+    // The first of its second unless there is one; asked of the index that has to be written
+    // anyway.
     const FIRST: &str = "
-        insert into usage_ledger (record_id, project_no, at_s, amount, covered, recorded_at_s, in_crowd, note)
+        insert into usage_ledger
+          (record_id, project_no, at_s, amount, covered, recorded_at_s, in_crowd, note)
         values (:record_id, :project_no, :at_s, :amount, :covered, :recorded_at_s, 0, :note)
         on conflict (at_s, project_no) where in_crowd = 0 do nothing";
     const FURTHER: &str = "
-        insert into usage_ledger (record_id, project_no, at_s, amount, covered, recorded_at_s, in_crowd, note)
+        insert into usage_ledger
+          (record_id, project_no, at_s, amount, covered, recorded_at_s, in_crowd, note)
         values (:record_id, :project_no, :at_s, :amount, :covered, :recorded_at_s, 1, :note)";
     let params: &[(&str, &dyn ToSql)] = named_params! {
         ":record_id": new.id,
