@@ -422,15 +422,15 @@ fn operate(
         Ok::<_, Failure>(done)
     })?;
     // Without the lock: there may be much to add up.
-    if let (News::Changed, true, Some((license, _))) =
-        (done.news, operation.covers_more(), done.licenses.first())
-    {
-        let uncovered = store.read(|tx| license::uncovered(tx, license, shell.now_s))?;
+    if let (Some(time), Some((license, _))) = (done.covers, done.licenses.first()) {
+        let customer_id = &license.customer_id;
+        let uncovered = store.read(|tx| license::uncovered(tx, customer_id, time, shell.now_s))?;
         if !uncovered.is_zero() {
             shell.note(&format!(
-                "{uncovered} of customer {}'s usage lies in the license's time and stays \
-                 uncovered: it covers what is recorded from now on",
-                license.customer_id
+                "{uncovered} of customer {customer_id}'s usage from {} to {} stays uncovered: the \
+                 license covers what is recorded from now on",
+                rfc3339(time.first_s()),
+                rfc3339(time.last_s())
             ));
         }
     }

@@ -36,6 +36,7 @@ mod table;
 mod totals;
 mod user;
 mod visible;
+mod warnings;
 mod wording;
 
 use crate::billing::escape::escape;
@@ -134,6 +135,9 @@ pub fn run(
         Ok(cli) => cli,
         Err(error) => return explain(&error, &arguments, out, err),
     };
+    if !matches!(verb, Verb::Serve(_)) {
+        warnings::print();
+    }
     let mut shell = Shell::new(db, json, out, err);
     let done = act(verb, &mut shell);
     match done.and_then(|exit| shell.flush().map(|()| exit)) {

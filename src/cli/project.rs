@@ -32,7 +32,8 @@ pub(super) enum Args {
     Show(ShowArgs),
     /// Add a project of a customer and enable it from now on; again with another customer moves it
     ///
-    /// Licenses go by a move at once, bills from --from on.
+    /// From the month of --from on, its usage draws from the licenses of the other customer and is
+    /// billed to them.
     Add(AddArgs),
     /// Disable the extension for a project: what Agora's own call does
     ///
@@ -369,15 +370,6 @@ fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     }
     if let Some(billed) = billed.filter(|_| before.is_some()) {
         shell.point_out(billed);
-    }
-    let was_enabled = before.as_ref().is_some_and(|before| before.enabled_since_s.is_some());
-    let enabled_s = project.enabled_since_s.filter(|enabled_s| *enabled_s > shell.now_s + 30);
-    if let (false, Some(enabled_s)) = (was_enabled, enabled_s) {
-        shell.note(&format!(
-            "this machine's clock is before the last disabling of project {id}: it is enabled \
-             from that second on, {}",
-            rfc3339(enabled_s)
-        ));
     }
     if is_changed && before.is_some() {
         let uncovered =

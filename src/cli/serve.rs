@@ -10,6 +10,8 @@ use crate::http::tls::Tls;
 use crate::http::{BasePath, Options, Service, server};
 use crate::store::{Readers, Writer};
 use log::{Level, LevelFilter};
+use signal_hook::consts::SIGHUP;
+use signal_hook::flag;
 use std::fmt::Display;
 use std::fs::File;
 use std::io::Write;
@@ -18,6 +20,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// Answer Agora's requests until SIGTERM or Ctrl-C
 ///
@@ -105,6 +108,9 @@ impl Listen {
 }
 
 pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
+    // Until the server listens to it, which a migration may delay, SIGHUP would end the process.
+    flag::register(SIGHUP, Arc::default())
+        .map_err(|error| Failure::failed(format!("signals cannot be heard: {error}")))?;
     let to_journal = is_journal(&std::io::stderr());
     // Whatever is logged: who looks for figures that are missing has to know which database it is.
     shell.note(&log_line(to_journal, Level::Info, &shell.database.choice()));

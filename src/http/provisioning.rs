@@ -231,8 +231,8 @@ impl Asked {
                 let issued = license::operate(tx, &Operation::Issue(new.clone()), None, stamp)?;
                 let issued =
                     issued.expect("a window that is not empty, under a new id, is not refused");
-                if let Some((license, _)) = issued.licenses.first() {
-                    let uncovered = license::uncovered(tx, license, stamp.at_s)?;
+                if let Some(time) = issued.covers {
+                    let uncovered = license::uncovered(tx, &new.customer_id, time, stamp.at_s)?;
                     if !uncovered.is_zero() {
                         log::warn!(
                             "{uncovered} of customer {}'s usage lies in the time of the license \

@@ -54,10 +54,9 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// Whose licenses cover usage of this time, and whom a record of it may name: whose the project
-    /// is then. Before its first customer that is the first one, although a month that was billed
-    /// by then stays billed to nobody.
-    pub fn whose(customers: &History<CustomerId>, at_s: i64) -> Option<&CustomerId> {
+    /// Whom a record of this time may name: whose the project is then. Before its first customer,
+    /// where the month is nobody's, that is the first one.
+    pub fn nameable(customers: &History<CustomerId>, at_s: i64) -> Option<&CustomerId> {
         customers.at(at_s).or_else(|| customers.iter().next().map(|(_, first)| first))
     }
 }
@@ -98,7 +97,7 @@ pub(super) fn register(
     let is_bound = |found: &Found| customer_id.is_none() || !found.customers.is_empty();
     match found {
         Some(found) if is_bound(&found) => {
-            let stands = Found::whose(&found.customers, at_s);
+            let stands = Found::nameable(&found.customers, at_s);
             let other = stands.filter(|stands| customer_id.is_some_and(|told| told != *stands));
             return Ok(match other.cloned() {
                 Some(other) => Err(other),

@@ -209,3 +209,18 @@ fn a_bill_of_another_window_or_for_a_test_key_holds_nothing_back() {
     vendor.ok(["customer", "add", "c", "--plan", "default"]);
     assert_eq!(vendor.json(["customer", "show", "c"])["plans"][0]["from"], json!(null));
 }
+
+#[test]
+fn a_month_before_the_first_customer_is_nobodys_to_licenses_too() {
+    let (vendor, _server) = with_january();
+    vendor.ok(["customer", "add", "c", "--plan", "gold"]);
+    let license = ["license", "issue", "c", "--starts", "2026-01-01", "--expires", "2026-12-31"];
+    vendor.ok(license.into_iter().chain(["--count", "100", "--id", "l"]));
+    vendor.ok(["project", "add", "1", "--customer", "c"]);
+    let late = ["record", "1", "3", "--at", "2026-01-06", "--customer", "c"];
+    assert_eq!(vendor.json(late)["covered"], json!(null));
+    let february = ["record", "1", "3", "--at", "2026-02-02", "--customer", "c"];
+    assert_eq!(vendor.json(february)["covered"], "3");
+    let totals = vendor.json(["totals", "--month", "2026-01", "--by", "customer"]);
+    assert_eq!(totals["rows"], json!([{"customerId": null, "amount": "43", "records": 2}]));
+}

@@ -1,12 +1,12 @@
 //! Help, exit codes, pipes and signals: what an operator meets.
 
-use crate::vendor::{Ended, Vendor};
+use crate::vendor::{Ended, Vendor, signal};
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 const VERBS: [&str; 15] = [
     "init", "serve", "key", "record", "void", "totals", "license", "plan", "project", "customer",
@@ -223,6 +223,28 @@ fn the_server_ends_with_0_on_either_signal() {
         assert_eq!(server.wait(), Some(0));
         drop(idle);
     }
+}
+
+#[test]
+fn a_hangup_does_not_end_a_server_that_starts() {
+    let vendor = Vendor::new();
+    // A pipe keeps the start waiting for a certificate.
+    let certificate = vendor.path("certificate.pem");
+    let made = Command::new("mkfifo").arg(&certificate).status();
+    assert!(made.expect("mkfifo").success());
+    let mut server = vendor
+        .command(["serve", "--listen", "127.0.0.1:0"])
+        .args(["--tls-cert".as_ref(), certificate.as_os_str()])
+        .args(["--tls-key".as_ref(), vendor.db().as_os_str()])
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut writer = File::options().write(true).open(&certificate).expect("it is read");
+    signal("HUP", &server.id().to_string());
+    writer.write_all(b"nothing").expect("it still reads");
+    drop(writer);
+    // It ends by itself, and not by the signal.
+    assert_eq!(server.wait().expect("an end").code(), Some(1));
 }
 
 #[test]

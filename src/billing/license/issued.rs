@@ -129,6 +129,19 @@ impl License {
         Period::new(self.starts_at_s, end_s(self.expires_at_s, revoked_at_s))
     }
 
+    /// The time in which it covers more than it did `before`: all of it where it was granted more,
+    /// else what was added to its end.
+    pub fn covers_more_than(&self, before: &Self) -> Option<Period> {
+        let good = self.good()?;
+        if self.granted > before.granted {
+            return Some(good);
+        }
+        match before.good() {
+            Some(was) => Period::new(was.last_s() + 1, good.last_s()),
+            None => Some(good),
+        }
+    }
+
     /// When it ended or will end, where it has begun or was revoked: a revoked one ended as it was
     /// revoked, also before it began.
     pub(super) fn ended_at_s(&self, now_s: i64) -> Option<i64> {

@@ -115,15 +115,6 @@ impl Operation {
             Self::Consume { .. } => None,
         }
     }
-
-    /// Tells whether usage that is recorded from then on may draw more than before.
-    pub fn covers_more(&self) -> bool {
-        match self {
-            Self::Issue(_) | Self::Change(_, Act::Extend(_) | Act::Reinstate { .. }) => true,
-            Self::Change(_, Act::Adjust { by, .. }) => by.is_positive(),
-            Self::Change(_, Act::Revoke { .. }) | Self::Consume { .. } => false,
-        }
-    }
 }
 
 /// What was asked for before, as the books have it.

@@ -39,16 +39,20 @@ pub(in crate::store) fn drawable(
     Ok(select.query_map(params, license)?.collect::<rusqlite::Result<_>>()?)
 }
 
-/// The usage that no license covered, of a customer's projects in the time in which a license of
-/// the customer is good: it stays uncovered, since nothing is covered afterwards.
+/// The usage of a customer's projects within `time` that no license covered. Where a license comes
+/// over it, it stays uncovered: nothing is covered afterwards.
 ///
 /// # Errors
 /// When SQLite fails.
-pub fn uncovered(tx: &ReadTx<'_>, license: &License, now_s: i64) -> Result<Amount> {
+pub fn uncovered(
+    tx: &ReadTx<'_>,
+    customer_id: &CustomerId,
+    time: Period,
+    now_s: i64,
+) -> Result<Amount> {
     let mut sum = Amount::default();
-    for project_id in project::ever_of(tx, &license.customer_id)? {
-        let good = license.good().into_iter().collect();
-        sum += &uncovered_of(tx, &project_id, &license.customer_id, good, now_s)?;
+    for project_id in project::ever_of(tx, customer_id)? {
+        sum += &uncovered_of(tx, &project_id, customer_id, vec![time], now_s)?;
     }
     Ok(sum)
 }
@@ -84,14 +88,10 @@ fn uncovered_of(
     let customers: History<CustomerId> =
         project::customers_of(tx, project_id)?.into_iter().collect();
     for window in Period::merged(windows) {
-        let stretches =
-            customers.iter().enumerate().filter(|(_, (_, owner))| *owner == customer_id);
-        for (n, (from_s, _)) in stretches {
-            // As `Found::whose`: the first customer's licenses cover the time before, too.
-            let first_s = if n == 0 { 0 } else { from_s };
+        for (from_s, _) in customers.iter().filter(|(_, owner)| *owner == customer_id) {
             let last_s = customers.until(from_s).map_or(LAST_SECOND, |until_s| until_s - 1);
             let last_s = last_s.min(window.last_s()).min(now_s + MAX_AHEAD_S);
-            if let Some(part) = Period::new(first_s.max(window.first_s()), last_s) {
+            if let Some(part) = Period::new(from_s.max(window.first_s()), last_s) {
                 for used in usage::by_project(tx, part, Some(project_id))?.values() {
                     sum += &(&used.amount - &used.covered);
                 }

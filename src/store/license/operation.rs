@@ -6,6 +6,7 @@ use crate::billing::id::{CustomerId, LicenseId, OpId};
 use crate::billing::license::{
     Act, Changed, Draw, EntryKind, License, NewLicense, Operation, Refusal, draw,
 };
+use crate::billing::period::Period;
 use crate::store::license::content;
 use crate::store::license::cover::drawable;
 use crate::store::license::grant::find_type;
@@ -21,6 +22,8 @@ pub struct Done {
     pub news: News,
     /// The licenses it is about, as they stand now, with what was consumed of each, if it is that.
     pub licenses: Vec<(License, Option<Amount>)>,
+    /// The time in which usage that is recorded from now on may draw more than before.
+    pub covers: Option<Period>,
     /// What was not known before, of a license that was issued.
     pub unknown: Unknown,
 }
@@ -115,7 +118,7 @@ fn repeated(tx: &ReadTx<'_>, operation: &Operation, op_id: &OpId) -> Result<Done
     if let (true, Some(id)) = (licenses.is_empty(), operation.license_id()) {
         licenses.extend(find(tx, id)?.map(|license| (license, None)));
     }
-    Ok(Done { news: News::Repeated, licenses, unknown: Unknown::default() })
+    Ok(Done { news: News::Repeated, licenses, covers: None, unknown: Unknown::default() })
 }
 
 fn change(
@@ -136,8 +139,10 @@ fn change(
     if let Some(changed) = changed {
         write(tx, license.seq, &changed, op_id, stamp)?;
     }
-    let licenses = vec![(by_seq(tx, license.seq)?, None)];
-    Ok(Ok(Done { news, licenses, unknown: Unknown::default() }))
+    let after = by_seq(tx, license.seq)?;
+    let covers = after.covers_more_than(&license);
+    let licenses = vec![(after, None)];
+    Ok(Ok(Done { news, licenses, covers, unknown: Unknown::default() }))
 }
 
 fn issue(
@@ -152,7 +157,7 @@ fn issue(
         let asked = asked_of(tx, stands.seq)?;
         return Ok(if content::agrees(&asked, &license_alone(new), stands.granted.is_none()) {
             let (news, unknown) = (News::AlreadySo, Unknown::default());
-            Ok(Done { news, licenses: vec![(stands, None)], unknown })
+            Ok(Done { news, licenses: vec![(stands, None)], covers: None, unknown })
         } else {
             Err(Refusal::OtherContent(Box::new(content::asked(asked))))
         });
@@ -193,7 +198,9 @@ fn issue(
     let issued = Changed { amount: granted, expires_at_s, ..Changed::new(EntryKind::Issued) };
     write(tx, seq, &issued, op_id, stamp)?;
     let unknown = Unknown { customer: customer_is_new, grant: grant_is_unknown };
-    Ok(Ok(Done { news: News::Changed, licenses: vec![(by_seq(tx, seq)?, None)], unknown }))
+    let license = by_seq(tx, seq)?;
+    let covers = license.good();
+    Ok(Ok(Done { news: News::Changed, licenses: vec![(license, None)], covers, unknown }))
 }
 
 /// What a license was asked for with. Its id is not part of it: that stands beside.
@@ -241,5 +248,5 @@ fn consume(
         )?;
         licenses.push((by_seq(tx, license_seq)?, Some(amount)));
     }
-    Ok(Ok(Done { news: News::Changed, licenses, unknown: Unknown::default() }))
+    Ok(Ok(Done { news: News::Changed, licenses, covers: None, unknown: Unknown::default() }))
 }

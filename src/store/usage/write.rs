@@ -199,7 +199,7 @@ impl<'t, 'c> Slice<'t, 'c> {
             (None, _) => RecordRefusal::UnknownProject,
             (Some(Found { customers, .. }), Some(told))
                 if (customers.is_empty() || self.follows_moves)
-                    && Found::whose(customers, at_s) != Some(told)
+                    && Found::nameable(customers, at_s) != Some(told)
                     && customer::find(self.tx, told)?.is_none() =>
             {
                 RecordRefusal::UnknownCustomer
@@ -287,13 +287,12 @@ impl<'t, 'c> Slice<'t, 'c> {
             return Ok(stands_or_refused(stands, new));
         };
         license::write_draws(self.tx, &draws, seq, now_s)?;
-        let drawn_from = Found::whose(&open.customers, at_s);
-        if let Some(left) = drawn_from.and_then(|owner| self.drawable.get_mut(owner)) {
+        let owner = open.customers.at(at_s).cloned();
+        if let Some(left) = owner.as_ref().and_then(|owner| self.drawable.get_mut(owner)) {
             take(&mut left.licenses, &draws);
         }
         let entry = UsageSum { amount: new.amount.clone(), covered: covered.clone(), records: 1 };
         open.add(at_s, in_crowd, &entry);
-        let owner = open.customers.at(at_s).cloned();
         let record = Record {
             id: new.id.clone(),
             project_id: new.project_id.clone(),
@@ -362,7 +361,7 @@ impl<'t, 'c> Slice<'t, 'c> {
     /// What a record of a project that is open draws from the licenses of whose it was at its time.
     fn draws(&mut self, new: &NewRecord, at_s: i64) -> Result<Vec<Draw>> {
         let open = self.projects.get(&new.project_id);
-        let Some(owner) = open.and_then(|open| Found::whose(&open.customers, at_s)) else {
+        let Some(owner) = open.and_then(|open| open.customers.at(at_s)) else {
             return Ok(Vec::new());
         };
         if self.drawable.get(owner).is_none_or(|left| left.from_s > at_s) {
@@ -460,7 +459,7 @@ fn stands_or_refused(stands: Record, new: &NewRecord) -> Result<Recorded, Record
 /// Tells whether a project of these customers is as a record says: whose it was at its time, where
 /// that is told.
 fn is_owned(customers: &History<CustomerId>, new: &NewRecord, at_s: i64) -> bool {
-    new.customer_id.is_none() || Found::whose(customers, at_s) == new.customer_id.as_ref()
+    new.customer_id.is_none() || Found::nameable(customers, at_s) == new.customer_id.as_ref()
 }
 
 /// Takes what was drawn off what is left to draw from.
