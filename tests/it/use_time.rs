@@ -334,6 +334,7 @@ fn a_row_moves_no_project_that_was_announced_and_none_in_a_month_that_has_usage(
     for (dry_run, rows) in [
         (false, "1,announced,1,2026-12-01,b\n"),
         (false, "1,recorded,1,2026-11-01T09:00:00Z,b\n"),
+        (false, "1,recorded,1,2026-12-01,b\n"),
         (false, "3,new,1,2026-12-01,a\n4,new,1,2026-12-01,b\n"),
         (true, "1,announced,1,2026-12-01,b\n"),
         (true, "1,recorded,1,2026-11-01T09:00:00Z,b\n"),
@@ -344,13 +345,14 @@ fn a_row_moves_no_project_that_was_announced_and_none_in_a_month_that_has_usage(
     }
     // `record` moves none.
     vendor.fails(4, ["record", "recorded", "1", "--at", "2026-12-01", "--customer", "b"]);
-    let moved = import(&vendor, "5,recorded,1,2026-12-01,b\n");
+    let moved = import(&vendor, "2,recorded,1,2026-11-20,a\n5,recorded,1,2026-12-01,b\n");
     assert!(moved.code == 0 && moved.err.contains("recorded from 2026-12 to b"), "{}", moved.err);
-    assert_eq!(by_customer(&vendor, "2026-11"), [of("a", "1")]);
+    assert_eq!(by_customer(&vendor, "2026-11"), [of("a", "2")]);
     assert_eq!(by_customer(&vendor, "2026-12"), [of("a", "1"), of("b", "1")]);
     // Nor to a customer whom nobody knows, where those are refused.
     vendor.ok(["setting", "set", "unknown-projects", "refuse"]);
-    let unknown = import(&vendor, "6,recorded,1,2026-10-05,zed\n");
+    let rows = "2,recorded,1,2026-11-20,a\n6,recorded,1,2026-10-05,zed\n";
+    let unknown = import(&vendor, rows);
     assert!(unknown.code == 1 && unknown.err.contains("customer zed"), "{}", unknown.err);
     vendor.fails(3, ["customer", "show", "zed"]);
     vendor.ok(["check"]);
@@ -545,7 +547,8 @@ fn usage_after_a_deactivation_is_told_by_the_account_of_its_time() {
     let rows = "1,p,1,2026-11-01T09:00:00Z,alice\n";
     assert_eq!(import(&vendor, rows).code, 0);
     vendor.at("2026-12-03T10:00:00Z");
-    assert_eq!(import(&vendor, "2,p,1,2026-12-01,bob\n").code, 0);
+    let rows = "1,p,1,2026-11-01T09:00:00Z,alice\n2,p,1,2026-12-01,bob\n";
+    assert_eq!(import(&vendor, rows).code, 0);
     server.call("PUT", "/customers/bob/deactivate", "");
     vendor.at("2026-12-05T10:00:00Z");
     let said = |at: &str| vendor.ok(["record", "p", "1", "--at", at]).err;

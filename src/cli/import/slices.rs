@@ -14,7 +14,7 @@ use crate::cli::{moment, record};
 use crate::store::scratch::{self, Scratch};
 use crate::store::usage::{Recorded, Slice, Voided};
 use crate::store::{self, ReadTx, Store, license, project, setting};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
@@ -55,6 +55,7 @@ pub(super) struct Taken {
 impl Slices {
     pub(super) fn new(store: Store, scratch: Option<Scratch>, now_s: i64, are_meant: bool) -> Self {
         let known = Known {
+            named: HashSet::new(),
             disabled_in: HashMap::new(),
             told: ToldAlready::default(),
             usual: usual_dates(now_s),
@@ -146,7 +147,6 @@ fn fill(
     bring: impl Fn(&NewRecord) -> store::Result<()>,
 ) -> store::Result<Taken> {
     let mut taken = Taken { stopped: None, bad: Vec::new(), news: Tally::default() };
-    slice.follow_moves();
     for row in rows {
         let bad = match row {
             Err(NoRow::Blank) => {
@@ -187,6 +187,8 @@ fn take_row(
     known: &mut Known,
 ) -> store::Result<Option<BadRow>> {
     let Row { line, record: new, void, others, text } = row;
+    // A first row that names another customer than the books is more likely mistyped.
+    slice.set_follows_moves(known.named.contains(&new.project_id));
     match slice.record(&new)? {
         Err(refusal) => {
             let reason = record::refused(&refusal, &new).to_string();
@@ -222,6 +224,9 @@ fn take_row(
             known.told.tally(record.at_s, &mut news.late);
         }
     }
+    if new.customer_id.is_some() && !known.named.contains(&new.project_id) {
+        known.named.insert(new.project_id.clone());
+    }
     if let Some(others) = others {
         news.others.add(&others);
     }
@@ -234,6 +239,8 @@ fn take_row(
 
 /// What is looked up of usage that is recorded.
 struct Known {
+    /// The projects that rows so far named the right customer of.
+    named: HashSet<ProjectId>,
     /// When projects were disabled, of those that rows were recorded for.
     disabled_in: HashMap<ProjectId, Vec<Period>>,
     /// What Agora has been told already.

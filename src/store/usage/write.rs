@@ -175,11 +175,11 @@ impl<'t, 'c> Slice<'t, 'c> {
         Ok(done)
     }
 
-    /// Lets records move projects that nobody announced: one that tells another customer in a month
-    /// without usage moves its project from that month on. So the file that `export` writes is
-    /// taken by books that do not know of the moves.
-    pub fn follow_moves(&mut self) {
-        self.follows_moves = true;
+    /// Says whether the next records move projects that nobody announced: one that names another
+    /// customer in a month without usage moves its project from that month on. So the file that
+    /// `export` writes is taken by books that do not know of the moves.
+    pub fn set_follows_moves(&mut self, follows: bool) {
+        self.follows_moves = follows;
     }
 
     /// Says what becomes of a project or customer that is not in the books; without this, the
