@@ -73,9 +73,13 @@ impl Database {
     /// A command of ours as it is typed, in quotes; it names this database where it had to be
     /// named.
     pub(super) fn command(&self, command: &str) -> String {
-        match self.path.to_str().filter(|_| self.told) {
+        match self.path.to_str() {
+            _ if !self.told => format!("`agora-vendor {command}`"),
             Some(path) => format!("`agora-vendor --db={} {command}`", shell_quoted(path)),
-            None => format!("`agora-vendor {command}`"),
+            None => {
+                let path = self.path.as_os_str().as_encoded_bytes().escape_ascii();
+                format!("`agora-vendor --db=$'{path}' {command}`")
+            }
         }
     }
 
@@ -90,6 +94,22 @@ impl Database {
         }
         if let (store::Error::NoAccess { reason, .. }, Some(hint)) = (&error, self.chown_hint()) {
             return Failure::failed(format!("{path} cannot be opened: {reason}; {hint}"));
+        }
+        if matches!(error, store::Error::Missing(_) | store::Error::Exists(_))
+            && let Ok(target) = std::fs::read_link(&self.path)
+            && !self.path.exists()
+        {
+            return Failure::failed(format!(
+                "{path} ({because}) is a symbolic link to {}, and there is nothing: name the file \
+                 itself with --db",
+                target.display()
+            ));
+        }
+        if matches!(error, store::Error::ReadOnly) {
+            return Failure::failed(format!(
+                "{path} ({because}) is read-only: run as the user who owns it, or let that user \
+                 write to the file and its folder"
+            ));
         }
         if matches!(error, store::Error::Missing(_)) {
             let missing =

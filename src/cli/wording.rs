@@ -162,6 +162,9 @@ impl Refused<'_> {
     /// The option that an argument too many was probably the value of, with it: one by which the
     /// parser gets past it.
     fn probably_meant(&self, command: &Command, argument: &str) -> Option<String> {
+        if argument.ends_with(".db") {
+            return Some(format!("--db {}", shell_quoted(argument)));
+        }
         // A file is given by its option, or as all that there is.
         let is_file = |option: &Arg| option.get_value_names().is_some_and(|names| names == ["F"]);
         let options = command.get_opts();

@@ -54,7 +54,12 @@ pub(super) fn explain(error: Error, path: &Path) -> Error {
         Some(ErrorCode::NotADatabase) => Error::NotOurs(path),
         Some(ErrorCode::DatabaseCorrupt) => Error::Damaged { path, reason: cause.to_string() },
         Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
-            Error::NoAccess { path, reason: cause.to_string() }
+            // SQLite says only that it could not.
+            let reason = rustix::fs::access(&path, rustix::fs::Access::READ_OK).map_or_else(
+                |error| std::io::Error::from(error).to_string(),
+                |()| cause.to_string(),
+            );
+            Error::NoAccess { path, reason }
         }
         _ => error,
     }

@@ -67,7 +67,10 @@ pub enum Error {
     #[error("{} is not the file any more that was opened: it was moved, removed or replaced; restart the server", .0.display())]
     Replaced(PathBuf),
     /// The file, or its disk, may only be read.
-    #[error("the database is read-only: nothing was written")]
+    #[error(
+        "the database file or its disk is read-only: nothing was written; run as the user who owns \
+         it, and let that user write to the file and its folder"
+    )]
     ReadOnly,
     /// The disk failed.
     #[error("the disk failed: nothing was written ({0})")]

@@ -125,6 +125,10 @@ fn hints_name_the_database_and_a_users_own_text_stays() {
     ]);
     let shown = "`agora-vendor --db=x.db key show 'a`$b' --secret` shows the secret\n";
     assert_eq!(added.err, shown);
+    let bytes = std::ffi::OsStr::from_bytes(b"x\xff'.db");
+    let made = vendor.ok(["--db".as_ref(), bytes, "init".as_ref()]).err;
+    assert!(made.contains(r"`agora-vendor --db=$'x\xff\'.db' key show"), "{made}");
+    assert!(vendor.fails(2, ["totals", "x.db"]).contains("did you mean --db x.db?"));
     let missing = vendor.fails(1, ["--db", "no `agora-vendor x`.db", "totals"]);
     assert!(missing.contains("at no `agora-vendor x`.db (named by --db)"), "{missing}");
     assert!(missing.contains("`agora-vendor --db='no `agora-vendor x`.db' init`"), "{missing}");

@@ -106,6 +106,17 @@ fn a_database_that_is_mounted_by_itself_is_refused_by_every_verb() {
 }
 
 #[test]
+fn a_symbolic_link_that_leads_nowhere_is_named_as_such() {
+    let vendor = Vendor::without_books();
+    symlink("nowhere.db", vendor.path("link.db")).expect("a link");
+    for verb in [&["init"][..], &["totals"], &["record", "p", "1"], &["serve", "--init"]] {
+        let said = vendor.fails(1, ["--db", "link.db"].iter().chain(verb));
+        assert!(said.contains("is a symbolic link to nowhere.db, and there is nothing"), "{said}");
+    }
+    assert!(!vendor.path("nowhere.db").exists());
+}
+
+#[test]
 fn a_symbolic_link_is_no_second_name() {
     let vendor = Vendor::new();
     fs::create_dir(vendor.path("box")).expect("a folder");
