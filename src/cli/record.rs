@@ -18,7 +18,7 @@ use crate::cli::start::first_months;
 use crate::cli::statement::late_words;
 use crate::store::project::Registered;
 use crate::store::usage::{self, RecordRefusal, Recorded, Slice, Voided};
-use crate::store::{ReadTx, WriteTx, customer, license, made_id, project, statement};
+use crate::store::{self, ReadTx, WriteTx, customer, license, made_id, project, statement};
 use serde::Serialize;
 use std::fmt::Display;
 
@@ -246,20 +246,25 @@ fn write(
     if is_unknown && !is_meant {
         check_order(tx, new)?;
     }
-    recorded.map_err(|refusal| match &refusal {
-        RecordRefusal::UnknownProject => match project::ids(tx) {
-            Ok(ids) => unknown("project", &new.project_id, &near(&new.project_id, ids)),
-            Err(error) => error.into(),
-        },
-        RecordRefusal::UnknownCustomer => match (customer::ids(tx), &new.customer_id) {
-            (Ok(ids), Some(told)) => unknown("customer", told, &near(told, ids)),
-            (Err(error), _) => error.into(),
-            (Ok(_), None) => refused(&refusal, new),
-        },
-        RecordRefusal::NotPositive
-        | RecordRefusal::Ahead { .. }
-        | RecordRefusal::OtherContent(_)
-        | RecordRefusal::OtherCustomer { .. } => refused(&refusal, new),
+    match recorded {
+        Ok(recorded) => Ok(recorded),
+        Err(refusal) => Err(refused(&refusal, new, &near_ids(tx, &refusal, new)?)),
+    }
+}
+
+/// What is near the project or the customer of a record that is refused for not being in the books.
+///
+/// # Errors
+/// When SQLite fails.
+pub(super) fn near_ids(
+    tx: &ReadTx<'_>,
+    refusal: &RecordRefusal,
+    new: &NewRecord,
+) -> store::Result<String> {
+    Ok(match (refusal, &new.customer_id) {
+        (RecordRefusal::UnknownProject, _) => near(&new.project_id, project::ids(tx)?),
+        (RecordRefusal::UnknownCustomer, Some(named)) => near(named, customer::ids(tx)?),
+        _ => String::new(),
     })
 }
 
@@ -309,8 +314,8 @@ fn unusual_words(record: &Record, now_s: i64) -> Sentence {
     Sentence::from(sentence).hint(void, "takes it back, if that is not meant")
 }
 
-/// Says why a record was not written.
-pub(super) fn refused(refusal: &RecordRefusal, new: &NewRecord) -> Failure {
+/// Says why a record was not written; `near` is what [`near_ids`] gave.
+pub(super) fn refused(refusal: &RecordRefusal, new: &NewRecord, near: &str) -> Failure {
     match refusal {
         RecordRefusal::NotPositive => {
             Failure::words(format!("the amount is {}: an amount above zero is wanted", new.amount))
@@ -343,10 +348,10 @@ pub(super) fn refused(refusal: &RecordRefusal, new: &NewRecord) -> Failure {
                 "moves it",
             )
         }
-        RecordRefusal::UnknownProject => unknown("project", &new.project_id, ""),
+        RecordRefusal::UnknownProject => unknown("project", &new.project_id, near),
         RecordRefusal::UnknownCustomer => {
             let told = new.customer_id.as_ref().map(ToString::to_string).unwrap_or_default();
-            unknown("customer", &told, "")
+            unknown("customer", &told, near)
         }
     }
 }

@@ -913,7 +913,7 @@ fn a_file_for_rejects_that_cannot_be_written_stops_the_import_and_loses_nothing(
     assert_eq!(ended.code, 1, "{}", ended.err);
     let said = "the file bad.jsonl cannot be written: ";
     assert!(
-        ended.err.contains(said) && ended.err.contains("the import can be run again"),
+        ended.err.contains(said) && ended.err.contains("run the import again"),
         "{}",
         ended.err
     );

@@ -62,6 +62,9 @@ impl From<io::Error> for Broken {
                 (1_u64 << MAX_WINDOW_LOG) >> 20
             ));
         }
+        if said.contains("Unknown frame descriptor") {
+            return Self("what follows its compressed data is no zstd".to_owned());
+        }
         Self(said)
     }
 }

@@ -307,7 +307,7 @@ impl<'s, 'a> Import<'s, 'a> {
             Ok(None) => Ok(if tally.rejected == 0 { Exit::Done } else { Exit::Failed }),
             Ok(Some((source, cut))) => Err(cut.explain(source, args, &tally)),
             Err(failure) if !args.dry_run && tally.read > 0 => Err(failure.with(&format!(
-                "the {} rows before that are taken, and the import can be run again",
+                "the {} rows before that are taken: mend it, then run the import again",
                 tally.read
             ))),
             Err(failure) => Err(failure),
@@ -336,8 +336,8 @@ impl Cut {
             Self::Broken { broken, at_start } => {
                 let further = if at_start { "" } else { " any further" };
                 format!(
-                    "{source} cannot be read{further}: {broken}; {before}, \
-                     and the import can be run again"
+                    "{source} cannot be read{further}: {broken}; {before}: mend the file, and run \
+                     the import again"
                 )
             }
             Self::Stopped if args.dry_run => "stopped: nothing was changed".to_owned(),

@@ -12,7 +12,7 @@ use crate::cli::import::tally::{NAMED, Tally};
 use crate::cli::statement::ToldAlready;
 use crate::cli::{moment, record};
 use crate::store::scratch::{self, Scratch};
-use crate::store::usage::{Recorded, Slice, Voided};
+use crate::store::usage::{RecordRefusal, Recorded, Slice, Voided};
 use crate::store::{self, ReadTx, Store, license, project, setting};
 use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
@@ -28,6 +28,8 @@ const FIRST: Duration = Duration::from_millis(6);
 /// How long others have the lock to themselves between two slices: those who wait for it ask every
 /// few milliseconds.
 pub(super) const PAUSE: Duration = Duration::from_millis(4);
+/// For how many bad rows it is looked up what is near their ids.
+const MAX_NEAR: usize = 20;
 /// Of how many projects is kept when they were disabled: a file may have one a row.
 const MAX_KNOWN: usize = 10_000;
 
@@ -55,6 +57,7 @@ pub(super) struct Taken {
 impl Slices {
     pub(super) fn new(store: Store, scratch: Option<Scratch>, now_s: i64, are_meant: bool) -> Self {
         let known = Known {
+            looks_near: MAX_NEAR,
             named: HashSet::new(),
             disabled_in: HashMap::new(),
             told: ToldAlready::default(),
@@ -191,7 +194,8 @@ fn take_row(
     slice.set_follows_moves(known.named.contains(&new.project_id));
     match slice.record(&new)? {
         Err(refusal) => {
-            let reason = record::refused(&refusal, &new).to_string();
+            let near = known.near_ids(books, &refusal, &new)?;
+            let reason = record::refused(&refusal, &new, &near).to_string();
             return Ok(Some(BadRow { line, reason, text }));
         }
         Ok(Recorded::Already(_)) => news.duplicates += 1,
@@ -239,6 +243,8 @@ fn take_row(
 
 /// What is looked up of usage that is recorded.
 struct Known {
+    /// For how many bad rows it may still be looked up what is near their ids.
+    looks_near: usize,
     /// The projects that rows so far named the right customer of.
     named: HashSet<ProjectId>,
     /// When projects were disabled, of those that rows were recorded for.
@@ -250,6 +256,23 @@ struct Known {
 }
 
 impl Known {
+    /// What is near an id that is not in the books; of the first bad rows alone, since all ids are
+    /// read for it.
+    fn near_ids(
+        &mut self,
+        books: &ReadTx<'_>,
+        refusal: &RecordRefusal,
+        new: &NewRecord,
+    ) -> store::Result<String> {
+        let is_unknown =
+            matches!(refusal, RecordRefusal::UnknownProject | RecordRefusal::UnknownCustomer);
+        if !is_unknown || self.looks_near == 0 {
+            return Ok(String::new());
+        }
+        self.looks_near -= 1;
+        record::near_ids(books, refusal, new)
+    }
+
     /// Whether a project was disabled at a time, in Unix seconds.
     fn is_disabled(
         &mut self,

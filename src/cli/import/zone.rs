@@ -26,7 +26,7 @@ impl FromStr for Zone {
             .available()
             .map(|known| (distance(known.as_str()), known.to_string()))
             .min()
-            .filter(|(distance, _)| *distance <= 3);
+            .filter(|(distance, _)| *distance <= (name.len() / 2).min(3));
         let example = nearest.map_or_else(
             || "name a time zone such as Europe/Berlin".to_owned(),
             |(_, known)| format!("did you mean {known}?"),
