@@ -2,6 +2,7 @@
 
 mod bill;
 mod door;
+mod error;
 mod intake;
 mod license;
 mod listed;
@@ -15,7 +16,7 @@ pub mod tls;
 mod usage;
 
 use crate::agora::provisioning::path_id;
-use crate::agora::reply::{self, Envelope, Form, Refusal, Reply};
+use crate::agora::reply::{self, Envelope, Refusal, Reply};
 use crate::agora::request::{Body, ListingRequest, Query, field, quoted};
 use crate::agora::signature::{self, API_KEY, Fields};
 use crate::billing::event::{Actor, Stamp};
@@ -28,6 +29,7 @@ use crate::store::newest::Newest;
 use crate::store::snapshot::{self, SnapshotKey};
 use crate::store::statement::Outdone;
 use crate::store::{self, ReadTx, Readers, Version, WriteTx, Writer};
+use error::{Error, refusal_for};
 use listing::{Listings, Sequence, Sequences, State};
 use provisioning::{Absences, Asked};
 use refusal_log::{Kind, RefusalLog, cut};
@@ -129,26 +131,6 @@ enum Patience {
     Writing { read_until: Instant, lock_until: Instant },
 }
 
-/// Why there is no answer as asked.
-enum Failure {
-    Refused(Refusal),
-    Store(store::Error),
-    /// The books have to be read or written, and there was no patience for that.
-    Impatient,
-}
-
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
-    }
-}
-
-impl From<store::Error> for Failure {
-    fn from(error: store::Error) -> Self {
-        Self::Store(error)
-    }
-}
-
 impl Service {
     /// A service that answers out of `readers` and changes the books by `writer`.
     pub fn new(readers: Readers, writer: Writer, options: Options) -> Self {
@@ -221,9 +203,9 @@ impl Service {
         };
         let refusal = match self.call(&route, request, clock, patience) {
             Ok(reply) => return Some(reply),
-            Err(Failure::Impatient) => return None,
-            Err(Failure::Refused(refusal)) => refusal,
-            Err(Failure::Store(error)) => refusal_for(&error, request.path),
+            Err(Error::Impatient) => return None,
+            Err(Error::Refused(refusal)) => refusal,
+            Err(Error::Store(error)) => refusal_for(&error, request.path),
         };
         Some(refusal.reply(route.form()))
     }
@@ -234,7 +216,7 @@ impl Service {
         request: &Request<'_>,
         clock: Clock,
         patience: Patience,
-    ) -> Result<Reply, Failure> {
+    ) -> Result<Reply, Error> {
         let envelope = self.options.envelope;
         match route.call {
             Call::Health => {
@@ -243,21 +225,21 @@ impl Service {
             }
             Call::Listing(kind) => self.page(kind, request, clock, patience),
             Call::License => {
-                let query = Query::parse(request.query).map_err(Refusal::from)?;
-                let customer_id = route.customer_id().map_err(Refusal::from)?;
+                let query = Query::parse(request.query)?;
+                let customer_id = route.customer_id()?;
                 let known = self.known(patience)?;
                 self.check_query(&known.keys, request, &query)?;
-                let customer_id = path_id(&customer_id, "customerId").map_err(Refusal::from)?;
+                let customer_id = path_id(&customer_id, "customerId")?;
                 let licenses =
                     self.read_a_little(patience, |tx| store::license::of(tx, &customer_id))?;
                 Ok(license::answer(&licenses, &known.state.settings, clock(), envelope)?)
             }
             Call::Provisioning(call) => {
-                let body = Body::parse(request.body).map_err(Refusal::from)?;
-                route.check_ids().map_err(Refusal::from)?;
+                let body = Body::parse(request.body)?;
+                route.check_ids()?;
                 let known = self.known(patience)?;
                 let pair = self.check_body(&known.keys, request, &body)?;
-                let asked = Asked::read(call, route, &body).map_err(Refusal::from)?;
+                let asked = Asked::read(call, route, &body)?;
                 let done = match pair.purpose {
                     Purpose::Test => {
                         let stamp = Stamp { at_s: clock(), actor: Actor::Test };
@@ -267,7 +249,7 @@ impl Service {
                 };
                 // Somebody was told no, with a signature that is right: the operator has to know.
                 done.inspect_err(|failure| {
-                    if let Failure::Refused(refusal) = failure {
+                    if let Error::Refused(refusal) = failure {
                         log::warn!(
                             "refused {} {}: {}",
                             request.method,
@@ -281,7 +263,7 @@ impl Service {
     }
 
     /// Does what Agora asks for, unless it is so already.
-    fn provision(&self, asked: &Asked, clock: Clock, patience: Patience) -> Result<Reply, Failure> {
+    fn provision(&self, asked: &Asked, clock: Clock, patience: Patience) -> Result<Reply, Error> {
         let stamp = || Stamp { at_s: clock(), actor: Actor::Agora };
         match self.read(patience, |tx| asked.look(tx, &stamp(), &self.absences))? {
             Some(reply) => Ok(reply),
@@ -296,13 +278,13 @@ impl Service {
         request: &Request<'_>,
         clock: Clock,
         patience: Patience,
-    ) -> Result<Reply, Failure> {
-        let query = Query::parse(request.query).map_err(Refusal::from)?;
+    ) -> Result<Reply, Error> {
+        let query = Query::parse(request.query)?;
         // Before the books are looked at: what is known of them can only be newer.
         let as_of = Instant::now();
         let known = self.known(patience)?;
         let (fields, pair) = self.check_query(&known.keys, request, &query)?;
-        let asked = ListingRequest::from_fields(fields).map_err(Refusal::from)?;
+        let asked = ListingRequest::from_fields(fields)?;
         let key = SnapshotKey { kind, period: asked.period, api_key: pair.api_key.clone() };
         let sequence = match asked.page.page_num {
             1 => self.begin((&known, as_of), key, request, clock, patience)?,
@@ -345,7 +327,7 @@ impl Service {
         request: &Request<'_>,
         clock: Clock,
         patience: Patience,
-    ) -> Result<Arc<Sequence>, Failure> {
+    ) -> Result<Arc<Sequence>, Error> {
         // One that began after this request arrived is this request's own, looked at with less patience, or as good.
         let begun = self.sequences.find(&key).filter(|begun| begun.is_fresh(request.arrived));
         if let Some(begun) = begun {
@@ -371,7 +353,7 @@ impl Service {
         request: &Request<'_>,
         clock: Clock,
         patience: Patience,
-    ) -> Result<Arc<Sequence>, Failure> {
+    ) -> Result<Arc<Sequence>, Error> {
         let newest = self.newest.as_deref();
         let until = request.arrived + SNAPSHOT_WITHIN;
         loop {
@@ -389,7 +371,7 @@ impl Service {
                         return Ok(self.sequences.hold(sequence, newest)?);
                     }
                     Ok(None) => {}
-                    Err(Failure::Store(store::Error::Unreadable { reason, .. })) => {
+                    Err(Error::Store(store::Error::Unreadable { reason, .. })) => {
                         log::error!("the snapshot of page 1 cannot be read: {reason}");
                         return Err(Refusal::SnapshotGone.into());
                     }
@@ -415,14 +397,14 @@ impl Service {
         known: &Known,
         now_s: i64,
         patience: Patience,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Error> {
         let listed = &sequence.listed;
         if sequence.is_untold() {
             if !matches!(patience, Patience::None) {
                 listed.content()?;
             }
             if listed.content_if_made().is_none() {
-                return Err(Failure::Impatient);
+                return Err(Error::Impatient);
             }
             if known.state.newest_statement != listed.after_seq {
                 let is_outdone = self.read_a_little(patience, |tx| {
@@ -441,7 +423,7 @@ impl Service {
             }
             Need::Keeping => {
                 let Patience::Writing { read_until, lock_until } = patience else {
-                    return Err(Failure::Impatient);
+                    return Err(Error::Impatient);
                 };
                 let lock_until = lock_until.min(Instant::now() + KEEP_WITHIN);
                 let patience = Patience::Writing { read_until, lock_until };
@@ -467,13 +449,13 @@ impl Service {
         &self,
         patience: Patience,
         f: impl FnOnce(&ReadTx<'_>) -> Result<T, E>,
-    ) -> Result<T, Failure>
+    ) -> Result<T, Error>
     where
         E: From<store::Error>,
-        Failure: From<E>,
+        Error: From<E>,
     {
         match patience {
-            Patience::None => Err(Failure::Impatient),
+            Patience::None => Err(Error::Impatient),
             Patience::Reading(until) | Patience::Writing { read_until: until, .. } => {
                 Ok(self.readers.read(until, f)?)
             }
@@ -485,11 +467,11 @@ impl Service {
         &self,
         patience: Patience,
         f: impl FnOnce(&ReadTx<'_>) -> store::Result<T>,
-    ) -> Result<T, Failure> {
+    ) -> Result<T, Error> {
         match patience {
             Patience::Reading(_) | Patience::Writing { .. } => self.read(patience, f),
             Patience::None => match self.readers.read_at_once(f) {
-                Err(error) if error.is_passing() => Err(Failure::Impatient),
+                Err(error) if error.is_passing() => Err(Error::Impatient),
                 read => Ok(read?),
             },
         }
@@ -499,27 +481,27 @@ impl Service {
     fn write<T>(
         &self,
         patience: Patience,
-        f: impl FnOnce(&WriteTx<'_>) -> Result<T, Failure>,
-    ) -> Result<T, Failure> {
+        f: impl FnOnce(&WriteTx<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         match patience {
-            Patience::None | Patience::Reading(_) => Err(Failure::Impatient),
+            Patience::None | Patience::Reading(_) => Err(Error::Impatient),
             Patience::Writing { lock_until, .. } => self.writer.write(lock_until, f),
         }
     }
 
     /// The state of the books now.
-    fn version(&self, patience: Patience) -> Result<Version, Failure> {
+    fn version(&self, patience: Patience) -> Result<Version, Error> {
         match patience {
             Patience::Reading(_) | Patience::Writing { .. } => Ok(self.readers.version()?),
             Patience::None => match self.readers.version_at_once() {
-                Err(store::Error::Busy) => Err(Failure::Impatient),
+                Err(store::Error::Busy) => Err(Error::Impatient),
                 version => Ok(version?),
             },
         }
     }
 
     /// What is known of the books as they are now; read anew when anybody has committed since.
-    fn known(&self, patience: Patience) -> Result<Arc<Known>, Failure> {
+    fn known(&self, patience: Patience) -> Result<Arc<Known>, Error> {
         // Asked before anything is read: what is read later can only be newer than this version says.
         let version = self.version(patience)?;
         let held = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -595,32 +577,11 @@ impl Service {
 }
 
 /// Why an answer is not told to its end, in the caller's words and in the log's.
-fn outdone(by: Outdone) -> Failure {
+fn outdone(by: Outdone) -> Error {
     let refusal = match by {
         Outdone::ByOtherBill => Refusal::OtherBill,
         Outdone::ByNewerAnswer => Refusal::NewerAnswer,
     };
     log::warn!("a last page is refused: {}", refusal.sentence());
     refusal.into()
-}
-
-/// What the caller is told of a failed read, and the log in more words.
-fn refusal_for(error: &store::Error, path: &str) -> Refusal {
-    if error.is_passing() {
-        log::warn!("no answer in time for {path}: {error}");
-        return Refusal::Busy;
-    }
-    fault(path, error)
-}
-
-/// Logs a fault of ours under a new reference, which is all that the caller is told.
-fn fault(path: &str, cause: &dyn std::fmt::Display) -> Refusal {
-    let reference: String = store::made_id();
-    log::error!("{reference}: {path} failed: {cause}");
-    Refusal::Fault { reference }
-}
-
-/// Logs a panic of ours in the same way.
-fn panicked(form: Form, path: &str) -> Reply {
-    fault(path, &"the handler panicked; the lines above tell where").reply(form)
 }

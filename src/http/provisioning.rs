@@ -17,7 +17,7 @@ use crate::billing::id::{CustomerId, ProjectId};
 use crate::billing::key::ApiSecret;
 use crate::billing::license::{License, NewLicense, Operation};
 use crate::billing::period::{DAY_S, date};
-use crate::http::Failure;
+use crate::http::error::Error;
 use crate::http::route::{Provisioning, Route};
 use crate::store::customer::{self, Announcement, Customer};
 use crate::store::project::Project;
@@ -76,7 +76,7 @@ impl Asked {
         tx: &ReadTx<'_>,
         stamp: &Stamp,
         absences: &Absences,
-    ) -> Result<Option<Reply>, Failure> {
+    ) -> Result<Option<Reply>, Error> {
         Ok(match self {
             Self::CustomerActive(id, said) => {
                 customer::stands(tx, id, said, stamp.at_s)?.then(reply::success)
@@ -138,7 +138,7 @@ impl Asked {
         tx: &WriteTx<'_>,
         stamp: &Stamp,
         absences: &Absences,
-    ) -> Result<Reply, Failure> {
+    ) -> Result<Reply, Error> {
         // Another call, or a shell, may have made it so since it was looked up.
         if let Some(reply) = self.look(tx, stamp, absences)? {
             return Ok(reply);
@@ -154,7 +154,7 @@ impl Asked {
         tx: &ReadTx<'_>,
         stamp: &Stamp,
         secret: &ApiSecret,
-    ) -> Result<Reply, Failure> {
+    ) -> Result<Reply, Error> {
         if let Some(reply) = self.look(tx, stamp, &Absences::default())? {
             return Ok(reply);
         }
@@ -327,7 +327,7 @@ fn point_out_customer(before: Option<&Customer>, id: &CustomerId, done: &str) {
 
 /// Checks that a project of nobody, or of another customer, may become the one's who creates it: it was only recorded
 /// so far, for a customer whom at most a record has named.
-fn check_adoption(tx: &ReadTx<'_>, project: &Project) -> Result<(), Failure> {
+fn check_adoption(tx: &ReadTx<'_>, project: &Project) -> Result<(), Error> {
     let was_created = project.enabled_since_s.is_some() || project.disabled_at_s.is_some();
     let owner = match &project.customer_id {
         Some(owner) => customer::find(tx, owner)?,

@@ -8,10 +8,11 @@
 use crate::agora::reply::{Form, Refusal, Reply};
 use crate::agora::request::MAX_BODY_BYTES;
 use crate::http::door::{CONNECTIONS, Door, Place};
+use crate::http::error::panicked;
 use crate::http::intake::{Exchange, Intake, Refused};
 use crate::http::refusal_log::{Kind, RefusalLog, cut};
 use crate::http::tls::Tls;
-use crate::http::{Request, Service, panicked};
+use crate::http::{Request, Service};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use hyper::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue};

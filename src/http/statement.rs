@@ -5,7 +5,7 @@
 //! counted in memory and written down every other second.
 
 use crate::billing::statement::{ListingKind, Statement};
-use crate::http::Failure;
+use crate::http::error::Error;
 use crate::http::listed::{Listed, Telling};
 use crate::http::listing::{KEPT, KEPT_BYTES, Sequence};
 use crate::store::newest::Newest;
@@ -197,11 +197,7 @@ impl Sequence {
     }
 
     /// Keeps it as told at `now_s`.
-    pub(super) fn keep(
-        &self,
-        tx: &WriteTx<'_>,
-        now_s: i64,
-    ) -> Result<Result<i64, Outdone>, Failure> {
+    pub(super) fn keep(&self, tx: &WriteTx<'_>, now_s: i64) -> Result<Result<i64, Outdone>, Error> {
         Ok(keep(tx, &self.answer(now_s)?)?)
     }
 
