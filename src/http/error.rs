@@ -10,8 +10,6 @@ pub(super) enum Error {
     Refused(Refusal),
     /// The books could not be read or written.
     Store(store::Error),
-    /// The books have to be read or written, and there was no patience for that.
-    Impatient,
 }
 
 impl From<Refusal> for Error {
@@ -32,8 +30,18 @@ impl From<store::Error> for Error {
     }
 }
 
+impl Error {
+    /// The error as an answer to a call of this form and path; what went wrong is logged.
+    pub(super) fn reply(&self, form: Form, path: &str) -> Reply {
+        match self {
+            Self::Refused(refusal) => refusal.reply(form),
+            Self::Store(error) => refusal_for(error, path).reply(form),
+        }
+    }
+}
+
 /// Returns what the caller reads of a failed read, and logs more of it.
-pub(super) fn refusal_for(error: &store::Error, path: &str) -> Refusal {
+fn refusal_for(error: &store::Error, path: &str) -> Refusal {
     if error.is_passing() {
         log::warn!("no answer in time for {path}: {error}");
         return Refusal::Busy;

@@ -6,8 +6,6 @@ use crate::billing::period::Period;
 use crate::billing::setting::Settings;
 use crate::billing::statement::{ListingKind, TermsKnown, is_provisional};
 use crate::http::listed::Listed;
-use crate::http::{bill, usage};
-use crate::store::carry::Dues;
 use crate::store::newest::Newest;
 use crate::store::snapshot::{Snapshot, SnapshotKey};
 use crate::store::{self, ReadTx, setting, statement};
@@ -25,7 +23,7 @@ pub(super) const KEPT: usize = 128;
 /// What is listed, and of which window.
 pub(super) type Key = (ListingKind, Period);
 /// What a listing was made for: a window, and whether it was over.
-type MadeFor = (Key, bool);
+pub(super) type MadeFor = (Key, bool);
 
 /// All that a listing follows from beside what is asked: the last of each kind of row that was
 /// written, and the settings. Rows of these kinds are only added, so that two states that say the
@@ -50,21 +48,17 @@ impl State {
     }
 }
 
-/// Lists a window as the books are, as it is asked for at `asked_at_s` (Unix seconds); a bill may find in `dues` what
-/// it carries.
+/// Lists a window as the books are, and reads what has to be known of the listing.
 pub(super) fn list(
     tx: &ReadTx<'_>,
-    (kind, period): Key,
-    asked_at_s: i64,
-    dues: &Dues,
+    key: &SnapshotKey,
+    list: impl FnOnce(&ReadTx<'_>) -> store::Result<Listed>,
 ) -> store::Result<(State, Listed)> {
-    let listed = match kind {
-        ListingKind::Usage => usage::list(tx, period)?,
-        ListingKind::Bill => bill::list(tx, period, asked_at_s, dues)?,
-    };
+    let listed = list(tx)?;
     let state = State::read(tx)?;
     let (knew_seq, knew_terms) = (state.knew_seq, state.knew_terms);
-    let (last, after_seq) = (statement::last(tx, kind, period)?, state.newest_statement);
+    let last = statement::last(tx, key.kind, key.period)?;
+    let after_seq = state.newest_statement;
     Ok((state, Listed { knew_seq, knew_terms, last, after_seq, ..listed }))
 }
 
@@ -73,7 +67,13 @@ pub(super) fn list(
 pub(super) struct Listings(Mutex<VecDeque<(MadeFor, State, Arc<Listed>)>>);
 
 impl Listings {
-    /// The listing that was made for `key` out of a state, or else the one that `list` makes.
+    /// The listing that was made for `key` out of a state, where it is kept.
+    pub(super) fn find(&self, key: MadeFor, state: &State) -> Option<Arc<Listed>> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.iter().find(|(k, of, _)| *k == key && of == state).map(|kept| Arc::clone(&kept.2))
+    }
+
+    /// The same, or else the listing that `list` makes.
     pub(super) fn get_or_list<E>(
         &self,
         key: MadeFor,

@@ -14,19 +14,89 @@ use crate::agora::request::{self, Body};
 use crate::billing::event::{Actor, Stamp};
 use crate::billing::history::Said;
 use crate::billing::id::{CustomerId, ProjectId};
-use crate::billing::key::ApiSecret;
+use crate::billing::key::{ApiSecret, Purpose};
 use crate::billing::license::{License, NewLicense, Operation};
 use crate::billing::period::{DAY_S, date};
+use crate::http::answer::{Answer, Clock, Head, Outcome, Request};
+use crate::http::books::Books;
 use crate::http::error::Error;
-use crate::http::route::{Provisioning, Route};
+use crate::http::route::{Ids, Provisioning, Route};
+use crate::http::verify::Verifier;
 use crate::store::customer::{self, Announcement, Customer};
 use crate::store::project::Project;
 use crate::store::{self, ReadTx, WriteTx, key, license, plan, project};
 use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+/// The endpoint.
+pub(super) struct Provisioner {
+    books: Arc<Books>,
+    verifier: Arc<Verifier>,
+    absences: Arc<Absences>,
+}
+
+impl Provisioner {
+    pub(super) fn new(books: Arc<Books>, verifier: Arc<Verifier>) -> Self {
+        Self { books, verifier, absences: Arc::default() }
+    }
+
+    /// Answers a call: a live one by making what it asks for so, unless it is so already; one that
+    /// is signed with a test pair by reading alone.
+    pub(super) fn answer(
+        &self,
+        call: Provisioning,
+        request: &Request<'_>,
+        route: &Route<'_>,
+        clock: Clock,
+    ) -> Outcome {
+        let (body, ids) = (Body::parse(request.body)?, route.ids()?);
+        let (books, absences) = (Arc::clone(&self.books), Arc::clone(&self.absences));
+
+        self.verifier.body(Head::new(request, clock), body, move |verified, body| {
+            let asked = Asked::read(call, &ids, body)?;
+            let head = verified.head.clone();
+            Ok(match verified.pair.purpose {
+                Purpose::Live => Answer::read(move |until| {
+                    point_out_refusal(&head, make_so(asked, &head, books, absences, until))
+                }),
+                Purpose::Test => {
+                    let secret = verified.pair.api_secret.clone();
+                    Answer::read(move |until| {
+                        let stamp = Stamp { at_s: head.now_s(), actor: Actor::Test };
+                        let rehearsed = books.read(until, |tx| asked.rehearse(tx, &stamp, &secret));
+                        point_out_refusal(&head, rehearsed.map(Answer::Done))
+                    })
+                }
+            })
+        })
+    }
+}
+
+/// Answers where what is asked for is so already, or else makes it so.
+fn make_so(
+    asked: Asked,
+    head: &Head,
+    books: Arc<Books>,
+    absences: Arc<Absences>,
+    until: Instant,
+) -> Outcome {
+    let stamp = Stamp { at_s: head.now_s(), actor: Actor::Agora };
+    if let Some(reply) = books.read(until, |tx| asked.look(tx, &stamp, &absences))? {
+        return Ok(Answer::Done(reply));
+    }
+    let head = head.clone();
+    Ok(Answer::write(move |lock_until| {
+        let stamp = || Stamp { at_s: head.now_s(), actor: Actor::Agora };
+        point_out_refusal(
+            &head,
+            books.write(lock_until, |tx| asked.perform(tx, &stamp(), &absences)),
+        )
+    }))
+}
 
 /// What a provisioning call asks for.
-pub(super) enum Asked {
+enum Asked {
     /// The account is announced, and active.
     CustomerActive(CustomerId, Announcement),
     /// The project is the customer's, enabled, and has keys.
@@ -41,12 +111,7 @@ pub(super) enum Asked {
 
 impl Asked {
     /// Reads what a call asks for.
-    pub(super) fn read(
-        call: Provisioning,
-        route: &Route<'_>,
-        body: &Body,
-    ) -> Result<Self, request::Error> {
-        let customer_id = || provisioning::path_id(&route.customer_id()?, "customerId");
+    fn read(call: Provisioning, ids: &Ids, body: &Body) -> Result<Self, request::Error> {
         Ok(match call {
             Provisioning::CreateCustomer => {
                 let NewCustomer { customer_id, plan_id, name, email, phone } =
@@ -57,21 +122,21 @@ impl Asked {
                 )
             }
             Provisioning::CreateProject => {
-                Self::ProjectEnabled(customer_id()?, provisioning::project_id(body)?)
+                Self::ProjectEnabled(ids.customer_id()?, provisioning::project_id(body)?)
             }
-            Provisioning::DeactivateCustomer => Self::CustomerInactive(customer_id()?),
+            Provisioning::DeactivateCustomer => Self::CustomerInactive(ids.customer_id()?),
             Provisioning::DeactivateProject => {
-                let project_id = provisioning::path_id(&route.project_id()?, "projectId")?;
-                Self::ProjectDisabled(customer_id()?, project_id)
+                let project_id = ids.project_id()?;
+                Self::ProjectDisabled(ids.customer_id()?, project_id)
             }
             Provisioning::ActivateLicense => {
-                Self::LicenseIssued(provisioning::activation(body, customer_id()?)?)
+                Self::LicenseIssued(provisioning::activation(body, ids.customer_id()?)?)
             }
         })
     }
 
     /// The answer, where what is asked for is so already.
-    pub(super) fn look(
+    fn look(
         &self,
         tx: &ReadTx<'_>,
         stamp: &Stamp,
@@ -133,7 +198,7 @@ impl Asked {
     }
 
     /// Makes it so, where it is not, and answers.
-    pub(super) fn perform(
+    fn perform(
         &self,
         tx: &WriteTx<'_>,
         stamp: &Stamp,
@@ -149,12 +214,7 @@ impl Asked {
 
     /// Answers as if it had been made so, and changes nothing: for a call signed with the test pair
     /// of this secret. What a live call is refused, this one is refused too.
-    pub(super) fn rehearse(
-        &self,
-        tx: &ReadTx<'_>,
-        stamp: &Stamp,
-        secret: &ApiSecret,
-    ) -> Result<Reply, Error> {
+    fn rehearse(&self, tx: &ReadTx<'_>, stamp: &Stamp, secret: &ApiSecret) -> Result<Reply, Error> {
         if let Some(reply) = self.look(tx, stamp, &Absences::default())? {
             return Ok(reply);
         }
@@ -169,89 +229,103 @@ impl Asked {
 
     fn change(&self, tx: &WriteTx<'_>, stamp: &Stamp) -> store::Result<()> {
         match self {
-            Self::CustomerActive(id, said) => {
-                let was_known = customer::find(tx, id)?.is_some();
-                let is_first = customer::plans_of(tx, id)?.is_empty();
-                let customer = customer::announce(tx, id, said, stamp)?;
-                if let (true, [Said { from_s, value, .. }]) =
-                    (is_first, &customer::plans_of(tx, id)?[..])
-                {
-                    let months = first_months(*from_s);
-                    let (level, so_far) = first_words(was_known, "had no plan so far");
-                    log::log!(level, "customer {id} {so_far}: {value} prices {months}");
-                }
-                if let Err(missing) =
-                    plan::book(tx)?.applicable(customer.plan_id.as_ref(), stamp.at_s)
-                {
-                    log::warn!(
-                        "customer {id} has the plan {missing}, which is not set up: its usage has no price"
-                    );
-                }
-            }
-            Self::ProjectEnabled(customer_id, id) => {
-                let customer_before = customer::find(tx, customer_id)?;
-                let before = project::find(tx, id)?;
-                let is_first = project::customers_of(tx, id)?.is_empty();
-                project::create(tx, id, customer_id, stamp)?;
-                if let (true, [Said { from_s, .. }]) =
-                    (is_first, &project::customers_of(tx, id)?[..])
-                {
-                    let months = first_months(*from_s);
-                    let (level, so_far) = first_words(before.is_some(), "had no customer so far");
-                    log::log!(level, "project {id} {so_far}: {customer_id} is billed for {months}");
-                }
-                point_out_customer(
-                    customer_before.as_ref(),
-                    customer_id,
-                    &format!("created project {id} for"),
-                );
-                let owner = before.and_then(|before| before.customer_id);
-                if owner.as_ref() != Some(customer_id) {
-                    let uncovered = license::uncovered_before(tx, id, customer_id, stamp.at_s)?;
-                    if !uncovered.is_zero() {
-                        log::warn!(
-                            "{uncovered} of project {id}'s usage lies in the time of customer \
-                             {customer_id}'s licenses and stays uncovered: a license covers what \
-                             is recorded from now on"
-                        );
-                    }
-                }
-            }
+            Self::CustomerActive(id, said) => announce(tx, id, said, stamp),
+            Self::ProjectEnabled(customer_id, id) => create_project(tx, customer_id, id, stamp),
             Self::CustomerInactive(id) => {
                 project::deactivate_all(tx, id, stamp)?;
+                Ok(())
             }
             Self::ProjectDisabled(_, id) => {
                 if let Some(project) = project::find(tx, id)? {
                     project::disable(tx, &project, stamp)?;
                 }
+                Ok(())
             }
-            Self::LicenseIssued(new) => {
-                let before = customer::find(tx, &new.customer_id)?;
-                point_out_customer(before.as_ref(), &new.customer_id, "sold a license to");
-                let issued = license::operate(tx, &Operation::Issue(new.clone()), None, stamp)?;
-                let issued =
-                    issued.expect("a window that is not empty, under a new id, is not refused");
-                if let Some(time) = issued.covers {
-                    let uncovered = license::uncovered(tx, &new.customer_id, time, stamp.at_s)?;
-                    if !uncovered.is_zero() {
-                        log::warn!(
-                            "{uncovered} of customer {}'s usage lies in the time of the license \
-                             that it was sold and stays uncovered: the license covers what is \
-                             recorded from now on",
-                            new.customer_id
-                        );
-                    }
-                }
-                if let (true, Some(kind)) = (issued.unknown.grant, &new.kind) {
-                    log::warn!(
-                        "customer {} was sold a license of the type {kind}, which is not set up: it is unlimited",
-                        new.customer_id
-                    );
-                }
-            }
+            Self::LicenseIssued(new) => issue(tx, new, stamp),
         }
-        Ok(())
     }
+}
+
+/// Announces an account, and makes it active.
+fn announce(
+    tx: &WriteTx<'_>,
+    id: &CustomerId,
+    said: &Announcement,
+    stamp: &Stamp,
+) -> store::Result<()> {
+    let was_known = customer::find(tx, id)?.is_some();
+    let is_first = customer::plans_of(tx, id)?.is_empty();
+    let customer = customer::announce(tx, id, said, stamp)?;
+    if let (true, [Said { from_s, value, .. }]) = (is_first, &customer::plans_of(tx, id)?[..]) {
+        let months = first_months(*from_s);
+        let (level, so_far) = first_words(was_known, "had no plan so far");
+        log::log!(level, "customer {id} {so_far}: {value} prices {months}");
+    }
+    if let Err(missing) = plan::book(tx)?.applicable(customer.plan_id.as_ref(), stamp.at_s) {
+        log::warn!(
+            "customer {id} has the plan {missing}, which is not set up: its usage has no price"
+        );
+    }
+    Ok(())
+}
+
+/// Makes a project the customer's and enables it, with keys.
+fn create_project(
+    tx: &WriteTx<'_>,
+    customer_id: &CustomerId,
+    id: &ProjectId,
+    stamp: &Stamp,
+) -> store::Result<()> {
+    let customer_before = customer::find(tx, customer_id)?;
+    let before = project::find(tx, id)?;
+    let is_first = project::customers_of(tx, id)?.is_empty();
+    project::create(tx, id, customer_id, stamp)?;
+    if let (true, [Said { from_s, .. }]) = (is_first, &project::customers_of(tx, id)?[..]) {
+        let months = first_months(*from_s);
+        let (level, so_far) = first_words(before.is_some(), "had no customer so far");
+        log::log!(level, "project {id} {so_far}: {customer_id} is billed for {months}");
+    }
+    let done = format!("created project {id} for");
+    point_out_customer(customer_before.as_ref(), customer_id, &done);
+    let owner = before.and_then(|before| before.customer_id);
+    if owner.as_ref() != Some(customer_id) {
+        let uncovered = license::uncovered_before(tx, id, customer_id, stamp.at_s)?;
+        if !uncovered.is_zero() {
+            log::warn!(
+                "{uncovered} of project {id}'s usage lies in the time of customer \
+                 {customer_id}'s licenses and stays uncovered: a license covers what \
+                 is recorded from now on"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Issues a license that Agora has sold.
+fn issue(tx: &WriteTx<'_>, new: &NewLicense, stamp: &Stamp) -> store::Result<()> {
+    let before = customer::find(tx, &new.customer_id)?;
+    point_out_customer(before.as_ref(), &new.customer_id, "sold a license to");
+    let issued = license::operate(tx, &Operation::Issue(new.clone()), None, stamp)?;
+    let issued = issued.expect("a window that is not empty, under a new id, is not refused");
+    if let Some(time) = issued.covers {
+        let uncovered = license::uncovered(tx, &new.customer_id, time, stamp.at_s)?;
+        if !uncovered.is_zero() {
+            log::warn!(
+                "{uncovered} of customer {}'s usage lies in the time of the license \
+                 that it was sold and stays uncovered: the license covers what is \
+                 recorded from now on",
+                new.customer_id
+            );
+        }
+    }
+    if let (true, Some(kind)) = (issued.unknown.grant, &new.kind) {
+        log::warn!(
+            "customer {} was sold a license of the type {kind}, which is not set up: \
+             it is unlimited",
+            new.customer_id
+        );
+    }
+    Ok(())
 }
 
 /// The months of a customer or a project in which the first of its kind holds, in words.
@@ -274,7 +348,7 @@ fn first_words(was_known: bool, so_far: &str) -> (log::Level, &str) {
 /// What was to be deactivated and is not there, of one day: Agora is told that it is done, and the
 /// log says it once for each.
 #[derive(Default)]
-pub(super) struct Absences(Mutex<DayOfAbsences>);
+struct Absences(Mutex<DayOfAbsences>);
 
 #[derive(Default)]
 struct DayOfAbsences {
@@ -339,6 +413,15 @@ fn check_adoption(tx: &ReadTx<'_>, project: &Project) -> Result<(), Error> {
         }
         _ => Ok(()),
     }
+}
+
+/// Logs where somebody with a right signature is refused: the operator has to know.
+fn point_out_refusal<T>(head: &Head, done: Result<T, Error>) -> Result<T, Error> {
+    done.inspect_err(|error| {
+        if let Error::Refused(refusal) = error {
+            log::warn!("refused {} {}: {}", head.method, head.path, refusal.sentence());
+        }
+    })
 }
 
 /// Logs where the license that is there already is not quite what Agora has sold.

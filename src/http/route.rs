@@ -1,14 +1,17 @@
 //! Which call a path is, the URL beside each.
 
+use crate::agora::provisioning::path_id;
 use crate::agora::reply::{Form, Refusal, Reply};
 use crate::agora::request;
-use crate::billing::statement::ListingKind;
+use crate::billing::id::{CustomerId, ProjectId};
 
 /// A call of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Call {
-    /// `GET /usage` and `GET /bill`
-    Listing(ListingKind),
+    /// `GET /usage`
+    Usage,
+    /// `GET /bill`
+    Bill,
     /// `GET /customers/{customerId}/license`
     License,
     /// `GET /healthz`, unsigned
@@ -43,6 +46,12 @@ pub(super) struct Route<'a> {
     project: &'a str,
 }
 
+/// The ids in a path, decoded and not checked yet; empty where the call has none.
+pub(super) struct Ids {
+    customer: String,
+    project: String,
+}
+
 /// A path and method that are no call's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Unrouted {
@@ -59,7 +68,7 @@ impl Unrouted {
 impl Call {
     fn form(self) -> Form {
         match self {
-            Self::Listing(_) => Form::Listing,
+            Self::Usage | Self::Bill => Form::Listing,
             Self::License | Self::Health | Self::Provisioning(_) => Form::Word,
         }
     }
@@ -67,7 +76,7 @@ impl Call {
     /// The methods that its path has, as in the header `Allow`. HEAD is GET without the body, and is signed as HEAD.
     fn methods(self) -> &'static str {
         match self {
-            Self::Listing(_) | Self::License | Self::Health => "GET, HEAD",
+            Self::Usage | Self::Bill | Self::License | Self::Health => "GET, HEAD",
             Self::Provisioning(Provisioning::CreateCustomer | Provisioning::CreateProject) => {
                 "POST"
             }
@@ -95,19 +104,24 @@ impl Route<'_> {
         self.call != Call::Health
     }
 
-    /// Checks that the ids in the path can be decoded.
-    pub(super) fn check_ids(&self) -> Result<(), request::Error> {
-        self.customer_id().and_then(|_| self.project_id()).map(|_| ())
+    /// The ids in the path, decoded.
+    pub(super) fn ids(&self) -> Result<Ids, request::Error> {
+        Ok(Ids {
+            customer: request::decode_segment(self.customer, "customerId")?,
+            project: request::decode_segment(self.project, "projectId")?,
+        })
+    }
+}
+
+impl Ids {
+    /// The customer's id.
+    pub(super) fn customer_id(&self) -> Result<CustomerId, request::Error> {
+        path_id(&self.customer, "customerId")
     }
 
-    /// The customer id in the path, decoded.
-    pub(super) fn customer_id(&self) -> Result<String, request::Error> {
-        request::decode_segment(self.customer, "customerId")
-    }
-
-    /// The project id in the path, decoded.
-    pub(super) fn project_id(&self) -> Result<String, request::Error> {
-        request::decode_segment(self.project, "projectId")
+    /// The project's id.
+    pub(super) fn project_id(&self) -> Result<ProjectId, request::Error> {
+        path_id(&self.project, "projectId")
     }
 }
 
@@ -127,11 +141,10 @@ impl std::str::FromStr for BasePath {
     fn from_str(text: &str) -> Result<Self, &'static str> {
         let path = text.trim_end_matches('/');
         let plain = |b: u8| b.is_ascii_graphic() && !b"?#%".contains(&b);
-        match path.is_empty() || (path.starts_with('/') && path.bytes().all(plain)) {
-            true => Ok(Self(path.to_owned())),
-            false => {
-                Err("a path such as /agora is wanted: it starts with / and has no space, ?, # or %")
-            }
+        if path.is_empty() || (path.starts_with('/') && path.bytes().all(plain)) {
+            Ok(Self(path.to_owned()))
+        } else {
+            Err("a path such as /agora is wanted: it starts with / and has no space, ?, # or %")
         }
     }
 }
@@ -150,8 +163,8 @@ impl BasePath {
             return Err(unknown());
         }
         let (call, customer, project) = match (doubled, segments) {
-            (false, [Some("usage"), None, ..]) => (Call::Listing(ListingKind::Usage), "", ""),
-            (false, [Some("bill"), None, ..]) => (Call::Listing(ListingKind::Bill), "", ""),
+            (false, [Some("usage"), None, ..]) => (Call::Usage, "", ""),
+            (false, [Some("bill"), None, ..]) => (Call::Bill, "", ""),
             (false, [Some("healthz"), None, ..]) => (Call::Health, "", ""),
             (false, [Some("customers"), Some("new"), None, ..]) => {
                 (Call::Provisioning(Provisioning::CreateCustomer), "", "")
@@ -183,12 +196,11 @@ impl BasePath {
             ) => (Call::Provisioning(Provisioning::ActivateLicense), customer, ""),
             _ => return Err(unknown()),
         };
-        match call.methods().split(", ").any(|has| has == method) {
-            true => Ok(Route { call, customer, project }),
-            false => Err(Unrouted {
-                refusal: Refusal::WrongMethod { allow: call.methods() },
-                form: call.form(),
-            }),
+        if call.methods().split(", ").any(|has| has == method) {
+            Ok(Route { call, customer, project })
+        } else {
+            let refusal = Refusal::WrongMethod { allow: call.methods() };
+            Err(Unrouted { refusal, form: call.form() })
         }
     }
 }
@@ -244,8 +256,8 @@ mod tests {
     #[test]
     fn every_call_has_its_path_and_no_other() {
         for (path, call) in [
-            ("/usage", Ok((Call::Listing(ListingKind::Usage), ""))),
-            ("/bill", Ok((Call::Listing(ListingKind::Bill), ""))),
+            ("/usage", Ok((Call::Usage, ""))),
+            ("/bill", Ok((Call::Bill, ""))),
             ("/customers/12/license", Ok((Call::License, "12"))),
             ("/customers/a%2Fb/license", Ok((Call::License, "a%2Fb"))),
             ("/healthz", Ok((Call::Health, ""))),
@@ -274,14 +286,8 @@ mod tests {
 
     #[test]
     fn a_base_path_stands_before_every_call() {
-        assert_eq!(
-            found("/agora", "GET", "/agora/usage"),
-            Ok((Call::Listing(ListingKind::Usage), ""))
-        );
-        assert_eq!(
-            found("/agora/", "GET", "/agora/usage"),
-            Ok((Call::Listing(ListingKind::Usage), ""))
-        );
+        assert_eq!(found("/agora", "GET", "/agora/usage"), Ok((Call::Usage, "")));
+        assert_eq!(found("/agora/", "GET", "/agora/usage"), Ok((Call::Usage, "")));
         assert_eq!(found("/agora", "GET", "/usage"), Err(404));
         assert_eq!(found("/agora", "GET", "/agorausage"), Err(404));
         for bad in ["agora", "/a b", "/a?b", "/a%20b"] {

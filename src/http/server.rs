@@ -5,12 +5,14 @@
 //! through a door of its own, one at a time, so that nothing that only reads waits behind it. A request that
 //! cannot have its turn, or its answer, in time is told so.
 
-use crate::agora::reply::{Form, Refusal, Reply};
+use crate::agora::reply::{Refusal, Reply};
 use crate::agora::request::MAX_BODY_BYTES;
+use crate::http::answer::{Answer, Outcome, ReadJob, WriteJob};
 use crate::http::door::{CONNECTIONS, Door, Place};
-use crate::http::error::panicked;
+use crate::http::error::{Error, panicked};
 use crate::http::intake::{Exchange, Intake, Refused};
 use crate::http::refusal_log::{Kind, RefusalLog, cut};
+use crate::http::route::Route;
 use crate::http::tls::Tls;
 use crate::http::{Request, Service};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -18,7 +20,7 @@ use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use hyper::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Method, Response, StatusCode, Uri};
+use hyper::{Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
 use std::fmt::Write as _;
@@ -265,7 +267,7 @@ async fn converse_in_clear<S: AsyncRead + AsyncWrite + Unpin>(
     place: Place,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let intake = Intake::new(stream, server.service.options.base_path.clone(), place);
+    let intake = Intake::new(stream, server.service.base_path.clone(), place);
     let exchange = intake.exchange();
     let answer = service_fn(|request| {
         let (server, exchange) = (Arc::clone(&server), Arc::clone(&exchange));
@@ -343,28 +345,6 @@ fn last_message(reply: &Reply, to_head: bool) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
-/// A request as it came in.
-struct Arrived {
-    method: Method,
-    uri: Uri,
-    /// Empty where the call has none.
-    body: Bytes,
-    at: tokio::time::Instant,
-    form: Form,
-}
-
-impl Arrived {
-    fn request(&self) -> Request<'_> {
-        Request {
-            method: self.method.as_str(),
-            path: self.uri.path(),
-            query: self.uri.query().unwrap_or_default(),
-            body: &self.body,
-            arrived: self.at.into_std(),
-        }
-    }
-}
-
 /// An answer, and whether some of the request may be unread.
 struct Said {
     reply: Reply,
@@ -388,139 +368,131 @@ impl Server {
     /// # Errors
     /// When its body breaks off: whatever is to be said of that, the intake says.
     async fn hear(
-        self: &Arc<Self>,
+        &self,
         request: hyper::Request<Incoming>,
         exchange: &Exchange,
     ) -> hyper::Result<Said> {
         let (head, body) = request.into_parts();
-        let route = self.service.options.base_path.find(head.method.as_str(), head.uri.path());
-        let has_body = route.as_ref().is_ok_and(|route| route.has_body());
-        let is_signed = route.as_ref().is_ok_and(|route| route.is_signed());
-        let form = route.map_or_else(|unrouted| unrouted.form, |route| route.form());
-        // Of a chunked body only hyper knows the end, so that no request may follow it.
-        let endless = body.size_hint().exact().is_none();
-        let mut arrived = Arrived {
-            method: head.method,
-            uri: head.uri,
-            body: Bytes::new(),
-            at: tokio::time::Instant::now(),
-            form,
-        };
-        if !has_body {
-            let unread = !body.is_end_stream();
-            let reply = self.answer(arrived, is_signed, exchange).await;
-            return Ok(Said { reply, unread });
+        let (method, path) = (head.method.as_str(), head.uri.path());
+        let route = self.service.base_path.find(method, path);
+        let mut unread = !body.is_end_stream();
+        let mut content = Bytes::new();
+        if let Ok(route) = &route
+            && route.has_body()
+        {
+            // Of a chunked body only hyper knows the end, so that no request may follow it.
+            unread = body.size_hint().exact().is_none();
+            content = match Limited::new(body, MAX_BODY_BYTES).collect().await {
+                Ok(body) => body.to_bytes(),
+                Err(error) => match error.downcast::<hyper::Error>() {
+                    Ok(broken) => return Err(*broken),
+                    Err(error) => {
+                        debug_assert!(error.is::<LengthLimitError>(), "{error}");
+                        let reply = Refusal::BodyTooLarge.reply(route.form());
+                        return Ok(Said { reply, unread: true });
+                    }
+                },
+            };
         }
-        match Limited::new(body, MAX_BODY_BYTES).collect().await {
-            Ok(body) => arrived.body = body.to_bytes(),
-            Err(error) => match error.downcast::<hyper::Error>() {
-                Ok(broken) => return Err(*broken),
-                Err(error) => {
-                    debug_assert!(error.is::<LengthLimitError>(), "{error}");
-                    return Ok(Said { reply: Refusal::BodyTooLarge.reply(form), unread: true });
-                }
-            },
-        }
-        arrived.at = tokio::time::Instant::now();
-        Ok(Said { reply: self.answer(arrived, is_signed, exchange).await, unread: endless })
-    }
-
-    /// Answers a request that is whole: while that takes, its connection makes room for nobody.
-    async fn answer(
-        self: &Arc<Self>,
-        arrived: Arrived,
-        is_signed: bool,
-        exchange: &Exchange,
-    ) -> Reply {
+        let query = head.uri.query().unwrap_or_default();
+        let request = Request { method, path, query, body: &content, arrived: Instant::now() };
+        // Whole as it is, its connection makes room for nobody until it is answered.
         exchange.place().keep();
-        let reply = self.reply_to(arrived).await;
-        if is_signed && reply.status == 200 {
+        let reply = match &route {
+            Ok(route) => self.answer(route, &request).await,
+            Err(unrouted) => unrouted.reply(),
+        };
+        if route.is_ok_and(|route| route.is_signed()) && reply.status == 200 {
             exchange.place().trust();
         }
-        reply
+        log_answer(&request, &reply);
+        Ok(Said { reply, unread })
     }
 
-    async fn reply_to(self: &Arc<Self>, arrived: Arrived) -> Reply {
-        // A panic must not take the connection with it: the other threads catch it too, and tell.
-        let at_once = catch_unwind(AssertUnwindSafe(|| {
-            self.service.answer_at_once(&arrived.request(), now_s)
-        }));
-        let arrived = Arc::new(arrived);
-        let mut reply = at_once.unwrap_or_default();
-        if reply.is_none() {
-            reply = self.answer_by_reading(&arrived).await;
+    /// Answers a request that is whole, and has the work done that the answer needs.
+    async fn answer(&self, route: &Route<'_>, request: &Request<'_>) -> Reply {
+        // A panic must not take the connection with it. That of a job ends its thread's task alone.
+        let answered =
+            catch_unwind(AssertUnwindSafe(|| self.service.answer(route, request, now_s)));
+        let mut outcome =
+            answered.unwrap_or_else(|_| Ok(Answer::Done(panicked(route.form(), request.path))));
+        loop {
+            outcome = match outcome {
+                Ok(Answer::Done(reply)) => return reply,
+                Ok(Answer::Read(job)) => self.read(job, route, request).await,
+                Ok(Answer::Write(job)) => self.write(job, route, request).await.map(Answer::Done),
+                Err(error) => return error.reply(route.form(), request.path),
+            };
         }
-        let reply = match reply {
-            Some(reply) => reply,
-            None => self.answer_by_writing(&arrived).await,
-        };
-        let took = Instant::now() - arrived.at.into_std();
-        log::debug!(
-            "{} {} {} {} bytes {}.{:03} ms",
-            cut(arrived.method.as_str()),
-            cut(arrived.uri.path()),
-            reply.status,
-            reply.body.len(),
-            took.as_millis(),
-            took.subsec_micros() % 1_000
-        );
-        reply
     }
 
-    /// Answers on a thread that may wait for the books, when it is this request's turn; `None` where the books
-    /// have to be changed.
-    async fn answer_by_reading(self: &Arc<Self>, arrived: &Arc<Arrived>) -> Option<Reply> {
-        let make = async {
+    /// Does what reads the books, on a thread that may wait for them, when it is this request's
+    /// turn.
+    async fn read(&self, job: ReadJob, route: &Route<'_>, request: &Request<'_>) -> Outcome {
+        let done = async {
             let turn = Arc::clone(&self.turns)
                 .acquire_owned()
                 .await
                 .expect("the semaphore is never closed");
-            let (server, request) = (Arc::clone(self), Arc::clone(arrived));
-            let made = tokio::task::spawn_blocking(move || {
-                let deadline = request.at.into_std() + READ_WITHIN;
-                let reply = server.service.answer_by_reading(&request.request(), now_s, deadline);
+            let until = request.arrived + READ_WITHIN;
+            let done = tokio::task::spawn_blocking(move || {
+                let outcome = job(until);
                 drop(turn);
-                reply
+                outcome
             });
-            made.await.unwrap_or_else(|_| Some(panicked(arrived.form, arrived.uri.path())))
+            let panicked = |_| Ok(Answer::Done(panicked(route.form(), request.path)));
+            done.await.unwrap_or_else(panicked)
         };
-        timeout_at(arrived.at + ANSWER_WITHIN, make).await.unwrap_or_else(|_| {
-            log::warn!(
-                "no answer in time for {}: the readers are at work on others",
-                arrived.uri.path()
-            );
-            Some(Refusal::Busy.reply(arrived.form))
+        let until = tokio::time::Instant::from_std(request.arrived + ANSWER_WITHIN);
+        timeout_at(until, done).await.unwrap_or_else(|_| {
+            log::warn!("no answer in time for {}: the readers are at work on others", request.path);
+            Err(Refusal::Busy.into())
         })
     }
 
-    /// Answers on a thread that may change the books, when it is this request's turn. Once it is, it is seen
-    /// through: nobody is told that nothing was changed where something may have been.
-    async fn answer_by_writing(self: &Arc<Self>, arrived: &Arc<Arrived>) -> Reply {
-        let lock_until = arrived.at + LOCK_WITHIN;
-        let Ok(turn) = timeout_at(lock_until, Arc::clone(&self.change).acquire_owned()).await
-        else {
-            log::warn!("no change in time for {}: others are being made", arrived.uri.path());
-            return Refusal::Busy.reply(arrived.form);
+    /// Does what changes the books, on a thread that may wait for them, when it is this request's
+    /// turn. Once it is, it is seen through: nobody is told that nothing was changed where something
+    /// may have been.
+    async fn write(
+        &self,
+        job: WriteJob,
+        route: &Route<'_>,
+        request: &Request<'_>,
+    ) -> Result<Reply, Error> {
+        let lock_until = request.arrived + LOCK_WITHIN;
+        let turn = Arc::clone(&self.change).acquire_owned();
+        let Ok(turn) = timeout_at(tokio::time::Instant::from_std(lock_until), turn).await else {
+            log::warn!("no change in time for {}: others are being made", request.path);
+            return Err(Refusal::Busy.into());
         };
-        let (server, request) = (Arc::clone(self), Arc::clone(arrived));
-        let made = tokio::task::spawn_blocking(move || {
-            let read_until = request.at.into_std() + READ_WITHIN;
-            let asked = request.request();
-            let reply =
-                server.service.answer_by_writing(&asked, now_s, read_until, lock_until.into_std());
+        let done = tokio::task::spawn_blocking(move || {
+            let done = job(lock_until);
             drop(turn);
-            reply
+            done
         });
-        made.await.unwrap_or_else(|_| panicked(arrived.form, arrived.uri.path()))
+        done.await.unwrap_or_else(|_| Ok(panicked(route.form(), request.path)))
     }
+}
+
+fn log_answer(request: &Request<'_>, reply: &Reply) {
+    let took = request.arrived.elapsed();
+    log::debug!(
+        "{} {} {} {} bytes {}.{:03} ms",
+        cut(request.method),
+        cut(request.path),
+        reply.status,
+        reply.body.len(),
+        took.as_millis(),
+        took.subsec_micros() % 1_000
+    );
 }
 
 fn now_s() -> i64 {
     jiff::Timestamp::now().as_second()
 }
 
-fn response(reply: Reply, last: bool, exchange: Arc<Exchange>) -> Response<Answer> {
-    let mut response = Response::new(Answer { bytes: Full::new(reply.body.into()), exchange });
+fn response(reply: Reply, last: bool, exchange: Arc<Exchange>) -> Response<ReplyBody> {
+    let mut response = Response::new(ReplyBody { bytes: Full::new(reply.body.into()), exchange });
     *response.status_mut() =
         StatusCode::from_u16(reply.status).expect("replies have statuses of HTTP");
     let headers = response.headers_mut();
@@ -537,12 +509,12 @@ fn response(reply: Reply, last: bool, exchange: Arc<Exchange>) -> Response<Answe
 }
 
 /// An answer's body, which tells when hyper is done with it.
-struct Answer {
+struct ReplyBody {
     bytes: Full<Bytes>,
     exchange: Arc<Exchange>,
 }
 
-impl Body for Answer {
+impl Body for ReplyBody {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -562,7 +534,7 @@ impl Body for Answer {
     }
 }
 
-impl Drop for Answer {
+impl Drop for ReplyBody {
     fn drop(&mut self) {
         self.exchange.finish();
     }

@@ -1,0 +1,368 @@
+//! The pages of a listing, as `/usage` and `/bill` answer with them: page 1 begins a sequence, and
+//! all later pages are cut from what page 1 was. A last page that goes out to Agora is kept.
+
+use crate::agora::reply::{Envelope, Refusal, Reply};
+use crate::agora::request::{ListingRequest, Page};
+use crate::billing::statement::{ListingKind, is_provisional};
+use crate::http::answer::{Answer, Head, Outcome};
+use crate::http::books::{Books, Current};
+use crate::http::error::Error;
+use crate::http::listed::Listed;
+use crate::http::listing::{self, Listings, MadeFor, Sequence, Sequences};
+use crate::http::statement::{Keeper, Need, Worker};
+use crate::http::verify::Verified;
+use crate::store::newest::Newest;
+use crate::store::snapshot::{self, SnapshotKey};
+use crate::store::statement::{Outdone, is_outdone};
+use crate::store::{self, ReadTx};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long a bill's last page waits for the lock, under which it is kept before it goes out.
+const KEEP_WITHIN: Duration = Duration::from_millis(150);
+/// How soon a bill's page has to be made for it to see to what its last page keeps.
+const READY_WITHIN: Duration = Duration::from_millis(150);
+/// How long a later page waits for the snapshot of page 1, which another server may be about to
+/// leave on the disk; and how often it looks.
+const SNAPSHOT_WITHIN: Duration = Duration::from_millis(200);
+const SNAPSHOT_POLL: Duration = Duration::from_millis(4);
+
+/// What the endpoints that answer in pages differ in.
+pub(super) trait Lister: Send + 'static {
+    /// Lists what is asked for, as page 1 is asked for at `asked_at_s` (Unix seconds).
+    fn list(&self, tx: &ReadTx<'_>, asked_at_s: i64) -> store::Result<Listed>;
+
+    /// Sees to what is to be done as page 1 goes out.
+    fn begins(&self, _: &Listed) {}
+
+    /// Sees to what is to be done once the last page has been kept.
+    fn was_kept(&self, _: &Listed) {}
+}
+
+/// What pages are cut from, and what keeps it.
+pub(super) struct Pages {
+    books: Arc<Books>,
+    envelope: Envelope,
+    listings: Listings,
+    sequences: Sequences,
+    /// Which sequences are the newest, of all servers; `None` where the file for that cannot be
+    /// had: then later pages come from what this server holds in memory alone.
+    newest: Option<Arc<Newest>>,
+    keeper: Keeper,
+}
+
+/// A page that is asked for.
+struct Asked<L> {
+    head: Head,
+    key: SnapshotKey,
+    page: Page,
+    /// Whether what is answered has been said to Agora then.
+    is_for_agora: bool,
+    lister: L,
+}
+
+impl Pages {
+    pub(super) fn new(books: Arc<Books>, envelope: Envelope) -> Self {
+        let newest = Newest::open(books.path()).inspect_err(|error| {
+            log::error!("later pages end with this process: {error}");
+        });
+        let newest = newest.ok().map(Arc::new);
+        let writer = Arc::clone(books.writer());
+        let keeper = Keeper::start(Worker { writer, newest: newest.clone() });
+        let (listings, sequences) = (Listings::default(), Sequences::default());
+        Self { books, envelope, listings, sequences, newest, keeper }
+    }
+
+    /// Writes down what has been told and is not kept yet; takes a second at most.
+    pub(super) fn finish(&self) {
+        self.keeper.finish();
+    }
+
+    /// Answers with a page of the listing that `lister` makes.
+    pub(super) fn answer(
+        self: &Arc<Self>,
+        verified: &Verified<'_>,
+        kind: ListingKind,
+        request: ListingRequest,
+        lister: impl Lister,
+    ) -> Outcome {
+        let ListingRequest { period, page } = request;
+        let key = SnapshotKey { kind, period, api_key: verified.pair.api_key.clone() };
+        let (head, is_for_agora) = (verified.head.clone(), verified.is_for_agora());
+        let asked = Asked { head, key, page, is_for_agora, lister };
+        let held = match page.page_num {
+            1 => self.begin_at_once(&asked, verified.current),
+            _ => self.held(&asked.key)?,
+        };
+        if let Some(sequence) = held {
+            return self.hand_out_at_once(asked, sequence, verified.current);
+        }
+        let pages = Arc::clone(self);
+        Ok(Answer::read(move |until| {
+            // Others may have read or changed the books while this one waited for its turn.
+            let current = pages.books.known_by(until)?;
+            let sequence = match page.page_num {
+                1 => pages.begin(&asked, &current, until)?,
+                _ => pages.go_on(&asked, until)?,
+            };
+            pages.hand_out(asked, sequence, &current, until)
+        }))
+    }
+
+    /// What page 1 is cut from, where it has been listed since the books changed last.
+    fn begin_at_once<L>(&self, asked: &Asked<L>, current: &Current) -> Option<Arc<Sequence>> {
+        self.begun_since(asked).or_else(|| {
+            let asked_at_s = asked.head.now_s();
+            let listed = self.listings.find(asked.made_for(asked_at_s), &current.known.state)?;
+            Some(self.begin_with(asked, current, asked_at_s, listed))
+        })
+    }
+
+    /// What page 1 is cut from: the books as they are.
+    fn begin<L: Lister>(
+        &self,
+        asked: &Asked<L>,
+        current: &Current,
+        until: Instant,
+    ) -> Result<Arc<Sequence>, Error> {
+        if let Some(begun) = self.begun_since(asked) {
+            return Ok(begun);
+        }
+        let asked_at_s = asked.head.now_s();
+        let list = |tx: &ReadTx<'_>| asked.lister.list(tx, asked_at_s);
+        let listed =
+            self.listings.get_or_list(asked.made_for(asked_at_s), &current.known.state, || {
+                self.books.read(until, |tx| listing::list(tx, &asked.key, list))
+            })?;
+        Ok(self.begin_with(asked, current, asked_at_s, listed))
+    }
+
+    /// The sequence that another request for the same has begun since this one arrived.
+    fn begun_since<L>(&self, asked: &Asked<L>) -> Option<Arc<Sequence>> {
+        self.sequences.find(&asked.key).filter(|begun| begun.is_fresh(asked.head.arrived))
+    }
+
+    fn begin_with<L>(
+        &self,
+        asked: &Asked<L>,
+        current: &Current,
+        asked_at_s: i64,
+        listed: Arc<Listed>,
+    ) -> Arc<Sequence> {
+        let sequence = Sequence::new(asked.key.clone(), Some(current.as_of), asked_at_s, listed);
+        match asked.head.method.as_str() {
+            "GET" => self.sequences.begin(sequence, self.newest.as_deref()),
+            _ => Arc::new(sequence),
+        }
+    }
+
+    /// What a later page is cut from, where it is in memory.
+    fn held(&self, key: &SnapshotKey) -> store::Result<Option<Arc<Sequence>>> {
+        let Some(begun) = self.sequences.find(key) else {
+            return Ok(None);
+        };
+        Ok(listing::is_newest(&begun, self.newest.as_deref())?.then_some(begun))
+    }
+
+    /// What a later page is cut from: what the newest page 1 was, whichever server answered that.
+    /// It is in memory, or else on the disk.
+    fn go_on<L>(&self, asked: &Asked<L>, until: Instant) -> Result<Arc<Sequence>, Error> {
+        let Asked { head, key, .. } = asked;
+        let newest = self.newest.as_deref();
+        let wait_until = head.arrived + SNAPSHOT_WITHIN;
+        loop {
+            if let Some(begun) = self.held(key)? {
+                return Ok(begun);
+            }
+            let number = newest.map_or(Ok(0), |newest| newest.number(key))?;
+            if number != 0 {
+                let find = |tx: &ReadTx<'_>| snapshot::find(tx, key, number, head.now_s());
+                match self.books.read(until, find) {
+                    Ok(Some(snapshot)) => {
+                        let sequence = Sequence::of_snapshot(key.clone(), number, snapshot);
+                        return Ok(self.sequences.hold(sequence, newest)?);
+                    }
+                    Ok(None) => {}
+                    Err(store::Error::Unreadable { reason, .. }) => {
+                        log::error!("the snapshot of page 1 cannot be read: {reason}");
+                        return Err(Refusal::SnapshotGone.into());
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            if number == 0 || Instant::now() >= wait_until {
+                log::warn!(
+                    "no later page for {}: the snapshot of page 1 is gone, \
+                     and page 1 has to be asked anew",
+                    head.path
+                );
+                return Err(Refusal::SnapshotGone.into());
+            }
+            std::thread::sleep(SNAPSHOT_POLL);
+        }
+    }
+
+    /// Hands out a page, unless that takes more than a few rows of the books.
+    fn hand_out_at_once<L: Lister>(
+        self: &Arc<Self>,
+        asked: Asked<L>,
+        sequence: Arc<Sequence>,
+        current: &Current,
+    ) -> Outcome {
+        if !asked.tells_the_end_of(&sequence) {
+            return Ok(Answer::Done(self.hand_out_more(&asked, &sequence)));
+        }
+        let (listed, newest) = (&sequence.listed, current.known.state.newest_statement);
+        let is_outdone = match listed.content_if_made() {
+            _ if !sequence.is_untold() => Some(false),
+            None => None,
+            Some(_) if listed.after_seq == newest => Some(false),
+            Some(_) => self.books.read_at_once(asked.is_outdone(&sequence))?,
+        };
+        match is_outdone {
+            Some(false) => self.hand_out_end(asked, sequence, newest),
+            Some(true) => Err(outdone(Outdone::ByNewerAnswer)),
+            None => {
+                let pages = Arc::clone(self);
+                Ok(Answer::read(move |until| {
+                    let current = pages.books.known_by(until)?;
+                    pages.hand_out(asked, sequence, &current, until)
+                }))
+            }
+        }
+    }
+
+    /// Hands out a page.
+    fn hand_out<L: Lister>(
+        self: &Arc<Self>,
+        asked: Asked<L>,
+        sequence: Arc<Sequence>,
+        current: &Current,
+        until: Instant,
+    ) -> Outcome {
+        let (listed, newest) = (&sequence.listed, current.known.state.newest_statement);
+        if !asked.tells_the_end_of(&sequence) {
+            let reply = self.hand_out_more(&asked, &sequence);
+            // What its last page would wait for is made ready as it is listed, unless that has
+            // taken long.
+            let is_early = asked.head.arrived.elapsed() < READY_WITHIN;
+            if asked.is_for_agora && asked.key.kind == ListingKind::Bill && is_early {
+                listed.content()?;
+            }
+            return Ok(Answer::Done(reply));
+        }
+        if sequence.is_untold() {
+            listed.content()?;
+            if listed.after_seq != newest && self.books.read(until, asked.is_outdone(&sequence))? {
+                return Err(outdone(Outdone::ByNewerAnswer));
+            }
+        }
+        self.hand_out_end(asked, sequence, newest)
+    }
+
+    /// Hands out a page that others follow, or that nothing is kept of.
+    fn hand_out_more<L: Lister>(&self, asked: &Asked<L>, sequence: &Arc<Sequence>) -> Reply {
+        if asked.is_for_agora && asked.page.page_num == 1 {
+            self.keeper.leave(sequence);
+        }
+        self.cut(asked, sequence)
+    }
+
+    /// Hands out a last page, once it is kept where it is a bill.
+    fn hand_out_end<L: Lister>(
+        self: &Arc<Self>,
+        asked: Asked<L>,
+        sequence: Arc<Sequence>,
+        newest: i64,
+    ) -> Outcome {
+        if self.tell(&asked, &sequence, newest)? {
+            return Ok(Answer::Done(self.cut(&asked, &sequence)));
+        }
+        let pages = Arc::clone(self);
+        Ok(Answer::write(move |lock_until| {
+            // Another request may have had it kept while this one waited for its turn.
+            if !pages.tell(&asked, &sequence, newest)? {
+                pages.keep(&asked, &sequence, lock_until)?;
+            }
+            Ok(pages.cut(&asked, &sequence))
+        }))
+    }
+
+    /// Sees to what a last page leaves behind, and tells whether it may go out: a bill has to be
+    /// kept first.
+    fn tell<L>(
+        &self,
+        asked: &Asked<L>,
+        sequence: &Arc<Sequence>,
+        newest: i64,
+    ) -> Result<bool, Error> {
+        match self.keeper.tell(sequence, newest, asked.head.now_s()) {
+            Need::Nothing => Ok(true),
+            Need::Keeping => Ok(false),
+            Need::Full => {
+                log::warn!("too many answers wait to be kept: a last page is refused");
+                Err(Refusal::TooManyWaiting.into())
+            }
+        }
+    }
+
+    /// Keeps a bill.
+    fn keep<L: Lister>(
+        &self,
+        asked: &Asked<L>,
+        sequence: &Sequence,
+        lock_until: Instant,
+    ) -> Result<(), Error> {
+        let lock_until = lock_until.min(Instant::now() + KEEP_WITHIN);
+        let now_s = asked.head.now_s();
+        match self.books.write(lock_until, |tx| sequence.keep(tx, now_s))? {
+            Ok(seq) => {
+                sequence.was_kept(seq);
+                asked.lister.was_kept(&sequence.listed);
+                Ok(())
+            }
+            // Nor is it forgotten: its end must not come from another state of the books than its
+            // beginning.
+            Err(by) => Err(outdone(by)),
+        }
+    }
+
+    /// Cuts a page out of what it is cut from.
+    fn cut<L: Lister>(&self, asked: &Asked<L>, sequence: &Sequence) -> Reply {
+        let listed = &sequence.listed;
+        if asked.page.page_num == 1 {
+            asked.lister.begins(listed);
+        }
+        listed.listing.page(asked.page, self.envelope)
+    }
+}
+
+impl<L> Asked<L> {
+    /// What its listing is made for, where page 1 is asked for at `asked_at_s`.
+    fn made_for(&self, asked_at_s: i64) -> MadeFor {
+        let SnapshotKey { kind, period, .. } = self.key;
+        ((kind, period), !is_provisional(kind, period, asked_at_s))
+    }
+
+    /// Whether it ends what Agora is told. A request for the headers alone is told nothing, and
+    /// Agora's own are what is kept.
+    fn tells_the_end_of(&self, sequence: &Sequence) -> bool {
+        self.is_for_agora && sequence.listed.listing.ends_with(self.page)
+    }
+
+    /// Reads whether a newer statement has outdone a sequence.
+    fn is_outdone(&self, sequence: &Sequence) -> impl FnOnce(&ReadTx<'_>) -> store::Result<bool> {
+        let now_s = self.head.now_s();
+        move |tx| is_outdone(tx, &sequence.answer(now_s)?)
+    }
+}
+
+/// Why an answer is not told to its end, in the caller's words and in the log's.
+fn outdone(by: Outdone) -> Error {
+    let refusal = match by {
+        Outdone::ByOtherBill => Refusal::OtherBill,
+        Outdone::ByNewerAnswer => Refusal::NewerAnswer,
+    };
+    log::warn!("a last page is refused: {}", refusal.sentence());
+    refusal.into()
+}
