@@ -50,6 +50,10 @@ impl Bills {
 }
 
 impl Lister for BillOf {
+    fn parameters(&self) -> String {
+        String::new()
+    }
+
     fn list(&self, tx: &ReadTx<'_>, asked_at_s: i64) -> store::Result<Listed> {
         let pricing = Pricing::read(tx, None)?;
         let basis = pricing.basis(tx, self.period, None)?;

@@ -11,7 +11,7 @@ use crate::store::snapshot::{Snapshot, SnapshotKey};
 use crate::store::{self, ReadTx, setting, statement};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// How much memory the kept listings may take, but for the newest, which is kept whatever it takes; and how much
@@ -20,10 +20,16 @@ pub(super) const KEPT_BYTES: usize = 8 << 20;
 /// How many listings are kept, and how many sequences.
 pub(super) const KEPT: usize = 128;
 
-/// What is listed, and of which window.
-pub(super) type Key = (ListingKind, Period);
-/// What a listing was made for: a window, and whether it was over.
-pub(super) type MadeFor = (Key, bool);
+/// What a listing was made for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct MadeFor {
+    pub kind: ListingKind,
+    pub period: Period,
+    /// As in [`SnapshotKey`].
+    pub parameters: String,
+    /// Whether the window was not over.
+    pub is_provisional: bool,
+}
 
 /// All that a listing follows from beside what is asked: the last of each kind of row that was
 /// written, and the settings. Rows of these kinds are only added, so that two states that say the
@@ -64,40 +70,47 @@ pub(super) fn list(
 
 /// Listings by what was asked, each with the state of the books that it says, the newest last.
 #[derive(Default)]
-pub(super) struct Listings(Mutex<VecDeque<(MadeFor, State, Arc<Listed>)>>);
+pub(super) struct Listings(Mutex<VecDeque<Kept>>);
+
+/// A listing that is kept, with the state of the books that it says.
+type Kept = (MadeFor, State, Arc<Listed>);
+
+fn find(kept: &VecDeque<Kept>, made_for: &MadeFor, state: &State) -> Option<Arc<Listed>> {
+    let found = kept.iter().find(|(made, of, _)| made == made_for && of == state)?;
+    Some(Arc::clone(&found.2))
+}
 
 impl Listings {
-    /// The listing that was made for `key` out of a state, where it is kept.
-    pub(super) fn find(&self, key: MadeFor, state: &State) -> Option<Arc<Listed>> {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.iter().find(|(k, of, _)| *k == key && of == state).map(|kept| Arc::clone(&kept.2))
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Kept>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The listing that was made for this out of a state, where it is kept.
+    pub(super) fn find(&self, made_for: &MadeFor, state: &State) -> Option<Arc<Listed>> {
+        find(&self.lock(), made_for, state)
     }
 
     /// The same, or else the listing that `list` makes.
     pub(super) fn get_or_list<E>(
         &self,
-        key: MadeFor,
+        made_for: MadeFor,
         state: &State,
         list: impl FnOnce() -> Result<(State, Listed), E>,
     ) -> Result<Arc<Listed>, E> {
-        let kept = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let find = |kept: &VecDeque<(MadeFor, State, Arc<Listed>)>, state: &State| {
-            kept.iter().find(|(k, of, _)| *k == key && of == state).map(|kept| Arc::clone(&kept.2))
-        };
-        if let Some(listed) = find(&kept(), state) {
+        if let Some(listed) = self.find(&made_for, state) {
             return Ok(listed);
         }
         let (state, listed) = list()?;
-        let mut kept = kept();
+        let mut kept = self.lock();
         // Another request may have made the same one meanwhile: one is held.
-        if let Some(listed) = find(&kept, &state) {
+        if let Some(listed) = find(&kept, &made_for, &state) {
             return Ok(listed);
         }
         let listed = Arc::new(listed);
         // What another state said is asked for no more.
         kept.retain(|(_, of, _)| *of == state);
-        kept.push_back((key, state, Arc::clone(&listed)));
-        let size_bytes = |kept: &(MadeFor, State, Arc<Listed>)| kept.2.size_bytes();
+        kept.push_back((made_for, state, Arc::clone(&listed)));
+        let size_bytes = |kept: &Kept| kept.2.size_bytes();
         let mut bytes: usize = kept.iter().map(size_bytes).sum();
         while kept.len() > KEPT || (bytes > KEPT_BYTES && kept.len() > 1) {
             bytes = bytes.saturating_sub(kept.pop_front().as_ref().map_or(0, size_bytes));
@@ -255,7 +268,7 @@ mod tests {
     fn key(second: i64, api_key: &str) -> SnapshotKey {
         let period = Period::new(second, second).expect("a window");
         let api_key = api_key.parse().expect("a key");
-        SnapshotKey { kind: ListingKind::Usage, period, api_key }
+        SnapshotKey { kind: ListingKind::Usage, period, api_key, parameters: String::new() }
     }
 
     fn begin(sequences: &Sequences, second: i64, listed: &Arc<Listed>, newest: &Newest) {
@@ -336,7 +349,8 @@ mod tests {
             let (knew_terms, newest_statement) = (TermsKnown::default(), 0);
             State { knew_seq, knew_terms, newest_statement, settings }
         };
-        let made_for = (key(1, "k").kind, key(1, "k").period);
+        let SnapshotKey { kind, period, .. } = key(1, "k");
+        let made_for = MadeFor { kind, period, parameters: String::new(), is_provisional: false };
         let get = |state: &State, now: &State| {
             let list = || {
                 Ok::<_, ()>((
@@ -348,13 +362,16 @@ mod tests {
                     ),
                 ))
             };
-            listings.get_or_list((made_for, true), state, list).expect("a listing")
+            listings.get_or_list(made_for.clone(), state, list).expect("a listing")
         };
         let (one, other, unit) = (state(1, "a"), state(2, "a"), state(2, "b"));
         let first = get(&one, &one);
         assert!(Arc::ptr_eq(&first, &get(&one, &other)), "it stands");
         let second = get(&other, &other);
         assert!(!Arc::ptr_eq(&first, &second));
+        let filtered = MadeFor { parameters: "project=p".to_owned(), ..made_for.clone() };
+        assert!(listings.find(&made_for, &other).is_some());
+        assert!(listings.find(&filtered, &other).is_none(), "another parameter is another listing");
         assert!(!Arc::ptr_eq(&second, &get(&unit, &unit)));
         assert!(
             !Arc::ptr_eq(&second, &get(&other, &other)),

@@ -29,6 +29,10 @@ const SNAPSHOT_POLL: Duration = Duration::from_millis(4);
 
 /// What the endpoints that answer in pages differ in.
 pub(super) trait Lister: Send + 'static {
+    /// What the listing follows from beside the window, in a canonical form; empty where that is
+    /// all. A listing with more is cut from memory alone, and no statement is kept of it.
+    fn parameters(&self) -> String;
+
     /// Lists what is asked for, as page 1 is asked for at `asked_at_s` (Unix seconds).
     fn list(&self, tx: &ReadTx<'_>, asked_at_s: i64) -> store::Result<Listed>;
 
@@ -56,7 +60,7 @@ struct Asked<L> {
     head: Head,
     key: SnapshotKey,
     page: Page,
-    /// Whether what is answered has been said to Agora then.
+    /// Whether what is answered has been said to Agora then, as a whole.
     is_for_agora: bool,
     lister: L,
 }
@@ -87,8 +91,10 @@ impl Pages {
         lister: impl Lister,
     ) -> Outcome {
         let ListingRequest { period, page } = request;
-        let key = SnapshotKey { kind, period, api_key: verified.pair.api_key.clone() };
-        let (head, is_for_agora) = (verified.head.clone(), verified.is_for_agora());
+        let (api_key, parameters) = (verified.pair.api_key.clone(), lister.parameters());
+        let is_for_agora = verified.is_for_agora() && parameters.is_empty();
+        let key = SnapshotKey { kind, period, api_key, parameters };
+        let head = verified.head.clone();
         let asked = Asked { head, key, page, is_for_agora, lister };
         let held = match page.page_num {
             1 => self.begin_at_once(&asked, verified.current),
@@ -113,7 +119,7 @@ impl Pages {
     fn begin_at_once<L>(&self, asked: &Asked<L>, current: &Current) -> Option<Arc<Sequence>> {
         self.begun_since(asked).or_else(|| {
             let asked_at_s = asked.head.now_s();
-            let listed = self.listings.find(asked.made_for(asked_at_s), &current.known.state)?;
+            let listed = self.listings.find(&asked.made_for(asked_at_s), &current.known.state)?;
             Some(self.begin_with(asked, current, asked_at_s, listed))
         })
     }
@@ -341,7 +347,9 @@ impl<L> Asked<L> {
     /// What its listing is made for, where page 1 is asked for at `asked_at_s`.
     fn made_for(&self, asked_at_s: i64) -> MadeFor {
         let SnapshotKey { kind, period, .. } = self.key;
-        ((kind, period), !is_provisional(kind, period, asked_at_s))
+        let parameters = self.key.parameters.clone();
+        let is_provisional = is_provisional(kind, period, asked_at_s);
+        MadeFor { kind, period, parameters, is_provisional }
     }
 
     /// Whether it ends what Agora is told. A request for the headers alone is told nothing, and

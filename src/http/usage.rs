@@ -43,6 +43,10 @@ impl Usage {
 }
 
 impl Lister for UsageOf {
+    fn parameters(&self) -> String {
+        String::new()
+    }
+
     fn list(&self, tx: &ReadTx<'_>, _: i64) -> store::Result<Listed> {
         let terms = store::bill::terms(tx)?;
         let usage = store::usage::to_price(tx, self.period, None, &terms)?;

@@ -112,6 +112,9 @@ fn place(key: &SnapshotKey) -> u64 {
     let (kind, period) = (key.kind.as_str(), key.period);
     context.update(format!("{kind} {} {} ", period.first_s(), period.last_s()).as_bytes());
     context.update(key.api_key.as_str().as_bytes());
+    if !key.parameters.is_empty() {
+        context.update(format!(" {}", key.parameters).as_bytes());
+    }
     let digest = context.finish();
     let mut first = [0; 8];
     first.copy_from_slice(&digest.as_ref()[..8]);
@@ -138,7 +141,8 @@ mod tests {
 
     fn key(kind: ListingKind, last_s: i64, api_key: &str) -> SnapshotKey {
         let period = Period::new(1, last_s).expect("a window");
-        SnapshotKey { kind, period, api_key: api_key.parse().expect("a key") }
+        let api_key = api_key.parse().expect("a key");
+        SnapshotKey { kind, period, api_key, parameters: String::new() }
     }
 
     #[test]
@@ -163,8 +167,9 @@ mod tests {
             key(ListingKind::Usage, 9, "k"),
             key(ListingKind::Bill, 8, "k"),
             key(ListingKind::Bill, 9, "l"),
+            SnapshotKey { parameters: "project=p".to_owned(), ..bill.clone() },
         ];
-        assert_eq!(others.map(|other| one.number(&other).expect("a number")), [0; 3]);
+        assert_eq!(others.map(|other| one.number(&other).expect("a number")), [0; 4]);
         // A head of another boot.
         one.file.write_all_at(b"another boot", 0).expect("written");
         assert_eq!(Newest::open(&database).expect("a file").number(&bill).expect("a number"), 0);

@@ -19,6 +19,9 @@ pub struct SnapshotKey {
     pub period: Period,
     /// The key that signs.
     pub api_key: ApiKey,
+    /// What else the listing follows from, in a canonical form; empty where the window is all.
+    /// Only such a listing is left on disk.
+    pub parameters: String,
 }
 
 /// All that a sequence says and that is kept of it once its last page goes out.
