@@ -349,12 +349,11 @@ impl Listing {
     /// Cuts one page out of it.
     pub fn page(&self, page: Page, envelope: Envelope) -> Reply {
         let places = page.places(self.len());
-        let entries = match places.is_empty() {
-            true => &[][..],
-            false => {
-                let start = places.start.checked_sub(1).map_or(0, |before| self.commas[before] + 1);
-                &self.json[start..self.commas[places.end - 1]]
-            }
+        let entries = if places.is_empty() {
+            &[][..]
+        } else {
+            let start = places.start.checked_sub(1).map_or(0, |before| self.commas[before] + 1);
+            &self.json[start..self.commas[places.end - 1]]
         };
         let head = format!(r#"{{"status":0,"statusReason":"{}","#, success_reason(self.kind));
         let has_next = places.end < self.len();

@@ -282,9 +282,10 @@ fn timestamp(fields: &Fields, name: &'static str) -> Result<i64, Error> {
     let wanted = "a Unix time in seconds with 10 digits is wanted";
     let value = field(fields, name).ok_or(Error::Missing { name, wanted })?;
     let bad = || Error::Bad { name, value: value.to_owned(), wanted };
-    match value.len() == 10 && digits_only(value) {
-        true => value.parse().map_err(|_| bad()),
-        false => Err(bad()),
+    if value.len() == 10 && digits_only(value) {
+        value.parse().map_err(|_| bad())
+    } else {
+        Err(bad())
     }
 }
 
@@ -380,9 +381,10 @@ impl Body {
     pub fn signature(&self) -> Option<Cow<'_, str>> {
         let given = field(&self.fields, SIGNATURE)?;
         // Base64 has no %: what holds one was encoded, or is no signature at all.
-        Some(match given.contains('%') {
-            true => percent_decode_str(given).decode_utf8_lossy(),
-            false => given.into(),
+        Some(if given.contains('%') {
+            percent_decode_str(given).decode_utf8_lossy()
+        } else {
+            given.into()
         })
     }
 

@@ -123,10 +123,7 @@ impl Exchange {
     fn poll_answered(&self, cx: &Context<'_>) -> Poll<()> {
         // Before looking, so that nothing told in between is missed.
         self.listen(cx);
-        match self.answered.swap(false, Ordering::Acquire) {
-            true => Poll::Ready(()),
-            false => Poll::Pending,
-        }
+        if self.answered.swap(false, Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 
@@ -280,9 +277,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Intake<S> {
                 self.set_timer(wait);
             }
             if self.timer.as_mut().poll(cx).is_ready() {
-                match self.buffer.is_empty() {
-                    true => self.phase = Phase::Closed,
-                    false => self.refuse(Refusal::Slow),
+                if self.buffer.is_empty() {
+                    self.phase = Phase::Closed;
+                } else {
+                    self.refuse(Refusal::Slow);
                 }
                 continue;
             }

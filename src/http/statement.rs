@@ -329,10 +329,8 @@ impl Shared {
             if is_stopping {
                 return None;
             }
-            let wait = match waiting.counts.is_empty() {
-                true => until_drop,
-                false => until_counts.min(until_drop),
-            };
+            let wait =
+                if waiting.counts.is_empty() { until_drop } else { until_counts.min(until_drop) };
             let news = self.news.wait_timeout(waiting, wait);
             waiting = news.unwrap_or_else(PoisonError::into_inner).0;
         }
