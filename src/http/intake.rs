@@ -1,9 +1,10 @@
 //! What comes in on a connection, looked over before hyper sees it.
 //!
-//! hyper refuses what is not HTTP, or too long, or too slow, without a word or by hanging up. This layer
-//! stands between it and the socket: it holds a request back until its head is whole, and where it
-//! refuses one it ends hyper's input, so that the answers before it go out in order, and leaves the
-//! refusal to be sent behind them. It also lets no second request in before the first is answered.
+//! hyper refuses what is not HTTP, or too long, or too slow, without a word or by hanging up. This
+//! layer stands between it and the socket: it holds a request back until its head is whole, and
+//! where it refuses one it ends hyper's input, so that the answers before it go out in order, and
+//! leaves the refusal to be sent behind them. It also lets no second request in before the first is
+//! answered.
 
 use crate::agora::reply::Refusal;
 use crate::agora::request::{
@@ -30,17 +31,18 @@ const IDLE_UNSIGNED: Duration = Duration::from_secs(10);
 /// that the load is spread anew and nothing of it is kept for ever.
 const AGE: Duration = Duration::from_secs(600);
 const REQUESTS: u32 = 100_000;
-/// How long a request may take to arrive, from its first byte, or from the connection's start where it is
-/// the first: whoever connects has something to ask.
+/// How long a request may take to arrive, from its first byte, or from the connection's start where
+/// it is the first: whoever connects has something to ask.
 const ARRIVAL: Duration = Duration::from_secs(MAX_ARRIVAL_S);
-/// How long a stop waits for a request that may be on its way, and for the rest of one that has begun.
+/// How long a stop waits for a request that may be on its way, and for the rest of one that has
+/// begun.
 const STOP_IDLE: Duration = Duration::from_millis(100);
 const STOP_ARRIVAL: Duration = Duration::from_secs(2);
 /// How long the peer may leave an answer lying that it does not take.
 const DEPARTURE: Duration = Duration::from_secs(30);
 
-/// What the intake is told while hyper has it: that the answer to the request it let through has been
-/// made, and that no more are wanted.
+/// What the intake is told while hyper has it: that the answer to the request it let through has
+/// been made, and that no more are wanted.
 pub(super) struct Exchange {
     /// The connection's place at the door.
     place: Place,
@@ -197,8 +199,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Intake<S> {
         Arc::clone(&self.exchange)
     }
 
-    /// The socket; the request that was refused here and has not been told so yet, if one was; and whether
-    /// the peer may still be sending.
+    /// The socket; the request that was refused here and has not been told so yet, if one was; and
+    /// whether the peer may still be sending.
     pub(super) fn into_parts(mut self) -> (S, Option<Refused>, bool) {
         // Only hyper can tell whether a body that ends with the connection is whole.
         if self.refused.is_none() && self.exchange.broken.load(Ordering::Acquire) {
@@ -213,7 +215,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Intake<S> {
 
     fn refuse(&mut self, refusal: Refusal) {
         let (method, path) = method_and_path(&self.buffer);
-        // The path and the method come before anything else that may be wrong, as far as they are known.
+        // The path and the method come before anything else that may be wrong, as far as they are
+        // known.
         let refusal = match self.base_path.find(&method, &path) {
             Ok(route) => Unrouted { refusal, form: route.form() },
             // Of what is not HTTP or has not arrived, path and method mean nothing.
@@ -352,7 +355,8 @@ fn look_over(buffer: &[u8]) -> Result<Phase, Refusal> {
     if head > MAX_HEAD_BYTES {
         return Err(Refusal::HeadTooLong);
     }
-    // A fragment is never sent (RFC 9110, 7.1), and hyper would drop it: what was signed must be what was sent.
+    // A fragment is never sent (RFC 9110, 7.1), and hyper would drop it: what was signed must be
+    // what was sent.
     if target.contains('#') || target.parse::<hyper::Uri>().is_err() {
         return Err(problem("its target is broken"));
     }

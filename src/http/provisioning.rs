@@ -1,8 +1,8 @@
 //! The provisioning calls: what of each is so already, and what changes it where it is not.
 //!
-//! Agora resends a call whose answer it did not get in time. So each call is looked up first, and only changes
-//! something where that says that there is something to change; its answer is what is looked up
-//! afterwards, the same for the first call and for every repetition.
+//! Agora resends a call whose answer it did not get in time. So each call is looked up first, and
+//! only changes something where that says that there is something to change; its answer is what is
+//! looked up afterwards, the same for the first call and for every repetition.
 //!
 //! Calls may come in any order, and any of them may have been lost: a customer who is not in the
 //! books is registered, and deactivating what is not there is done. A call that is signed with a
@@ -339,8 +339,8 @@ fn first_months(from_s: i64) -> String {
     }
 }
 
-/// How loud the log is of a customer's first plan, or a project's first customer, and what it says of the time before:
-/// where it was in the books, it may have usage that was billed otherwise.
+/// How loud the log is of a customer's first plan, or a project's first customer, and what it says
+/// of the time before: where it was in the books, it may have usage that was billed otherwise.
 fn first_words(was_known: bool, so_far: &str) -> (log::Level, &str) {
     if was_known { (log::Level::Warn, so_far) } else { (log::Level::Info, "is new") }
 }
@@ -399,8 +399,8 @@ fn point_out_customer(before: Option<&Customer>, id: &CustomerId, done: &str) {
     }
 }
 
-/// Checks that a project of nobody, or of another customer, may become the one's who creates it: it was only recorded
-/// so far, for a customer whom at most a record has named.
+/// Checks that a project of nobody, or of another customer, may become the one's who creates it: it
+/// was only recorded so far, for a customer whom at most a record has named.
 fn check_adoption(tx: &ReadTx<'_>, project: &Project) -> Result<(), Error> {
     let was_created = project.enabled_since_s.is_some() || project.disabled_at_s.is_some();
     let owner = match &project.customer_id {

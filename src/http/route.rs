@@ -73,7 +73,8 @@ impl Call {
         }
     }
 
-    /// The methods that its path has, as in the header `Allow`. HEAD is GET without the body, and is signed as HEAD.
+    /// The methods that its path has, as in the header `Allow`. HEAD is GET without the body, and
+    /// is signed as HEAD.
     fn methods(self) -> &'static str {
         match self {
             Self::Usage | Self::Bill | Self::License | Self::Health => "GET, HEAD",

@@ -1,9 +1,9 @@
 //! The sockets: the only place that accepts connections, and where sync meets async.
 //!
-//! What can be answered without reading the books is, at once, where the request came in. What cannot is
-//! answered on a blocking thread, as many at a time as there are readers; what has to change the books goes
-//! through a door of its own, one at a time, so that nothing that only reads waits behind it. A request that
-//! cannot have its turn, or its answer, in time is told so.
+//! A request is answered at once, where it came in, or its answer is a job. A job that reads the
+//! books is done on a blocking thread, as many at a time as there are readers. A job that changes
+//! them goes through a door of its own, one at a time, so that nothing that only reads waits behind
+//! it. A request that cannot have its turn, or its answer, in time is told so.
 
 use crate::agora::reply::{Refusal, Reply};
 use crate::agora::request::MAX_BODY_BYTES;
@@ -38,12 +38,13 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{timeout, timeout_at};
 
-/// Within this time a request is answered, or told that it will not be. Agora waits 500 ms, the way there
-/// and back included. Source: Agora's page "Provide usage data to Agora".
+/// Within this time a request is answered, or told that it will not be. Agora waits 500 ms, the way
+/// there and back included. Source: Agora's page "Provide usage data to Agora".
 const ANSWER_WITHIN: Duration = Duration::from_millis(400);
 /// Within this time the books are read, so that the rest suffices to say that they could not be.
 const READ_WITHIN: Duration = Duration::from_millis(360);
-/// Within this time a change of the books has the lock, or is not made: what is left is for the disk.
+/// Within this time a change of the books has the lock, or is not made: what is left is for the
+/// disk.
 const LOCK_WITHIN: Duration = Duration::from_millis(250);
 /// How many connections the system may hold until they are accepted: they are, at once, so that
 /// this is for a burst while both processors are at work on something else.
@@ -68,8 +69,8 @@ pub fn reader_count() -> u32 {
     u32::try_from(cores * 2).unwrap_or(u32::MAX).clamp(4, 16)
 }
 
-/// Serves on `address` until SIGTERM or SIGINT, then answers the requests in flight and returns. `ready` is
-/// told the address that is listened on, the port filled in.
+/// Serves on `address` until SIGTERM or SIGINT, then answers the requests in flight and returns.
+/// `ready` is told the address that is listened on, the port filled in.
 ///
 /// # Errors
 /// When the address cannot be listened on.
@@ -206,8 +207,8 @@ async fn accept(listener: TcpListener, server: Arc<Server>, signals: &mut Signal
             }
         }
     }
-    // Whoever has connected already has asked, or is about to; whoever comes later is turned away at once, so
-    // that a proxy can try elsewhere.
+    // Whoever has connected already has asked, or is about to; whoever comes later is turned away
+    // at once, so that a proxy can try elsewhere.
     for stream in waiting(listener) {
         let place = door.enter();
         connections.spawn(converse(stream, Arc::clone(&server), place, stopped.clone()));
@@ -226,7 +227,8 @@ async fn accept(listener: TcpListener, server: Arc<Server>, signals: &mut Signal
     log::info!("stopped");
 }
 
-/// The connections that the system has accepted and nobody has taken yet; with them the listener is closed.
+/// The connections that the system has accepted and nobody has taken yet; with them the listener is
+/// closed.
 fn waiting(listener: TcpListener) -> Vec<TcpStream> {
     let Ok(listener) = listener.into_std() else {
         return Vec::new();
@@ -298,8 +300,8 @@ async fn converse_in_clear<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-/// Ends a connection: says the refusal that is still to be said, and hears the peer out for a moment, since
-/// a socket closed on unread bytes takes the answer back.
+/// Ends a connection: says the refusal that is still to be said, and hears the peer out for a
+/// moment, since a socket closed on unread bytes takes the answer back.
 async fn part<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: S,
     refused: Option<Refused>,
@@ -338,7 +340,11 @@ fn last_message(reply: &Reply, to_head: bool) -> Vec<u8> {
         .collect::<String>();
     write!(
         head,
-        "content-type: application/json\r\ncache-control: no-store\r\n{own}content-length: {length}\r\nconnection: close\r\ndate: {date}\r\n\r\n"
+        "content-type: application/json\r\n\
+         cache-control: no-store\r\n\
+         {own}content-length: {length}\r\n\
+         connection: close\r\n\
+         date: {date}\r\n\r\n"
     )
     .expect("writing into a string does not fail");
     let body = if to_head { &[] } else { reply.body.as_slice() };
@@ -451,8 +457,8 @@ impl Server {
     }
 
     /// Does what changes the books, on a thread that may wait for them, when it is this request's
-    /// turn. Once it is, it is seen through: nobody is told that nothing was changed where something
-    /// may have been.
+    /// turn. Once it is, it is seen through: nobody is told that nothing was changed where
+    /// something may have been.
     async fn write(
         &self,
         job: WriteJob,

@@ -1,5 +1,5 @@
-//! TLS for the listener: a certificate and its key, read from files and read again when they change.
-//! TLS 1.2 and 1.3, HTTP/1.1 alone.
+//! TLS for the listener: a certificate and its key, read from files and read again when they
+//! change. TLS 1.2 and 1.3, HTTP/1.1 alone.
 //!
 //! A pair that cannot be used never takes the place of one that can: the old one stays, and the log
 //! says why. Connections that stand are not touched by a new pair.
@@ -68,7 +68,8 @@ impl ResolvesServerCert for Current {
     }
 }
 
-/// What tells that a file has another content than before, as far as it can be told without reading it.
+/// What tells that a file has another content than before, as far as it can be told without reading
+/// it.
 type Stamp = Option<(u64, u64, i64, i64)>;
 
 /// TLS by a pair of files.

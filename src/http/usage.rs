@@ -65,8 +65,8 @@ impl Lister for UsageOf {
     }
 }
 
-/// The number of Agora projects in which the extension is added: those enabled at any moment of the window,
-/// and those that have usage in it.
+/// The number of Agora projects in which the extension is added: those enabled at any moment of the
+/// window, and those that have usage in it.
 fn total_size<'a>(
     tx: &ReadTx<'_>,
     period: Period,
