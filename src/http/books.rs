@@ -16,20 +16,19 @@ use std::time::Instant;
 pub(super) struct Books {
     readers: Readers,
     writer: Arc<Writer>,
-    known: Mutex<Option<Arc<Known>>>,
+    known: Mutex<Option<Arc<Knowledge>>>,
 }
 
 /// What was read of the books since their last change.
-pub(super) struct Known {
+pub(super) struct Knowledge {
     version: Version,
     pub keys: Vec<AcceptedKey>,
     pub state: State,
 }
 
-/// What is known of the books, and a moment at or before that of which it is true.
-#[derive(Clone)]
-pub(super) struct Current {
-    pub known: Arc<Known>,
+/// What is known of the books, and a moment: they were so then, or later.
+pub(super) struct Fresh {
+    pub known: Arc<Knowledge>,
     pub as_of: Instant,
 }
 
@@ -79,7 +78,7 @@ impl Books {
     /// Goes on with what is known of the books now.
     pub(super) fn known(
         self: &Arc<Self>,
-        then: impl FnOnce(Current) -> Outcome + Send + 'static,
+        then: impl FnOnce(Fresh) -> Outcome + Send + 'static,
     ) -> Outcome {
         match self.known_at_once() {
             Err(error) if error.is_passing() => {
@@ -135,33 +134,33 @@ impl Books {
     }
 
     /// What is known of the books as they are now, read anew where anybody has committed since.
-    pub(super) fn known_by(&self, until: Instant) -> store::Result<Current> {
+    pub(super) fn known_by(&self, until: Instant) -> store::Result<Fresh> {
         let as_of = Instant::now();
         // Asked before anything is read: what is read later can only be newer than this version.
         let version = self.readers.version()?;
         let known = self.known_of(version, |f| self.readers.read(until, f))?;
-        Ok(Current { known, as_of })
+        Ok(Fresh { known, as_of })
     }
 
-    fn known_at_once(&self) -> store::Result<Current> {
+    fn known_at_once(&self) -> store::Result<Fresh> {
         let as_of = Instant::now();
         let version = self.readers.version_at_once()?;
         let known = self.known_of(version, |f| self.readers.read_at_once(f))?;
-        Ok(Current { known, as_of })
+        Ok(Fresh { known, as_of })
     }
 
     fn known_of(
         &self,
         version: Version,
         read: impl FnOnce(ReadKnown) -> store::Result<(Vec<KeyPair>, State)>,
-    ) -> store::Result<Arc<Known>> {
+    ) -> store::Result<Arc<Knowledge>> {
         let held = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(known) = held.filter(|known| known.version == version) {
             return Ok(known);
         }
         let (keys, state) = read(|tx| Ok((store::key::accepted(tx)?, State::read(tx)?)))?;
         let keys = keys.into_iter().map(AcceptedKey::from).collect();
-        let known = Arc::new(Known { version, keys, state });
+        let known = Arc::new(Knowledge { version, keys, state });
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&known));
         Ok(known)
     }

@@ -30,7 +30,7 @@ impl Licenses {
 
         self.verifier.query(Head::new(request, clock), query, move |verified, _| {
             let customer_id = ids.customer_id()?;
-            let known = Arc::clone(&verified.current.known);
+            let known = Arc::clone(&verified.fresh.known);
 
             books.read_a_little(
                 move |tx| license::of(tx, &customer_id),

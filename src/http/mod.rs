@@ -131,7 +131,7 @@ mod tests {
     use crate::billing::event::{Actor, Stamp};
     use crate::billing::key::{KeyPair, Purpose};
     use crate::billing::plan::Plan;
-    use crate::billing::record::NewRecord;
+    use crate::billing::record::{NewRecord, UsedAt};
     use crate::store::{Store, key, plan, usage};
     use std::time::Duration;
 
@@ -159,7 +159,7 @@ mod tests {
                     id: format!("of-{project}").parse().expect("an id"),
                     project_id: project.parse().expect("an id"),
                     amount: "5".parse().expect("an amount"),
-                    at_s: Some(JANUARY_S[0] + 5),
+                    at: UsedAt::Second(JANUARY_S[0] + 5),
                     customer_id: None,
                     note: None,
                 };

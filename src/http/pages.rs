@@ -5,7 +5,7 @@ use crate::agora::reply::{Envelope, Refusal, Reply};
 use crate::agora::request::{ListingRequest, Page};
 use crate::billing::statement::{ListingKind, is_provisional};
 use crate::http::answer::{Answer, Head, Outcome};
-use crate::http::books::{Books, Current};
+use crate::http::books::{Books, Fresh};
 use crate::http::error::Error;
 use crate::http::listed::Listed;
 use crate::http::listing::{self, Listings, MadeFor, Sequence, Sequences};
@@ -56,12 +56,12 @@ pub(super) struct Pages {
 }
 
 /// A page that is asked for.
-struct Asked<L> {
+struct PageRequest<L> {
     head: Head,
     key: SnapshotKey,
     page: Page,
-    /// Whether what is answered has been said to Agora then, as a whole.
-    is_for_agora: bool,
+    /// Whether a statement is kept of what is answered: Agora itself asks, for the whole listing.
+    leaves_statement: bool,
     lister: L,
 }
 
@@ -92,43 +92,43 @@ impl Pages {
     ) -> Outcome {
         let ListingRequest { period, page } = request;
         let (api_key, parameters) = (verified.pair.api_key.clone(), lister.parameters());
-        let is_for_agora = verified.is_for_agora() && parameters.is_empty();
+        let leaves_statement = verified.is_by_agora() && parameters.is_empty();
         let key = SnapshotKey { kind, period, api_key, parameters };
         let head = verified.head.clone();
-        let asked = Asked { head, key, page, is_for_agora, lister };
+        let asked = PageRequest { head, key, page, leaves_statement, lister };
         let held = match page.page_num {
-            1 => self.begin_at_once(&asked, verified.current),
+            1 => self.begin_at_once(&asked, verified.fresh),
             _ => self.held(&asked.key)?,
         };
         if let Some(sequence) = held {
-            return self.hand_out_at_once(asked, sequence, verified.current);
+            return self.hand_out_at_once(asked, sequence, verified.fresh);
         }
         let pages = Arc::clone(self);
         Ok(Answer::read(move |until| {
             // Others may have read or changed the books while this one waited for its turn.
-            let current = pages.books.known_by(until)?;
+            let fresh = pages.books.known_by(until)?;
             let sequence = match page.page_num {
-                1 => pages.begin(&asked, &current, until)?,
+                1 => pages.begin(&asked, &fresh, until)?,
                 _ => pages.go_on(&asked, until)?,
             };
-            pages.hand_out(asked, sequence, &current, until)
+            pages.hand_out(asked, sequence, &fresh, until)
         }))
     }
 
     /// What page 1 is cut from, where it has been listed since the books changed last.
-    fn begin_at_once<L>(&self, asked: &Asked<L>, current: &Current) -> Option<Arc<Sequence>> {
+    fn begin_at_once<L>(&self, asked: &PageRequest<L>, fresh: &Fresh) -> Option<Arc<Sequence>> {
         self.begun_since(asked).or_else(|| {
             let asked_at_s = asked.head.now_s();
-            let listed = self.listings.find(&asked.made_for(asked_at_s), &current.known.state)?;
-            Some(self.begin_with(asked, current, asked_at_s, listed))
+            let listed = self.listings.find(&asked.made_for(asked_at_s), &fresh.known.state)?;
+            Some(self.begin_with(asked, fresh, asked_at_s, listed))
         })
     }
 
     /// What page 1 is cut from: the books as they are.
     fn begin<L: Lister>(
         &self,
-        asked: &Asked<L>,
-        current: &Current,
+        asked: &PageRequest<L>,
+        fresh: &Fresh,
         until: Instant,
     ) -> Result<Arc<Sequence>, Error> {
         if let Some(begun) = self.begun_since(asked) {
@@ -137,25 +137,25 @@ impl Pages {
         let asked_at_s = asked.head.now_s();
         let list = |tx: &ReadTx<'_>| asked.lister.list(tx, asked_at_s);
         let listed =
-            self.listings.get_or_list(asked.made_for(asked_at_s), &current.known.state, || {
+            self.listings.get_or_list(asked.made_for(asked_at_s), &fresh.known.state, || {
                 self.books.read(until, |tx| listing::list(tx, &asked.key, list))
             })?;
-        Ok(self.begin_with(asked, current, asked_at_s, listed))
+        Ok(self.begin_with(asked, fresh, asked_at_s, listed))
     }
 
     /// The sequence that another request for the same has begun since this one arrived.
-    fn begun_since<L>(&self, asked: &Asked<L>) -> Option<Arc<Sequence>> {
+    fn begun_since<L>(&self, asked: &PageRequest<L>) -> Option<Arc<Sequence>> {
         self.sequences.find(&asked.key).filter(|begun| begun.is_fresh(asked.head.arrived))
     }
 
     fn begin_with<L>(
         &self,
-        asked: &Asked<L>,
-        current: &Current,
+        asked: &PageRequest<L>,
+        fresh: &Fresh,
         asked_at_s: i64,
         listed: Arc<Listed>,
     ) -> Arc<Sequence> {
-        let sequence = Sequence::new(asked.key.clone(), Some(current.as_of), asked_at_s, listed);
+        let sequence = Sequence::new(asked.key.clone(), Some(fresh.as_of), asked_at_s, listed);
         match asked.head.method.as_str() {
             "GET" => self.sequences.begin(sequence, self.newest.as_deref()),
             _ => Arc::new(sequence),
@@ -172,8 +172,8 @@ impl Pages {
 
     /// What a later page is cut from: what the newest page 1 was, whichever server answered that.
     /// It is in memory, or else on the disk.
-    fn go_on<L>(&self, asked: &Asked<L>, until: Instant) -> Result<Arc<Sequence>, Error> {
-        let Asked { head, key, .. } = asked;
+    fn go_on<L>(&self, asked: &PageRequest<L>, until: Instant) -> Result<Arc<Sequence>, Error> {
+        let PageRequest { head, key, .. } = asked;
         let newest = self.newest.as_deref();
         let wait_until = head.arrived + SNAPSHOT_WITHIN;
         loop {
@@ -211,14 +211,14 @@ impl Pages {
     /// Hands out a page, unless that takes more than a few rows of the books.
     fn hand_out_at_once<L: Lister>(
         self: &Arc<Self>,
-        asked: Asked<L>,
+        asked: PageRequest<L>,
         sequence: Arc<Sequence>,
-        current: &Current,
+        fresh: &Fresh,
     ) -> Outcome {
         if !asked.tells_the_end_of(&sequence) {
             return Ok(Answer::Done(self.hand_out_more(&asked, &sequence)));
         }
-        let (listed, newest) = (&sequence.listed, current.known.state.newest_statement);
+        let (listed, newest) = (&sequence.listed, fresh.known.state.newest_statement);
         let is_outdone = match listed.content_if_made() {
             _ if !sequence.is_untold() => Some(false),
             None => None,
@@ -231,8 +231,8 @@ impl Pages {
             None => {
                 let pages = Arc::clone(self);
                 Ok(Answer::read(move |until| {
-                    let current = pages.books.known_by(until)?;
-                    pages.hand_out(asked, sequence, &current, until)
+                    let fresh = pages.books.known_by(until)?;
+                    pages.hand_out(asked, sequence, &fresh, until)
                 }))
             }
         }
@@ -241,18 +241,18 @@ impl Pages {
     /// Hands out a page.
     fn hand_out<L: Lister>(
         self: &Arc<Self>,
-        asked: Asked<L>,
+        asked: PageRequest<L>,
         sequence: Arc<Sequence>,
-        current: &Current,
+        fresh: &Fresh,
         until: Instant,
     ) -> Outcome {
-        let (listed, newest) = (&sequence.listed, current.known.state.newest_statement);
+        let (listed, newest) = (&sequence.listed, fresh.known.state.newest_statement);
         if !asked.tells_the_end_of(&sequence) {
             let reply = self.hand_out_more(&asked, &sequence);
             // What its last page would wait for is made ready as it is listed, unless that has
             // taken long.
             let is_early = asked.head.arrived.elapsed() < READY_WITHIN;
-            if asked.is_for_agora && asked.key.kind == ListingKind::Bill && is_early {
+            if asked.leaves_statement && asked.key.kind == ListingKind::Bill && is_early {
                 listed.content()?;
             }
             return Ok(Answer::Done(reply));
@@ -267,8 +267,8 @@ impl Pages {
     }
 
     /// Hands out a page that others follow, or that nothing is kept of.
-    fn hand_out_more<L: Lister>(&self, asked: &Asked<L>, sequence: &Arc<Sequence>) -> Reply {
-        if asked.is_for_agora && asked.page.page_num == 1 {
+    fn hand_out_more<L: Lister>(&self, asked: &PageRequest<L>, sequence: &Arc<Sequence>) -> Reply {
+        if asked.leaves_statement && asked.page.page_num == 1 {
             self.keeper.leave(sequence);
         }
         self.cut(asked, sequence)
@@ -277,7 +277,7 @@ impl Pages {
     /// Hands out a last page, once it is kept where it is a bill.
     fn hand_out_end<L: Lister>(
         self: &Arc<Self>,
-        asked: Asked<L>,
+        asked: PageRequest<L>,
         sequence: Arc<Sequence>,
         newest: i64,
     ) -> Outcome {
@@ -298,7 +298,7 @@ impl Pages {
     /// kept first.
     fn tell<L>(
         &self,
-        asked: &Asked<L>,
+        asked: &PageRequest<L>,
         sequence: &Arc<Sequence>,
         newest: i64,
     ) -> Result<bool, Error> {
@@ -315,7 +315,7 @@ impl Pages {
     /// Keeps a bill.
     fn keep<L: Lister>(
         &self,
-        asked: &Asked<L>,
+        asked: &PageRequest<L>,
         sequence: &Sequence,
         lock_until: Instant,
     ) -> Result<(), Error> {
@@ -334,7 +334,7 @@ impl Pages {
     }
 
     /// Cuts a page out of what it is cut from.
-    fn cut<L: Lister>(&self, asked: &Asked<L>, sequence: &Sequence) -> Reply {
+    fn cut<L: Lister>(&self, asked: &PageRequest<L>, sequence: &Sequence) -> Reply {
         let listed = &sequence.listed;
         if asked.page.page_num == 1 {
             asked.lister.begins(listed);
@@ -343,7 +343,7 @@ impl Pages {
     }
 }
 
-impl<L> Asked<L> {
+impl<L> PageRequest<L> {
     /// What its listing is made for, where page 1 is asked for at `asked_at_s`.
     fn made_for(&self, asked_at_s: i64) -> MadeFor {
         let SnapshotKey { kind, period, .. } = self.key;
@@ -352,10 +352,9 @@ impl<L> Asked<L> {
         MadeFor { kind, period, parameters, is_provisional }
     }
 
-    /// Whether it ends what Agora is told. A request for the headers alone is told nothing, and
-    /// Agora's own are what is kept.
+    /// Whether it ends what a statement is kept of.
     fn tells_the_end_of(&self, sequence: &Sequence) -> bool {
-        self.is_for_agora && sequence.listed.listing.ends_with(self.page)
+        self.leaves_statement && sequence.listed.listing.ends_with(self.page)
     }
 
     /// Reads whether a newer statement has outdone a sequence.

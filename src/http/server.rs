@@ -274,7 +274,7 @@ async fn converse_in_clear<S: AsyncRead + AsyncWrite + Unpin>(
     let answer = service_fn(|request| {
         let (server, exchange) = (Arc::clone(&server), Arc::clone(&exchange));
         async move {
-            let Said { reply, unread } =
+            let Replied { reply, unread } =
                 server.hear(request, &exchange).await.inspect_err(|_| exchange.break_off())?;
             // What is not read of a body is in the way of the next request.
             let last = exchange.is_last() || unread;
@@ -352,7 +352,7 @@ fn last_message(reply: &Reply, to_head: bool) -> Vec<u8> {
 }
 
 /// An answer, and whether some of the request may be unread.
-struct Said {
+struct Replied {
     reply: Reply,
     unread: bool,
 }
@@ -377,7 +377,7 @@ impl Server {
         &self,
         request: hyper::Request<Incoming>,
         exchange: &Exchange,
-    ) -> hyper::Result<Said> {
+    ) -> hyper::Result<Replied> {
         let (head, body) = request.into_parts();
         let (method, path) = (head.method.as_str(), head.uri.path());
         let route = self.service.base_path.find(method, path);
@@ -395,7 +395,7 @@ impl Server {
                     Err(error) => {
                         debug_assert!(error.is::<LengthLimitError>(), "{error}");
                         let reply = Refusal::BodyTooLarge.reply(route.form());
-                        return Ok(Said { reply, unread: true });
+                        return Ok(Replied { reply, unread: true });
                     }
                 },
             };
@@ -412,7 +412,7 @@ impl Server {
             exchange.place().trust();
         }
         log_answer(&request, &reply);
-        Ok(Said { reply, unread })
+        Ok(Replied { reply, unread })
     }
 
     /// Answers a request that is whole, and has the work done that the answer needs.

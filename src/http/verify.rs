@@ -5,7 +5,7 @@ use crate::agora::request::{Body, Query, field, quoted};
 use crate::agora::signature::{self, API_KEY, Fields};
 use crate::billing::key::Purpose;
 use crate::http::answer::{Head, Outcome};
-use crate::http::books::{AcceptedKey, Books, Current};
+use crate::http::books::{AcceptedKey, Books, Fresh};
 use crate::http::refusal_log::{Kind, RefusalLog, cut};
 use crate::store;
 use std::sync::Arc;
@@ -25,12 +25,12 @@ pub(super) struct Verified<'v> {
     /// The pair that it was signed with.
     pub pair: &'v AcceptedKey,
     /// What was known of the books as it was verified.
-    pub current: &'v Current,
+    pub fresh: &'v Fresh,
 }
 
 impl Verified<'_> {
-    /// Whether it is Agora's own and takes the whole answer: what is answered then has been said.
-    pub(super) fn is_for_agora(&self) -> bool {
+    /// Whether Agora itself asks, and for more than the headers.
+    pub(super) fn is_by_agora(&self) -> bool {
         self.head.method == "GET" && self.pair.purpose == Purpose::Live
     }
 }
@@ -49,11 +49,11 @@ impl Verifier {
         then: impl FnOnce(&Verified<'_>, &Fields) -> Outcome + Send + 'static,
     ) -> Outcome {
         let verifier = Arc::clone(self);
-        self.books.known(move |current| {
-            let keys = &current.known.keys;
+        self.books.known(move |fresh| {
+            let keys = &fresh.known.keys;
             let (fields, pair) =
                 verifier.check(keys, &head, query.readings(), query.signature())?;
-            then(&Verified { head: &head, pair, current: &current }, fields)
+            then(&Verified { head: &head, pair, fresh: &fresh }, fields)
         })
     }
 
@@ -65,11 +65,11 @@ impl Verifier {
         then: impl FnOnce(&Verified<'_>, &Body) -> Outcome + Send + 'static,
     ) -> Outcome {
         let verifier = Arc::clone(self);
-        self.books.known(move |current| {
-            let (keys, signature) = (&current.known.keys, body.signature());
+        self.books.known(move |fresh| {
+            let (keys, signature) = (&fresh.known.keys, body.signature());
             let readings = std::iter::once(body.fields());
             let (_, pair) = verifier.check(keys, &head, readings, signature.as_deref())?;
-            then(&Verified { head: &head, pair, current: &current }, &body)
+            then(&Verified { head: &head, pair, fresh: &fresh }, &body)
         })
     }
 
