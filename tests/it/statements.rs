@@ -439,6 +439,7 @@ fn what_comes_too_late_is_said_at_once_and_added_up() {
         "--count",
         "3",
     ]);
+    vendor.ok(["project", "add", "n", "--customer", "c"]);
     let server = vendor.serve();
     page(&server, "/usage", day("2026-10-10"), 1, 100);
     until_kept(&vendor, 1);
