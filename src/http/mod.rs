@@ -18,6 +18,7 @@ mod route;
 pub mod server;
 mod statement;
 pub mod tls;
+mod uncovered;
 mod usage;
 mod verify;
 

@@ -21,6 +21,7 @@ use crate::http::answer::{Answer, Clock, Head, Outcome, Request};
 use crate::http::books::Books;
 use crate::http::error::Error;
 use crate::http::route::{Ids, Provisioning, Route};
+use crate::http::uncovered::{Adder, Uncovered};
 use crate::http::verify::Verifier;
 use crate::store::customer::{self, Announcement, Customer};
 use crate::store::project::Project;
@@ -34,11 +35,13 @@ pub(super) struct Provisioner {
     books: Arc<Books>,
     verifier: Arc<Verifier>,
     absences: Arc<Absences>,
+    adder: Arc<Adder>,
 }
 
 impl Provisioner {
     pub(super) fn new(books: Arc<Books>, verifier: Arc<Verifier>) -> Self {
-        Self { books, verifier, absences: Arc::default() }
+        let adder = Arc::new(Adder::start(&books));
+        Self { books, verifier, absences: Arc::default(), adder }
     }
 
     /// Answers a call: a live one by making what it asks for so, unless it is so already; one that
@@ -50,15 +53,16 @@ impl Provisioner {
         route: &Route<'_>,
         clock: Clock,
     ) -> Outcome {
-        let (body, ids) = (Body::parse(request.body)?, route.ids()?);
+        let (body, ids) = (Body::parse(request.body)?, route.ids());
         let (books, absences) = (Arc::clone(&self.books), Arc::clone(&self.absences));
+        let adder = Arc::clone(&self.adder);
 
         self.verifier.body(Head::new(request, clock), body, move |verified, body| {
-            let asked = Asked::read(call, &ids, body)?;
+            let asked = Asked::read(call, &ids?, body)?;
             let head = verified.head.clone();
             Ok(match verified.pair.purpose {
                 Purpose::Live => Answer::read(move |until| {
-                    point_out_refusal(&head, make_so(asked, &head, books, absences, until))
+                    point_out_refusal(&head, make_so(asked, &head, books, absences, adder, until))
                 }),
                 Purpose::Test => {
                     let secret = verified.pair.api_secret.clone();
@@ -79,6 +83,7 @@ fn make_so(
     head: &Head,
     books: Arc<Books>,
     absences: Arc<Absences>,
+    adder: Arc<Adder>,
     until: Instant,
 ) -> Outcome {
     let stamp = Stamp { at_s: head.now_s(), actor: Actor::Agora };
@@ -88,10 +93,10 @@ fn make_so(
     let head = head.clone();
     Ok(Answer::write(move |lock_until| {
         let stamp = || Stamp { at_s: head.now_s(), actor: Actor::Agora };
-        point_out_refusal(
-            &head,
-            books.write(lock_until, |tx| asked.perform(tx, &stamp(), &absences)),
-        )
+        let done = books.write(lock_until, |tx| asked.perform(tx, &stamp(), &absences));
+        let (reply, uncovered) = point_out_refusal(&head, done)?;
+        uncovered.into_iter().for_each(|uncovered| adder.add_up(uncovered));
+        Ok(reply)
     }))
 }
 
@@ -197,19 +202,20 @@ impl Asked {
         })
     }
 
-    /// Makes it so, where it is not, and answers.
+    /// Makes it so, where it is not, and answers; beside the answer, what may stay uncovered.
     fn perform(
         &self,
         tx: &WriteTx<'_>,
         stamp: &Stamp,
         absences: &Absences,
-    ) -> Result<Reply, Error> {
+    ) -> Result<(Reply, Option<Uncovered>), Error> {
         // Another call, or a shell, may have made it so since it was looked up.
         if let Some(reply) = self.look(tx, stamp, absences)? {
-            return Ok(reply);
+            return Ok((reply, None));
         }
-        self.change(tx, stamp)?;
-        Ok(self.look(tx, stamp, absences)?.expect("it has just been made so"))
+        let uncovered = self.change(tx, stamp)?;
+        let reply = self.look(tx, stamp, absences)?.expect("it has just been made so");
+        Ok((reply, uncovered))
     }
 
     /// Answers as if it had been made so, and changes nothing: for a call signed with the test pair
@@ -227,22 +233,24 @@ impl Asked {
         Ok(reply::project(&keys))
     }
 
-    fn change(&self, tx: &WriteTx<'_>, stamp: &Stamp) -> store::Result<()> {
+    /// Makes it so; returns what may stay uncovered.
+    fn change(&self, tx: &WriteTx<'_>, stamp: &Stamp) -> store::Result<Option<Uncovered>> {
         match self {
-            Self::CustomerActive(id, said) => announce(tx, id, said, stamp),
-            Self::ProjectEnabled(customer_id, id) => create_project(tx, customer_id, id, stamp),
+            Self::CustomerActive(id, said) => announce(tx, id, said, stamp)?,
+            Self::ProjectEnabled(customer_id, id) => {
+                return create_project(tx, customer_id, id, stamp);
+            }
             Self::CustomerInactive(id) => {
                 project::deactivate_all(tx, id, stamp)?;
-                Ok(())
             }
             Self::ProjectDisabled(_, id) => {
                 if let Some(project) = project::find(tx, id)? {
                     project::disable(tx, &project, stamp)?;
                 }
-                Ok(())
             }
-            Self::LicenseIssued(new) => issue(tx, new, stamp),
+            Self::LicenseIssued(new) => return issue(tx, new, stamp),
         }
+        Ok(None)
     }
 }
 
@@ -275,49 +283,39 @@ fn create_project(
     customer_id: &CustomerId,
     id: &ProjectId,
     stamp: &Stamp,
-) -> store::Result<()> {
+) -> store::Result<Option<Uncovered>> {
     let customer_before = customer::find(tx, customer_id)?;
     let before = project::find(tx, id)?;
     let is_first = project::customers_of(tx, id)?.is_empty();
+    let owner = before.as_ref().and_then(|before| before.customer_id.clone());
     project::create(tx, id, customer_id, stamp)?;
-    if let (true, [Said { from_s, .. }]) = (is_first, &project::customers_of(tx, id)?[..]) {
+    let customers = project::customers_of(tx, id)?;
+    if let (true, [Said { from_s, .. }]) = (is_first, &customers[..]) {
         let months = first_months(*from_s);
         let (level, so_far) = first_words(before.is_some(), "had no customer so far");
         log::log!(level, "project {id} {so_far}: {customer_id} is billed for {months}");
+    } else if let (Some(owner), Some(last)) = (&owner, customers.last())
+        && owner != customer_id
+    {
+        log::warn!(
+            "Agora created project {id} for customer {customer_id}; a record had named customer \
+             {owner}, who is billed for it until {}, and whose licenses cover it until then",
+            date(last.from_s - 1)
+        );
     }
     let done = format!("created project {id} for");
     point_out_customer(customer_before.as_ref(), customer_id, &done);
-    let owner = before.and_then(|before| before.customer_id);
-    if owner.as_ref() != Some(customer_id) {
-        let uncovered = license::uncovered_before(tx, id, customer_id, stamp.at_s)?;
-        if !uncovered.is_zero() {
-            log::warn!(
-                "{uncovered} of project {id}'s usage lies in the time of customer \
-                 {customer_id}'s licenses and stays uncovered: a license covers what \
-                 is recorded from now on"
-            );
-        }
-    }
-    Ok(())
+    let (id, owner_is_new) = (id.clone(), owner.as_ref() != Some(customer_id));
+    let (customer_id, now_s) = (customer_id.clone(), stamp.at_s);
+    Ok(owner_is_new.then_some(Uncovered::Project { id, customer_id, now_s }))
 }
 
 /// Issues a license that Agora has sold.
-fn issue(tx: &WriteTx<'_>, new: &NewLicense, stamp: &Stamp) -> store::Result<()> {
+fn issue(tx: &WriteTx<'_>, new: &NewLicense, stamp: &Stamp) -> store::Result<Option<Uncovered>> {
     let before = customer::find(tx, &new.customer_id)?;
     point_out_customer(before.as_ref(), &new.customer_id, "sold a license to");
     let issued = license::operate(tx, &Operation::Issue(new.clone()), None, stamp)?;
     let issued = issued.expect("a window that is not empty, under a new id, is not refused");
-    if let Some(time) = issued.covers {
-        let uncovered = license::uncovered(tx, &new.customer_id, time, stamp.at_s)?;
-        if !uncovered.is_zero() {
-            log::warn!(
-                "{uncovered} of customer {}'s usage lies in the time of the license \
-                 that it was sold and stays uncovered: the license covers what is \
-                 recorded from now on",
-                new.customer_id
-            );
-        }
-    }
     if let (true, Some(kind)) = (issued.unknown.grant, &new.kind) {
         log::warn!(
             "customer {} was sold a license of the type {kind}, which is not set up: \
@@ -325,7 +323,8 @@ fn issue(tx: &WriteTx<'_>, new: &NewLicense, stamp: &Stamp) -> store::Result<()>
             new.customer_id
         );
     }
-    Ok(())
+    let (customer_id, now_s) = (new.customer_id.clone(), stamp.at_s);
+    Ok(issued.covers.map(|time| Uncovered::License { customer_id, time, now_s }))
 }
 
 /// The months of a customer or a project in which the first of its kind holds, in words.
@@ -333,7 +332,7 @@ fn first_months(from_s: i64) -> String {
     match from_s {
         0 => "all its months, past ones too".to_owned(),
         from_s => format!(
-            "its months from {} on, since one before was billed already",
+            "its months from {} on; bills of earlier months stay as they are",
             date(from_s).strftime("%Y-%m")
         ),
     }

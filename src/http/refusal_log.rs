@@ -16,16 +16,19 @@ const PATH_BYTES: usize = 200;
 pub(super) enum Kind {
     /// No signature, or one that is not right.
     Signature,
+    /// Signed rightly, and not what can be answered.
+    Signed,
     /// Not HTTP, too long, or too slow.
     Malformed,
 }
 
 impl Kind {
-    const ALL: [Self; 2] = [Self::Signature, Self::Malformed];
+    const ALL: [Self; 3] = [Self::Signature, Self::Signed, Self::Malformed];
 
     fn words(self) -> &'static str {
         match self {
             Self::Signature => "for want of a right signature",
+            Self::Signed => "though signed rightly",
             Self::Malformed => "as malformed, too long or too slow",
         }
     }

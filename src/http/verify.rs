@@ -6,6 +6,7 @@ use crate::agora::signature::{self, API_KEY, Fields};
 use crate::billing::key::Purpose;
 use crate::http::answer::{Head, Outcome};
 use crate::http::books::{AcceptedKey, Books, Fresh};
+use crate::http::error::Error;
 use crate::http::refusal_log::{Kind, RefusalLog, cut};
 use crate::store;
 use std::sync::Arc;
@@ -53,7 +54,8 @@ impl Verifier {
             let keys = &fresh.known.keys;
             let (fields, pair) =
                 verifier.check(keys, &head, query.readings(), query.signature())?;
-            then(&Verified { head: &head, pair, fresh: &fresh }, fields)
+            let outcome = then(&Verified { head: &head, pair, fresh: &fresh }, fields);
+            verifier.tell(&head, outcome)
         })
     }
 
@@ -69,7 +71,20 @@ impl Verifier {
             let (keys, signature) = (&fresh.known.keys, body.signature());
             let readings = std::iter::once(body.fields());
             let (_, pair) = verifier.check(keys, &head, readings, signature.as_deref())?;
-            then(&Verified { head: &head, pair, fresh: &fresh }, &body)
+            let outcome = then(&Verified { head: &head, pair, fresh: &fresh }, &body);
+            verifier.tell(&head, outcome)
+        })
+    }
+
+    /// Logs where somebody with a right signature is refused: the operator has to know.
+    fn tell(&self, head: &Head, outcome: Outcome) -> Outcome {
+        outcome.inspect_err(|error| {
+            if let Error::Refused(refusal) = error {
+                self.refusals.tell(Kind::Signed, || {
+                    let reason = refusal.sentence();
+                    format!("refused {} {}: {reason}", head.method, cut(&head.path))
+                });
+            }
         })
     }
 

@@ -51,7 +51,7 @@ fn what_agora_announces_first_holds_from_the_month_after_the_last_billed_one() {
     let answer = server.call("POST", "/customers/c/projects/new", r#""projectId":"1""#);
     assert_eq!(answer.status, 200);
     let log = server.log();
-    let since = "its months from 2026-02 on, since one before was billed already";
+    let since = "its months from 2026-02 on; bills of earlier months stay as they are";
     for said in [format!("c is new: gold prices {since}"), format!("c is billed for {since}")] {
         assert!(log.contains(&said), "{said}: {log}");
     }

@@ -924,3 +924,32 @@ fn a_server_killed_while_it_provisions_leaves_each_call_whole_or_undone() {
     assert!(told.len() > usize::try_from(rounds).expect("a few"), "{}", told.len());
     vendor.ok(["check"]);
 }
+
+#[test]
+fn a_call_that_is_signed_rightly_and_refused_is_in_the_log() {
+    let vendor = Vendor::new();
+    let server = vendor.serve();
+    let long = r#""planId":"a-plan-whose-id-is-too-long","customerId":"c""#;
+    assert_eq!(server.call("POST", "/customers/new", long).status, 400);
+    assert!(server.log().contains("refused POST /customers/new: "), "{}", server.log());
+    let bad = r#""platform":"ios","expire":"bad""#;
+    assert_eq!(server.call("PUT", "/license/customers/c/activate", bad).status, 400);
+    assert!(server.log().contains("refused PUT /license/customers/c/activate: "));
+    let id = "x".repeat(300);
+    assert_eq!(server.call("PUT", &format!("/customers/{id}/deactivate"), "").status, 400);
+    assert!(server.log().contains("refused PUT /customers/xxx"), "{}", server.log());
+    assert_eq!(server.ask("/usage", &[("fromTs", "0"), ("toTs", "1")]).status, 400);
+    assert!(server.log().contains("refused GET /usage: "), "{}", server.log());
+}
+
+#[test]
+fn a_project_that_a_record_gave_to_another_customer_is_adopted_and_the_log_says_until_when() {
+    let vendor = Vendor::new();
+    let server = vendor.serve();
+    vendor.at("2026-11-10T10:00:00Z").ok(["record", "z", "2", "--customer", "zz"]);
+    server.call("POST", "/customers/new", r#""planId":"p","customerId":"c""#);
+    let answer = server.call("POST", "/customers/c/projects/new", r#""projectId":"z""#);
+    assert_eq!(answer.status, 200);
+    let words = "a record had named customer zz, who is billed for it until 2026-11-30";
+    assert!(server.log().contains(words), "{}", server.log());
+}

@@ -455,11 +455,10 @@ fn what_agora_brings_over_days_with_uncovered_usage_is_logged() {
     assert!(!server.log().contains("uncovered"), "{}", server.log());
     server.call("POST", "/customers/c/projects/new", r#""projectId":"p""#);
     let words = "3 of project p's usage lies in the time of customer c's licenses";
-    assert!(server.log().contains(words), "{}", server.log());
+    server.log_with(words);
     let activate = format!(r#""platform":"ios","type":"x","expire":"{}-{to}""#, from - 86_400);
     server.call("PUT", "/license/customers/c/activate", &activate);
-    let words = "7 of customer c's usage lies in the time of the license that it was sold";
-    assert!(server.log().contains(words), "{}", server.log());
+    server.log_with("7 of customer c's usage lies in the time of the license that it was sold");
     assert_eq!(billed(&vendor, "2026-11"), "7");
 }
 
