@@ -1,4 +1,4 @@
--- agora-vendor's books, version 4. One file holds one extension of one vendor.
+-- agora-vendor's books, version 5. One file holds one extension of one vendor.
 --
 -- Times are Unix seconds, UTC. Amounts are exact decimals as text, in canonical form: no exponent, no
 -- leading zeros, no zeros at the end of the fraction, zero as '0'; SQLite's own numbers would round them.
@@ -286,15 +286,10 @@ create table statement (
   asked            integer not null check (asked >= 1),                         -- how often its last page went out
   knew_seq         integer not null check (knew_seq >= 0),                      -- the last entry of the usage ledger that it was made from; 0: there was none
   last_knew_seq    integer not null check (last_knew_seq >= knew_seq),          -- the last entry with which it still was the answer: what is dated in its window and written later is late
-  knew_plan_seq    integer not null check (knew_plan_seq >= 0),                 -- the last row of plan_version that it was made from; 0: there was none; and so on
-  knew_customer_plan_seq    integer not null check (knew_customer_plan_seq >= 0),     -- the last of customer_plan
-  knew_project_customer_seq integer not null check (knew_project_customer_seq >= 0),  -- the last of project_customer
-  knew_project_no  integer not null check (knew_project_no >= 0),               -- the last project
-  knew_event_seq   integer not null check (knew_event_seq >= 0),                -- the last event
   -- 1: the window was not over when it was asked for, so that nothing is late for it. The bill of a calendar month is not
-  -- provisional on the month's last day either: it counts as the month's bill.
+  -- provisional on the month's last day either.
   provisional      integer not null check (provisional in (0, 1)),
-  carried          integer not null check (carried in (0, 1)),                  -- 1: a month's first bill, which carried what earlier months had not been told, as far as there was any; told again, it carries the same
+  adjusts          integer not null check (adjusts in (0, 1)),                  -- 1: it is a month's bill that tells something of earlier months
   total            text    not null,                                            -- decimal; the sum of what was told: usage in the plans' units, or money
   total_size       integer not null,                                            -- totalSize as told
   digest           blob    not null check (length(digest) = 32),                -- SHA-256 of the answer: tells whether the next one is the same
@@ -304,8 +299,7 @@ create table statement (
 create index statement_by_window on statement (kind, last_s, first_s);
 
 create trigger statement_stays_what_was_told
-before update of seq, kind, first_s, last_s, first_asked_at_s, knew_seq, knew_plan_seq, knew_customer_plan_seq,
-  knew_project_customer_seq, knew_project_no, knew_event_seq, provisional, carried, total, total_size, digest
+before update of seq, kind, first_s, last_s, first_asked_at_s, knew_seq, provisional, adjusts, total, total_size, digest
 on statement
 begin
   select raise(abort, 'a statement stays what was told: it is only counted how often');
@@ -325,7 +319,11 @@ end;
 -- it is on disk in one small write.
 create table statement_entries (
   statement_seq integer primary key references statement,  -- the statement
-  entries       blob    not null                           -- compressed with zstd: a JSON object a line, in the order of project ids, with projectId as sent; amount (decimal: usage, or money) and description as told, none on a project that a bill left out; of a bill also carried, the part of the amount that is carried from earlier months, usage in the window, covered, the part of it that licenses covered, and unpriced, where it was left out for want of a price
+  -- Compressed with zstd: a JSON object a line, in the order of project ids, with projectId, and amount (decimal: usage, or
+  -- money) and description as sent, none on a project that a bill left out. Of a bill also usage in the window; covered, the
+  -- part of it that licenses covered; unpriced, where it was left out for want of a price; rest, what of the own part waits;
+  -- adjustments, each an array of the earlier month's first second, the money told of it, and what waits (null: not known)
+  entries       blob    not null
 ) strict;
 
 create trigger statement_entries_are_not_changed before update on statement_entries
@@ -337,28 +335,86 @@ begin
   select raise(abort, 'what was told is not deleted');
 end;
 
--- What of a bill's charges was carried from earlier months that had been billed before, by the month.
-create table statement_carry (
-  statement_seq integer not null references statement,       -- the bill
-  month_s       integer not null,                            -- seconds; the earlier month's first
-  carried       integer not null check (carried in (0, 1)),  -- 1: something was, of some project; 0: all of it waits
-  waits         integer not null check (waits in (0, 1)),    -- 1: something waits for a later bill, of some project, or has no price any more
-  carries       blob    not null,                            -- compressed with zstd: a JSON object a line, in the order of project ids, with projectId; amount: decimal, money, what was carried of it, below zero where it was told too much, zero where all of it waits; waits, where something of it does
-  primary key (statement_seq, month_s)
+-- What Agora has been told of each month by the newest kept bills of all months, and what the month costs: the money side
+-- of the statements. A row for each month that has a kept bill, rewritten in the transaction that keeps a bill that speaks
+-- of the month. Derived, and recomputed by `check`.
+create table balance (
+  month_s     integer primary key,                             -- seconds; the month's first
+  kept_seq    integer not null references statement,           -- the last statement that changed what is told of the month
+  settled_seq integer not null check (settled_seq >= 0),       -- the marks of the month up to this number are worked into its costs
+  adjusted    integer not null check (adjusted in (0, 1)),     -- 1: bills of later months tell something of it, of some project
+  waiting     integer not null check (waiting in (0, 1)),      -- 1: some project's cost is not what is told, or is not known
+  -- Compressed with zstd: a line a project, in the order of project ids, with words between spaces: the id; what the month's
+  -- own bill tells; what later bills tell, at its end left out where zero; what the month costs, left out where it is
+  -- the sum of both, '?' without a price. A mark makes a project's cost unknown
+  balances    blob    not null
 ) strict;
 
-create trigger statement_carry_is_not_changed before update on statement_carry
+-- Whose cost of a month may be another than its balance says: written by the triggers below, in the transaction that
+-- changes it, for months that have a balance. A bill prices these projects; once it is kept they are deleted.
+create table mark (
+  seq        integer primary key autoincrement,  -- order of writing, from 1, never reused
+  month_s    integer not null,                   -- seconds; the month's first
+  project_no integer not null,                   -- whose cost; 0: everybody's
+  unique (month_s, project_no)
+) strict;
+-- Written again it has a new number.
+create trigger mark_is_written_anew before insert on mark
 begin
-  select raise(abort, 'what was told is not changed');
+  delete from mark where month_s = new.month_s and project_no = new.project_no;
 end;
-create trigger statement_carry_is_not_deleted before delete on statement_carry
+
+-- Usage that is recorded or taken back changes its project's sum of the month.
+create trigger usage_is_marked after insert on usage_rollup
+when new.grain = 2 and exists (select 1 from balance where month_s = new.start_s)
 begin
-  select raise(abort, 'what was told is not deleted');
+  insert into mark (month_s, project_no) values (new.start_s, new.project_no);
 end;
-create trigger statement_carry_is_added_with_its_statement before insert on statement_carry
-when new.statement_seq < (select max(seq) from statement)
+create trigger further_usage_is_marked after update on usage_rollup
+when new.grain = 2 and exists (select 1 from balance where month_s = new.start_s)
 begin
-  select raise(abort, 'what was told is not added to');
+  insert into mark (month_s, project_no) values (new.start_s, new.project_no);
+end;
+create trigger plan_version_is_marked after insert on plan_version
+begin
+  insert into mark (month_s, project_no)
+  select month_s, 0
+  from balance
+  where month_s >= new.from_s;
+end;
+-- A cross join keeps the order of reading: without months there is nothing to look for.
+create trigger customer_plan_is_marked after insert on customer_plan
+begin
+  insert into mark (month_s, project_no)
+  select b.month_s, p.project_no
+  from balance b
+  cross join project_customer c on c.customer_id = new.customer_id
+  cross join project p on p.project_id = c.project_id
+  where b.month_s >= new.from_s;
+end;
+create trigger project_customer_is_marked after insert on project_customer
+begin
+  insert into mark (month_s, project_no)
+  select b.month_s, p.project_no
+  from balance b
+  cross join project p on p.project_id = new.project_id
+  where b.month_s >= new.from_s;
+end;
+create trigger enablement_is_marked after insert on project_enablement
+begin
+  insert into mark (month_s, project_no)
+  select b.month_s, p.project_no
+  from balance b
+  cross join project p on p.project_id = new.project_id
+  where unixepoch(b.month_s, 'unixepoch', '+1 month') > new.from_s;
+end;
+create trigger further_enablement_is_marked after update on project_enablement
+begin
+  insert into mark (month_s, project_no)
+  select b.month_s, p.project_no
+  from balance b
+  cross join project p on p.project_id = new.project_id
+  where unixepoch(b.month_s, 'unixepoch', '+1 month') >= coalesce(min(old.until_s, new.until_s), old.until_s, new.until_s);
 end;
 
 -- What the pages of a usage or bill answer are cut from. Page 1 leaves it, so that later pages go on
@@ -370,9 +426,8 @@ create table snapshot (
   api_key    text    not null,  -- the key that page 1 was signed with
   number     integer not null,  -- tells it apart from others of its window, kind and key; never 0
   asked_at_s integer not null,  -- seconds; when page 1 was asked for
-  -- compressed with zstd: a JSON object about the whole, then one a line as in statement_entries,
-  -- each with what a bill carries of every earlier month
-  content    blob    not null,
+  made_of    text    not null,  -- the state of the books that it says: a JSON object, the order of writing of ledger entries, terms, statements and marks by their last numbers
+  entries    blob    not null,  -- as in statement_entries
   primary key (kind, first_s, last_s, api_key)
 ) strict;
 

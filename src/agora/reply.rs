@@ -6,7 +6,7 @@ use crate::agora::request::{
 use crate::billing::amount::Amount;
 use crate::billing::id::ProjectId;
 use crate::billing::key::AppKeys;
-use crate::billing::statement::{ListingKind, Told};
+use crate::billing::statement::{self, Figure, ListingKind};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -285,6 +285,17 @@ impl Listing {
         Self { kind, total_size, json: Vec::new(), commas: Vec::new() }
     }
 
+    /// The listing of entries in the order of their project ids; those without a figure are left out.
+    pub fn of(kind: ListingKind, total_size: usize, entries: &[statement::Entry]) -> Self {
+        let mut listing = Self::new(kind, total_size);
+        for statement::Entry { project_id, figure, .. } in entries {
+            if let Some(Figure { amount, description }) = figure {
+                listing.push(project_id, amount, description);
+            }
+        }
+        listing
+    }
+
     /// Adds an entry. They are added in the order of their project ids, bytewise; the amount is not zero.
     pub fn push(&mut self, project_id: &ProjectId, amount: &Amount, description: &str) {
         // As raw JSON, since a number of serde_json's own would be a float.
@@ -307,16 +318,16 @@ impl Listing {
     }
 
     /// What all pages say, read back out of what is sent.
-    pub fn told(&self) -> Vec<(ProjectId, Told)> {
+    pub fn figures(&self) -> Vec<(ProjectId, Figure)> {
         let starts = std::iter::once(0).chain(self.commas.iter().map(|comma| comma + 1));
-        let told = starts.zip(&self.commas).map(|(start, comma)| {
+        let figures = starts.zip(&self.commas).map(|(start, comma)| {
             let entry: Sent<'_> =
                 serde_json::from_slice(&self.json[start..*comma]).expect("it was written here");
             let project_id = entry.project_id.parse().expect("it was an id");
             let amount = Amount::from_canonical(entry.amount.get()).expect("it was an amount");
-            (project_id, Told { amount, description: entry.description.into_owned() })
+            (project_id, Figure { amount, description: entry.description.into_owned() })
         });
-        told.collect()
+        figures.collect()
     }
 
     /// Tells whether a page is the one that ends the listing: the last that says anything.
@@ -460,7 +471,7 @@ mod tests {
 
     #[test]
     fn what_is_sent_can_be_read_back() {
-        let told = listing(&["1.5", "12345678901234567890.123456789"]).told();
+        let told = listing(&["1.5", "12345678901234567890.123456789"]).figures();
         let said: Vec<_> = told
             .iter()
             .map(|(id, told)| (id.as_str(), told.amount.to_string(), told.description.as_str()))

@@ -1,13 +1,13 @@
 //! A bill: what every project used in a window, month by month, priced by what was in force in each.
 
+use crate::billing::adjustment::{Adjustment, Due, split};
 use crate::billing::amount::Amount;
-use crate::billing::carry::{Carry, Due, carry, repeat};
 use crate::billing::history::History;
 use crate::billing::id::{CustomerId, PlanId, ProjectId};
 use crate::billing::period::Period;
 use crate::billing::plan::{self, Plan, PlanBook};
 use crate::billing::{price, statement};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -146,9 +146,13 @@ pub struct Entry {
     pub description: String,
     /// How it came about, line by line; what several months have alike is one line. None where it is as it was told.
     pub lines: Vec<Line>,
-    /// What of the charge is carried from earlier months.
-    pub carries: Vec<Carry>,
-    /// Whether it stays what was told, since a later bill has carried what changed since.
+    /// What is taken off the charge, below zero, since later bills tell it.
+    pub elsewhere: Amount,
+    /// What of the month's own part cannot be told, zero or below.
+    pub rest: Amount,
+    /// What it tells of earlier months.
+    pub adjustments: Vec<Adjustment>,
+    /// Whether it stays as it was told before, since later bills tell all that changed since.
     as_told: bool,
 }
 
@@ -159,14 +163,14 @@ pub struct Unpriced {
     pub usage: ProjectUsage,
     /// The plan that would price it and is not set up.
     pub missing_plan: PlanId,
-    /// What would be carried from earlier months, and waits.
-    pub carries: Vec<Carry>,
+    /// The earlier months of which something waits.
+    pub adjustments: Vec<Adjustment>,
 }
 
 /// A window, priced.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Bill {
-    /// The charges, in the order of the projects' ids: none that is zero, but where something carried made it so.
+    /// The charges, in the order of the projects' ids: none that is zero, but where adjustments made it so.
     pub entries: Vec<Entry>,
     /// The projects whose usage costs nothing, covered by licenses or free: in the order of their ids.
     pub uncharged: Vec<Entry>,
@@ -181,83 +185,53 @@ impl Bill {
     }
 }
 
-/// What the bill of a month has to say beside what it costs.
+/// What an entry of a month's bill goes by beside the charge of its month.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Carried {
-    /// What the month's bill carried as it was told before, which it repeats; `None` where it was not told yet.
-    pub repeated: Option<BTreeMap<ProjectId, Vec<Carry>>>,
-    /// What is due, where nothing is repeated.
-    pub due: BTreeMap<ProjectId, Vec<Due>>,
-    /// The projects of whose month a later bill has carried something: their bill stays what was told.
-    pub closed: BTreeMap<ProjectId, statement::Entry>,
+pub struct Standing {
+    /// What bills of later months tell of the bill's own month.
+    pub elsewhere: Amount,
+    /// The entry on the newest bill of the month, where later ones tell something of it.
+    pub before: Option<statement::Entry>,
+    /// What earlier months are due, in the order of time.
+    pub due: Vec<Due>,
 }
 
-impl Carried {
-    /// What is carried for a project whose own charge this is.
-    pub fn of(&self, project_id: &ProjectId, own: &Amount) -> Vec<Carry> {
-        match &self.repeated {
-            Some(repeated) => repeat(own, repeated.get(project_id).map_or(&[], Vec::as_slice)),
-            None => self.due.get(project_id).map_or_else(Vec::new, |due| carry(own, due)),
-        }
-    }
+/// The standing of each project that has one.
+pub type Standings = BTreeMap<ProjectId, Standing>;
 
-    /// The projects that have something beside what the month costs.
-    pub fn projects(&self) -> BTreeSet<&ProjectId> {
-        let repeated = self.repeated.iter().flat_map(BTreeMap::keys);
-        repeated.chain(self.due.keys()).chain(self.closed.keys()).collect()
-    }
-}
-
-/// Prices a window, and what it carries of earlier ones where it is a month whose bill carries.
-pub fn bill_carrying(basis: Basis, carried: Option<&Carried>) -> Bill {
+/// Prices the bill of a month whose projects stand like this.
+pub fn bill_adjusted(basis: Basis, standings: Standings) -> Bill {
     let mut bill = bill(basis);
-    if let Some(carried) = carried {
-        bill.carry(carried);
+    if standings.is_empty() {
+        return bill;
     }
-    bill
-}
-
-impl Bill {
-    /// Adds to a month's bill what it carries of earlier months, and puts what was told in the place of what is closed.
-    fn carry(&mut self, carried: &Carried) {
-        let mut entries: BTreeMap<ProjectId, Entry> =
-            self.entries.drain(..).map(|entry| (entry.usage.project_id.clone(), entry)).collect();
-        let mut uncharged: BTreeMap<ProjectId, Entry> =
-            self.uncharged.drain(..).map(|entry| (entry.usage.project_id.clone(), entry)).collect();
-        let mut unpriced: BTreeMap<ProjectId, Unpriced> = self
-            .unpriced
-            .drain(..)
-            .map(|unpriced| (unpriced.usage.project_id.clone(), unpriced))
-            .collect();
-        for project_id in carried.projects() {
-            let told = carried.closed.get(project_id);
-            if let Some(unpriced) = unpriced.get_mut(project_id).filter(|_| told.is_none()) {
-                // It has no entry that could carry anything.
-                let all_waits = |carry| Carry { amount: Amount::default(), whole: false, ..carry };
-                unpriced.carries =
-                    carried.of(project_id, &Amount::default()).into_iter().map(all_waits).collect();
-                continue;
-            }
-            let without_price = unpriced.remove(project_id).map(|unpriced| unpriced.usage);
-            let charged = entries.remove(project_id).or_else(|| uncharged.remove(project_id));
-            let mut entry = charged.unwrap_or_else(|| {
-                let nothing = || ProjectUsage::nothing(project_id);
-                Entry::new(without_price.unwrap_or_else(nothing), Vec::new())
-            });
-            match told {
-                Some(told) => entry.stay(told),
-                None => entry.take(carried.of(project_id, &entry.amount)),
-            }
-            // One of nothing has nothing to say, unless it took something off.
-            match entry.amount.is_zero() && entry.carries.is_empty() {
-                true => drop(uncharged.insert(project_id.clone(), entry)),
-                false => drop(entries.insert(project_id.clone(), entry)),
-            }
+    let by_id = |entries: Vec<Entry>| -> BTreeMap<ProjectId, Entry> {
+        entries.into_iter().map(|entry| (entry.usage.project_id.clone(), entry)).collect()
+    };
+    let (mut entries, mut uncharged) = (by_id(bill.entries), by_id(bill.uncharged));
+    for (project_id, standing) in standings {
+        let place = bill.unpriced.binary_search_by(|one| one.usage.project_id.cmp(&project_id));
+        if let Ok(place) = place {
+            // It has no entry that could tell anything.
+            let waits = |due: Due| {
+                let Due { month_s, amount: rest } = due;
+                Adjustment { month_s, amount: Amount::default(), rest: rest.into() }
+            };
+            bill.unpriced[place].adjustments = standing.due.into_iter().map(waits).collect();
+            continue;
         }
-        self.entries = entries.into_values().collect();
-        self.uncharged = uncharged.into_values().collect();
-        self.unpriced = unpriced.into_values().collect();
+        let charged = entries.remove(&project_id).or_else(|| uncharged.remove(&project_id));
+        let mut entry =
+            charged.unwrap_or_else(|| Entry::new(ProjectUsage::nothing(&project_id), Vec::new()));
+        entry.take(standing);
+        // One of nothing has nothing to say, unless it took something off.
+        let is_silent = entry.amount.is_zero() && entry.adjustments.is_empty();
+        let among = if is_silent { &mut uncharged } else { &mut entries };
+        among.insert(project_id, entry);
     }
+    bill.entries = entries.into_values().collect();
+    bill.uncharged = uncharged.into_values().collect();
+    bill
 }
 
 impl ProjectUsage {
@@ -273,7 +247,8 @@ impl Entry {
     fn new(usage: ProjectUsage, lines: Vec<Line>) -> Self {
         let amount = price::total(lines.iter().map(|line| &line.charge));
         let description = plan::describe(lines.iter().map(Line::words));
-        Self { usage, amount, description, lines, carries: Vec::new(), as_told: false }
+        let (elsewhere, rest, adjustments) = (Amount::default(), Amount::default(), Vec::new());
+        Self { usage, amount, description, lines, elsewhere, rest, adjustments, as_told: false }
     }
 
     /// Tells whether it stays what was told.
@@ -281,24 +256,28 @@ impl Entry {
         self.as_told
     }
 
-    /// Takes what is carried from earlier months into the charge.
-    fn take(&mut self, carries: Vec<Carry>) {
-        self.amount += &carries.iter().map(|carry| &carry.amount).sum();
-        let carried =
-            carries.iter().filter(|carry| !carry.amount.is_zero()).map(plan::describe_carry);
-        self.description =
-            plan::describe_carried(self.lines.iter().map(Line::words).collect(), carried.collect());
-        self.carries = carries;
-    }
-
-    /// Stays what was told.
-    fn stay(&mut self, told: &statement::Entry) {
-        self.as_told = true;
-        self.lines.clear();
-        self.carries = told.carries().to_vec();
-        (self.amount, self.description) = match &told.told {
-            Some(told) => (told.amount.clone(), told.description.clone()),
-            None => Default::default(),
+    /// Takes off what is told elsewhere, and adds what is told of earlier months.
+    fn take(&mut self, standing: Standing) {
+        let due = &self.amount - &standing.elsewhere;
+        let (own, adjustments) = split(&due, &standing.due);
+        let amounts = |adjustments: &[Adjustment]| -> Vec<(i64, Amount)> {
+            adjustments.iter().map(|one| (one.month_s, one.amount.clone())).collect()
+        };
+        let before = standing.before.filter(|before| {
+            before.own() == own && amounts(before.adjustments()) == amounts(&adjustments)
+        });
+        self.rest = &due - &own;
+        self.amount = &own + &adjustments.iter().map(|one| &one.amount).sum();
+        self.elsewhere = -&standing.elsewhere;
+        self.adjustments = adjustments;
+        self.as_told = before.is_some();
+        self.description = match before {
+            Some(before) => before.figure.map(|figure| figure.description).unwrap_or_default(),
+            None => plan::describe_adjusted(
+                self.lines.iter().map(Line::words).collect(),
+                &self.elsewhere,
+                &self.adjustments,
+            ),
         };
     }
 }
@@ -318,7 +297,7 @@ pub fn bill(basis: Basis) -> Bill {
         let usage = usage_of(project, &basis.terms, months[months.len() - 1]);
         match charged {
             Err(missing_plan) => {
-                bill.unpriced.push(Unpriced { usage, missing_plan, carries: Vec::new() })
+                bill.unpriced.push(Unpriced { usage, missing_plan, adjustments: Vec::new() })
             }
             Ok(lines) => {
                 let entry = Entry::new(usage, lines);

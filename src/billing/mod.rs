@@ -3,9 +3,9 @@
 //! Nothing here knows SQL, HTTP, JSON, files, the environment or the clock; nothing here is a float, and
 //! nothing is rounded.
 
+pub mod adjustment;
 pub mod amount;
 pub mod bill;
-pub mod carry;
 pub mod escape;
 pub mod event;
 pub mod history;

@@ -1,6 +1,6 @@
 //! Windows that are months of another time zone, and so are no months of UTC, by which bills go.
 
-use crate::billing::carry::month_of;
+use crate::billing::adjustment::month_of;
 use crate::billing::period::{Period, date};
 use crate::billing::statement::ListingKind;
 use std::fmt;

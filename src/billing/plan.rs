@@ -1,7 +1,7 @@
 //! Price plans by date, which of them applies, and the words for them: those Agora shows the user, and the operator's.
 
+use crate::billing::adjustment::Adjustment;
 use crate::billing::amount::Amount;
-use crate::billing::carry::Carry;
 use crate::billing::history::History;
 use crate::billing::id::{Label, PlanId};
 use crate::billing::period;
@@ -146,19 +146,34 @@ pub fn describe(lines: impl IntoIterator<Item = String>) -> String {
     text + &end
 }
 
-/// Says what is carried from an earlier month: `3.5 carried from 2026-10`.
-pub fn describe_carry(carry: &Carry) -> String {
-    format!("{} carried from {}", carry.amount, period::date(carry.month_s).strftime("%Y-%m"))
+/// Says what an adjustment is of: `3.5 carried from 2026-10`.
+pub fn describe_adjustment(adjustment: &Adjustment) -> String {
+    let month = period::date(adjustment.month_s);
+    format!("{} carried from {:04}-{:02}", adjustment.amount, month.year(), month.month())
 }
 
-/// Joins what a charge is for and what it carries; where not all of it fits, what it carries comes first.
-pub fn describe_carried(lines: Vec<String>, carried: Vec<String>) -> String {
-    let texts: usize = lines.iter().chain(&carried).map(String::len).sum();
-    let between = (lines.len() + carried.len()).saturating_sub(1) * PLUS.len();
+/// Says what is taken off a month's charge, or put back: `-3.5 told by later bills`, `3.5 taken off by later bills`.
+pub fn describe_elsewhere(elsewhere: &Amount) -> String {
+    let done = if elsewhere.is_negative() { "told" } else { "taken off" };
+    format!("{elsewhere} {done} by later bills")
+}
+
+/// Joins what a charge is for, what later bills tell of it and what it tells of earlier months; where not all of it
+/// fits, the earlier months come first.
+pub fn describe_adjusted(
+    mut lines: Vec<String>,
+    elsewhere: &Amount,
+    adjustments: &[Adjustment],
+) -> String {
+    lines.extend((!elsewhere.is_zero()).then(|| describe_elsewhere(elsewhere)));
+    let told = adjustments.iter().filter(|one| !one.amount.is_zero());
+    let adjusted: Vec<String> = told.map(describe_adjustment).collect();
+    let texts: usize = lines.iter().chain(&adjusted).map(String::len).sum();
+    let between = (lines.len() + adjusted.len()).saturating_sub(1) * PLUS.len();
     if texts + between <= MAX_DESCRIPTION_BYTES {
-        describe(lines.into_iter().chain(carried))
+        describe(lines.into_iter().chain(adjusted))
     } else {
-        describe(carried.into_iter().chain(lines))
+        describe(adjusted.into_iter().chain(lines))
     }
 }
 
@@ -229,6 +244,7 @@ fn tier_words(tiers: &Tiers, unit: &Label) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::billing::adjustment::Rest;
     use crate::billing::price::charge;
     use proptest::prelude::*;
 
@@ -329,18 +345,22 @@ mod tests {
 
     #[test]
     fn what_fits_to_the_last_byte_stays_in_its_order() {
-        let carried = "3.5 carried from 2026-10";
+        let amount: Amount = "3.5".parse().expect("an amount");
+        // October of 2026.
+        let adjustment = Adjustment { month_s: 1_790_812_800, amount, rest: Rest::Nothing };
+        let (none, told) = (Amount::default(), "3.5 carried from 2026-10");
         for bytes in 505..=515 {
-            let line = "x".repeat(bytes - PLUS.len() - carried.len());
-            let text = describe_carried(vec![line.clone()], vec![carried.to_owned()]);
+            let line = "x".repeat(bytes - PLUS.len() - told.len());
+            let text =
+                describe_adjusted(vec![line.clone()], &none, std::slice::from_ref(&adjustment));
             if bytes <= MAX_DESCRIPTION_BYTES {
-                assert_eq!(text, format!("{line}{PLUS}{carried}"));
+                assert_eq!(text, format!("{line}{PLUS}{told}"));
             } else {
-                assert!(text.starts_with(carried), "{text}");
+                assert!(text.starts_with(told), "{text}");
             }
         }
         let alone = "y".repeat(MAX_DESCRIPTION_BYTES);
-        assert_eq!(describe_carried(vec![alone.clone()], Vec::new()), alone);
+        assert_eq!(describe_adjusted(vec![alone.clone()], &none, &[]), alone);
     }
 
     proptest! {

@@ -1,10 +1,11 @@
 //! Statements: what Agora was told of a window, when, and up to which record it was known.
 //!
-//! A record is told by the newest statement whose window holds its time and which knew it. Time is cut by the windows of
-//! all statements into segments, and each segment has the statement that knew most.
+//! A record is told by the newest statement whose window holds its time and which knew it. Time is
+//! cut by the windows of all statements into segments, and each segment has the statement that knew
+//! most.
 
+use crate::billing::adjustment::{Adjustment, month_of};
 use crate::billing::amount::Amount;
-use crate::billing::carry::{Carry, month_of};
 use crate::billing::id::ProjectId;
 use crate::billing::period::{Grain, Period};
 use ring::digest::{Context, SHA256};
@@ -59,38 +60,29 @@ impl FromStr for ListingKind {
     }
 }
 
-/// What Agora was told of a project.
+/// What an entry says: an amount, and how it came about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
+pub struct Figure {
     /// Usage, or the charge.
     pub amount: Amount,
-    /// How it came about, in the words that were sent.
+    /// How it came about, in the words that are sent.
     pub description: String,
 }
 
-/// What a bill made of a project's usage.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Billed {
+/// What an entry of a bill was made from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
     /// Usage in the window.
     pub usage: Amount,
     /// The part of it that licenses covered.
     pub covered: Amount,
-    /// Whether the rest had no price, so that the bill left it out.
+    /// Whether the project needs a price that is not there, so that the bill left it out.
     pub unpriced: bool,
-    /// What of the charge was carried from earlier months, in their order.
-    pub carries: Vec<Carry>,
-}
-
-impl Entry {
-    /// What a bill carried from earlier months.
-    pub fn carries(&self) -> &[Carry] {
-        self.billed.as_ref().map_or(&[], |billed| &billed.carries)
-    }
-
-    /// The sum of it.
-    pub fn carried(&self) -> Amount {
-        self.carries().iter().map(|carry| &carry.amount).sum()
-    }
+    /// What of the own part cannot be told, zero or below: later bills tell more of the month than
+    /// it costs.
+    pub rest: Amount,
+    /// What it tells of earlier months, in their order.
+    pub adjustments: Vec<Adjustment>,
 }
 
 /// A project's part of a statement.
@@ -98,38 +90,37 @@ impl Entry {
 pub struct Entry {
     /// The project.
     pub project_id: ProjectId,
-    /// What was told of it; `None` on a bill that left it out.
-    pub told: Option<Told>,
-    /// What it was told from; `None` for usage, which is told as it is.
-    pub billed: Option<Billed>,
+    /// What it says; `None` on a bill that left it out.
+    pub figure: Option<Figure>,
+    /// What it was made from; `None` for usage, which is told as it is.
+    pub origin: Option<Origin>,
 }
 
-/// Puts what was told of projects together with what it was told from; both in the order of project ids.
-pub fn entries(told: Vec<(ProjectId, Told)>, billed: &[(ProjectId, Billed)]) -> Vec<Entry> {
-    let mut entries = Vec::with_capacity(told.len().max(billed.len()));
-    let mut told = told.into_iter().peekable();
-    for (project_id, billed) in billed {
-        while let Some((project_id, told)) = told.next_if(|(id, _)| id < project_id) {
-            entries.push(Entry { project_id, told: Some(told), billed: None });
-        }
-        let told = told.next_if(|(id, _)| id == project_id).map(|(_, told)| told);
-        entries.push(Entry { project_id: project_id.clone(), told, billed: Some(billed.clone()) });
+impl Entry {
+    /// What it tells of earlier months.
+    pub fn adjustments(&self) -> &[Adjustment] {
+        self.origin.as_ref().map_or(&[], |origin| &origin.adjustments)
     }
-    entries.extend(told.map(|(project_id, told)| Entry {
-        project_id,
-        told: Some(told),
-        billed: None,
-    }));
-    entries
+
+    /// The same, each with the project.
+    pub fn by_project(&self) -> impl Iterator<Item = (&ProjectId, &Adjustment)> {
+        self.adjustments().iter().map(|adjustment| (&self.project_id, adjustment))
+    }
+
+    /// What a bill tells of its own month.
+    pub fn own(&self) -> Amount {
+        let adjusted = self.adjustments().iter().map(|one| &one.amount).sum();
+        &self.figure.as_ref().map(|figure| figure.amount.clone()).unwrap_or_default() - &adjusted
+    }
 }
 
 /// The sum of what was told.
 pub fn total(entries: &[Entry]) -> Amount {
-    entries.iter().filter_map(|entry| entry.told.as_ref()).map(|told| &told.amount).sum()
+    entries.iter().filter_map(|entry| entry.figure.as_ref()).map(|figure| &figure.amount).sum()
 }
 
-/// Tells answers apart: SHA-256 of all that was told, of which projects a bill left out for want of a price, and of
-/// what it carried.
+/// Tells answers apart: SHA-256 of all that was told, of which projects a bill left out for want of
+/// a price, and of what it told of earlier months.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Digest([u8; 32]);
 
@@ -148,20 +139,20 @@ impl Digest {
             context.update(text.as_bytes());
         };
         add(format_args!("{total_size}"));
-        for Entry { project_id, told, billed } in entries {
-            let is_unpriced = billed.as_ref().is_some_and(|billed| billed.unpriced);
-            let carries = billed.as_ref().map_or(&[][..], |billed| &billed.carries);
-            if told.is_none() && !is_unpriced && carries.is_empty() {
+        for entry in entries {
+            let is_unpriced = entry.origin.as_ref().is_some_and(|origin| origin.unpriced);
+            if entry.figure.is_none() && !is_unpriced && entry.adjustments().is_empty() {
                 continue;
             }
-            add(format_args!("{project_id}"));
+            add(format_args!("{}", entry.project_id));
             add(format_args!("{}", if is_unpriced { "unpriced" } else { "" }));
-            if let Some(Told { amount, description }) = told {
+            if let Some(Figure { amount, description }) = &entry.figure {
                 add(format_args!("{amount}"));
                 add(format_args!("{description}"));
             }
-            for Carry { month_s, amount, whole } in carries {
-                add(format_args!("{month_s} {amount} {whole}"));
+            for adjustment in entry.adjustments() {
+                let Adjustment { month_s, amount, .. } = adjustment;
+                add(format_args!("{month_s} {amount} {}", adjustment.is_whole()));
             }
         }
         let mut bytes = [0; 32];
@@ -181,10 +172,12 @@ impl From<[u8; 32]> for Digest {
     }
 }
 
-/// Tells whether an answer is provisional: its window was not over in the second in which it was asked for.
+/// Tells whether an answer is provisional: its window was not over in the second in which it was
+/// asked for.
 ///
-/// A month's bill is not provisional on the month's last day either. Agora asks for it at the end of the month, and may
-/// not ask again: such a bill counts, and the next one carries what came after it.
+/// A month's bill is not provisional on the month's last day either. Agora asks for it at the end
+/// of the month, and may not ask again: such a bill counts, and the next one carries what came
+/// after it.
 pub fn is_provisional(kind: ListingKind, period: Period, asked_at_s: i64) -> bool {
     let end_s = match kind {
         ListingKind::Bill => month_of(period).map(|month_s| {
@@ -194,40 +187,6 @@ pub fn is_provisional(kind: ListingKind, period: Period, asked_at_s: i64) -> boo
         ListingKind::Usage => None,
     };
     asked_at_s < end_s.unwrap_or(period.last_s() + 1)
-}
-
-/// How far what prices months was known as an answer was made, by the numbers of what was written last of each kind; 0
-/// where there was none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TermsKnown {
-    /// Of the versions of plans.
-    pub plan_seq: i64,
-    /// Of the plans named for customers.
-    pub customer_plan_seq: i64,
-    /// Of the customers of projects.
-    pub project_customer_seq: i64,
-    /// Of the projects.
-    pub project_no: i64,
-    /// Of what was changed of customers and projects: when projects were enabled.
-    pub event_seq: i64,
-}
-
-impl TermsKnown {
-    /// Tells whether nothing is known that the other does not know.
-    pub fn is_within(self, other: Self) -> bool {
-        self.earlier(other) == self
-    }
-
-    /// What both know.
-    pub fn earlier(self, other: Self) -> Self {
-        Self {
-            plan_seq: self.plan_seq.min(other.plan_seq),
-            customer_plan_seq: self.customer_plan_seq.min(other.customer_plan_seq),
-            project_customer_seq: self.project_customer_seq.min(other.project_customer_seq),
-            project_no: self.project_no.min(other.project_no),
-            event_seq: self.event_seq.min(other.event_seq),
-        }
-    }
 }
 
 /// A kept statement without its entries. Times are Unix seconds.
@@ -249,12 +208,10 @@ pub struct Statement {
     pub knew_seq: i64,
     /// The last entry that it still held good for as it was last told.
     pub last_knew_seq: i64,
-    /// By what terms it was made.
-    pub knew_terms: TermsKnown,
     /// Whether it was asked for too early, as [`is_provisional`] says.
     pub provisional: bool,
-    /// Whether it is a month's first bill, which carried what earlier months had not been told.
-    pub carried: bool,
+    /// Whether it is a bill that tells anything of earlier months.
+    pub adjusts: bool,
     /// The sum of what was told.
     pub total: Amount,
     /// `totalSize` as told.
@@ -268,7 +225,8 @@ pub struct Statement {
 pub struct Segment {
     /// The stretch.
     pub period: Period,
-    /// Of each of these windows the statement that knew most, by its place among all; the one that knew most of all last.
+    /// Of each of these windows the statement that knew most, by its place among all; the one that
+    /// knew most of all last.
     holders: Vec<usize>,
 }
 
@@ -313,10 +271,7 @@ impl Timeline {
                 });
             }
             from = at_s;
-            match opens {
-                true => open.insert(ranked),
-                false => open.remove(&ranked),
-            };
+            let _changed = if opens { open.insert(ranked) } else { open.remove(&ranked) };
         }
         Self { statements, segments }
     }
@@ -362,7 +317,8 @@ impl Timeline {
         (second <= segment.period.last_s()).then_some(segment)
     }
 
-    /// A window cut at the edges of the segments: each part with its segment, if any window holds it.
+    /// A window cut at the edges of the segments: each part with its segment, if any window holds
+    /// it.
     pub fn cut(&self, period: Period) -> Vec<(Period, Option<&Segment>)> {
         let mut parts = Vec::new();
         let mut from = period.first_s();
@@ -397,8 +353,8 @@ impl Timeline {
             .collect()
     }
 
-    /// The stretches that several different windows hold, joined where they touch, each with the numbers of the statements
-    /// of those windows that knew most.
+    /// The stretches that several different windows hold, joined where they touch, each with the
+    /// numbers of the statements of those windows that knew most.
     pub fn overlaps(&self) -> Vec<(Period, BTreeSet<i64>)> {
         let mut joined: Vec<(Period, BTreeSet<i64>)> = Vec::new();
         for segment in self.segments.iter().filter(|segment| segment.holders.len() > 1) {
@@ -437,9 +393,8 @@ mod tests {
             asked: 1,
             knew_seq: last_knew_seq,
             last_knew_seq,
-            knew_terms: TermsKnown::default(),
             provisional,
-            carried: false,
+            adjusts: false,
             total: Amount::default(),
             total_size: 0,
             digest: Digest::of(0, &[]),
@@ -524,20 +479,15 @@ mod tests {
     fn answers_are_told_apart_by_every_field_that_was_sent() {
         let entry = |project: &str, amount: &str, description: &str| Entry {
             project_id: project.parse().expect("an id"),
-            told: Some(Told {
+            figure: Some(Figure {
                 amount: amount.parse().expect("an amount"),
                 description: description.to_owned(),
             }),
-            billed: None,
+            origin: None,
         };
         let left_out = |unpriced| Entry {
-            told: None,
-            billed: Some(Billed {
-                usage: Amount::default(),
-                covered: Amount::default(),
-                unpriced,
-                carries: Vec::new(),
-            }),
+            figure: None,
+            origin: Some(Origin { unpriced, ..Origin::default() }),
             ..entry("q", "1", "")
         };
         let digest = Digest::of(1, &[entry("p", "1", "a")]);

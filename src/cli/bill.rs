@@ -11,8 +11,8 @@ use crate::cli::moment::Month;
 use crate::cli::project;
 use crate::cli::sentence::Sentence;
 use crate::cli::table::{Columns, or_dash};
+use crate::store::balance;
 use crate::store::bill::Pricing;
-use crate::store::carry::{Dues, carried};
 use serde::Serialize;
 use std::io::{self, Write};
 
@@ -21,8 +21,8 @@ use std::io::{self, Write};
 /// Charges what no license covered, by the prices, plans and customers that are in force in the month. Projects that
 /// need a price and have none are left out of what Agora is told; they are listed apart, and the command ends with 1.
 ///
-/// Where the setting `late` is `carry`, a month that is over carries what earlier months cost by now less what was told of
-/// them, as a line of its own; a project of which a later bill has carried something is shown as it was told.
+/// Where the setting `late` is `carry`, a line for each earlier month tells what it costs by now less what bills told of
+/// it. What later bills have told of the month is taken off.
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// The month, e.g. 2026-11
@@ -58,7 +58,7 @@ struct Row<'a> {
     covered: &'a Amount,
     /// They add up to the amount.
     lines: Vec<Line<'a>>,
-    /// Whether it stays what was told, since a later bill has carried what changed since.
+    /// Whether it stays as it was told before, since later bills tell all that changed since.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     as_told: bool,
 }
@@ -222,22 +222,25 @@ fn lines(entry: &bill::Entry) -> Vec<Line<'_>> {
         amount: &line.charge.amount,
         description: line.words(),
     });
-    let carried = entry.carries.iter().filter(|carry| !carry.amount.is_zero());
-    own.chain(carried.map(|carry| once(&carry.amount, plan::describe_carry(carry)))).collect()
+    let elsewhere = (!entry.elsewhere.is_zero())
+        .then(|| once(&entry.elsewhere, plan::describe_elsewhere(&entry.elsewhere)));
+    let adjustments = entry.adjustments.iter().filter(|one| !one.amount.is_zero());
+    let adjustments = adjustments.map(|one| once(&one.amount, plan::describe_adjustment(one)));
+    own.chain(elsewhere).chain(adjustments).collect()
 }
 
 pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let (period, only) = (args.month.period(), args.project.as_ref());
-    let (basis, carried) = shell.open()?.read(|tx| {
+    let (basis, read) = shell.open()?.read(|tx| {
         if let Some(project_id) = only {
             project::find(tx, project_id)?;
         }
         let pricing = Pricing::read(tx, only)?;
-        let carried = carried(tx, period, only, shell.now_s, &pricing, &Dues::default())?;
-        Ok::<_, Failure>((pricing.basis(tx, period, only)?, carried))
+        let read = balance::standings(tx, period, only, &pricing)?;
+        Ok::<_, Failure>((pricing.basis(tx, period, only)?, read))
     })?;
 
-    let bill = bill::bill_carrying(basis, carried.as_ref());
+    let bill = bill::bill_adjusted(basis, read.standings);
 
     let shown = Shown::new(args.month, &bill);
     shell.print(&shown, |out| {

@@ -1,10 +1,12 @@
 //! `check`: are the books sound.
 
 use crate::billing::amount::Amount;
+use crate::billing::id::ProjectId;
 use crate::cli::command::Shell;
 use crate::cli::failure::{Exit, Failure};
-use crate::cli::moment::rfc3339;
+use crate::cli::moment::{month, rfc3339};
 use crate::store;
+use crate::store::balance::Problem;
 use crate::store::check::{Difference, LicenseState, StatementProblem};
 use crate::store::late::Deviation;
 use crate::store::usage::UsageSum;
@@ -66,6 +68,11 @@ fn document(difference: &Difference) -> Value {
             "told": json!({ "amount": told.0.to_string(), "covered": told.1.to_string() }),
             "ledger": json!({ "amount": ledger.0.to_string(), "covered": ledger.1.to_string() }),
         }),
+        Difference::Balance { month_s, problem } => {
+            let (project_id, words) = balance_words(problem);
+            let project_id = project_id.map(ProjectId::as_str);
+            json!({ "kind": "balance", "month": month(*month_s), "projectId": project_id, "problem": words })
+        }
         Difference::Value { place } => json!({ "kind": "value", "place": place }),
         Difference::Schema { name } => json!({ "kind": "schema", "name": name }),
         Difference::File { problem } => json!({ "kind": "file", "problem": problem }),
@@ -127,6 +134,11 @@ fn words(difference: &Difference) -> String {
                 words(ledger)
             )
         }
+        Difference::Balance { month_s, problem } => {
+            let (project_id, words) = balance_words(problem);
+            let project = project_id.map(|id| format!(" of project {id}")).unwrap_or_default();
+            format!("the balance of {}{project}: {words}", month(*month_s))
+        }
         Difference::Value { place } => format!("{place} is not one that this program writes"),
         Difference::Schema { name } => format!("{name} in the file's schema is not as it was made"),
         Difference::File { problem } => format!("the file: {problem}"),
@@ -138,7 +150,16 @@ fn problem_words(problem: StatementProblem) -> &'static str {
         StatementProblem::Total => "its entries do not add up to its total",
         StatementProblem::Order => "its entries are not in order",
         StatementProblem::Digest => "its entries are not those that were told",
-        StatementProblem::Knew => "it knew ledger entries, prices or projects that are not there",
+        StatementProblem::Knew => "it knew ledger entries that are not there",
+    }
+}
+
+/// The project that a problem is of, where it is one's, and what is wrong.
+fn balance_words(problem: &Problem) -> (Option<&ProjectId>, &'static str) {
+    match problem {
+        Problem::Told(id) => (Some(id), "it is not what the newest bills tell"),
+        Problem::Mark(id) => (Some(id), "the month costs something else, and a mark is missing"),
+        Problem::Written => (None, "it is not one that this program writes"),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::cli::failure::{Exit, Failure};
 use crate::cli::moment::rfc3339;
 use crate::cli::near::near;
 use crate::cli::sentence::Sentence;
-use crate::cli::start::{ShownSaid, Start, billed_words, first_months, timeline};
+use crate::cli::start::{ShownSaid, Start, billed_words, first_months, settle, timeline};
 use crate::cli::table::{Columns, or_dash, or_never, print_properties};
 use crate::store::customer::{self, Announcement, Customer};
 use crate::store::{ReadTx, event, plan, project};
@@ -310,6 +310,9 @@ fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         let (after, billed) = (history()?, billed_words(tx, from_s)?);
         Ok::<_, Failure>((seen_at_s, before, after, customer, plan::book(tx)?, billed))
     })?;
+    if billed.is_some() {
+        settle(shell)?;
+    }
     if !before.is_empty() && after != before {
         shell.note(&format!(
             "customer {} is priced by these plans: {}",

@@ -15,9 +15,9 @@ use crate::cli::moment::{Month, month};
 use crate::cli::near::near;
 use crate::cli::plan_file::{EXAMPLE, PlanFile, Terms};
 use crate::cli::sentence::Sentence;
-use crate::cli::start::{ShownSaid, Start, changed_words, from_month};
+use crate::cli::start::{ShownSaid, Start, changed_words, from_month, settle};
 use crate::cli::table::{Columns, or_dash, print_properties};
-use crate::store::{WriteTx, bill, month_bill, plan};
+use crate::store::{WriteTx, balance, bill, plan};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -309,6 +309,7 @@ struct Done {
 fn set(args: &SetArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let told = told(args)?;
     let done = shell.open()?.write(|tx| write_version(tx, args, told, &shell.stamp()))?;
+    settle(shell)?;
     point_out_change(args, &done, shell);
     let Done { plan, from_s, billed, .. } = done;
     if let Some(billed) = billed {
@@ -343,7 +344,7 @@ fn write_version(
         return Ok(Done { plan, history, from_s, is_news: false, billed: None });
     }
     // Those that change: another version may follow, and nobody may have the plan.
-    let mut months = month_bill::billed_from(tx, from_s)?;
+    let mut months = balance::billed_from(tx, from_s)?;
     months.retain(|month_s| history.until(from_s).is_none_or(|until_s| *month_s < until_s));
     let months = bill::months_priced_by(tx, &args.id, &months)?;
     let billed = changed_words(tx, &months)?;

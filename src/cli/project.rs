@@ -13,7 +13,7 @@ use crate::cli::license::uncovered_words;
 use crate::cli::moment::rfc3339;
 use crate::cli::near::near;
 use crate::cli::secret;
-use crate::cli::start::{ShownSaid, Start, billed_words, first_months, timeline};
+use crate::cli::start::{ShownSaid, Start, billed_words, first_months, settle, timeline};
 use crate::cli::table::{Columns, or_dash, or_never, print_properties};
 use crate::store::project::{self, Project};
 use crate::store::usage::{self, UsageSum};
@@ -365,6 +365,9 @@ fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         let billed = if is_changed { billed_words(tx, from_s)? } else { None };
         Ok::<_, Failure>((before, unknown, project, customers, (is_changed, billed)))
     })?;
+    if billed.is_some() {
+        settle(shell)?;
+    }
     if let Some(near) = unknown {
         shell.note(&format!("customer {customer_id} was not known and is registered{near}"));
     }

@@ -2,12 +2,17 @@
 
 use crate::billing::history::{History, NeedsRewrite, Said, month_meant, next_month};
 use crate::billing::setting::Late;
+use crate::cli::command::Shell;
 use crate::cli::failure::Failure;
 use crate::cli::moment::{Month, month, rfc3339};
 use crate::cli::sentence::Sentence;
-use crate::store::{self, ReadTx};
+use crate::store::{self, ReadTx, balance};
 use serde::Serialize;
 use std::fmt::Display;
+use std::time::Duration;
+
+/// How long the lock is left alone between two months.
+const PAUSE: Duration = Duration::from_millis(4);
 
 /// The month from which something new holds.
 #[derive(clap::Args)]
@@ -81,7 +86,7 @@ pub(super) fn first_months(from_s: i64) -> String {
 /// What becomes of the months from `from_s` on that were billed before something new was said to hold in them; `None`
 /// where none was.
 pub(super) fn billed_words(tx: &ReadTx<'_>, from_s: i64) -> store::Result<Option<Sentence>> {
-    changed_words(tx, &store::month_bill::billed_from(tx, from_s)?)
+    changed_words(tx, &balance::billed_from(tx, from_s)?)
 }
 
 /// What becomes of months that were billed before something was said that changes them; `None` where there is none.
@@ -99,6 +104,26 @@ pub(super) fn changed_words(tx: &ReadTx<'_>, months: &[i64]) -> store::Result<Op
         Late::Report => then("what changes of it Agora is told only where it asks again")
             .hint("setting set late carry", "has the next month's bill carry it"),
     }))
+}
+
+/// Works out what the months cost by now that were billed before something was said that changes them, so that the next
+/// bill need not.
+pub(super) fn settle(shell: &mut Shell<'_>) -> Result<(), Failure> {
+    let mut store = shell.open()?;
+    loop {
+        match store.write(balance::settle) {
+            // Others have their turn.
+            Ok(true) => std::thread::sleep(PAUSE),
+            Ok(false) => return Ok(()),
+            Err(error) if error.is_passing() => {
+                shell.note(
+                    "not all months that were billed are priced anew yet: the server does it",
+                );
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 /// The month from which something holds; none where that is all time.

@@ -1,7 +1,7 @@
 //! `statement`: what Agora was told, when, and what was recorded too late for it.
 
+use crate::billing::adjustment::Adjustment;
 use crate::billing::amount::Amount;
-use crate::billing::carry::Carry;
 use crate::billing::id::ProjectId;
 use crate::billing::month_elsewhere::MonthElsewhere;
 use crate::billing::period::{self, Grain, LAST_SECOND, Period};
@@ -32,8 +32,8 @@ pub(super) enum Args {
     Show(ShowArgs),
     /// Show what was recorded after Agora was told of its time, by month and project
     ///
-    /// A void counts below zero. What a later bill has carried is told, unless part of it waits. Of a month of which no bill is
-    /// kept it is not known what is late for the bill.
+    /// A void counts below zero. What a later bill has carried is told, unless part of it waits. Of
+    /// a month of which no bill is kept it is not known what is late for the bill.
     Late(LateArgs),
 }
 
@@ -135,7 +135,7 @@ impl Shown {
 /// A stretch of time that is pointed out.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Stretch {
+pub(super) struct Stretch {
     kind: &'static str,
     from: String,
     to: String,
@@ -152,6 +152,15 @@ impl Stretch {
         let (from, to) = (rfc3339(period.first_s()), rfc3339(period.last_s()));
         let (only_provisional, statements) = (None, Vec::new());
         Self { kind: kind.as_str(), from, to, only_provisional, statements }
+    }
+
+    /// The stretches that several windows hold.
+    pub(super) fn overlaps(kind: ListingKind, timeline: &Timeline) -> Vec<Self> {
+        let overlaps = timeline.overlaps().into_iter().map(|(period, seqs)| Self {
+            statements: seqs.into_iter().collect(),
+            ..Self::new(kind, period)
+        });
+        overlaps.collect()
     }
 
     /// The last column of its line.
@@ -199,10 +208,7 @@ fn list(args: &ListArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     for kind in ListingKind::ALL {
         let of_kind = || statements.iter().filter(|statement| statement.kind == kind).cloned();
         let timeline = Timeline::new(of_kind());
-        overlaps.extend(timeline.overlaps().into_iter().map(|(period, seqs)| Stretch {
-            statements: seqs.into_iter().collect(),
-            ..Stretch::new(kind, period)
-        }));
+        overlaps.extend(Stretch::overlaps(kind, &timeline));
         // What is still to come has not been missed.
         let within = match args.month {
             Some(_) => Period::new(scope.first_s(), scope.last_s().min(shell.now_s)),
@@ -251,7 +257,7 @@ fn list(args: &ListArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         }
         columns.print(out)?;
         print_elsewhere(out, &statements)?;
-        print_stretches(out, "Asked for in several windows:", &listed.overlaps)?;
+        print_overlaps(out, &listed.overlaps)?;
         print_stretches(out, "Never asked for:", &listed.never_asked)
     })?;
     Ok(Exit::Done)
@@ -269,6 +275,14 @@ fn print_elsewhere(out: &mut dyn std::io::Write, statements: &[Statement]) -> st
         columns.row([seq.to_string(), month.to_string()]);
     }
     columns.print(out)
+}
+
+/// Names the windows that overlap.
+pub(super) fn print_overlaps(
+    out: &mut dyn std::io::Write,
+    overlaps: &[Stretch],
+) -> std::io::Result<()> {
+    print_stretches(out, "Asked for in several windows:", overlaps)
 }
 
 fn print_stretches(
@@ -309,41 +323,41 @@ struct ShownEntry<'a> {
     covered: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     unpriced: Option<bool>,
-    /// Of a bill: what of the amount was carried from earlier months.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    carries: Vec<ShownCarry>,
+    /// Of a bill: what of the amount is told of earlier months.
+    #[serde(rename = "carries", skip_serializing_if = "Vec::is_empty")]
+    adjustments: Vec<ShownAdjustment>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ShownCarry {
+struct ShownAdjustment {
     month: String,
     amount: String,
     /// Whether nothing of it waits for a later bill.
     whole: bool,
 }
 
-impl ShownCarry {
-    fn new(carry: &Carry) -> Self {
+impl ShownAdjustment {
+    fn new(adjustment: &Adjustment) -> Self {
         Self {
-            month: moment::month(carry.month_s),
-            amount: carry.amount.to_string(),
-            whole: carry.whole,
+            month: moment::month(adjustment.month_s),
+            amount: adjustment.amount.to_string(),
+            whole: adjustment.is_whole(),
         }
     }
 }
 
 impl<'a> ShownEntry<'a> {
     fn new(entry: &'a Entry) -> Self {
-        let (told, billed) = (entry.told.as_ref(), entry.billed.as_ref());
+        let (figure, origin) = (entry.figure.as_ref(), entry.origin.as_ref());
         Self {
             project_id: entry.project_id.as_str(),
-            amount: told.map(|told| told.amount.to_string()),
-            description: told.map(|told| told.description.as_str()),
-            usage: billed.map(|billed| billed.usage.to_string()),
-            covered: billed.map(|billed| billed.covered.to_string()),
-            unpriced: billed.map(|billed| billed.unpriced),
-            carries: entry.carries().iter().map(ShownCarry::new).collect(),
+            amount: figure.map(|figure| figure.amount.to_string()),
+            description: figure.map(|figure| figure.description.as_str()),
+            usage: origin.map(|origin| origin.usage.to_string()),
+            covered: origin.map(|origin| origin.covered.to_string()),
+            unpriced: origin.map(|origin| origin.unpriced),
+            adjustments: entry.adjustments().iter().map(ShownAdjustment::new).collect(),
         }
     }
 }
@@ -375,7 +389,7 @@ fn show(args: &ShowArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         let (told, left_out): (Vec<_>, Vec<_>) =
             whole.entries.iter().partition(|entry| entry.amount.is_some());
         print_told(out, &told)?;
-        print_carried(out, &whole.entries)?;
+        print_adjustments(out, &whole.entries)?;
         print_left_out(out, &left_out)
     })?;
     Ok(Exit::Done)
@@ -411,21 +425,16 @@ fn print_told(out: &mut dyn Write, told: &[&ShownEntry<'_>]) -> io::Result<()> {
     columns.print(out)
 }
 
-fn print_carried(out: &mut dyn Write, entries: &[ShownEntry<'_>]) -> io::Result<()> {
-    if entries.iter().all(|entry| entry.carries.is_empty()) {
+fn print_adjustments(out: &mut dyn Write, entries: &[ShownEntry<'_>]) -> io::Result<()> {
+    if entries.iter().all(|entry| entry.adjustments.is_empty()) {
         return Ok(());
     }
     writeln!(out, "\nCarried from earlier months:")?;
     let mut columns = Columns::new(&["project", "month", "amount#", ""]);
     for entry in entries {
-        for carry in &entry.carries {
-            let waits = if carry.whole { "" } else { "more of it waits" };
-            columns.row([
-                entry.project_id.to_owned(),
-                carry.month.clone(),
-                carry.amount.clone(),
-                waits.to_owned(),
-            ]);
+        for ShownAdjustment { month, amount, whole } in &entry.adjustments {
+            let waits = if *whole { "" } else { "more of it waits" };
+            columns.row([entry.project_id, month, amount, waits].map(str::to_owned));
         }
     }
     columns.print(out)
@@ -553,7 +562,8 @@ pub(super) fn late_words(told: &Statement, what: &str) -> String {
     format!("{window} was {done} on {}; {what}", period::date(told.first_asked_at_s))
 }
 
-/// What Agora has been told already, as an import looks at it: read anew when another statement has been kept.
+/// What Agora has been told already, as an import looks at it: read anew when another statement has
+/// been kept.
 #[derive(Default)]
 pub(super) struct ToldAlready {
     newest: i64,

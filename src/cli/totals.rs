@@ -9,11 +9,14 @@ use crate::cli::failure::{Exit, Failure};
 use crate::cli::json::exact;
 use crate::cli::moment::{self, Day, Moment, Month, rfc3339};
 use crate::cli::sentence::Sentence;
+use crate::cli::statement::{Stretch, print_overlaps};
 use crate::cli::table::{Columns, or_dash};
 use crate::cli::{customer, project};
+use crate::store::balance::{self, Balance};
+use crate::store::bill::Pricing;
 use crate::store::late::{self, Reconciled};
 use crate::store::usage::{self, UsageSum};
-use crate::store::{self, ReadTx};
+use crate::store::{self, ReadTx, statement};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use std::collections::BTreeMap;
@@ -186,26 +189,107 @@ impl ReconciledRow {
     }
 }
 
+/// A project's money of a month that has a kept bill.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct MoneyRow {
+    project_id: String,
+    /// Null without a price.
+    costs: Option<String>,
+    /// In the month's own bill, and in later ones.
+    #[serde(serialize_with = "exact")]
+    own: Amount,
+    #[serde(serialize_with = "exact")]
+    adjusted: Amount,
+    /// What it costs and Agora was not told; null without a price.
+    due: Option<String>,
+    /// Whether the statements tell what the balance says.
+    ok: bool,
+}
+
+impl MoneyRow {
+    fn new(id: &ProjectId, balance: &Balance, told: Option<&Balance>) -> Self {
+        let nothing = Balance::default();
+        let told = told.unwrap_or(&nothing);
+        let Balance { own, adjusted, cost } = balance;
+        Self {
+            project_id: id.to_string(),
+            costs: cost.as_ref().map(ToString::to_string),
+            own: own.clone(),
+            adjusted: adjusted.clone(),
+            due: balance.due().map(|due| due.to_string()),
+            ok: (own, adjusted) == (&told.own, &told.adjusted),
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct ReconciledMonth {
     ok: bool,
     month: String,
     usage: Vec<ReconciledRow>,
     bill: Vec<ReconciledRow>,
+    money: Vec<MoneyRow>,
+    overlaps: Vec<Stretch>,
+    verdict: String,
+}
+
+impl ReconciledMonth {
+    fn read(tx: &ReadTx<'_>, month: Month) -> store::Result<Self> {
+        let (period, month_s) = (month.period(), month.period().first_s());
+        let of = |kind| -> store::Result<Vec<ReconciledRow>> {
+            let rows = late::reconcile(tx, kind, period)?;
+            Ok(rows.iter().map(|(id, row)| ReconciledRow::new(kind, id, row)).collect())
+        };
+        let told = balance::told(tx)?.remove(&month_s);
+        let mut money = Vec::new();
+        if let Some(told) = told {
+            let mut balances = balance::now(tx, &Pricing::read(tx, None)?, month_s)?;
+            for id in told.keys() {
+                balances.entry(id.clone()).or_default();
+            }
+            money.extend(balances.iter().map(|(id, one)| MoneyRow::new(id, one, told.get(id))));
+        }
+        let mut overlaps = Vec::new();
+        for kind in ListingKind::ALL {
+            overlaps.extend(Stretch::overlaps(kind, &statement::timeline(tx, kind, period)?));
+        }
+        let (usage, bill) = (of(ListingKind::Usage)?, of(ListingKind::Bill)?);
+        let ok = usage.iter().chain(&bill).all(|row| row.difference.is_zero())
+            && money.iter().all(|row| row.ok);
+        let verdict = String::new();
+        let month = month.to_string();
+        let reconciled = Self { ok, month, usage, bill, money, overlaps, verdict };
+        Ok(Self { verdict: reconciled.verdict(), ..reconciled })
+    }
+
+    /// What came out, in one line.
+    fn verdict(&self) -> String {
+        let Self { month, usage, bill, money, overlaps, .. } = self;
+        if !self.ok {
+            return format!("{month} does not add up");
+        }
+        let any = |is: fn(&ReconciledRow) -> bool| usage.iter().chain(bill).any(is);
+        let is_due = |row: &MoneyRow| row.due.as_ref().is_none_or(|due| due != "0");
+        let but: Vec<&str> = [
+            (any(|row| !row.late.is_zero()), "some usage is late"),
+            (any(|row| !row.not_asked.is_zero()), "some usage was not asked for"),
+            (money.iter().any(is_due), "some money is due"),
+            (!overlaps.is_empty(), "some windows overlap"),
+        ]
+        .into_iter()
+        .filter_map(|(is_so, words)| is_so.then_some(words))
+        .collect();
+        if but.is_empty() {
+            format!("{month} adds up")
+        } else {
+            format!("{month} adds up; {}", but.join(", "))
+        }
+    }
 }
 
 fn reconcile(month: Month, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
-    let (usage, bill) = shell.open()?.read(|tx| {
-        let of = |kind| {
-            let rows = late::reconcile(tx, kind, month.period())?;
-            Ok::<_, store::Error>(
-                rows.iter().map(|(id, row)| ReconciledRow::new(kind, id, row)).collect::<Vec<_>>(),
-            )
-        };
-        Ok::<_, store::Error>((of(ListingKind::Usage)?, of(ListingKind::Bill)?))
-    })?;
-    let ok = usage.iter().chain(&bill).all(|row| row.difference.is_zero());
-    let month = ReconciledMonth { ok, month: month.to_string(), usage, bill };
+    let month = shell.open()?.read(|tx| ReconciledMonth::read(tx, month))?;
     shell.print(&month, |out| {
         writeln!(out, "Usage of {}:", month.month)?;
         let mut columns = Columns::new(&[
@@ -231,13 +315,26 @@ fn reconcile(month: Month, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         ];
         let mut columns = Columns::new(&names);
         month.bill.iter().for_each(|row| columns.row(row.cells()));
-        columns.print(out)
+        columns.print(out)?;
+        if !month.money.is_empty() {
+            writeln!(out, "\nMoney of {}:", month.month)?;
+            let names = ["project", "costs#", "its bill#", "later bills#", "due#"];
+            let mut columns = Columns::new(&names);
+            for row in &month.money {
+                let (own, adjusted) = (row.own.to_string(), row.adjusted.to_string());
+                let (costs, due) = (or_dash(row.costs.as_ref()), or_dash(row.due.as_ref()));
+                columns.row([row.project_id.clone(), costs, own, adjusted, due]);
+            }
+            columns.print(out)?;
+        }
+        print_overlaps(out, &month.overlaps)?;
+        writeln!(out, "\n{}", month.verdict)
     })?;
-    if !ok {
+    if !month.ok {
         let sentence = Sentence::from("what was told does not add up with what is recorded");
         shell.point_out(sentence.hint("check", "tells where"));
     }
-    Ok(if ok { Exit::Done } else { Exit::Failed })
+    Ok(if month.ok { Exit::Done } else { Exit::Failed })
 }
 
 pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {

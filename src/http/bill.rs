@@ -1,19 +1,19 @@
-//! `GET /bill`: what every project's usage in a window costs.
+//! `GET /bill`: what every project's usage in a window costs, and what a month's bill tells of
+//! earlier months.
 
-use crate::agora::reply::Listing;
 use crate::agora::request::{ListingRequest, Query};
-use crate::billing::bill::{Bill, ProjectUsage, bill_carrying};
-use crate::billing::carry::Carry;
-use crate::billing::id::ProjectId;
+use crate::billing::adjustment::month_of;
+use crate::billing::bill::{Bill, ProjectUsage, Unpriced, bill_adjusted};
 use crate::billing::month_elsewhere::MonthElsewhere;
-use crate::billing::period::Period;
-use crate::billing::statement::{Billed, ListingKind};
+use crate::billing::period::{Grain, Period};
+use crate::billing::statement::{Entry, Figure, ListingKind, Origin};
 use crate::http::answer::{Clock, Head, Outcome, Request};
 use crate::http::listed::{LeftOut, Listed};
 use crate::http::pages::{Lister, Pages};
 use crate::http::verify::Verifier;
+use crate::store::balance::{self, Read};
 use crate::store::bill::Pricing;
-use crate::store::carry::{Dues, carried};
+use crate::store::snapshot::MadeOf;
 use crate::store::{self, ReadTx};
 use std::sync::Arc;
 
@@ -21,29 +21,30 @@ use std::sync::Arc;
 pub(super) struct Bills {
     verifier: Arc<Verifier>,
     pages: Arc<Pages>,
-    /// What is due of earlier months.
-    dues: Arc<Dues>,
 }
 
 /// What a request asks for.
 struct BillOf {
     period: Period,
-    dues: Arc<Dues>,
 }
 
 impl Bills {
     pub(super) fn new(verifier: Arc<Verifier>, pages: Arc<Pages>) -> Self {
-        Self { verifier, pages, dues: Arc::default() }
+        Self { verifier, pages }
     }
 
     /// Answers with a page of a window's charges.
     pub(super) fn answer(&self, request: &Request<'_>, clock: Clock) -> Outcome {
         let query = Query::parse(request.query)?;
-        let (pages, dues) = (Arc::clone(&self.pages), Arc::clone(&self.dues));
+        let pages = Arc::clone(&self.pages);
 
         self.verifier.query(Head::new(request, clock), query, move |verified, fields| {
-            let asked = ListingRequest::from_fields(fields)?;
-            let lister = BillOf { period: asked.period, dues };
+            let mut asked = ListingRequest::from_fields(fields)?;
+            // One that leaves out at most the first and the last second of a month is the month's.
+            if let Some(month_s) = month_of(asked.period) {
+                asked.period = Period::around(Grain::Month, month_s);
+            }
+            let lister = BillOf { period: asked.period };
             pages.answer(verified, ListingKind::Bill, asked, lister)
         })
     }
@@ -54,23 +55,16 @@ impl Lister for BillOf {
         String::new()
     }
 
-    fn list(&self, tx: &ReadTx<'_>, asked_at_s: i64) -> store::Result<Listed> {
+    fn list(&self, tx: &ReadTx<'_>, made_of: MadeOf) -> store::Result<Listed> {
         let pricing = Pricing::read(tx, None)?;
         let basis = pricing.basis(tx, self.period, None)?;
-        let carried = carried(tx, self.period, None, asked_at_s, &pricing, &self.dues)?;
-        let total_size = basis.projects.len();
+        let Read { standings, adjusts } = balance::standings(tx, self.period, None, &pricing)?;
+        let made_of = MadeOf { total_size: basis.projects.len(), adjusts, ..made_of };
 
-        let bill = bill_carrying(basis, carried.as_ref());
+        let bill = bill_adjusted(basis, standings);
 
-        let mut listing = Listing::new(ListingKind::Bill, total_size);
-        // Agora takes none that is zero.
-        for entry in bill.entries.iter().filter(|entry| !entry.amount.is_zero()) {
-            listing.push(&entry.usage.project_id, &entry.amount, &entry.description);
-        }
-        let looked = carried.as_ref().is_some_and(|carried| carried.repeated.is_none());
-        let closed = carried.as_ref().is_some_and(|carried| !carried.closed.is_empty());
-        let listed = Listed::new(listing, LeftOut::new(&bill.unpriced), made_from(&bill));
-        Ok(Listed { carried: looked, closed, ..listed })
+        let left_out = LeftOut::new(&bill.unpriced);
+        Ok(Listed::of_bill(entries(bill), left_out, self.period, made_of))
     }
 
     fn begins(&self, listed: &Listed) {
@@ -82,27 +76,28 @@ impl Lister for BillOf {
             );
         }
     }
-
-    fn was_kept(&self, listed: &Listed) {
-        if listed.carried {
-            // What was due has been told.
-            self.dues.forget();
-        }
-    }
 }
 
-/// What the charges were made from, and what was left out, in the order of project ids.
-fn made_from(bill: &Bill) -> Vec<(ProjectId, Billed)> {
-    let charged = bill.entries.iter().map(|entry| (&entry.usage, &entry.carries[..], false));
-    let uncharged = bill.uncharged.iter().map(|entry| (&entry.usage, &[][..], false));
-    let unpriced =
-        bill.unpriced.iter().map(|unpriced| (&unpriced.usage, &unpriced.carries[..], true));
-    let billed = |(usage, carries, unpriced): (&ProjectUsage, &[Carry], bool)| {
-        let (amount, covered) = (usage.amount.clone(), usage.covered.clone());
-        let billed = Billed { usage: amount, covered, unpriced, carries: carries.to_vec() };
-        (usage.project_id.clone(), billed)
+/// What is kept of a bill, in the order of project ids.
+fn entries(bill: Bill) -> Vec<Entry> {
+    let origin = |usage: &ProjectUsage| Origin {
+        usage: usage.amount.clone(),
+        covered: usage.covered.clone(),
+        ..Origin::default()
     };
-    let mut all: Vec<_> = charged.chain(uncharged).chain(unpriced).map(billed).collect();
-    all.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-    all
+    let charged = bill.entries.into_iter().chain(bill.uncharged).map(|entry| {
+        let (rest, adjustments) = (entry.rest, entry.adjustments);
+        let origin = Origin { rest, adjustments, ..origin(&entry.usage) };
+        // Agora takes none that is zero.
+        let figure = (!entry.amount.is_zero())
+            .then_some(Figure { amount: entry.amount, description: entry.description });
+        Entry { project_id: entry.usage.project_id, figure, origin: Some(origin) }
+    });
+    let unpriced = bill.unpriced.into_iter().map(|Unpriced { usage, adjustments, .. }| {
+        let origin = Origin { unpriced: true, adjustments, ..origin(&usage) };
+        Entry { project_id: usage.project_id, figure: None, origin: Some(origin) }
+    });
+    let mut entries: Vec<Entry> = charged.chain(unpriced).collect();
+    entries.sort_unstable_by(|a, b| a.project_id.cmp(&b.project_id));
+    entries
 }

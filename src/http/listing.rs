@@ -4,11 +4,11 @@
 
 use crate::billing::period::Period;
 use crate::billing::setting::Settings;
-use crate::billing::statement::{ListingKind, TermsKnown, is_provisional};
+use crate::billing::statement::{ListingKind, is_provisional};
 use crate::http::listed::Listed;
 use crate::store::newest::Newest;
-use crate::store::snapshot::{Snapshot, SnapshotKey};
-use crate::store::{self, ReadTx, setting, statement};
+use crate::store::snapshot::{MadeOf, Snapshot, SnapshotKey};
+use crate::store::{self, ReadTx, balance, setting, statement};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -37,7 +37,7 @@ pub(super) struct MadeFor {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct State {
     knew_seq: i64,
-    knew_terms: TermsKnown,
+    terms_seq: i64,
     /// The newest statement.
     pub newest_statement: i64,
     pub settings: Settings,
@@ -47,7 +47,7 @@ impl State {
     pub(super) fn read(tx: &ReadTx<'_>) -> store::Result<Self> {
         Ok(Self {
             knew_seq: statement::last_known_seq(tx)?,
-            knew_terms: statement::terms_known(tx)?,
+            terms_seq: statement::terms_seq(tx)?,
             newest_statement: statement::newest(tx)?,
             settings: setting::read(tx)?,
         })
@@ -58,14 +58,19 @@ impl State {
 pub(super) fn list(
     tx: &ReadTx<'_>,
     key: &SnapshotKey,
-    list: impl FnOnce(&ReadTx<'_>) -> store::Result<Listed>,
+    list: impl FnOnce(&ReadTx<'_>, MadeOf) -> store::Result<Listed>,
 ) -> store::Result<(State, Listed)> {
-    let listed = list(tx)?;
     let state = State::read(tx)?;
-    let (knew_seq, knew_terms) = (state.knew_seq, state.knew_terms);
+    let made_of = MadeOf {
+        knew_seq: state.knew_seq,
+        terms_seq: state.terms_seq,
+        statement_seq: state.newest_statement,
+        mark_seq: balance::last_mark(tx)?,
+        ..MadeOf::default()
+    };
+    let listed = list(tx, made_of)?;
     let last = statement::last(tx, key.kind, key.period)?;
-    let after_seq = state.newest_statement;
-    Ok((state, Listed { knew_seq, knew_terms, last, after_seq, ..listed }))
+    Ok((state, listed.after(last)))
 }
 
 /// Listings by what was asked, each with the state of the books that it says, the newest last.
@@ -150,7 +155,7 @@ impl Sequence {
     /// The sequence that goes on with a snapshot.
     pub(super) fn of_snapshot(key: SnapshotKey, number: i64, snapshot: Snapshot) -> Self {
         let asked_at_s = snapshot.asked_at_s;
-        let listed = Arc::new(Listed::of_snapshot(key.kind, snapshot));
+        let listed = Arc::new(Listed::of_snapshot(&key, snapshot));
         let is_left = AtomicBool::new(true);
         Self { key, number, as_of: None, asked_at_s, listed, is_left }
     }
@@ -191,9 +196,7 @@ impl Sequences {
         let held = begun.iter().rposition(|held| held.key == sequence.key);
         let held = held.and_then(|place| begun.remove(place));
         let is_same = |held: &Arc<Sequence>| {
-            Arc::ptr_eq(&held.listed, &sequence.listed)
-                && held.is_provisional() == sequence.is_provisional()
-                && is_newest(held, newest).unwrap_or(false)
+            Arc::ptr_eq(&held.listed, &sequence.listed) && is_newest(held, newest).unwrap_or(false)
         };
         if let Some(held) = held.filter(is_same) {
             begun.push_back(Arc::clone(&held));
@@ -250,7 +253,6 @@ fn push(begun: &mut VecDeque<Arc<Sequence>>, sequence: Arc<Sequence>) {
 mod tests {
     use super::*;
     use crate::agora::reply::Listing;
-    use crate::http::listed::LeftOut;
     use std::time::Duration;
 
     fn listed(entries: usize) -> Arc<Listed> {
@@ -262,7 +264,7 @@ mod tests {
                 "1 Minute",
             );
         }
-        Arc::new(Listed::new(listing, LeftOut::default(), Vec::new()))
+        Arc::new(Listed::of_usage(listing, key(0, "k").period, MadeOf::default()))
     }
 
     fn key(second: i64, api_key: &str) -> SnapshotKey {
@@ -325,8 +327,7 @@ mod tests {
         assert!(is_newest(&again, Some(&newest)).expect("a number"));
         assert!(again.number != held.number && again.is_to_be_left());
         // What was read from the disk meanwhile does not take its place.
-        let snapshot = older.snapshot(0);
-        let read = Sequence::of_snapshot(key(1, "k"), held.number, snapshot);
+        let read = Sequence { number: held.number, ..Sequence::new(key(1, "k"), None, 0, older) };
         here.hold(read, Some(&newest)).expect("a sequence");
         let again_held = here.find(&key(1, "k")).expect("a sequence");
         assert!(Arc::ptr_eq(&again_held, &again));
@@ -346,21 +347,15 @@ mod tests {
         let state = |knew_seq, unit: &str| {
             let mut settings = Settings::default();
             settings.set(crate::billing::setting::Name::Unit, unit).expect("a word");
-            let (knew_terms, newest_statement) = (TermsKnown::default(), 0);
-            State { knew_seq, knew_terms, newest_statement, settings }
+            let (terms_seq, newest_statement) = (0, 0);
+            State { knew_seq, terms_seq, newest_statement, settings }
         };
         let SnapshotKey { kind, period, .. } = key(1, "k");
         let made_for = MadeFor { kind, period, parameters: String::new(), is_provisional: false };
         let get = |state: &State, now: &State| {
             let list = || {
-                Ok::<_, ()>((
-                    now.clone(),
-                    Listed::new(
-                        Listing::new(ListingKind::Usage, 0),
-                        LeftOut::default(),
-                        Vec::new(),
-                    ),
-                ))
+                let listing = Listing::new(ListingKind::Usage, 0);
+                Ok::<_, ()>((now.clone(), Listed::of_usage(listing, period, MadeOf::default())))
             };
             listings.get_or_list(made_for.clone(), state, list).expect("a listing")
         };

@@ -11,9 +11,9 @@ use crate::http::listed::Listed;
 use crate::http::listing::{self, Listings, MadeFor, Sequence, Sequences};
 use crate::http::statement::{Keeper, Need, Worker};
 use crate::http::verify::Verified;
+use crate::store::answer::Outdone;
 use crate::store::newest::Newest;
-use crate::store::snapshot::{self, SnapshotKey};
-use crate::store::statement::{Outdone, is_outdone};
+use crate::store::snapshot::{self, MadeOf, SnapshotKey};
 use crate::store::{self, ReadTx};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -33,14 +33,11 @@ pub(super) trait Lister: Send + 'static {
     /// all. A listing with more is cut from memory alone, and no statement is kept of it.
     fn parameters(&self) -> String;
 
-    /// Lists what is asked for, as page 1 is asked for at `asked_at_s` (Unix seconds).
-    fn list(&self, tx: &ReadTx<'_>, asked_at_s: i64) -> store::Result<Listed>;
+    /// Lists what is asked for; `made_of` tells the state of the books.
+    fn list(&self, tx: &ReadTx<'_>, made_of: MadeOf) -> store::Result<Listed>;
 
     /// Sees to what is to be done as page 1 goes out.
     fn begins(&self, _: &Listed) {}
-
-    /// Sees to what is to be done once the last page has been kept.
-    fn was_kept(&self, _: &Listed) {}
 }
 
 /// What pages are cut from, and what keeps it.
@@ -71,8 +68,7 @@ impl Pages {
             log::error!("later pages end with this process: {error}");
         });
         let newest = newest.ok().map(Arc::new);
-        let writer = Arc::clone(books.writer());
-        let keeper = Keeper::start(Worker { writer, newest: newest.clone() });
+        let keeper = Keeper::start(Worker { books: Arc::clone(&books), newest: newest.clone() });
         let (listings, sequences) = (Listings::default(), Sequences::default());
         Self { books, envelope, listings, sequences, newest, keeper }
     }
@@ -135,11 +131,15 @@ impl Pages {
             return Ok(begun);
         }
         let asked_at_s = asked.head.now_s();
-        let list = |tx: &ReadTx<'_>| asked.lister.list(tx, asked_at_s);
+        let list = |tx: &ReadTx<'_>, made_of: MadeOf| asked.lister.list(tx, made_of);
         let listed =
             self.listings.get_or_list(asked.made_for(asked_at_s), &fresh.known.state, || {
                 self.books.read(until, |tx| listing::list(tx, &asked.key, list))
-            })?;
+            });
+        if let (ListingKind::Bill, Err(store::Error::Deadline)) = (asked.key.kind, &listed) {
+            self.keeper.settle();
+        }
+        let listed = listed?;
         Ok(self.begin_with(asked, fresh, asked_at_s, listed))
     }
 
@@ -219,10 +219,10 @@ impl Pages {
             return Ok(Answer::Done(self.hand_out_more(&asked, &sequence)));
         }
         let (listed, newest) = (&sequence.listed, fresh.known.state.newest_statement);
-        let is_outdone = match listed.content_if_made() {
+        let is_outdone = match listed.answer_if_made() {
             _ if !sequence.is_untold() => Some(false),
             None => None,
-            Some(_) if listed.after_seq == newest => Some(false),
+            Some(_) if listed.made_of.statement_seq == newest => Some(false),
             Some(_) => self.books.read_at_once(asked.is_outdone(&sequence))?,
         };
         match is_outdone {
@@ -253,15 +253,12 @@ impl Pages {
             // taken long.
             let is_early = asked.head.arrived.elapsed() < READY_WITHIN;
             if asked.leaves_statement && asked.key.kind == ListingKind::Bill && is_early {
-                listed.content()?;
+                self.books.read(until, |tx| listed.answer(tx).map(drop))?;
             }
             return Ok(Answer::Done(reply));
         }
-        if sequence.is_untold() {
-            listed.content()?;
-            if listed.after_seq != newest && self.books.read(until, asked.is_outdone(&sequence))? {
-                return Err(outdone(Outdone::ByNewerAnswer));
-            }
+        if sequence.is_untold() && self.books.read(until, asked.is_outdone(&sequence))? {
+            return Err(outdone(Outdone::ByNewerAnswer));
         }
         self.hand_out_end(asked, sequence, newest)
     }
@@ -324,7 +321,6 @@ impl Pages {
         match self.books.write(lock_until, |tx| sequence.keep(tx, now_s))? {
             Ok(seq) => {
                 sequence.was_kept(seq);
-                asked.lister.was_kept(&sequence.listed);
                 Ok(())
             }
             // Nor is it forgotten: its end must not come from another state of the books than its
@@ -359,8 +355,7 @@ impl<L> PageRequest<L> {
 
     /// Reads whether a newer statement has outdone a sequence.
     fn is_outdone(&self, sequence: &Sequence) -> impl FnOnce(&ReadTx<'_>) -> store::Result<bool> {
-        let now_s = self.head.now_s();
-        move |tx| is_outdone(tx, &sequence.answer(now_s)?)
+        move |tx| sequence.listed.answer(tx)?.is_outdone(tx, sequence.asked_at_s)
     }
 }
 

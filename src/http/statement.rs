@@ -1,17 +1,18 @@
 //! What was told is kept: a bill before its last page goes out, usage right after it, and by one
 //! thread, which also leaves on the disk what later pages are cut from.
 //!
-//! Each commit makes the next request look at the books anew, so that a statement that is told again and again is
-//! counted in memory and written down every other second.
+//! Each commit makes the next request look at the books anew, so that a statement that is told
+//! again and again is counted in memory and written down every other second.
 
 use crate::billing::statement::{ListingKind, Statement};
+use crate::http::books::Books;
 use crate::http::error::Error;
-use crate::http::listed::{Listed, Telling};
+use crate::http::listed::Telling;
 use crate::http::listing::{KEPT, KEPT_BYTES, Sequence};
+use crate::store::answer::Outdone;
 use crate::store::newest::Newest;
-use crate::store::snapshot::{self, Packed};
-use crate::store::statement::{Answer, Count, Outdone, count, keep};
-use crate::store::{self, WriteTx, Writer};
+use crate::store::statement::{Count, count};
+use crate::store::{self, WriteTx, balance, snapshot};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -19,7 +20,8 @@ use std::time::{Duration, Instant};
 
 /// How long counts may wait to be written down.
 const COUNTS_WAIT: Duration = Duration::from_secs(2);
-/// How many statements of usage may wait to be kept, and how much memory they may take together, but for the first.
+/// How many statements of usage may wait to be kept, and how much memory they may take together,
+/// but for the first.
 const WAITING: usize = 256;
 const WAITING_BYTES: usize = 16 << 20;
 /// How many bytes of snapshots are written in one transaction, but for the last, as they are in
@@ -33,6 +35,10 @@ const AGAIN_AFTER_FAILURE: Duration = Duration::from_secs(1);
 const DROP_EVERY: Duration = Duration::from_secs(3_600);
 /// How long the lock is waited for, to drop them.
 const DROP_WITHIN: Duration = Duration::from_millis(100);
+/// How long the lock is waited for, to work out what a month costs.
+const SETTLE_WITHIN: Duration = Duration::from_secs(1);
+/// How long it may take to make ready what is kept of a listing.
+const READY_WITHIN: Duration = Duration::from_secs(10);
 /// How long a stop waits for the lock, for what is still to be written.
 const STOP_WITHIN: Duration = Duration::from_millis(1_000);
 
@@ -46,13 +52,6 @@ pub(super) enum Need {
     Full,
 }
 
-/// A statement of usage that waits to be kept.
-#[derive(Clone)]
-struct Job {
-    sequence: Arc<Sequence>,
-    provisional: bool,
-}
-
 /// Keeps what was told, on a thread of its own.
 pub(super) struct Keeper {
     shared: Arc<Shared>,
@@ -61,7 +60,7 @@ pub(super) struct Keeper {
 
 /// What the thread works with.
 pub(super) struct Worker {
-    pub writer: Arc<Writer>,
+    pub books: Arc<Books>,
     pub newest: Option<Arc<Newest>>,
 }
 
@@ -74,11 +73,13 @@ struct Shared {
 #[derive(Default)]
 struct Waiting {
     /// The first of them is being kept.
-    jobs: VecDeque<Job>,
+    jobs: VecDeque<Arc<Sequence>>,
     /// By the numbers of statements.
     counts: HashMap<i64, Count>,
     /// The sequences that are to be left on the disk, of each window, kind and key the newest.
     snapshots: VecDeque<Arc<Sequence>>,
+    /// Whether marks are to be worked out.
+    settles: bool,
     /// Whether one was given up since one was left there, and that was said.
     gave_up: bool,
     /// When a stop ends, once there is one.
@@ -88,10 +89,11 @@ struct Waiting {
 /// What is written in one transaction.
 #[derive(Default)]
 struct Work {
-    job: Option<Job>,
+    job: Option<Arc<Sequence>>,
     counts: HashMap<i64, Count>,
     snapshots: Vec<Arc<Sequence>>,
     drops_old: bool,
+    settles: bool,
 }
 
 impl Waiting {
@@ -116,7 +118,8 @@ impl Keeper {
         let works = Arc::clone(&shared);
         let thread =
             std::thread::Builder::new().name("keeper".to_owned()).spawn(move || works.work());
-        // Without it nothing is ever kept: bills are, and of usage the last pages are refused once the queue is full.
+        // Without it nothing is ever kept: bills are, and of usage the last pages are refused once
+        // the queue is full.
         let thread =
             thread.inspect_err(|error| log::error!("no thread to keep statements: {error}")).ok();
         Self { shared, thread: Mutex::new(thread) }
@@ -130,42 +133,41 @@ impl Keeper {
         }
     }
 
+    /// Works out, soon, what earlier months cost by now: a bill ran out of time over it.
+    pub(super) fn settle(&self) {
+        self.shared.lock().settles = true;
+        self.shared.news.notify_all();
+    }
+
     /// Sees to what a last page that goes out at `now_s` leaves behind, as far as that needs no
     /// write. Of what it says that is kept has been made out. `newest` is the newest statement that
     /// there is.
     pub(super) fn tell(&self, sequence: &Arc<Sequence>, newest: i64, now_s: i64) -> Need {
         let listed = &sequence.listed;
-        let provisional = sequence.is_provisional();
         let told = listed.told_at(now_s);
-        let mut tellings = listed.tellings.lock();
-        let telling = &mut tellings[usize::from(provisional)];
-        match telling {
-            Telling::Kept(seq) => self.shared.count(*seq, told.known_unless(listed.closed)),
+        let mut telling = listed.telling();
+        match &mut *telling {
+            Telling::Kept(seq) => self.shared.count(*seq, told),
             Telling::Waiting { counted, .. } => {
                 counted.get_or_insert(Count { asked: 0, ..told }).add(told);
             }
             Telling::Untold => {
-                let digest = listed.content_if_made().map(|content| content.digest());
-                let same = |last: &&Statement| {
-                    // Another may have been kept since.
-                    newest == listed.after_seq
-                        && Some(last.digest) == digest
-                        && last.provisional == provisional
+                let digest = listed.answer_if_made().map(|answer| answer.digest());
+                // Another may have been kept since.
+                let last = listed.last.as_ref().filter(|_| newest == listed.made_of.statement_seq);
+                let is_same = |last: &Statement| {
+                    Some(last.digest) == digest && last.provisional == sequence.is_provisional()
                 };
-                if let Some(last) = listed.last.as_ref().filter(same) {
+                if let Some(last) = last.filter(|last| is_same(last)) {
                     *telling = Telling::Kept(last.seq);
-                    self.shared.count(last.seq, told.known_unless(listed.closed));
-                    return Need::Nothing;
-                }
-                match listed.listing.kind() {
-                    ListingKind::Bill => return Need::Keeping,
-                    ListingKind::Usage => {
-                        if !self.shared.queue(Job { sequence: Arc::clone(sequence), provisional }) {
-                            return Need::Full;
-                        }
-                        let first_asked_at_s = sequence.asked_at_s;
-                        *telling = Telling::Waiting { first_asked_at_s, counted: Some(told) };
-                    }
+                    self.shared.count(last.seq, told);
+                } else if listed.listing.kind() == ListingKind::Bill {
+                    return Need::Keeping;
+                } else if self.shared.queue(sequence) {
+                    let first_asked_at_s = sequence.asked_at_s;
+                    *telling = Telling::Waiting { first_asked_at_s, counted: Some(told) };
+                } else {
+                    return Need::Full;
                 }
             }
         }
@@ -192,24 +194,30 @@ impl Drop for Keeper {
 impl Sequence {
     /// Tells whether its last page has not gone out.
     pub(super) fn is_untold(&self) -> bool {
-        let telling = self.listed.tellings.lock()[usize::from(self.is_provisional())];
-        matches!(telling, Telling::Untold)
+        matches!(*self.listed.telling(), Telling::Untold)
     }
 
     /// Keeps it as told at `now_s`.
     pub(super) fn keep(&self, tx: &WriteTx<'_>, now_s: i64) -> Result<Result<i64, Outdone>, Error> {
-        Ok(keep(tx, &self.answer(now_s)?)?)
-    }
-
-    /// It, as it is kept where its last page goes out at `now_s`.
-    pub(super) fn answer(&self, now_s: i64) -> store::Result<Answer<'_>> {
-        let told = self.listed.told_at(now_s);
-        self.listed.answer(self.key.period, self.asked_at_s, told)
+        let listed = &self.listed;
+        Ok(listed.answer(tx)?.keep(tx, self.asked_at_s, listed.told_at(now_s))?)
     }
 
     /// Takes note of its number, once that has been committed.
     pub(super) fn was_kept(&self, seq: i64) {
-        self.listed.tellings.lock()[usize::from(self.is_provisional())] = Telling::Kept(seq);
+        *self.listed.telling() = Telling::Kept(seq);
+    }
+
+    /// When it was first asked for, and what has been counted of it since that was last asked;
+    /// nothing unless it waits.
+    fn take_counted(&self) -> Option<(i64, Count)> {
+        let nothing = Count { asked: 0, ..self.listed.told_at(0) };
+        match &mut *self.listed.telling() {
+            Telling::Waiting { first_asked_at_s, counted } => {
+                Some((*first_asked_at_s, counted.take().unwrap_or(nothing)))
+            }
+            Telling::Untold | Telling::Kept(_) => None,
+        }
     }
 }
 
@@ -227,14 +235,14 @@ impl Shared {
         }
     }
 
-    fn queue(&self, job: Job) -> bool {
+    fn queue(&self, job: &Arc<Sequence>) -> bool {
         let mut waiting = self.lock();
         let bytes: usize =
-            waiting.jobs.iter().chain([&job]).map(|job| job.listed().size_bytes()).sum();
+            waiting.jobs.iter().chain([job]).map(|job| job.listed.size_bytes()).sum();
         if waiting.jobs.len() >= WAITING || (bytes > WAITING_BYTES && !waiting.jobs.is_empty()) {
             return false;
         }
-        waiting.jobs.push_back(job);
+        waiting.jobs.push_back(Arc::clone(job));
         self.news.notify_all();
         true
     }
@@ -257,16 +265,6 @@ impl Shared {
         self.news.notify_all();
     }
 
-    /// Makes sequences ready to be left on the disk.
-    fn pack<'s>(&self, sequences: &'s [Arc<Sequence>]) -> Vec<(&'s Sequence, Packed)> {
-        let pack = |sequence: &'s Arc<Sequence>| {
-            let packed = sequence.listed.snapshot(sequence.asked_at_s).pack();
-            let packed = packed.inspect_err(|error| self.give_up(error)).ok();
-            packed.map(|packed| (sequence.as_ref(), packed))
-        };
-        sequences.iter().filter_map(pack).collect()
-    }
-
     /// Says, once until one is left there again, that a sequence is not left on the disk.
     fn give_up(&self, error: &store::Error) {
         if !std::mem::replace(&mut self.lock().gave_up, true) {
@@ -281,10 +279,20 @@ impl Shared {
     fn drop_old(&self) {
         let now_s = jiff::Timestamp::now().as_second();
         let within = Instant::now() + DROP_WITHIN;
-        let dropped = self.worker.writer.write(within, |tx| snapshot::drop_old(tx, now_s));
+        let dropped = self.worker.books.writer().write(within, |tx| snapshot::drop_old(tx, now_s));
         // While others write there is time.
         if let Some(error) = dropped.err().filter(|error| !error.is_passing()) {
             log::warn!("snapshots that are a day old are not dropped yet: {error}");
+        }
+    }
+
+    /// Works out what one month costs by now; where there is one, another may follow.
+    fn settle(&self) {
+        let settled =
+            self.worker.books.writer().write(Instant::now() + SETTLE_WITHIN, balance::settle);
+        let settled = settled.inspect_err(|error| log::warn!("a month is not priced yet: {error}"));
+        if settled.unwrap_or(false) {
+            self.lock().settles = true;
         }
     }
 
@@ -297,9 +305,13 @@ impl Shared {
                 self.drop_old();
                 drop_at = Instant::now() + DROP_EVERY;
             }
+            if work.settles {
+                self.settle();
+                std::thread::sleep(AGAIN);
+            }
             let has_counted = work.job.is_some() || !work.counts.is_empty();
             if work.has_something() {
-                self.write(&work);
+                self.write(work);
             }
             if has_counted {
                 wrote = Instant::now();
@@ -320,11 +332,12 @@ impl Shared {
                 !waiting.counts.is_empty() && (until_counts.is_zero() || is_stopping);
             let until_drop = drop_at.saturating_duration_since(now);
             let drops_old = until_drop.is_zero() && !is_stopping;
-            if job.is_some() || !snapshots.is_empty() || counts_are_due || drops_old {
+            let settles = std::mem::take(&mut waiting.settles) && !is_stopping;
+            if job.is_some() || !snapshots.is_empty() || counts_are_due || drops_old || settles {
                 let takes_counts = job.is_some() || counts_are_due;
                 let counts =
                     if takes_counts { std::mem::take(&mut waiting.counts) } else { HashMap::new() };
-                return Some(Work { job, counts, snapshots, drops_old });
+                return Some(Work { job, counts, snapshots, drops_old, settles });
             }
             if is_stopping {
                 return None;
@@ -337,21 +350,27 @@ impl Shared {
     }
 
     /// Writes down what has come in, however long that takes; after a stop, while there is time.
-    fn write(&self, work: &Work) {
-        let told = work.job.as_ref().map(Job::take);
-        let mut packed = self.pack(&work.snapshots);
+    fn write(&self, mut work: Work) {
+        let told = work.job.as_ref().and_then(|job| job.take_counted());
+        // Made ready before the lock is had.
+        work.snapshots.retain(|sequence| {
+            let until = Instant::now() + READY_WITHIN;
+            let made = self.worker.books.read(until, |tx| sequence.listed.answer(tx).map(drop));
+            made.inspect_err(|error| self.give_up(error)).is_ok()
+        });
         let mut has_said = false;
         let kept = loop {
             let written = self
                 .worker
-                .writer
-                .write(Instant::now(), |tx| self.worker.write(tx, work, &packed, told));
+                .books
+                .writer()
+                .write(Instant::now(), |tx| self.worker.write(tx, &work, told));
             let error: store::Error = match written {
                 Ok(kept) => break kept,
                 Err(error) => error,
             };
             // What is told comes first: later pages come from memory.
-            if !error.is_passing() && !std::mem::take(&mut packed).is_empty() {
+            if !error.is_passing() && !std::mem::take(&mut work.snapshots).is_empty() {
                 self.give_up(&error);
                 continue;
             }
@@ -367,14 +386,14 @@ impl Shared {
                 break None;
             }
         };
-        if !packed.is_empty() {
+        if !work.snapshots.is_empty() {
             self.lock().gave_up = false;
         }
-        if let Some(job) = &work.job {
-            if let Some((seq, counted)) =
-                kept.and_then(|seq| job.was_kept(seq).map(|counted| (seq, counted)))
-            {
-                self.count(seq, counted);
+        if let Some(job) = work.job {
+            if let Some(seq) = kept {
+                let counted = job.take_counted();
+                job.was_kept(seq);
+                counted.into_iter().for_each(|(_, counted)| self.count(seq, counted));
             }
             self.lock().jobs.pop_front();
         }
@@ -407,23 +426,22 @@ impl Worker {
         &self,
         tx: &WriteTx<'_>,
         work: &Work,
-        packed: &[(&Sequence, Packed)],
         told: Option<(i64, Count)>,
     ) -> store::Result<Option<i64>> {
         work.counts.iter().try_for_each(|(seq, told)| count(tx, *seq, *told))?;
-        for (sequence, packed) in packed {
+        for sequence in &work.snapshots {
+            let Sequence { key, number, asked_at_s, listed, .. } = &**sequence;
             // Asked with the lock had: whoever began a newer one has not left it yet.
-            let number = self.newest.as_ref().map(|newest| newest.number(&sequence.key));
-            if number.is_some_and(|number| number.is_ok_and(|number| number == sequence.number)) {
-                snapshot::keep(tx, &sequence.key, sequence.number, packed)?;
+            let newest = self.newest.as_ref().and_then(|newest| newest.number(key).ok());
+            if newest == Some(*number) {
+                listed.answer(tx)?.leave(tx, key, *number, *asked_at_s)?;
             }
         }
         let (Some(job), Some((first_asked_at_s, told))) = (&work.job, told) else {
             return Ok(None);
         };
-        let answer = job.listed().answer(job.sequence.key.period, first_asked_at_s, told)?;
-        let seq = keep(tx, &answer)?.expect("usage is kept whatever was told since");
-        Ok(Some(seq))
+        let kept = job.listed.answer(tx)?.keep(tx, first_asked_at_s, told)?;
+        Ok(Some(kept.expect("usage is kept whatever was told since")))
     }
 }
 
@@ -435,7 +453,7 @@ impl Work {
     /// Says what is lost by a stop.
     fn say_lost(&self, error: &store::Error) {
         if let Some(job) = &self.job {
-            let period = job.sequence.key.period;
+            let period = job.key.period;
             log::error!(
                 "the usage told from fromTs {} to toTs {} could not be kept \
                  before the stop: {error}",
@@ -454,47 +472,19 @@ impl Work {
     }
 }
 
-impl Job {
-    fn listed(&self) -> &Listed {
-        &self.sequence.listed
-    }
-
-    /// When it was first asked for, and what has been counted so far.
-    fn take(&self) -> (i64, Count) {
-        let mut tellings = self.listed().tellings.lock();
-        let nothing = Count { asked: 0, last_asked_at_s: 0, knew_seq: self.listed().knew_seq };
-        match &mut tellings[usize::from(self.provisional)] {
-            Telling::Waiting { first_asked_at_s, counted } => {
-                (*first_asked_at_s, counted.take().unwrap_or(nothing))
-            }
-            Telling::Untold | Telling::Kept(_) => {
-                unreachable!("it waits until it has been kept here")
-            }
-        }
-    }
-
-    /// Takes note of its number; gives what has been counted since it was taken.
-    fn was_kept(&self, seq: i64) -> Option<Count> {
-        let mut tellings = self.listed().tellings.lock();
-        match std::mem::replace(&mut tellings[usize::from(self.provisional)], Telling::Kept(seq)) {
-            Telling::Waiting { counted, .. } => counted,
-            Telling::Untold | Telling::Kept(_) => None,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::Store;
+    use crate::store::{Readers, Store, Writer};
 
     #[test]
     fn what_comes_in_does_not_cut_the_pause_after_a_failure_short_and_a_stop_does() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("books.db");
         Store::create(&path, |_| Ok::<_, store::Error>(())).expect("books");
-        let writer = Arc::new(Writer::open(&path).expect("a writer"));
-        let worker = Worker { writer, newest: None };
+        let readers = Readers::open(&path, 1).expect("readers");
+        let books = Books::new(readers, Writer::open(&path).expect("a writer"));
+        let worker = Worker { books: Arc::new(books), newest: None };
         let shared = Shared { worker, waiting: Mutex::default(), news: Condvar::new() };
         let pause = Duration::from_millis(100);
         std::thread::scope(|scope| {

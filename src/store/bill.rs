@@ -58,8 +58,8 @@ impl Pricing {
         }
     }
 
-    /// What the bill of a window follows from; of one project alone where told. Its cost grows with projects and months,
-    /// never with records.
+    /// What the bill of a window follows from; of one project alone where told. Its cost grows with
+    /// projects and months, never with records.
     ///
     /// # Errors
     /// When SQLite fails.
@@ -74,7 +74,11 @@ impl Pricing {
         let touches = |stretch: &Period| {
             stretch.first_s() <= period.last_s() && stretch.last_s() >= period.first_s()
         };
-        for (id, stretches) in &self.enabled {
+        let among = match project_id {
+            Some(id) => self.enabled.range::<ProjectId, _>(id..=id),
+            None => self.enabled.range::<ProjectId, _>(..),
+        };
+        for (id, stretches) in among {
             if stretches.iter().any(touches) {
                 usage.insert(id, Vec::new());
             }
@@ -93,7 +97,8 @@ impl Pricing {
     }
 }
 
-/// The months, of those whose first seconds these are, in which a plan prices any project, or would if it was set up.
+/// The months, of those whose first seconds these are, in which a plan prices any project, or would
+/// if it was set up.
 ///
 /// # Errors
 /// When SQLite fails.

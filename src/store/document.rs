@@ -1,15 +1,17 @@
-//! What a statement says, as it is kept: one JSON object a line and project, in the order of project ids, compressed with
-//! zstd. It is written once and read whole, and so is one value and not a row for each project: a bill of many is on
-//! disk in the time of one small write.
+//! What a statement says, as it is kept: one JSON object a line and project, in the order of
+//! project ids, compressed with zstd. It is written once and read whole, and so is one value and
+//! not a row for each project: a bill of many is on disk in the time of one small write.
 
+use crate::billing::adjustment::{Adjustment, Rest};
 use crate::billing::amount::{self, Amount};
-use crate::billing::carry::Carry;
-use crate::billing::id::{self, ProjectId};
-use crate::billing::statement::{Billed, Entry, Told};
+use crate::billing::id;
+use crate::billing::statement::{Entry, Figure, Origin};
 use crate::store::{Error, Result};
-use rusqlite::types::{ToSql, ToSqlOutput};
+use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::io::{Read as _, Write as _};
 
@@ -22,100 +24,90 @@ const MAX_BYTES: u64 = 1 << 28;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Document(Vec<u8>);
 
-/// What a statement says of a project.
+/// An entry of a statement as it is kept.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct EntryLine<'a> {
-    /// The project.
-    #[serde(borrow)]
-    pub project_id: Cow<'a, str>,
-    /// As told: usage, or money; `None` where a bill left it out.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    pub amount: Option<Cow<'a, str>>,
-    /// As told.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    pub description: Option<Cow<'a, str>>,
-    /// Of a bill: the part of the amount that is carried from earlier months; `None` where that is zero.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    pub carried: Option<Cow<'a, str>>,
-    /// Of a bill: the project's usage in the window.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    pub usage: Option<Cow<'a, str>>,
-    /// Of a bill: the part of the usage that licenses covered; `None` where that is zero.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    pub covered: Option<Cow<'a, str>>,
-    /// Of a bill: whether it left the project out for want of a price.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub unpriced: bool,
-}
-
-/// What a bill carried of an earlier month of a project.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct CarryLine<'a> {
+struct EntryLine<'a> {
     #[serde(borrow)]
     project_id: Cow<'a, str>,
-    #[serde(borrow)]
-    amount: Cow<'a, str>,
+    /// As sent: usage, or money; `None` where a bill left it out.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    amount: Option<Cow<'a, str>>,
+    /// As sent.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    description: Option<Cow<'a, str>>,
+    /// Of a bill, and so on: the project's usage in the window.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    usage: Option<Cow<'a, str>>,
+    /// The part of it that licenses covered; `None` where that is zero.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    covered: Option<Cow<'a, str>>,
+    /// Whether it is left out for want of a price.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    waits: bool,
-}
-
-/// A project's line of a snapshot.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct SnapshotLine<'a> {
-    #[serde(borrow)]
-    entry: EntryLine<'a>,
+    unpriced: bool,
+    /// What of the own part waits; `None` where that is zero.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    rest: Option<Cow<'a, str>>,
+    /// What it tells of earlier months.
     #[serde(borrow, default, skip_serializing_if = "Vec::is_empty")]
-    carries: Vec<SnapshotCarry<'a>>,
+    adjustments: Vec<AdjustmentLine<'a>>,
 }
 
-/// What a bill in a snapshot carries of an earlier month.
+/// The month's first second, what is told of it, and what waits: nothing where that is not known.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct SnapshotCarry<'a> {
-    month_s: i64,
-    #[serde(borrow)]
-    amount: Cow<'a, str>,
-    whole: bool,
-}
+struct AdjustmentLine<'a>(
+    i64,
+    #[serde(borrow)] Cow<'a, str>,
+    #[serde(borrow)] Option<Cow<'a, str>>,
+);
 
 impl Document {
-    /// Writes entries down, without the single months that they carry from.
+    /// Writes entries down.
     pub(super) fn of_entries(entries: &[Entry]) -> Result<Self> {
-        Self::of(entries.iter().map(EntryLine::of))
-    }
-
-    /// Writes down all that a snapshot is: a line about the whole, then a line an entry, with the
-    /// single months that it carries from.
-    pub(super) fn of_snapshot(head: &impl Serialize, entries: &[Entry]) -> Result<Self> {
-        let mut writer = Lines::new()?;
-        writer.push(head)?;
-        entries.iter().try_for_each(|entry| writer.push(&SnapshotLine::of(entry)))?;
-        writer.finish()
-    }
-
-    /// Writes down what was carried of one month.
-    pub(super) fn of_carries<'c>(
-        carries: impl IntoIterator<Item = &'c (&'c ProjectId, &'c Carry)>,
-    ) -> Result<Self> {
-        Self::of(carries.into_iter().map(|(project_id, carry)| CarryLine {
-            project_id: project_id.as_str().into(),
-            amount: carry.amount.to_string().into(),
-            waits: !carry.whole,
-        }))
-    }
-
-    fn of(mut lines: impl Iterator<Item = impl Serialize>) -> Result<Self> {
-        let mut writer = Lines::new()?;
-        lines.try_for_each(|line| writer.push(&line))?;
-        writer.finish()
+        let mut lines = Lines::new()?;
+        for entry in entries {
+            lines.push(|line| {
+                serde_json::to_writer(line, &EntryLine::of(entry))
+                    .expect("writing into memory does not fail");
+            })?;
+        }
+        lines.finish()
     }
 
     /// What is written in it, as of a statement.
     pub(super) fn text(&self, seq: i64) -> Result<Text> {
         Text::read(seq, &self.0)
+    }
+
+    /// It, of a statement that version 4 kept, with what the bill carried of earlier months.
+    pub(super) fn with_carries(&self, seq: i64, carries: &[(i64, Self)]) -> Result<Self> {
+        let text = self.text(seq)?;
+        let mut lines: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
+        let read = |line: &str| text.checked(serde_json::from_str::<Map<String, Value>>(line));
+        let id =
+            |line: &Map<String, Value>| line["projectId"].as_str().unwrap_or_default().to_owned();
+        for line in text.lines() {
+            let mut line = read(line)?;
+            line.remove("carried");
+            line.insert("adjustments".to_owned(), Value::Array(Vec::new()));
+            lines.insert(id(&line), line);
+        }
+        for (month_s, carries) in carries {
+            for carry in carries.text(seq)?.lines() {
+                let carry = read(carry)?;
+                let rest = if carry.contains_key("waits") { Value::Null } else { "0".into() };
+                let line =
+                    lines.get_mut(&id(&carry)).and_then(|line| line["adjustments"].as_array_mut());
+                let adjustment =
+                    Value::from(vec![(*month_s).into(), carry["amount"].clone(), rest]);
+                text.checked(
+                    line.ok_or("it carried something for a project of which it says nothing"),
+                )?
+                .push(adjustment);
+            }
+        }
+        let lines = lines.into_values().map(|line| Value::from(line).to_string() + "\n");
+        Self::of_entries(&Text { seq, text: lines.collect() }.entries()?)
     }
 
     /// About how many bytes of memory it takes.
@@ -125,7 +117,7 @@ impl Document {
 }
 
 /// Lines as they are compressed: one after another, so that the text is never in memory as a whole.
-struct Lines {
+pub(super) struct Lines {
     encoder: zstd::stream::write::Encoder<'static, Vec<u8>>,
     line: Vec<u8>,
     bytes: u64,
@@ -133,17 +125,19 @@ struct Lines {
 }
 
 impl Lines {
-    fn new() -> Result<Self> {
+    pub(super) fn new() -> Result<Self> {
         let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), LEVEL).map_err(failed)?;
         encoder.include_checksum(true).map_err(failed)?;
         Ok(Self { encoder, line: Vec::new(), bytes: 0, max_bytes: MAX_BYTES })
     }
 
+    /// Adds the line that `write` writes.
+    ///
     /// # Errors
     /// [`Error::TooLong`] where the text would be longer than what is read back.
-    fn push(&mut self, line: &impl Serialize) -> Result<()> {
+    pub(super) fn push(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
         self.line.clear();
-        serde_json::to_writer(&mut self.line, line).expect("writing into memory does not fail");
+        write(&mut self.line);
         self.line.push(b'\n');
         self.bytes += self.line.len() as u64;
         if self.bytes > self.max_bytes {
@@ -152,7 +146,7 @@ impl Lines {
         self.encoder.write_all(&self.line).map_err(failed)
     }
 
-    fn finish(self) -> Result<Document> {
+    pub(super) fn finish(self) -> Result<Document> {
         let mut compressed = self.encoder.finish().map_err(failed)?;
         compressed.shrink_to_fit();
         Ok(Document(compressed))
@@ -162,6 +156,12 @@ impl Lines {
 /// zstd compresses whatever there is memory for.
 fn failed(error: std::io::Error) -> Error {
     Error::Disk(format!("compressing failed: {error}"))
+}
+
+impl FromSql for Document {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        Vec::column_result(value).map(Self)
+    }
 }
 
 impl ToSql for Document {
@@ -193,34 +193,15 @@ impl Text {
         }
     }
 
-    /// The lines of a document of entries.
-    pub(super) fn entry_lines(&self) -> impl Iterator<Item = Result<EntryLine<'_>>> {
-        self.lines()
-    }
-
-    /// The entries of a document of them, without the single months that they carry from.
+    /// The entries that it says.
     pub(super) fn entries(&self) -> Result<Vec<Entry>> {
-        self.lines().map(|line| self.checked(EntryLine::entry(line?))).collect()
+        let entry = |line| self.checked(serde_json::from_str(line)).map(EntryLine::entry);
+        self.lines().map(|line| self.checked(entry(line)?)).collect()
     }
 
-    /// What a document says that was carried of a month.
-    pub(super) fn carries(&self, month_s: i64) -> impl Iterator<Item = Result<(ProjectId, Carry)>> {
-        self.lines().map(move |line| self.checked(CarryLine::carry(&line?, month_s)))
-    }
-
-    /// What a snapshot says of the whole, and its entries.
-    pub(super) fn snapshot<'t, H: Deserialize<'t>>(&'t self) -> Result<(H, Vec<Entry>)> {
-        let (head, rest) = self.text.split_once('\n').unwrap_or((&self.text, ""));
-        let entry = |line| {
-            let line: SnapshotLine<'_> = self.checked(serde_json::from_str(line))?;
-            self.checked(line.entry())
-        };
-        let entries = rest.lines().map(entry).collect::<Result<_>>()?;
-        Ok((self.checked(serde_json::from_str(head))?, entries))
-    }
-
-    fn lines<'t, T: Deserialize<'t>>(&'t self) -> impl Iterator<Item = Result<T>> {
-        self.text.lines().map(|line| self.checked(serde_json::from_str(line)))
+    /// Its lines.
+    pub(super) fn lines(&self) -> impl Iterator<Item = &str> {
+        self.text.lines()
     }
 
     /// The same, with what it is of where it cannot be read.
@@ -244,80 +225,63 @@ pub(super) enum NoLine {
     Empty,
 }
 
-impl<'e> SnapshotLine<'e> {
-    fn of(entry: &'e Entry) -> Self {
-        let carries = entry.carries().iter().map(|Carry { month_s, amount, whole }| {
-            SnapshotCarry { month_s: *month_s, amount: amount.to_string().into(), whole: *whole }
-        });
-        Self { entry: EntryLine::of(entry), carries: carries.collect() }
-    }
-}
-
-impl SnapshotLine<'_> {
-    fn entry(self) -> Result<Entry, NoLine> {
-        let mut entry = self.entry.entry()?;
-        for SnapshotCarry { month_s, amount, whole } in self.carries {
-            let carry = Carry { month_s, amount: Amount::from_canonical(&amount)?, whole };
-            entry.billed.as_mut().ok_or(NoLine::Empty)?.carries.push(carry);
-        }
-        Ok(entry)
-    }
-}
-
-impl CarryLine<'_> {
-    fn carry(&self, month_s: i64) -> Result<(ProjectId, Carry), NoLine> {
-        let carry =
-            Carry { month_s, amount: Amount::from_canonical(&self.amount)?, whole: !self.waits };
-        Ok((self.project_id.parse()?, carry))
-    }
-}
-
 impl<'e> EntryLine<'e> {
     fn of(entry: &'e Entry) -> Self {
+        let Entry { project_id, figure, origin } = entry;
         let number = |amount: &Amount| Cow::Owned(amount.to_string());
-        let unless_zero = |amount: &Amount| (!amount.is_zero()).then(|| number(amount));
-        let Entry { project_id, told, billed } = entry;
+        let (figure, origin) = (figure.as_ref(), origin.as_ref());
+        let unless_zero = |amount: fn(&Origin) -> &Amount| {
+            origin.map(amount).filter(|amount| !amount.is_zero()).map(number)
+        };
+        let adjustment = |one: &'e Adjustment| {
+            let rest = match &one.rest {
+                Rest::Nothing => Some("0".into()),
+                Rest::Below(amount) => Some(number(amount)),
+                Rest::Unknown => None,
+            };
+            AdjustmentLine(one.month_s, number(&one.amount), rest)
+        };
         Self {
             project_id: project_id.as_str().into(),
-            amount: told.as_ref().map(|told| number(&told.amount)),
-            description: told.as_ref().map(|told| told.description.as_str().into()),
-            carried: unless_zero(&entry.carried()),
-            usage: billed.as_ref().map(|billed| number(&billed.usage)),
-            covered: billed.as_ref().and_then(|billed| unless_zero(&billed.covered)),
-            unpriced: billed.as_ref().is_some_and(|billed| billed.unpriced),
+            amount: figure.map(|figure| number(&figure.amount)),
+            description: figure.map(|figure| figure.description.as_str().into()),
+            usage: origin.map(|origin| number(&origin.usage)),
+            covered: unless_zero(|origin| &origin.covered),
+            unpriced: origin.is_some_and(|origin| origin.unpriced),
+            rest: unless_zero(|origin| &origin.rest),
+            adjustments: entry.adjustments().iter().map(adjustment).collect(),
         }
-    }
-}
-
-/// The decimal that a line tells; zero where it tells none.
-pub(super) fn decimal(field: Option<&str>) -> Result<Amount, amount::Error> {
-    field.map_or(Ok(Amount::default()), Amount::from_canonical)
-}
-
-impl EntryLine<'_> {
-    /// What a bill told of the window itself: the charge less what it carried from earlier months.
-    pub(super) fn own(&self) -> Result<Amount, amount::Error> {
-        Ok(&decimal(self.amount.as_deref())? - &decimal(self.carried.as_deref())?)
     }
 
     fn entry(self) -> Result<Entry, NoLine> {
-        let told = match (self.amount, self.description) {
-            (Some(told), Some(description)) => {
-                Some(Told { amount: decimal(Some(&told))?, description: description.into_owned() })
-            }
+        let number = |text: Option<Cow<'_, str>>| {
+            text.map_or_else(|| Ok(Amount::default()), |text| Amount::from_canonical(&text))
+        };
+        let figure = match (self.amount, self.description) {
+            (Some(amount), Some(description)) => Some(Figure {
+                amount: number(Some(amount))?,
+                description: description.into_owned(),
+            }),
             (None, None) if self.usage.is_some() => None,
             _ => return Err(NoLine::Empty),
         };
-        let billed = match self.usage {
-            Some(usage) => Some(Billed {
-                usage: decimal(Some(&usage))?,
-                covered: decimal(self.covered.as_deref())?,
+        let adjustment = |AdjustmentLine(month_s, amount, rest)| {
+            let rest = rest.map(|rest| Amount::from_canonical(&rest)).transpose()?;
+            Ok(Adjustment { month_s, amount: Amount::from_canonical(&amount)?, rest: rest.into() })
+        };
+        let adjustments: Result<Vec<_>, NoLine> =
+            self.adjustments.into_iter().map(adjustment).collect();
+        let origin = match self.usage {
+            Some(usage) => Some(Origin {
+                usage: number(Some(usage))?,
+                covered: number(self.covered)?,
                 unpriced: self.unpriced,
-                carries: Vec::new(),
+                rest: number(self.rest)?,
+                adjustments: adjustments?,
             }),
             None => None,
         };
-        Ok(Entry { project_id: self.project_id.parse()?, told, billed })
+        Ok(Entry { project_id: self.project_id.parse()?, figure, origin })
     }
 }
 
@@ -329,16 +293,11 @@ mod tests {
     fn a_document_is_read_back_as_it_was_written_and_takes_the_room_that_it_has() {
         let entry = |n: u32, unpriced: bool| Entry {
             project_id: format!("p{n:05}").parse().expect("an id"),
-            told: (!unpriced).then(|| Told {
+            figure: (!unpriced).then(|| Figure {
                 amount: Amount::from(n + 1),
                 description: format!("{n} \"Call\" × S"),
             }),
-            billed: Some(Billed {
-                usage: Amount::from(n),
-                covered: Amount::default(),
-                unpriced,
-                carries: Vec::new(),
-            }),
+            origin: Some(Origin { usage: Amount::from(n), unpriced, ..Origin::default() }),
         };
         let entries: Vec<Entry> = (0..5_000).map(|n| entry(n, n % 7 == 0)).collect();
         let document = Document::of_entries(&entries).expect("a document");
@@ -355,8 +314,8 @@ mod tests {
     #[test]
     fn what_is_too_long_to_be_read_back_is_not_written() {
         let mut lines = Lines { max_bytes: 5, ..Lines::new().expect("memory") };
-        lines.push(&12).expect("three bytes");
-        let error = lines.push(&34).expect_err("six bytes");
+        lines.push(|line| line.extend(b"12")).expect("three bytes");
+        let error = lines.push(|line| line.extend(b"34")).expect_err("six bytes");
         assert!(matches!(error, Error::TooLong { max_bytes: 5 }), "{error}");
         assert!(!error.is_passing());
     }

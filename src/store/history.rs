@@ -1,7 +1,7 @@
 //! What holds by date: read of the rows in which it was said, and from when something new holds.
 
 use crate::billing::history::History;
-use crate::store::{ReadTx, Result, month_bill};
+use crate::store::{ReadTx, Result, statement};
 use std::collections::HashMap;
 use std::hash::Hash;
 
@@ -19,8 +19,8 @@ pub fn start<T>(
     now_s: i64,
 ) -> Result<i64> {
     let open_s = match first_seen_at_s {
-        Some(seen_at_s) if history.is_empty() => month_bill::open_to_s(tx, seen_at_s, now_s)?,
-        Some(_) | None => month_bill::open_s(tx)?,
+        Some(seen_at_s) if history.is_empty() => statement::open_to_s(tx, seen_at_s, now_s)?,
+        Some(_) | None => statement::open_s(tx)?,
     };
     Ok(history.start(asked_s, open_s, now_s))
 }

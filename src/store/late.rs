@@ -1,11 +1,12 @@
-//! Late usage: what was recorded after the statement that told of its time, and whether all that was recorded is accounted for.
+//! Late usage: what was recorded after the statement that told of its time, and whether all that
+//! was recorded is accounted for.
 
 use crate::billing::amount::Amount;
 use crate::billing::id::ProjectId;
 use crate::billing::period::{Grain, Period};
 use crate::billing::statement::{Entry, ListingKind, Segment, Statement, Timeline};
+use crate::store::balance;
 use crate::store::column::{self, Covered};
-use crate::store::month_bill::MonthBills;
 use crate::store::rollup::UsageSum;
 use crate::store::{ReadTx, Result, readable, statement, usage};
 use rusqlite::{Row, named_params};
@@ -23,8 +24,8 @@ struct LedgerEntry<'a> {
     sum: UsageSum,
 }
 
-/// Calls `each` with every entry of the usage ledger that was written after `seq` and is dated within a window, in the
-/// order in which they were written.
+/// Calls `each` with every entry of the usage ledger that was written after `seq` and is dated
+/// within a window, in the order in which they were written.
 fn written_after(
     tx: &ReadTx<'_>,
     seq: i64,
@@ -68,8 +69,8 @@ fn add(sums: &mut Sums, project_id: &str, sum: &UsageSum) -> Result<()> {
     Ok(())
 }
 
-/// Calls `each` with every entry of the usage ledger that is dated within `period` and was written too late for what was told
-/// of its time, and the segment that holds it.
+/// Calls `each` with every entry of the usage ledger that is dated within `period` and was written
+/// too late for what was told of its time, and the segment that holds it.
 fn each_late(
     tx: &ReadTx<'_>,
     timeline: &Timeline,
@@ -77,34 +78,63 @@ fn each_late(
     mut each: impl FnMut(&Segment, &LedgerEntry<'_>) -> Result<()>,
 ) -> Result<()> {
     let tellers = timeline.tellers(period);
-    let Some(mut knew_seq) = tellers.iter().map(|teller| teller.last_knew_seq).min() else {
+    let Some(knew_seq) = tellers.iter().map(|teller| teller.last_knew_seq).min() else {
         return Ok(());
     };
     let is_bill = tellers.iter().any(|teller| teller.kind == ListingKind::Bill);
-    let bills =
-        if is_bill { Some(MonthBills::read(tx)?).filter(MonthBills::any_carried) } else { None };
-    if bills.is_some() {
-        // Of what was carried the month's bills may be told again without telling more.
-        knew_seq = timeline.statements().iter().map(|told| told.knew_seq).min().unwrap_or_default();
-    }
+    let settled = if is_bill { Some(Settled::read(tx)?) } else { None };
     written_after(tx, knew_seq, period, |entry| {
         let Some(segment) = timeline.at(entry.at_s) else {
             return Ok(());
         };
-        let own = timeline.teller(segment).last_knew_seq;
-        let is_told = if let Some(bills) = &bills {
-            let project_id: ProjectId = column::parse(entry.project_id)?;
-            let month_s = Grain::Month.floor(entry.at_s);
-            bills.is_told(month_s, &project_id, entry.at_s, entry.seq, own)?
-        } else {
-            entry.seq <= own
-        };
+        let is_told = entry.seq <= timeline.teller(segment).last_knew_seq
+            || settled.as_ref().is_some_and(|settled| settled.has(entry));
         if is_told { Ok(()) } else { each(segment, entry) }
     })
 }
 
-/// What was recorded within `period` and too late for what Agora was told of its time, by the first second of a month and
-/// project: what it was never told. A void counts below zero.
+/// What bills have told of months beside what the months' own bills knew.
+struct Settled {
+    /// Of each month that has a kept bill those projects whose cost is not what is told, or may not
+    /// be; `None`: all.
+    open: HashMap<i64, Option<HashSet<ProjectId>>>,
+    /// Of months and projects the last ledger entry of which a bill told in whole by an adjustment.
+    adjusted: HashMap<(i64, ProjectId), i64>,
+}
+
+impl Settled {
+    fn read(tx: &ReadTx<'_>) -> Result<Self> {
+        let mut adjusted: HashMap<(i64, ProjectId), i64> = HashMap::new();
+        for bill in statement::month_bills(tx)?.into_values().filter(|bill| bill.adjusts) {
+            for entry in statement::entries(tx, bill.seq)? {
+                for told in entry.adjustments().iter().filter(|one| one.is_whole()) {
+                    let key = (told.month_s, entry.project_id.clone());
+                    let seq = adjusted.entry(key).or_default();
+                    *seq = bill.knew_seq.max(*seq);
+                }
+            }
+        }
+        Ok(Self { open: balance::open(tx)?, adjusted })
+    }
+
+    fn has(&self, entry: &LedgerEntry<'_>) -> bool {
+        let month_s = Grain::Month.floor(entry.at_s);
+        let is_settled = self
+            .open
+            .get(&month_s)
+            .is_some_and(|open| open.as_ref().is_some_and(|open| !open.contains(entry.project_id)));
+        is_settled || self.is_adjusted(month_s, entry.project_id, entry.seq)
+    }
+
+    fn is_adjusted(&self, month_s: i64, project_id: &str, seq: i64) -> bool {
+        let project_id = column::parse(project_id).ok();
+        let adjusted = project_id.and_then(|id| self.adjusted.get(&(month_s, id)));
+        adjusted.is_some_and(|adjusted| seq <= *adjusted)
+    }
+}
+
+/// What was recorded within `period` and too late for what Agora was told of its time, by the first
+/// second of a month and project: what it was never told. A void counts below zero.
 ///
 /// # Errors
 /// When SQLite fails.
@@ -124,8 +154,8 @@ pub fn by_month(
     Ok(late)
 }
 
-/// The first seconds of the months within `period` in which anything was used, and of which no second is in the window of a
-/// statement that is not provisional.
+/// The first seconds of the months within `period` in which anything was used, and of which no
+/// second is in the window of a statement that is not provisional.
 ///
 /// # Errors
 /// When SQLite fails.
@@ -138,7 +168,8 @@ pub fn untold_months(tx: &ReadTx<'_>, kind: ListingKind, period: Period) -> Resu
           and records <> 0
         order by start_s";
     let mut select = tx.sql().prepare_cached(SELECT)?;
-    let params = named_params! { ":grain": Grain::Month, ":first_s": period.first_s(), ":last_s": period.last_s() };
+    let (first_s, last_s) = (period.first_s(), period.last_s());
+    let params = named_params! { ":grain": Grain::Month, ":first_s": first_s, ":last_s": last_s };
     let mut months: Vec<i64> =
         select.query_map(params, |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
     let timeline = statement::timeline(tx, kind, period)?;
@@ -146,7 +177,8 @@ pub fn untold_months(tx: &ReadTx<'_>, kind: ListingKind, period: Period) -> Resu
     Ok(months)
 }
 
-/// What a statement says a project used, and what the ledger said of it up to the last entry that the statement knew.
+/// What a statement says a project used, and what the ledger said of it up to the last entry that
+/// the statement knew.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deviation {
     /// The statement.
@@ -159,7 +191,8 @@ pub struct Deviation {
     pub ledger: (Amount, Amount),
 }
 
-/// Compares the statements that tell what is in `period` with what the ledger held as they were made.
+/// Compares the statements that tell what is in `period` with what the ledger held as they were
+/// made.
 ///
 /// # Errors
 /// When SQLite fails.
@@ -229,10 +262,10 @@ fn deviations_of(tx: &ReadTx<'_>, teller: &Statement, after: Sums) -> Result<Vec
             found.push(Deviation { seq: teller.seq, project_id, told, ledger });
         }
     };
-    for Entry { project_id, told, billed } in statement::entries(tx, teller.seq)? {
-        let said = match (is_bill, told, billed) {
-            (true, _, Some(billed)) => (billed.usage, billed.covered),
-            (false, Some(told), _) => (told.amount, Amount::default()),
+    for Entry { project_id, figure, origin } in statement::entries(tx, teller.seq)? {
+        let said = match (is_bill, figure, origin) {
+            (true, _, Some(origin)) => (origin.usage, origin.covered),
+            (false, Some(figure), _) => (figure.amount, Amount::default()),
             (true, _, None) | (false, None, _) => Default::default(),
         };
         let held = ledger.remove(&project_id).unwrap_or_default();
@@ -270,8 +303,8 @@ impl Reconciled {
     }
 }
 
-/// What became of every project's usage in a month, by what was told of it. What was told is what the statements say, and not
-/// what the ledger says that they should.
+/// What became of every project's usage in a month, by what was told of it. What was told is what
+/// the statements say, and not what the ledger says that they should.
 ///
 /// # Errors
 /// When SQLite fails.
@@ -285,16 +318,15 @@ pub fn reconcile(
     each_late(tx, &timeline, month, |segment, entry| {
         add(late.entry(segment.period.first_s()).or_default(), entry.project_id, &entry.sum)
     })?;
-    let bills = if kind == ListingKind::Bill { Some(MonthBills::read(tx)?) } else { None };
+    let settled = if kind == ListingKind::Bill { Some(Settled::read(tx)?) } else { None };
     let mut unpriced: HashSet<(i64, ProjectId)> = HashSet::new();
     for teller in timeline.tellers(month) {
         for entry in statement::entries(tx, teller.seq)? {
-            // What had no price and was carried later had one then.
-            let is_carried =
-                |bills: &MonthBills<'_>| bills.has_carried(month.first_s(), &entry.project_id);
-            if entry.billed.as_ref().is_some_and(|billed| billed.unpriced)
-                && !bills.as_ref().map_or(Ok(false), is_carried)?
-            {
+            // What had no price and was told by a later bill had one then.
+            let is_adjusted = settled.as_ref().is_some_and(|settled| {
+                settled.is_adjusted(month.first_s(), entry.project_id.as_str(), 0)
+            });
+            if !is_adjusted && entry.origin.as_ref().is_some_and(|origin| origin.unpriced) {
                 unpriced.insert((teller.seq, entry.project_id));
             }
         }
@@ -324,10 +356,8 @@ pub fn reconcile(
                 ListingKind::Bill => {
                     let uncovered = &known.amount - &known.covered;
                     row.covered += &known.covered;
-                    match unpriced.contains(&(teller, project_id)) {
-                        true => row.unpriced += &uncovered,
-                        false => row.told += &uncovered,
-                    }
+                    let is_unpriced = unpriced.contains(&(teller, project_id));
+                    *(if is_unpriced { &mut row.unpriced } else { &mut row.told }) += &uncovered;
                 }
             }
         }

@@ -5,7 +5,9 @@
 //! schema of fresh ones to the letter.
 
 use crate::store::connection::{open_file, prepare_writer};
-use crate::store::{Error, Result, Store, backup, draft, file, schema};
+use crate::store::document::Document;
+use crate::store::transaction::{ReadTx, WriteTx};
+use crate::store::{Error, Result, Store, backup, balance, draft, file, schema};
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use std::path::{Path, PathBuf};
 
@@ -131,9 +133,8 @@ const FROM_2: &str = "
     insert into license_operation select op_id, at_s, asked from old_license_operation;
     insert into license_type select type, name, granted from old_license_type;";
 
-/// Fills the tables out of those of version 3, which stand as `old_…`. Carries come before the statements that told
-/// them: once a later statement is there, a trigger lets none be added. The bill of a month that was asked for on its
-/// last day was provisional there.
+/// Fills the tables out of those of version 3 or 4, which stand as `old_…`, but for the entries of statements. The bill of
+/// a month that was asked for on its last day was provisional in version 3. Snapshots are left behind.
 const FROM_3: &str = "
     insert into setting select name, value from old_setting;
     insert into api_key (api_key, api_secret, purpose, created_at_s, revoked_at_s)
@@ -175,22 +176,16 @@ const FROM_3: &str = "
     from old_license_ledger;
     insert into license_operation select op_id, at_s, asked from old_license_operation;
     insert into license_type select type, name, granted from old_license_type;
-    insert into statement_carry
-    select statement_seq, month_s, carried, waits, carries
-    from old_statement_carry;
     insert into statement
-    select seq, kind, first_s, last_s, first_asked_at_s, last_asked_at_s, asked, knew_seq,
-      last_knew_seq, knew_plan_seq, knew_customer_plan_seq, knew_project_customer_seq,
-      knew_project_no, knew_event_seq,
+    select seq, kind, first_s, last_s, first_asked_at_s, last_asked_at_s, asked, knew_seq, last_knew_seq,
       provisional and not (
         kind = 'bill'
         and first_s - unixepoch(first_s, 'unixepoch', 'start of month') <= 1
         and unixepoch(first_s, 'unixepoch', 'start of month', '+1 month') - 1 - last_s between 0 and 1
         and first_asked_at_s >= unixepoch(first_s, 'unixepoch', 'start of month', '+1 month', '-1 day')
       ),
-      carried, total, total_size, digest
+      exists (select 1 from old_statement_carry where statement_seq = seq), total, total_size, digest
     from old_statement;
-    insert into statement_entries select statement_seq, entries from old_statement_entries;
     insert into usage_month select month_s, last_seq from old_usage_month;";
 
 /// What a migration did.
@@ -222,19 +217,20 @@ fn migrate_older(path: &Path) -> Result<Option<Migrated>> {
     // Renaming must not touch what other tables say of one, and filling is in no order that references hold in.
     connection.execute_batch("pragma foreign_keys = off; pragma legacy_alter_table = on;")?;
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let tx = WriteTx(ReadTx(tx));
     // Another process may have done it while this one waited for the lock.
-    let from = schema::version(&tx, path)?;
+    let from = schema::version(tx.sql(), path)?;
     let fill = match from {
         schema::VERSION => return Ok(None),
         1 => FROM_1,
         2 => FROM_2,
-        3 => FROM_3,
+        3 | 4 => FROM_3,
         _ => return Err(Error::NotOurs(path.to_owned())),
     };
     // With the lock had, what is copied is what is migrated.
     let copy = draft::beside(&file::find(path)?, &format!("version-{from}"));
     backup::copy(&open_file(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?, &copy, from)?;
-    let migrated = lay_out_anew(&tx, fill, from).and_then(|()| Ok(tx.commit()?));
+    let migrated = lay_out_anew(&tx, fill, from).and_then(|()| Ok(tx.0.0.commit()?));
     match migrated {
         Ok(()) => Ok(Some(Migrated { from, to: schema::VERSION, copy })),
         Err(error) => {
@@ -244,10 +240,15 @@ fn migrate_older(path: &Path) -> Result<Option<Migrated>> {
     }
 }
 
-fn lay_out_anew(connection: &Connection, fill: &str, from: i64) -> Result<()> {
+fn lay_out_anew(tx: &WriteTx<'_>, fill: &str, from: i64) -> Result<()> {
+    let connection = tx.sql();
     let old = set_aside(connection)?;
     schema::create(connection)?;
     connection.execute_batch(fill)?;
+    if from >= 3 {
+        copy_entries(connection)?;
+        balance::write_anew(tx)?;
+    }
     for table in &old {
         connection.execute_batch(&format!("drop table {table};"))?;
     }
@@ -262,6 +263,31 @@ fn lay_out_anew(connection: &Connection, fill: &str, from: i64) -> Result<()> {
         }
         false => Ok(()),
     }
+}
+
+/// Copies what statements said. What bills carried of earlier months stood in documents of their own, without how much
+/// waited.
+fn copy_entries(connection: &Connection) -> Result<()> {
+    const ENTRIES: &str = "select statement_seq, entries from old_statement_entries";
+    const CARRIES: &str = "
+        select month_s, carries
+        from old_statement_carry
+        where statement_seq = ?1
+        order by month_s";
+    const INSERT: &str = "insert into statement_entries values (?1, ?2)";
+    let mut carries = connection.prepare(CARRIES)?;
+    let mut insert = connection.prepare(INSERT)?;
+    let mut entries = connection.prepare(ENTRIES)?;
+    let mut rows = entries.query([])?;
+    while let Some(row) = rows.next()? {
+        let (seq, document): (i64, Document) = (row.get(0)?, row.get(1)?);
+        let carries = carries.query_map([seq], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let carries: Vec<(i64, Document)> = carries.collect::<rusqlite::Result<_>>()?;
+        let document =
+            if carries.is_empty() { document } else { document.with_carries(seq, &carries)? };
+        insert.execute((seq, document))?;
+    }
+    Ok(())
 }
 
 /// Renames every table to `old_…`, its indexes and triggers dropped, and gives the new names.

@@ -3,10 +3,11 @@
 //! One transaction, one truth: what belongs together commits together. The ledger only grows, and every
 //! sum kept beside it can be recomputed from it. A commit that returns is on disk.
 
+pub mod answer;
 pub mod backup;
+pub mod balance;
 pub mod bill;
 mod books;
-pub mod carry;
 pub mod check;
 mod column;
 mod connection;
@@ -22,7 +23,6 @@ pub mod late;
 pub mod license;
 mod made_id;
 pub mod migration;
-pub mod month_bill;
 pub mod newest;
 pub mod plan;
 pub mod project;

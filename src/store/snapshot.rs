@@ -4,9 +4,9 @@
 
 use crate::billing::id::ApiKey;
 use crate::billing::period::{DAY_S, Period};
-use crate::billing::statement::{Entry, ListingKind, TermsKnown};
-use crate::store::document::{Document, Text};
-use crate::store::{ReadTx, Result, WriteTx};
+use crate::billing::statement::{Entry, ListingKind};
+use crate::store::document::Document;
+use crate::store::{Error, ReadTx, Result, WriteTx};
 use rusqlite::{OptionalExtension, Row, named_params};
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +24,7 @@ pub struct SnapshotKey {
     pub parameters: String,
 }
 
-/// All that a sequence says and that is kept of it once its last page goes out.
+/// A snapshot as it is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
     /// When page 1 was asked for, in Unix seconds.
@@ -35,71 +35,51 @@ pub struct Snapshot {
     pub entries: Vec<Entry>,
 }
 
-/// What has to be known of a snapshot as a whole.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// From which state of the books a listing was made, told by the last numbers that were written,
+/// and what it says as a whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MadeOf {
-    /// `totalSize` as told.
+    /// `totalSize` as sent.
     pub total_size: usize,
-    /// The last entry of the usage ledger that it was made from.
+    /// Of the usage ledger.
     pub knew_seq: i64,
-    /// The terms that it was made by.
-    #[serde(with = "Terms")]
-    pub knew_terms: TermsKnown,
-    /// The newest statement that there was.
-    pub after_seq: i64,
-    /// Whether it is a bill that looked at what earlier months were not told.
-    pub carried: bool,
-    /// Whether of some projects it says what was told before.
-    pub closed: bool,
-}
-
-/// How [`TermsKnown`] is written.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", remote = "TermsKnown")]
-struct Terms {
-    plan_seq: i64,
-    customer_plan_seq: i64,
-    project_customer_seq: i64,
-    project_no: i64,
-    event_seq: i64,
-}
-
-/// A snapshot as it is kept.
-#[derive(Debug)]
-pub struct Packed {
-    asked_at_s: i64,
-    document: Document,
-}
-
-impl Snapshot {
-    /// Makes it ready to be kept.
-    ///
-    /// # Errors
-    /// When it is too long.
-    pub fn pack(&self) -> Result<Packed> {
-        let document = Document::of_snapshot(&self.made_of, &self.entries)?;
-        Ok(Packed { asked_at_s: self.asked_at_s, document })
-    }
+    /// Of all else that prices months.
+    pub terms_seq: i64,
+    /// Of statements.
+    pub statement_seq: i64,
+    /// Of marks.
+    pub mark_seq: i64,
+    /// Whether it is a bill for which earlier months were looked at.
+    pub adjusts: bool,
 }
 
 /// Keeps a snapshot in the place of the one that there was.
 ///
 /// # Errors
 /// When SQLite fails.
-pub fn keep(tx: &WriteTx<'_>, key: &SnapshotKey, number: i64, snapshot: &Packed) -> Result<()> {
+pub(super) fn keep(
+    tx: &WriteTx<'_>,
+    key: &SnapshotKey,
+    number: i64,
+    asked_at_s: i64,
+    made_of: &MadeOf,
+    entries: &Document,
+) -> Result<()> {
     const REPLACE: &str = "
         insert or replace into snapshot
-          (kind, first_s, last_s, api_key, number, asked_at_s, content)
-        values (:kind, :first_s, :last_s, :api_key, :number, :asked_at_s, :content)";
+          (kind, first_s, last_s, api_key, number, asked_at_s, made_of, entries)
+        values (:kind, :first_s, :last_s, :api_key, :number, :asked_at_s, :made_of, :entries)";
+    let made_of = serde_json::to_string(made_of).expect("numbers have a JSON form");
     tx.sql().prepare_cached(REPLACE)?.execute(named_params! {
         ":kind": key.kind,
         ":first_s": key.period.first_s(),
         ":last_s": key.period.last_s(),
         ":api_key": key.api_key,
         ":number": number,
-        ":asked_at_s": snapshot.asked_at_s,
-        ":content": snapshot.document,
+        ":asked_at_s": asked_at_s,
+        ":made_of": made_of,
+        ":entries": entries,
     })?;
     Ok(())
 }
@@ -115,7 +95,7 @@ pub fn find(
     now_s: i64,
 ) -> Result<Option<Snapshot>> {
     const SELECT: &str = "
-        select asked_at_s, content
+        select asked_at_s, made_of, entries
         from snapshot
         where kind = :kind
           and first_s = :first_s
@@ -131,14 +111,15 @@ pub fn find(
         ":number": number,
         ":dropped_s": now_s - DAY_S,
     };
-    let kept = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    let kept = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
     let kept = tx.sql().prepare_cached(SELECT)?.query_row(params, kept).optional()?;
-    let Some((asked_at_s, content)) = kept else {
+    let Some((asked_at_s, made_of, entries)) = kept else {
         return Ok(None);
     };
-    let content: Vec<u8> = content;
-    let (made_of, entries) = Text::read(0, &content)?.snapshot()?;
-    Ok(Some(Snapshot { asked_at_s, made_of, entries }))
+    let (made_of, entries): (String, Document) = (made_of, entries);
+    let made_of = serde_json::from_str(&made_of)
+        .map_err(|error| Error::Unreadable { seq: 0, reason: error.to_string() })?;
+    Ok(Some(Snapshot { asked_at_s, made_of, entries: entries.text(0)?.entries()? }))
 }
 
 /// Drops the snapshots that are a day old.

@@ -1,4 +1,5 @@
-//! What is late for a month that was billed is carried by a later month's bill, where the setting says so.
+//! What is late for a month that was billed is carried by a later month's bill, where the setting
+//! says so.
 
 use crate::vendor::{Server, Vendor, second};
 use serde_json::{Value, json};
@@ -34,7 +35,8 @@ fn reconciled(vendor: &Vendor, month: &str) -> Vec<String> {
     rows.iter().map(|row| names.map(|name| field(row, name)).join(" ")).collect()
 }
 
-/// Books whose bills carry, at 0.01 a unit, with August billed: 100 units of each of the projects a, b and c.
+/// Books whose bills carry, at 0.01 a unit, with August billed: 100 units of each of the projects
+/// a, b and c.
 fn with_august() -> (Vendor, Server) {
     let vendor = Vendor::new();
     vendor.ok(["setting", "set", "late", "carry"]);
@@ -58,7 +60,8 @@ fn the_next_bill_carries_what_was_late_and_the_rest_of_what_it_cannot_waits() {
     // For August: 50 more of a, which are 0.5; and the 100 of b taken back, which are -1.
     record(&vendor, "a", "50", "a8-late", "2026-08-31");
     vendor.ok(["void", "b8", "--reason", "a mistake"]);
-    // September of a is 0.1 + 0.5. Of b it is 0.4, against which 0.4 of the 1 goes: nothing is left to be told.
+    // September of a is 0.1 + 0.5. Of b it is 0.4, against which 0.4 of the 1 goes: nothing is left
+    // to be told.
     let september = [
         "a 0.6: 10 Call × Standard (0.01 each) + 0.5 carried from 2026-08",
         "c 0.2: 20 Call × Standard (0.01 each)",
@@ -87,27 +90,33 @@ fn the_next_bill_carries_what_was_late_and_the_rest_of_what_it_cannot_waits() {
         late.as_array().expect("rows").iter().filter(|row| !row["bill"].is_null()).collect();
     assert_eq!((for_bills.len(), &for_bills[0]["projectId"]), (1, &json!("b")));
 
-    // August asked for again is what it was, and leaves no copy; September carries the same, whatever comes later.
+    // August asked for again tells what it costs less what September told of it: of a what it told,
+    // and of b the 1 that was taken back less the 0.4. September tells the same.
     let each = "1: 100 Call × Standard (0.01 each)";
-    let august = [format!("a {each}"), format!("b {each}"), format!("c {each}")];
-    assert_eq!(bill(&server, 8), august);
+    let b = "b 0.4: 0.4 taken off by later bills".to_owned();
+    assert_eq!(bill(&server, 8), [format!("a {each}"), b.clone(), format!("c {each}")]);
+    assert_eq!(bill(&server, 9), september);
+    assert_eq!(reconciled(&vendor, "2026-08"), ["a 150 150 0 0", "c 100 100 0 0"]);
+    // Whatever comes later is in whichever bill is asked for next, once.
     record(&vendor, "a", "20", "a8-later", "2026-08-31");
+    record(&vendor, "c", "30", "c8-late", "2026-08-31");
+    assert_eq!(reconciled(&vendor, "2026-08")[0], "a 170 150 20 0");
+    let august = [
+        "a 1.2: 170 Call × Standard (0.01 each) + -0.5 told by later bills".to_owned(),
+        b,
+        "c 1.3: 130 Call × Standard (0.01 each)".to_owned(),
+    ];
     assert_eq!(bill(&server, 8), august);
     assert_eq!(bill(&server, 9), september);
-    assert_eq!(reconciled(&vendor, "2026-08")[0], "a 170 150 20 0");
-    // A project of which nothing was carried is told what it is, as ever: 130 × 0.01.
-    record(&vendor, "c", "30", "c8-late", "2026-08-31");
-    assert_eq!(
-        bill(&server, 8),
-        [&august[0], &august[1], "c 1.3: 130 Call × Standard (0.01 each)"]
-    );
+    assert_eq!(reconciled(&vendor, "2026-08")[0], "a 170 170 0 0");
 
-    // October: a has no usage and owes the 20 that came later; b owes 1 less the 0.6 that waited; c owes 0.1 of September.
+    // October: a has no usage and owes the 20 that came last; b owes 1; c owes 0.1 of September.
+    record(&vendor, "a", "20", "a8-last", "2026-08-31");
     record(&vendor, "b", "100", "b10", "2026-10-10");
     record(&vendor, "c", "10", "c9-late", "2026-09-30");
     let october = [
         "a 0.2: 0.2 carried from 2026-08",
-        "b 0.4: 100 Call × Standard (0.01 each) + -0.6 carried from 2026-08",
+        "b 1: 100 Call × Standard (0.01 each)",
         "c 0.1: 0.1 carried from 2026-09",
     ];
     assert_eq!(bill(&server, 10), october);
@@ -126,11 +135,11 @@ fn the_next_bill_carries_what_was_late_and_the_rest_of_what_it_cannot_waits() {
     let server = vendor.serve();
     assert_eq!(bill(&server, 10), october);
     assert_eq!(bill(&server, 9)[0], september[0]);
-    assert_eq!(bill(&server, 8)[..2], august[..2]);
+    assert_eq!(bill(&server, 8), august);
     let shown = vendor.json(["bill", "--month", "2026-08"]);
     assert_eq!(
         (&shown["rows"][0]["asTold"], &shown["rows"][0]["amount"]),
-        (&json!(true), &json!("1"))
+        (&json!(true), &json!("1.2"))
     );
     vendor.ok(["check"]);
 }
@@ -184,7 +193,7 @@ fn nothing_is_carried_unless_it_is_set_nor_by_a_window_that_is_no_month_or_not_o
 }
 
 #[test]
-fn what_a_later_bill_has_carried_stays_told_where_the_project_has_no_price_any_more() {
+fn a_project_that_has_no_price_any_more_is_told_nothing_of_the_month_until_it_has_one() {
     let (vendor, server) = with_august();
     let from_august = ["--from", "2026-08", "--rewrite"];
     vendor.ok(["project", "add", "a", "--customer", "c1"].into_iter().chain(from_august));
@@ -205,7 +214,11 @@ fn what_a_later_bill_has_carried_stays_told_where_the_project_has_no_price_any_m
     vendor.ok(["project", "add", "a", "--customer", "c1", "--from", "2026-09", "--rewrite"]);
     vendor.ok(["setting", "set", "late", "carry"]);
     let each = "1: 100 Call × Standard (0.01 each)";
-    assert_eq!(bill(&server, 8), [format!("a {each}"), format!("b {each}"), format!("c {each}")]);
+    assert_eq!(bill(&server, 8), [format!("b {each}"), format!("c {each}")]);
+    let none = ["plan", "set", "none", "--name", "None", "--unit", "Call", "--price", "0.02"];
+    vendor.ok(none.into_iter().chain(from_august));
+    // 150 × 0.02 less the 0.5 that September still tells.
+    assert_eq!(bill(&server, 10), ["a 2.5: 2.5 carried from 2026-08"]);
     vendor.ok(["check"]);
 }
 
@@ -251,7 +264,8 @@ fn of_two_bills_that_are_followed_at_once_only_one_tells_what_is_late() {
         page(8, "1");
         page(9, "1");
         assert_eq!(page(first, "2").0, 200);
-        // It is refused until it begins anew, and never ends with another state of the books than it began with.
+        // It is refused until it begins anew, and never ends with another state of the books than
+        // it began with.
         for _ in 0..2 {
             assert_eq!(page(second, "2").0, 503);
         }
@@ -264,7 +278,7 @@ fn of_two_bills_that_are_followed_at_once_only_one_tells_what_is_late() {
 }
 
 #[test]
-fn what_was_told_again_while_bills_did_not_carry_is_carried_or_taken_off_after_that() {
+fn a_month_told_again_while_bills_do_not_carry_tells_nothing_twice_and_what_it_drops_later() {
     for again in [8, 9] {
         let (vendor, server) = with_august();
         record(&vendor, "a", "200", "a10", "2026-10-10");
@@ -275,18 +289,14 @@ fn what_was_told_again_while_bills_did_not_carry_is_carried_or_taken_off_after_t
         vendor.ok(["setting", "set", "late", "carry"]);
         let own = "200 Call × Standard (0.01 each)";
         let (told_again, reconciled_then, october) = match again {
-            // It was told in both.
-            8 => (
-                "a 1.5: 150 Call × Standard (0.01 each)",
-                "a 150 150 0 0",
-                format!("a 1.5: {own} + -0.5"),
-            ),
-            // It was told in neither.
-            _ => ("", "a 150 100 50 0", format!("a 2.5: {own} + 0.5")),
+            // September tells the rest.
+            8 => ("a 1: 100 Call × Standard (0.01 each)", "a 150 150 0 0", format!("a 2: {own}")),
+            // It is told in neither.
+            _ => ("", "a 150 100 50 0", format!("a 2.5: {own} + 0.5 carried from 2026-08")),
         };
         assert_eq!(told.first().map_or("", String::as_str), told_again);
         assert_eq!(reconciled(&vendor, "2026-08")[0], reconciled_then);
-        assert_eq!(bill(&server, 10), [format!("{october} carried from 2026-08")]);
+        assert_eq!(bill(&server, 10), [october]);
         assert_eq!(reconciled(&vendor, "2026-08")[0], "a 150 150 0 0");
         vendor.ok(["check"]);
     }
@@ -298,41 +308,60 @@ fn check_finds_what_was_tampered_with_of_what_was_carried_and_of_what_is_late() 
     record(&vendor, "a", "50", "a8-late", "2026-08-31");
     bill(&server, 9);
     drop(server);
-    for refused in ["update statement_carry set waits = 1", "delete from statement_carry"] {
+    for refused in ["update statement set adjusts = 0", "delete from statement_entries"] {
         vendor.sql().execute_batch(refused).expect_err(refused);
     }
     let whole = std::fs::read(vendor.db()).expect("the books");
-    let free =
-        "drop trigger statement_carry_is_not_changed; drop trigger statement_carry_is_not_deleted;";
-    let (august, july) = (month(8).0, month(7).0);
-    let differs = "statement 2: its entries are not those that were told";
+    let (august, september) = (month(8).0, month(9).0);
     let written =
         |line: &str| zstd::encode_all(format!("{line}\n").as_bytes(), 1).expect("compressed");
     let kept = |lines: Vec<u8>| lines.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    let set =
-        |line: &str| format!("update statement_carry set carries = x'{}'", kept(written(line)));
+    let entries = |line: &str| {
+        let kept = kept(written(line));
+        format!(
+            "drop trigger statement_entries_are_not_changed;
+             update statement_entries set entries = x'{kept}' where statement_seq = 2"
+        )
+    };
+    let balances = |line: &str| {
+        let kept = kept(written(line));
+        format!("update balance set balances = x'{kept}' where month_s = {august}")
+    };
+    let told =
+        r#"{"projectId":"a","amount":"0.5","description":"0.5 carried from 2026-08","usage":"0""#;
+    let differs = "statement 2: its entries are not those that were told";
+    let not_told = "the balance of 2026-08 of project a: it is not what the newest bills tell";
+    let unmarked = "of project a: the month costs something else, and a mark is missing";
+    let not_ours = "the balance of 2026-08: it is not one that this program writes";
     for (tampering, told) in [
-        (set(r#"{"projectId":"a","amount":"9"}"#), differs),
-        (set(r#"{"projectId":"a","amount":"50","waits":true}"#), differs),
-        (set(r#"{"projectId":"z","amount":"50"}"#), "a value of what statement 2 said"),
-        (set(r#"{"projectId":"a","amount":"50.0"}"#), differs),
-        (set(r#"{"projectId":"a","amount":"x"}"#), "a value of what statement 2 said"),
+        (entries(&format!(r#"{told},"adjustments":[[{august},"9","0"]]}}"#)), differs),
+        (entries(&format!(r#"{told},"adjustments":[[{august},"0.5",null]]}}"#)), differs),
+        (entries(&format!(r#"{told},"adjustments":[[{september},"0.5","0"]]}}"#)), differs),
+        (entries(&format!("{told}}}")), differs),
         (
-            "update statement_carry set carries = x'00'".to_owned(),
-            "a value of what statement 2 said",
+            entries(&format!(r#"{told},"adjustments":[[{august},"x","0"]]}}"#)),
+            "a value of what statement 2",
         ),
-        ("update statement_carry set carried = 0".to_owned(), differs),
-        ("update statement_carry set waits = 1".to_owned(), differs),
-        ("delete from statement_carry".to_owned(), differs),
+        (balances("a 1 0.6\nb 1\nc 1"), not_told),
+        (balances("a 1.5\nb 1\nc 1"), not_told),
+        (balances("a 1 0.5 2\nb 1\nc 1"), unmarked),
+        (balances("a 1 0.5 ?\nb 1\nc 1"), unmarked),
+        (balances("a 1.0 0.5\nb 1\nc 1"), not_ours),
+        (balances("a 1 x\nb 1\nc 1"), not_ours),
+        ("update balance set balances = x'00'".to_owned(), not_ours),
+        ("update balance set adjusted = 0".to_owned(), not_ours),
+        ("update balance set waiting = 1".to_owned(), not_ours),
+        (format!("delete from balance where month_s = {august}"), not_ours),
         (
-            format!(
-                "insert into statement_carry select 2, {july}, 0, 0, carries from statement_carry"
-            ),
-            differs,
+            format!("insert into balance values ({}, 1, 0, 0, 0, x'00')", month(7).0),
+            "the balance of 2026-07: it is not one",
         ),
+        // A record whose mark is lost.
         (
-            format!("insert into statement_carry values (1, {august}, 0, 0, x'00')"),
-            "what was told is not added to",
+            "drop trigger further_usage_is_marked; update usage_rollup set amount = '200'
+             where grain = 2 and project_no = 1"
+                .to_owned(),
+            unmarked,
         ),
         ("update usage_month set last_seq = 1".to_owned(), "the last entry of 2026-08"),
         ("delete from usage_month".to_owned(), "the last entry of 2026-08"),
@@ -341,13 +370,9 @@ fn check_finds_what_was_tampered_with_of_what_was_carried_and_of_what_is_late() 
             "the last entry of no month",
         ),
     ] {
-        match vendor.sql().execute_batch(&format!("{free}{tampering}")) {
-            Err(refused) => assert!(refused.to_string().contains(told), "{refused}"),
-            Ok(()) => {
-                let found = vendor.run(["check"]);
-                assert!(found.code == 1 && found.out.contains(told), "{tampering}: {}", found.out);
-            }
-        }
+        vendor.sql().execute_batch(&tampering).expect(&tampering);
+        let found = vendor.run(["check"]);
+        assert!(found.code == 1 && found.out.contains(told), "{tampering}: {}", found.out);
         std::fs::write(vendor.db(), &whole).expect("restored");
     }
     vendor.ok(["check"]);
@@ -399,13 +424,25 @@ fn what_is_late_agrees_with_the_bills_where_one_carries_no_more_and_a_later_one_
     vendor.ok(["setting", "set", "late", "report"]);
     assert_eq!(bill(&server, 9), Vec::<String>::new());
     vendor.ok(["setting", "set", "late", "carry"]);
-    assert_eq!(reconciled(&vendor, "2026-08")[0], "a 170 120 50 0");
+    // Usage goes by what bills knew, and money by what they tell.
+    assert_eq!(reconciled(&vendor, "2026-08")[0], "a 170 170 0 0");
+    let money = |name: &str| {
+        let reconciled = vendor.json(["totals", "--reconcile", "--month", "2026-08"]);
+        (reconciled["money"][0][name].clone(), reconciled["verdict"].clone())
+    };
+    assert_eq!(
+        money("due"),
+        (json!("0.5"), json!("2026-08 adds up; some usage was not asked for, some money is due"))
+    );
     record(&vendor, "a", "1", "a11", "2026-11-01");
     drop(server);
     let server = vendor.at("2026-12-02T00:00:00Z").serve();
     let own = "1 Call × Standard (0.01 each)";
     assert_eq!(bill(&server, 11), [format!("a 0.51: {own} + 0.5 carried from 2026-08")]);
-    assert_eq!(reconciled(&vendor, "2026-08")[0], "a 170 170 0 0");
+    assert_eq!(
+        money("adjusted"),
+        (json!("0.7"), json!("2026-08 adds up; some usage was not asked for"))
+    );
     vendor.ok(["check"]);
 }
 
@@ -443,4 +480,89 @@ fn a_price_of_a_plan_that_nobody_has_changes_no_bill() {
     vendor.ok(["project", "add", "a", "--customer", "c", "--from", "2026-08", "--rewrite"]);
     let said = vendor.ok(gold.into_iter().chain(["3"]).chain(from)).err;
     assert!(said.contains("2026-08 was billed already:"), "{said}");
+}
+
+/// A page of a month's bill, two entries at a time: its status and its entries.
+fn page(server: &Server, number: i8, page_num: &str) -> (u16, Vec<(String, String)>) {
+    let (from, to) = (month(number).0.to_string(), month(number).1.to_string());
+    let fields = [("fromTs", &*from), ("toTs", &to), ("pageNum", page_num), ("limit", "2")];
+    let answer = server.ask("/bill", &fields);
+    (answer.status, if answer.status == 200 { answer.entries() } else { Vec::new() })
+}
+
+fn entry(project: &str, amount: &str) -> (String, String) {
+    (project.to_owned(), amount.to_owned())
+}
+
+#[test]
+fn bills_that_speak_of_different_months_are_followed_at_once() {
+    let (vendor, server) = with_august();
+    for month in ["2026-09", "2026-10"] {
+        for project in ["a", "b", "c"] {
+            record(&vendor, project, "100", &format!("{project}{month}"), &format!("{month}-10"));
+        }
+    }
+    for page_num in ["1", "2"] {
+        for number in [10, 9, 8] {
+            assert_eq!(page(&server, number, page_num).0, 200, "{number}");
+        }
+    }
+    vendor.ok(["check"]);
+}
+
+#[test]
+fn a_price_rewritten_between_two_pages_is_told_by_the_next_bill() {
+    let (vendor, server) = with_august();
+    for project in ["a", "b", "c"] {
+        record(&vendor, project, "100", &format!("{project}9"), "2026-09-10");
+        record(&vendor, project, "50", &format!("{project}8-late"), "2026-08-31");
+    }
+    let first = [entry("a", "1.5"), entry("b", "1.5")];
+    assert_eq!(page(&server, 9, "1"), (200, first.to_vec()));
+    // It is worked out for August, while the bill that has adjusted it is not kept yet.
+    vendor.ok(["plan", "set", "default", "--price", "0.02", "--from", "2026-08", "--rewrite"]);
+    assert_eq!(page(&server, 9, "2"), (200, vec![entry("c", "1.5")]));
+    vendor.ok(["check"]);
+    // August costs 3 and September 2, of which 1.5 and 1 were told.
+    let told = ["a", "b", "c"]
+        .map(|project| format!("{project} 2.5: 1.5 carried from 2026-08 + 1 carried from 2026-09"));
+    assert_eq!(bill(&server, 10), told);
+    assert_eq!(bill(&server, 11), Vec::<String>::new());
+    vendor.ok(["check"]);
+}
+
+#[test]
+fn a_mark_is_written_by_whatever_changes_what_a_billed_month_costs() {
+    let (vendor, _server) = with_august();
+    vendor.ok(["project", "add", "a", "--customer", "c1"]);
+    let sql = vendor.sql();
+    let marks = || -> Vec<(i64, i64)> {
+        let mut select =
+            sql.prepare("select month_s, project_no from mark order by 1, 2").expect("marks");
+        let marks = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("marks");
+        let marks = marks.collect::<Result<_, _>>().expect("marks");
+        sql.execute_batch("delete from mark").expect("no marks");
+        marks
+    };
+    let august = month(8).0;
+    marks();
+    record(&vendor, "b", "1", "b8-late", "2026-08-31");
+    assert_eq!(marks(), [(august, 2)]);
+    vendor.ok(["void", "b8-late", "--reason", "a mistake"]);
+    assert_eq!(marks(), [(august, 2)]);
+    record(&vendor, "b", "1", "b9", "2026-09-30");
+    assert_eq!(marks(), [], "September has no bill");
+    for (changed, marked) in [
+        (
+            "insert into plan_version select 9, plan_id, 0, name, unit, price, 1, 'agora' from plan_version limit 1",
+            vec![(august, 0)],
+        ),
+        ("insert into customer_plan values (9, 'c1', 'gold', 0, 1, 'agora')", vec![(august, 1)]),
+        ("insert into project_customer values (9, 'c', 'c1', 0, 1, 'agora')", vec![(august, 3)]),
+        ("insert into project_enablement values ('b', 1, null)", vec![(august, 2)]),
+        ("update project_enablement set until_s = 2 where project_id = 'b'", vec![(august, 2)]),
+    ] {
+        sql.execute_batch(changed).expect(changed);
+        assert_eq!(marks(), marked, "{changed}");
+    }
 }

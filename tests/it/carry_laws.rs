@@ -1,7 +1,8 @@
-//! Random histories of all that prices months: flat fees, minimums, free allowances, plans that are not set up yet, licenses,
-//! projects that move, are new or disabled, windows that leave out a second. What a bill finds due of earlier months by
-//! looking at those alone who may cost something else is what it finds by looking at everybody: builds with debug
-//! assertions compare the two each time it is worked out, and panic where they differ.
+//! Random histories of all that prices months: flat fees, minimums, free allowances, plans that are
+//! not set up yet, licenses, projects that move, are new or disabled, windows that leave out a
+//! second. What a bill finds due of earlier months by looking at those alone who may cost something
+//! else is what it finds by looking at everybody: builds with debug assertions compare the two each
+//! time it is worked out, and panic where they differ.
 
 use crate::vendor::{API_KEY, API_SECRET, live_pair, long, month_s, signed};
 use agora_vendor::agora::reply::Reply;
@@ -54,7 +55,8 @@ enum Step {
     },
     /// Page 1 alone of the last month's bill.
     Look,
-    /// A month's bill is asked for, with or without its first and last second, in pages of two entries or all at once.
+    /// A month's bill is asked for, with or without its first and last second, in pages of two
+    /// entries or all at once.
     Ask {
         back: usize,
         without_first: bool,
@@ -86,7 +88,8 @@ enum Step {
     Switch {
         carry: bool,
     },
-    /// It is the next month; the one before is asked for in its last second, now, both, or not at all.
+    /// It is the next month; the one before is asked for in its last second, now, both, or not at
+    /// all.
     NextMonth {
         in_last_second: bool,
         is_asked: bool,
@@ -390,7 +393,8 @@ fn what_came_to_the_same_when_it_was_looked_at_is_due_when_it_does_not_any_more(
     let (price, void) =
         (|back, price| Step::Price { plan: 0, back, price }, Step::Void { before_last: 0 });
     let next = Step::NextMonth { in_last_second: false, is_asked: true };
-    // Half of the usage at twice the price; and nothing at a price, where there was none for anything.
+    // Half of the usage at twice the price; and nothing at a price, where there was none for
+    // anything.
     let half = vec![
         price(0, 0),
         record(0, 5),

@@ -1,6 +1,6 @@
 //! Books of earlier versions.
 
-use crate::vendor::{Vendor, days_from_now};
+use crate::vendor::{Server, Vendor, days_from_now, second, signed};
 use rusqlite::Connection;
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -96,6 +96,24 @@ fn of_version_3() -> Vendor {
     vendor
 }
 
+/// Books as version 4 wrote them: the same, with months told again, one of them without what it had
+/// carried.
+fn of_version_4() -> Vendor {
+    let vendor = Vendor::without_books();
+    let sql = Connection::open(vendor.db()).expect("a file");
+    sql.execute_batch(&format!(
+        "pragma journal_mode = wal;
+        {}
+        pragma application_id = 1097291374;
+        pragma user_version = 4;
+        {}",
+        include_str!("schema-4.sql"),
+        include_str!("books-4.sql")
+    ))
+    .expect("books of version 4");
+    vendor
+}
+
 fn schema(vendor: &Vendor) -> BTreeSet<(String, String)> {
     let sql = vendor.sql();
     let mut select =
@@ -122,7 +140,7 @@ fn a_verb_does_not_touch_books_of_an_earlier_version_and_says_what_does() {
 fn migrated_books_have_the_schema_of_fresh_ones_and_what_the_old_ones_held() {
     let vendor = of_version_1();
     let told = vendor.json(["migrate"]);
-    assert_eq!((&told["from"], &told["to"]), (&json!(1), &json!(4)));
+    assert_eq!((&told["from"], &told["to"]), (&json!(1), &json!(5)));
     assert_eq!(schema(&vendor), schema(&Vendor::new()));
     vendor.ok(["check"]);
     assert_eq!(vendor.json(["migrate"]), json!(null));
@@ -156,7 +174,7 @@ fn migrated_books_have_the_schema_of_fresh_ones_and_what_the_old_ones_held() {
 fn books_of_version_2_keep_what_they_held() {
     let vendor = of_version_2();
     let told = vendor.json(["migrate"]);
-    assert_eq!((&told["from"], &told["to"]), (&json!(2), &json!(4)));
+    assert_eq!((&told["from"], &told["to"]), (&json!(2), &json!(5)));
     assert_eq!(schema(&vendor), schema(&Vendor::new()));
     vendor.ok(["check"]);
     assert_eq!(vendor.total(), "1.5");
@@ -177,7 +195,7 @@ fn books_of_version_2_keep_what_they_held() {
 fn books_of_version_3_keep_what_they_told() {
     let vendor = of_version_3();
     let told = vendor.json(["migrate"]);
-    assert_eq!((&told["from"], &told["to"]), (&json!(3), &json!(4)));
+    assert_eq!((&told["from"], &told["to"]), (&json!(3), &json!(5)));
     assert_eq!(schema(&vendor), schema(&Vendor::new()));
     vendor.ok(["check"]);
     let totals: Vec<_> = vendor.json(["statement", "list"])["statements"]
@@ -190,6 +208,71 @@ fn books_of_version_3_keep_what_they_told() {
     // Under version 3 usage drew from the licenses that were live as it was written.
     let august = vendor.json(["bill", "--month", "2026-08"]);
     assert_eq!(august["rows"][1]["covered"], "0");
+}
+
+/// What a month's bill tells of each project.
+fn bill(server: &Server, month: &str, next: &str) -> Vec<String> {
+    let second = |month: &str| second(&format!("{month}-01T00:00:00Z"));
+    let (from, to) = (second(month).to_string(), (second(next) - 1).to_string());
+    let fields = [("fromTs", &*from), ("toTs", &to), ("pageNum", "1")];
+    let answer = server.get(&signed("key-live", "secret-live", "/bill", &fields));
+    answer.entries().into_iter().map(|(project, amount)| format!("{project} {amount}")).collect()
+}
+
+/// What is due of a month, by project.
+fn due(vendor: &Vendor, month: &str) -> Vec<String> {
+    let reconciled = vendor.json(["totals", "--reconcile", "--month", month]);
+    assert_eq!(reconciled["ok"], true, "{reconciled}");
+    let rows = reconciled["money"].as_array().expect("rows").iter();
+    let due = rows.map(|row| format!("{} {}", row["projectId"], row["due"]).replace('"', ""));
+    due.filter(|due| !due.ends_with(" 0")).collect()
+}
+
+#[test]
+fn no_bill_after_a_migration_tells_anything_twice_or_loses_what_waits() {
+    let vendor = of_version_4();
+    vendor.ok(["migrate"]);
+    vendor.ok(["check"]);
+    // Of June 0.2 of a and the 5 of d were told by a bill that was told again without them; of July
+    // 3 units of c were recorded late, in September 5 units of a taken back.
+    let dues = ["2026-06", "2026-07", "2026-08", "2026-09"].map(|month| due(&vendor, month));
+    let june = ["a 0.2", "b -0.6", "d 5"].map(str::to_owned).to_vec();
+    assert_eq!(dues, [june, vec!["c 0.03".into()], vec![], vec!["a -0.05".into()]]);
+    vendor.at("2026-12-02T00:00:00Z");
+    let server = vendor.serve();
+    for _ in 0..2 {
+        assert_eq!(bill(&server, "2026-11", "2026-12"), ["a 0.15", "c 0.03", "d 5"]);
+        // What they told they tell, and what October told of none.
+        assert_eq!(bill(&server, "2026-06", "2026-07"), ["a 1", "b 0.4", "c 1.3"]);
+        assert_eq!(bill(&server, "2026-07", "2026-08"), ["a 0.6", "c 0.2"]);
+        assert_eq!(bill(&server, "2026-08", "2026-09"), ["c 0.07"]);
+        assert_eq!(bill(&server, "2026-09", "2026-10"), ["a 0.05"]);
+        assert_eq!(bill(&server, "2026-10", "2026-11"), Vec::<String>::new());
+    }
+    let months = ["2026-06", "2026-07", "2026-08", "2026-09"];
+    assert_eq!(months.map(|month| due(&vendor, month)), [const { Vec::<String>::new() }; 4]);
+    vendor.ok(["check"]);
+}
+
+#[test]
+fn no_bill_after_a_migration_from_version_3_tells_anything_twice_or_loses_what_waits() {
+    let vendor = of_version_3();
+    vendor.ok(["migrate"]);
+    vendor.ok(["check"]);
+    // In September 3 units of p1 were recorded late, in October all of its usage taken back, and
+    // with it a flat fee.
+    let months = ["2026-08", "2026-09", "2026-10"];
+    let dues = months.map(|month| due(&vendor, month));
+    assert_eq!(dues, [vec![], vec!["p1 0.75".to_owned()], vec!["p1 -10.5".to_owned()]]);
+    vendor.at("2026-12-02T00:00:00Z");
+    let server = vendor.serve();
+    for _ in 0..2 {
+        // The fee of 10 and 0.75 less 10.5.
+        assert_eq!(bill(&server, "2026-11", "2026-12"), ["p1 0.25"]);
+        assert_eq!(bill(&server, "2026-10", "2026-11"), ["p1 10.5", "p2 1", "p3 1.5"]);
+    }
+    assert_eq!(months.map(|month| due(&vendor, month)), [const { Vec::<String>::new() }; 3]);
+    vendor.ok(["check"]);
 }
 
 #[test]
@@ -272,7 +355,7 @@ fn prices_plans_and_customers_hold_for_all_time_in_migrated_books() {
 fn the_server_migrates_when_it_starts() {
     let vendor = of_version_1();
     let server = vendor.serve();
-    assert!(server.log().contains("from schema version 1 to 4"), "{}", server.log());
+    assert!(server.log().contains("from schema version 1 to 5"), "{}", server.log());
     assert_eq!(server.get("/healthz").status, 200);
     vendor.ok(["license", "issue", "--new", "--unlimited", "c", "--expires", &days_from_now(3)]);
     vendor.ok(["check"]);

@@ -646,7 +646,7 @@ fn a_page_after_a_restart_is_the_same_byte_for_byte_and_none_comes_from_a_damage
         vendor.ok(["record", "d", "1", "--at", "2026-10-10"]);
         let server = restart(&vendor, server, "TERM");
         assert_eq!(page(&server, path, october(), 2, 1).body, second_page);
-        let damage = "update snapshot set content = x'00'";
+        let damage = "update snapshot set entries = x'00'";
         vendor.sql().execute_batch(damage).expect("damage");
         let server = restart(&vendor, server, "TERM");
         assert_gone(&page(&server, path, october(), 2, 1));

@@ -259,8 +259,9 @@ fn a_flat_fee_is_due_where_a_project_was_enabled_and_no_license_lifts_it() {
     assert_eq!(told("2026-09-01T00:00:00Z", "2026-09-30T23:59:59Z"), brief);
     assert_eq!(told("2026-09-30T23:59:59Z", "2026-10-01T00:00:00Z"), brief);
     assert_eq!(told("2026-10-01T00:00:00Z", "2026-10-31T23:59:59Z"), [""; 0]);
-    // Neither enabled nor used within the window, though in its month.
-    assert_eq!(told("2026-09-01T00:00:00Z", "2026-09-30T23:59:58Z"), [""; 0]);
+    // Neither enabled nor used within the window, though in its month. One without the last second is the month's.
+    assert_eq!(told("2026-09-01T00:00:00Z", "2026-09-30T23:59:57Z"), [""; 0]);
+    assert_eq!(told("2026-09-01T00:00:00Z", "2026-09-30T23:59:58Z"), brief);
     let page =
         server.listing("/bill", second("2026-09-30T23:59:59Z"), second("2026-10-01T00:00:00Z"), 1);
     assert_eq!(page.json()["data"]["totalSize"], 1);

@@ -1,18 +1,24 @@
-//! Laws of statements, in process: whatever is recorded, taken back and told in whatever order, what is late and what
-//! became of a month's usage is what following the ledger by hand gives, entry by entry.
+//! Laws of statements, in process: whatever is recorded, taken back and told in whatever order,
+//! what is late and what became of a month's usage is what following the ledger by hand gives,
+//! entry by entry.
 
 use crate::vendor::long;
+use agora_vendor::billing::adjustment::month_of;
 use agora_vendor::billing::amount::Amount;
 use agora_vendor::billing::event::{Actor, Stamp};
 use agora_vendor::billing::id::{CustomerId, ProjectId};
 use agora_vendor::billing::license::{NewLicense, Operation};
 use agora_vendor::billing::period::{Grain, Period};
+use agora_vendor::billing::plan::Plan;
 use agora_vendor::billing::record::{NewRecord, UsedAt};
-use agora_vendor::billing::statement::{Billed, Entry, ListingKind, Told};
+use agora_vendor::billing::statement::{Entry, Figure, ListingKind, Origin};
+use agora_vendor::store::answer::Answer;
+use agora_vendor::store::customer::Announcement;
 use agora_vendor::store::late::{self, Reconciled};
-use agora_vendor::store::statement::{Answer, Content, Count};
+use agora_vendor::store::snapshot::MadeOf;
+use agora_vendor::store::statement::Count;
 use agora_vendor::store::usage::{Recorded, UsageSum};
-use agora_vendor::store::{self, Store, WriteTx, check, license, statement, usage};
+use agora_vendor::store::{self, Store, WriteTx, balance, check, license, statement, usage};
 use proptest::prelude::*;
 use proptest::test_runner::{TestCaseError, TestRunner};
 use std::cell::RefCell;
@@ -189,6 +195,10 @@ fn act(tx: &WriteTx<'_>, model: &mut Model, step: &Step) -> store::Result<()> {
             let first_s = START_S + quarter * QUARTER_S;
             let period =
                 Period::new(first_s, first_s + quarters * QUARTER_S - 1).expect("a window");
+            // A month's bill counts whenever it is asked for, so that by it nothing is late that
+            // others do not know.
+            let is_months = kind == ListingKind::Bill && month_of(period).is_some();
+            let provisional = provisional && !is_months;
             tell(tx, kind, period, provisional)?;
             if !provisional {
                 model.told.push(TellingModel { kind, period, knew: model.ledger.len() });
@@ -209,38 +219,32 @@ fn tell(
     for (project_id, sum) in usage::by_project(tx, period, None)? {
         let uncovered = &sum.amount - &sum.covered;
         let unpriced = project_id == project(2) && !uncovered.is_zero();
-        let told = |amount: Amount| {
-            (!amount.is_zero()).then(|| Told { amount, description: String::new() })
+        let figure = |amount: Amount| {
+            (!amount.is_zero()).then(|| Figure { amount, description: String::new() })
         };
         entries.push(match kind {
-            ListingKind::Usage => Entry { project_id, told: told(sum.amount), billed: None },
+            ListingKind::Usage => Entry { project_id, figure: figure(sum.amount), origin: None },
             ListingKind::Bill => {
-                let told = if unpriced { None } else { told(uncovered) };
-                let (usage, covered, carries) = (sum.amount, sum.covered, Vec::new());
-                let billed = Some(Billed { usage, covered, unpriced, carries });
-                Entry { project_id, told, billed }
+                let figure = if unpriced { None } else { figure(uncovered) };
+                let (usage, covered) = (sum.amount, sum.covered);
+                let origin = Some(Origin { usage, covered, unpriced, ..Origin::default() });
+                Entry { project_id, figure, origin }
             }
         });
     }
     let asked_at_s = if provisional { period.first_s() } else { period.last_s() + 1 };
-    let told =
-        Count { asked: 1, last_asked_at_s: asked_at_s, knew_seq: statement::last_known_seq(tx)? };
-    let content = &Content::of(3, &entries)?;
-    let (carried, closed, after_seq) = (false, false, 0);
-    let first_asked_at_s = asked_at_s;
-    let knew_terms = statement::terms_known(tx)?;
-    let answer = Answer {
-        kind,
-        period,
-        first_asked_at_s,
-        told,
-        knew_terms,
-        content,
-        carried,
-        closed,
-        after_seq,
+    let knew_seq = statement::last_known_seq(tx)?;
+    let told = Count { asked: 1, last_asked_at_s: asked_at_s, knew_seq };
+    let made_of = MadeOf {
+        total_size: 3,
+        knew_seq,
+        terms_seq: statement::terms_seq(tx)?,
+        statement_seq: statement::newest(tx)?,
+        mark_seq: balance::last_mark(tx)?,
+        adjusts: false,
     };
-    statement::keep(tx, &answer)?.expect("nothing knew more");
+    let answer = Answer::of(tx, kind, period, made_of, &entries)?;
+    answer.keep(tx, asked_at_s, told)?.expect("nothing knew more");
     Ok(())
 }
 
@@ -283,6 +287,21 @@ fn whatever_is_recorded_and_told_what_is_late_follows_from_the_ledger_entry_by_e
     let path = folder.path().join("books");
     Store::create(&path, |tx| {
         store::customer::announce(tx, &customer(), &Default::default(), &stamp())?;
+        let plan_id = Some("missing".parse().expect("an id"));
+        let unpriced = Announcement { plan_id, plan_from_s: Some(0), ..Announcement::default() };
+        store::customer::announce(tx, &"unpriced".parse().expect("an id"), &unpriced, &stamp())?;
+        // Before all that happens, and for a second.
+        let before = Stamp { at_s: START_S - 10 * 86_400, ..stamp() };
+        let unpriced = "unpriced".parse().expect("an id");
+        let announced = store::project::announce(tx, &project(2), &unpriced, Some(0), &before)?;
+        store::project::disable(tx, &announced, &before)?;
+        let plan = Plan {
+            id: "default".parse().expect("an id"),
+            name: "Standard".parse().expect("a name"),
+            unit: "Call".parse().expect("a unit"),
+            price: "per-unit 1".parse().expect("a price"),
+        };
+        store::plan::set(tx, &plan, 0, &stamp())?;
         let granted = Some("20".parse().expect("an amount"));
         let (starts_at_s, expires_at_s) = (Some(START_S), NOW_S + 1);
         let (id, kind, platforms) = (None, None, None);

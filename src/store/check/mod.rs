@@ -1,6 +1,7 @@
 //! `check`: recomputes everything that is derived, and lists what differs. Each noun checks itself
 //! in a file of its own; here is the list.
 
+mod balance;
 mod cover;
 mod customer;
 mod file;
@@ -41,6 +42,7 @@ pub fn check(tx: &ReadTx<'_>) -> Result<Report> {
         license::check,
         cover::check,
         statement::check,
+        balance::check,
         setting::check,
     ] {
         check(tx, &mut report)?;

@@ -3,6 +3,7 @@
 use crate::billing::amount::Amount;
 use crate::billing::id::{LicenseId, ProjectId};
 use crate::billing::period::{Grain, LAST_SECOND};
+use crate::store::balance::Problem;
 use crate::store::late::Deviation;
 use crate::store::rollup::UsageSum;
 use crate::store::{ReadTx, Result};
@@ -79,6 +80,13 @@ pub enum Difference {
     },
     /// A statement does not say what the ledger held as it was made.
     Told(Deviation),
+    /// A month's balances are not as they must be.
+    Balance {
+        /// The month, by its first second.
+        month_s: i64,
+        /// What is wrong with them.
+        problem: Problem,
+    },
     /// A value that is not of the kind that its column holds.
     Value {
         /// Where it stands.
@@ -105,7 +113,7 @@ pub enum StatementProblem {
     Order,
     /// Its entries are not those that its digest was made of.
     Digest,
-    /// It knew ledger entries, prices or projects that are not there.
+    /// It knew ledger entries that are not there.
     Knew,
 }
 

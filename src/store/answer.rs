@@ -1,0 +1,229 @@
+//! Answers: all that is kept of a listing, made ready beforehand, so that keeping it is one small
+//! write.
+
+use crate::billing::adjustment::month_of;
+use crate::billing::amount::Amount;
+use crate::billing::period::Period;
+use crate::billing::statement::{Digest, Entry, ListingKind, Statement, is_provisional, total};
+use crate::store::balance::{self, Draft};
+use crate::store::document::Document;
+use crate::store::snapshot::{self, MadeOf, SnapshotKey};
+use crate::store::statement::{self, Count, count, last};
+use crate::store::{ReadTx, Result, WriteTx};
+use rusqlite::named_params;
+
+/// All that is kept of a listing once its last page goes out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    kind: ListingKind,
+    /// The window.
+    pub period: Period,
+    /// From which state of the books it was made.
+    pub made_of: MadeOf,
+    total: Amount,
+    digest: Digest,
+    document: Document,
+    /// Whether it tells of earlier months.
+    adjusts: bool,
+    /// What becomes of balances.
+    drafts: Vec<Draft>,
+}
+
+/// Why an answer must not be told to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outdone {
+    /// Since it was made a bill was kept that changed what is told of a month that it speaks of.
+    ByOtherBill,
+    /// Since it was made an answer of the same window was kept that says something else.
+    ByNewerAnswer,
+}
+
+impl Answer {
+    /// Of entries in the order of project ids.
+    ///
+    /// # Errors
+    /// [`crate::store::Error::TooLong`] where they cannot be kept; when SQLite fails.
+    pub fn of(
+        tx: &ReadTx<'_>,
+        kind: ListingKind,
+        period: Period,
+        made_of: MadeOf,
+        entries: &[Entry],
+    ) -> Result<Self> {
+        let month_s = month_of(period).filter(|_| kind == ListingKind::Bill);
+        let drafts = match month_s {
+            Some(month_s) => balance::drafts(tx, month_s, entries, made_of.adjusts)?,
+            None => Vec::new(),
+        };
+        Ok(Self { drafts, ..Self::without_balances(kind, period, made_of, entries)? })
+    }
+
+    /// The same of usage, which changes no balance.
+    ///
+    /// # Errors
+    /// [`crate::store::Error::TooLong`] where they cannot be kept.
+    pub fn without_balances(
+        kind: ListingKind,
+        period: Period,
+        made_of: MadeOf,
+        entries: &[Entry],
+    ) -> Result<Self> {
+        Ok(Self {
+            kind,
+            period,
+            total: total(entries),
+            digest: Digest::of(made_of.total_size, entries),
+            made_of,
+            document: Document::of_entries(entries)?,
+            adjusts: entries.iter().any(|entry| !entry.adjustments().is_empty()),
+            drafts: Vec::new(),
+        })
+    }
+
+    /// Tells it apart from others.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// Leaves it as the snapshot of a sequence, in the place of the one that there was.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn leave(
+        &self,
+        tx: &WriteTx<'_>,
+        key: &SnapshotKey,
+        number: i64,
+        asked_at_s: i64,
+    ) -> Result<()> {
+        snapshot::keep(tx, key, number, asked_at_s, &self.made_of, &self.document)
+    }
+
+    /// Tells whether what is kept of a statement is, to the letter, what is written of it.
+    pub(super) fn is_as_written(&self, tx: &ReadTx<'_>, seq: i64) -> Result<bool> {
+        Ok(statement::text(tx, seq)? == self.document.text(seq)?)
+    }
+
+    /// About how many bytes of memory it takes.
+    pub fn size_bytes(&self) -> usize {
+        self.document.size_bytes() + self.drafts.iter().map(Draft::size_bytes).sum::<usize>()
+    }
+
+    /// Keeps it, and tells its number. The last statement of its window is counted where it says
+    /// the same, and so is an earlier one that held good in the state that the answer was made of.
+    /// Usage is kept whatever was told since: it has gone out.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn keep(
+        &self,
+        tx: &WriteTx<'_>,
+        first_asked_at_s: i64,
+        told: Count,
+    ) -> Result<Result<i64, Outdone>> {
+        let last = last(tx, self.kind, self.period)?;
+        if let Some(same) = self.same(tx, first_asked_at_s, last.as_ref())? {
+            count(tx, same, told)?;
+            return Ok(Ok(same));
+        }
+        if self.kind == ListingKind::Bill {
+            if last.is_some_and(|last| self.is_older(&last)) {
+                return Ok(Err(Outdone::ByNewerAnswer));
+            }
+            if balance::is_outdone(tx, &self.drafts, &self.made_of)? {
+                return Ok(Err(Outdone::ByOtherBill));
+            }
+        }
+        let seq = self.insert(tx, first_asked_at_s, told)?;
+        if let Some(month_s) = month_of(self.period).filter(|_| self.kind == ListingKind::Bill) {
+            balance::keep(tx, seq, month_s, &self.drafts, &self.made_of)?;
+        }
+        Ok(Ok(seq))
+    }
+
+    /// Tells whether an answer of the same window was kept since it was made that says something
+    /// else.
+    ///
+    /// # Errors
+    /// When SQLite fails.
+    pub fn is_outdone(&self, tx: &ReadTx<'_>, first_asked_at_s: i64) -> Result<bool> {
+        let last = last(tx, self.kind, self.period)?;
+        let same = self.same(tx, first_asked_at_s, last.as_ref())?;
+        Ok(same.is_none() && last.is_some_and(|last| self.is_older(&last)))
+    }
+
+    fn is_older(&self, last: &Statement) -> bool {
+        last.seq > self.made_of.statement_seq && last.last_knew_seq >= self.made_of.knew_seq
+    }
+
+    /// The number of the statement that it is told again of.
+    fn same(
+        &self,
+        tx: &ReadTx<'_>,
+        first_asked_at_s: i64,
+        last: Option<&Statement>,
+    ) -> Result<Option<i64>> {
+        let Some(last) = last else {
+            return Ok(None);
+        };
+        let provisional = is_provisional(self.kind, self.period, first_asked_at_s);
+        if last.digest == self.digest && last.provisional == provisional {
+            return Ok(Some(last.seq));
+        }
+        // Made after that, it is news; else it may be told again after a newer one.
+        if last.seq <= self.made_of.statement_seq {
+            return Ok(None);
+        }
+        const SELECT: &str = "
+            select max(seq)
+            from statement
+            where kind = :kind
+              and first_s = :first_s
+              and last_s = :last_s
+              and digest = :digest
+              and provisional = :provisional
+              and :knew_seq between knew_seq and last_knew_seq";
+        let params = named_params! {
+            ":kind": self.kind,
+            ":first_s": self.period.first_s(),
+            ":last_s": self.period.last_s(),
+            ":digest": self.digest,
+            ":provisional": provisional,
+            ":knew_seq": self.made_of.knew_seq,
+        };
+        Ok(tx.sql().prepare_cached(SELECT)?.query_row(params, |row| row.get(0))?)
+    }
+
+    /// Writes it down as a new statement, and tells its number.
+    fn insert(&self, tx: &WriteTx<'_>, first_asked_at_s: i64, told: Count) -> Result<i64> {
+        const INSERT: &str = "
+            insert into statement
+              (kind, first_s, last_s, first_asked_at_s, last_asked_at_s, asked, knew_seq,
+              last_knew_seq, provisional, adjusts, total, total_size, digest)
+            values
+              (:kind, :first_s, :last_s, :first_asked_at_s, :last_asked_at_s, :asked, :knew_seq,
+              :knew_seq, :provisional, :adjusts, :total, :total_size, :digest)";
+        tx.sql().prepare_cached(INSERT)?.execute(named_params! {
+            ":kind": self.kind,
+            ":first_s": self.period.first_s(),
+            ":last_s": self.period.last_s(),
+            ":first_asked_at_s": first_asked_at_s,
+            // The clock may have been set back.
+            ":last_asked_at_s": told.last_asked_at_s.max(first_asked_at_s),
+            ":asked": told.asked,
+            ":knew_seq": told.knew_seq,
+            ":provisional": is_provisional(self.kind, self.period, first_asked_at_s),
+            ":adjusts": self.adjusts,
+            ":total": self.total,
+            ":total_size": i64::try_from(self.made_of.total_size).unwrap_or(i64::MAX),
+            ":digest": self.digest,
+        })?;
+        let seq = tx.sql().last_insert_rowid();
+        const INSERT_ENTRIES: &str = "
+            insert into statement_entries (statement_seq, entries)
+            values (:seq, :entries)";
+        let params = named_params! { ":seq": seq, ":entries": self.document };
+        tx.sql().prepare_cached(INSERT_ENTRIES)?.execute(params)?;
+        Ok(seq)
+    }
+}
