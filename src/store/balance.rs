@@ -263,6 +263,19 @@ pub struct Read {
     pub adjusts: bool,
 }
 
+/// How the projects of a month stand of which later bills tell something; `before` is what the newest
+/// bill of the month said.
+fn told_elsewhere(tx: &ReadTx<'_>, month_s: i64, before: &[Entry]) -> Result<Standings> {
+    let told = read(tx, month_s, |_| true)?.into_iter();
+    let told = told.filter(|(_, balance)| !balance.adjusted.is_zero());
+    let standing = |(id, balance): (ProjectId, Balance)| {
+        let place = before.binary_search_by(|entry| entry.project_id.cmp(&id)).ok();
+        let before = place.map(|place| before[place].clone());
+        (id, Standing { elsewhere: balance.adjusted, before, due: Vec::new() })
+    };
+    Ok(told.map(standing).collect())
+}
+
 /// Reads how the projects of a window's bill stand; of one project alone where told. Nobody does
 /// where it is no month's.
 ///
@@ -290,14 +303,8 @@ pub fn standings(
         Some(_) | None => Vec::new(),
     };
     if own.is_some_and(|own| own.adjusted) {
-        for (id, balance) in read(tx, own_s, |line| is_wanted(line.project_id))? {
-            if !balance.adjusted.is_zero() {
-                let place = told_before.binary_search_by(|entry| entry.project_id.cmp(&id));
-                let before = place.ok().map(|place| told_before[place].clone());
-                let standing = Standing { elsewhere: balance.adjusted, before, due: Vec::new() };
-                standings.insert(id, standing);
-            }
-        }
+        standings = told_elsewhere(tx, own_s, &told_before)?;
+        standings.retain(|id, _| is_wanted(id.as_str()));
     }
     if !adjusts {
         return Ok(Read { standings, adjusts });
