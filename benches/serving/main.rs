@@ -54,8 +54,8 @@ use throughput::Case;
 type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
 
 /// MiB of memory under load, and of the executable, at most.
-const MEMORY_BAR: Bar = Bar::AtMost(20.0);
-const EXECUTABLE_BAR: Bar = Bar::AtMost(8.0);
+const MEMORY_BAR: Bar = Bar::AtMost(24.0);
+const EXECUTABLE_BAR: Bar = Bar::AtMost(12.0);
 
 fn main() -> ExitCode {
     match bare::asked_for() {

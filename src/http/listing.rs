@@ -11,7 +11,7 @@ use crate::store::snapshot::{MadeOf, Snapshot, SnapshotKey};
 use crate::store::{self, ReadTx, balance, setting, statement};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
 /// How much memory the kept listings may take, but for the newest, which is kept whatever it takes; and how much
@@ -75,7 +75,12 @@ pub(super) fn list(
 
 /// Listings by what was asked, each with the state of the books that it says, the newest last.
 #[derive(Default)]
-pub(super) struct Listings(Mutex<VecDeque<Kept>>);
+pub(super) struct Listings {
+    kept: Mutex<VecDeque<Kept>>,
+    /// What is being made: who asks for the same waits for it, since a bill of many adjustments may
+    /// take longer than a request waits, and is found by the next one.
+    making: Mutex<Vec<(MadeFor, Weak<Mutex<()>>)>>,
+}
 
 /// A listing that is kept, with the state of the books that it says.
 type Kept = (MadeFor, State, Arc<Listed>);
@@ -87,7 +92,19 @@ fn find(kept: &VecDeque<Kept>, made_for: &MadeFor, state: &State) -> Option<Arc<
 
 impl Listings {
     fn lock(&self) -> MutexGuard<'_, VecDeque<Kept>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The turn of whoever makes a listing for this.
+    fn turn(&self, made_for: &MadeFor) -> Arc<Mutex<()>> {
+        let mut making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+        making.retain(|(_, turn)| turn.strong_count() > 0);
+        let turn = making.iter().find(|(made, _)| made == made_for);
+        turn.and_then(|(_, turn)| turn.upgrade()).unwrap_or_else(|| {
+            let turn = Arc::default();
+            making.push((made_for.clone(), Arc::downgrade(&turn)));
+            turn
+        })
     }
 
     /// The listing that was made for this out of a state, where it is kept.
@@ -102,6 +119,11 @@ impl Listings {
         state: &State,
         list: impl FnOnce() -> Result<(State, Listed), E>,
     ) -> Result<Arc<Listed>, E> {
+        if let Some(listed) = self.find(&made_for, state) {
+            return Ok(listed);
+        }
+        let turn = self.turn(&made_for);
+        let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(listed) = self.find(&made_for, state) {
             return Ok(listed);
         }

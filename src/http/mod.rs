@@ -254,8 +254,9 @@ mod tests {
         let house = House::new();
         assert_eq!(house.page("/usage", "1"), took("read", 200));
         assert_eq!(house.page("/usage", "1"), took("", 200));
-        // Of the last one it is made out what is to be kept, once.
-        assert_eq!(house.page("/usage", "2"), took("read", 200));
+        // Of the last one it is made out what is to be kept, once: here, or by the keeper's thread.
+        let (steps, status) = house.page("/usage", "2");
+        assert!(status == 200 && matches!(steps.as_str(), "read" | ""), "{steps}");
         assert_eq!(house.page("/usage", "2"), took("", 200));
         assert_eq!(house.page("/usage", "x"), took("", 400));
     }

@@ -20,6 +20,9 @@ use std::time::{Duration, Instant};
 
 /// How long a bill's last page waits for the lock, under which it is kept before it goes out.
 const KEEP_WITHIN: Duration = Duration::from_millis(150);
+/// How long it waits at least, where what is kept took all the time: the keeper may just be writing
+/// the snapshot of the same sequence, which was made ready at the same moment.
+const KEEP_WITHIN_LEAST: Duration = Duration::from_millis(50);
 /// How soon a bill's page has to be made for it to see to what its last page keeps.
 const READY_WITHIN: Duration = Duration::from_millis(150);
 /// How long a later page waits for the snapshot of page 1, which another server may be about to
@@ -316,7 +319,8 @@ impl Pages {
         sequence: &Sequence,
         lock_until: Instant,
     ) -> Result<(), Error> {
-        let lock_until = lock_until.min(Instant::now() + KEEP_WITHIN);
+        let now = Instant::now();
+        let lock_until = lock_until.min(now + KEEP_WITHIN).max(now + KEEP_WITHIN_LEAST);
         let now_s = asked.head.now_s();
         match self.books.write(lock_until, |tx| sequence.keep(tx, now_s))? {
             Ok(seq) => {

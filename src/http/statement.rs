@@ -352,8 +352,11 @@ impl Shared {
     /// Writes down what has come in, however long that takes; after a stop, while there is time.
     fn write(&self, mut work: Work) {
         let told = work.job.as_ref().and_then(|job| job.take_counted());
-        // Made ready before the lock is had.
+        // Made ready before the lock is had; not where another page 1 went out meanwhile.
         work.snapshots.retain(|sequence| {
+            if !self.worker.is_newest(sequence) {
+                return false;
+            }
             let until = Instant::now() + READY_WITHIN;
             let made = self.worker.books.read(until, |tx| sequence.listed.answer(tx).map(drop));
             made.inspect_err(|error| self.give_up(error)).is_ok()
@@ -421,6 +424,12 @@ impl Shared {
 }
 
 impl Worker {
+    /// Tells whether no newer page 1 has begun a sequence in the place of this one.
+    fn is_newest(&self, sequence: &Sequence) -> bool {
+        let newest = self.newest.as_ref().and_then(|newest| newest.number(&sequence.key).ok());
+        newest == Some(sequence.number)
+    }
+
     /// Writes down in one transaction all that is to be; tells the number of the statement.
     fn write(
         &self,
@@ -432,8 +441,7 @@ impl Worker {
         for sequence in &work.snapshots {
             let Sequence { key, number, asked_at_s, listed, .. } = &**sequence;
             // Asked with the lock had: whoever began a newer one has not left it yet.
-            let newest = self.newest.as_ref().and_then(|newest| newest.number(key).ok());
-            if newest == Some(*number) {
+            if self.is_newest(sequence) {
                 listed.answer(tx)?.leave(tx, key, *number, *asked_at_s)?;
             }
         }
