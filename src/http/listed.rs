@@ -10,6 +10,7 @@ use crate::store::snapshot::{MadeOf, Snapshot, SnapshotKey};
 use crate::store::statement::Count;
 use crate::store::{self, ReadTx};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 /// How many projects without a price one line of the log names.
 const NAMED: usize = 20;
@@ -23,6 +24,8 @@ pub(super) struct Listed {
     pub made_of: MadeOf,
     /// The last statement of its window that was kept as it was made.
     pub last: Option<Statement>,
+    /// How long it took to be made.
+    pub took: Duration,
     /// What is kept of it. It is made out of the entries when it is needed: most listings of
     /// usage are never told to their end, and a bill of many adjustments takes longer than its
     /// page 1 may.
@@ -75,9 +78,21 @@ impl Listed {
         listing.shrink();
         let named: usize = unpriced.named.iter().map(String::capacity).sum();
         let made_bytes = listing.size_bytes() + named;
-        let (answer, entries) = (OnceLock::new(), Mutex::default());
-        let (last, telling) = (None, Mutex::default());
-        Self { listing, unpriced, period, made_of, last, answer, entries, telling, made_bytes }
+        let entries = Mutex::default();
+        let (last, telling, took) = (None, Mutex::default(), Duration::ZERO);
+        let answer = OnceLock::new();
+        Self {
+            listing,
+            unpriced,
+            period,
+            made_of,
+            last,
+            took,
+            answer,
+            entries,
+            telling,
+            made_bytes,
+        }
     }
 
     /// A listing of usage.
@@ -109,9 +124,9 @@ impl Listed {
         }
     }
 
-    /// It, made after this last statement of its window.
-    pub(super) fn after(self, last: Option<Statement>) -> Self {
-        Self { last, ..self }
+    /// It, made in this time after this last statement of its window.
+    pub(super) fn after(self, last: Option<Statement>, took: Duration) -> Self {
+        Self { last, took, ..self }
     }
 
     /// About how many bytes of memory it takes.

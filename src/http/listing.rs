@@ -60,6 +60,7 @@ pub(super) fn list(
     key: &SnapshotKey,
     list: impl FnOnce(&ReadTx<'_>, MadeOf) -> store::Result<Listed>,
 ) -> store::Result<(State, Listed)> {
+    let began = Instant::now();
     let state = State::read(tx)?;
     let made_of = MadeOf {
         knew_seq: state.knew_seq,
@@ -70,7 +71,7 @@ pub(super) fn list(
     };
     let listed = list(tx, made_of)?;
     let last = statement::last(tx, key.kind, key.period)?;
-    Ok((state, listed.after(last)))
+    Ok((state, listed.after(last, began.elapsed())))
 }
 
 /// Listings by what was asked, each with the state of the books that it says, the newest last.

@@ -253,9 +253,9 @@ impl Pages {
         if !asked.tells_the_end_of(&sequence) {
             let reply = self.hand_out_more(&asked, &sequence);
             // What its last page would wait for is made ready as it is listed, unless that has
-            // taken long.
-            let is_early = asked.head.arrived.elapsed() < READY_WITHIN;
-            if asked.leaves_statement && asked.key.kind == ListingKind::Bill && is_early {
+            // taken long, now or for whoever asked before.
+            let is_quick = listed.took.max(asked.head.arrived.elapsed()) < READY_WITHIN;
+            if asked.leaves_statement && asked.key.kind == ListingKind::Bill && is_quick {
                 self.books.read(until, |tx| listed.answer(tx).map(drop))?;
             }
             return Ok(Answer::Done(reply));
