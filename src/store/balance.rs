@@ -18,7 +18,7 @@ use crate::billing::statement::Entry;
 use crate::store::bill::Pricing;
 use crate::store::document::{Document, Lines, Text};
 use crate::store::snapshot::MadeOf;
-use crate::store::{Error, ReadTx, Result, WriteTx, readable, setting, statement};
+use crate::store::{ReadTx, Result, WriteTx, readable, setting, statement};
 use rusqlite::{OptionalExtension, Row, named_params};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io::Write as _;
@@ -318,38 +318,48 @@ pub fn standings(
         if !month.waiting && !month.marked && ours.is_empty() {
             continue;
         }
-        let mut push = |id: &str, parsed: &dyn Fn() -> Result<ProjectId>, balance: &Balance| {
-            let due = Due { month_s: month.month_s, amount: balance.due() };
-            if due.amount.as_ref().is_some_and(Amount::is_zero) {
-            } else if let Some(standing) = standings.get_mut(id) {
-                standing.due.push(due);
-            } else {
-                standings.insert(parsed()?, Standing { due: vec![due], ..Standing::default() });
-            }
-            Ok::<_, Error>(())
-        };
         let marked = Marked::read(tx, month.month_s)?;
         let is_ours = |id: &str| ours.binary_search_by(|(ours, _)| ours.as_str().cmp(id)).is_ok();
-        let mut others = Balances::new();
+        let (mut others, mut news) = (Balances::new(), Vec::new());
+        // Both are in the order of ids: much may wait, and looking each up would take longer.
+        let mut known = standings.iter_mut().peekable();
         each_line(tx, month.month_s, |line| {
             let id = line.project_id;
             if marked.has(id) || is_ours(id) {
                 others.insert(line.id()?, line.balance()?);
-            } else if line.waits() && is_wanted(id) {
-                push(id, &|| line.id(), &line.balance()?)?;
+            } else if line.waits()
+                && is_wanted(id)
+                && let Some(due) = due_of(month.month_s, &line.balance()?)
+            {
+                while known.next_if(|(known, _)| known.as_str() < id).is_some() {}
+                match known.peek_mut() {
+                    Some((known, standing)) if known.as_str() == id => standing.due.push(due),
+                    Some(_) | None => news.push((line.id()?, due)),
+                }
             }
             Ok(())
         })?;
+        for (id, due) in news {
+            standings.entry(id).or_default().due.push(due);
+        }
         price(tx, pricing, month.month_s, &marked, only, &mut others)?;
         for (id, adjustment) in ours {
             // Other bills tell the rest.
             others.entry((*id).clone()).or_default().adjusted -= &adjustment.amount;
         }
-        for (id, balance) in others.iter().filter(|(id, _)| is_wanted(id.as_str())) {
-            push(id.as_str(), &|| Ok(id.clone()), balance)?;
+        for (id, balance) in others.into_iter().filter(|(id, _)| is_wanted(id.as_str())) {
+            if let Some(due) = due_of(month.month_s, &balance) {
+                standings.entry(id).or_default().due.push(due);
+            }
         }
     }
     Ok(Read { standings, adjusts })
+}
+
+/// What is due of a month by its balance; `None` where nothing is.
+fn due_of(month_s: i64, balance: &Balance) -> Option<Due> {
+    let amount = balance.due();
+    (!amount.as_ref().is_some_and(Amount::is_zero)).then_some(Due { month_s, amount })
 }
 
 /// By month, those projects whose cost is not what is told, or may not be; `None`: all.
