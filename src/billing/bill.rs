@@ -152,7 +152,7 @@ pub struct Entry {
     pub rest: Amount,
     /// What it tells of earlier months.
     pub adjustments: Vec<Adjustment>,
-    /// Whether it stays as it was told before, since later bills tell all that changed since.
+    /// Whether it repeats the bill before: later bills tell all that has changed since that one.
     as_told: bool,
 }
 

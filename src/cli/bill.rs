@@ -58,7 +58,7 @@ struct Row<'a> {
     covered: &'a Amount,
     /// They add up to the amount.
     lines: Vec<Line<'a>>,
-    /// Whether it stays as it was told before, since later bills tell all that changed since.
+    /// Whether it repeats the bill before: later bills tell all that has changed since that one.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     as_told: bool,
 }

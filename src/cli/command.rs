@@ -44,12 +44,12 @@ impl<'a> Shell<'a> {
         Stamp { at_s: now_s(), actor: Actor::Shell(User::LookedUp(user)) }
     }
 
-    /// Tells whether one JSON document is wanted.
+    /// Tells whether to print one JSON document.
     pub(super) fn wants_json(&self) -> bool {
         self.json
     }
 
-    /// Prints data: `document` where JSON is wanted, else what `people` prints.
+    /// Prints data: `document` with --json, else what `people` prints.
     pub(super) fn print(
         &mut self,
         document: &impl Serialize,

@@ -41,8 +41,8 @@ const STOP_ARRIVAL: Duration = Duration::from_secs(2);
 /// How long the peer may leave an answer lying that it does not take.
 const DEPARTURE: Duration = Duration::from_secs(30);
 
-/// What the intake is told while hyper has it: that the answer to the request it let through has
-/// been made, and that no more are wanted.
+/// What the server tells the intake while hyper owns it: the answer to the request is made, and the
+/// connection takes no further request.
 pub(super) struct Exchange {
     /// The connection's place at the door.
     place: Place,

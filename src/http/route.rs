@@ -145,7 +145,7 @@ impl std::str::FromStr for BasePath {
         if path.is_empty() || (path.starts_with('/') && path.bytes().all(plain)) {
             Ok(Self(path.to_owned()))
         } else {
-            Err("a path such as /agora is wanted: it starts with / and has no space, ?, # or %")
+            Err("it must be a path such as /agora, which starts with / and has no space, ?, # or %")
         }
     }
 }
