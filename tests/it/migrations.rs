@@ -81,36 +81,27 @@ fn of_version_2() -> Vendor {
 
 /// Books as version 3 wrote them: months that were billed, with carries and what waits.
 fn of_version_3() -> Vendor {
-    let vendor = Vendor::without_books();
-    let sql = Connection::open(vendor.db()).expect("a file");
-    sql.execute_batch(&format!(
-        "pragma journal_mode = wal;
-        {}
-        pragma application_id = 1097291374;
-        pragma user_version = 3;
-        {}",
-        include_str!("schema-3.sql"),
-        include_str!("books-3.sql")
-    ))
-    .expect("books of version 3");
-    vendor
+    written_by(3, include_str!("schema-3.sql"), include_str!("books-3.sql"))
 }
 
 /// Books as version 4 wrote them: the same, with months told again, one of them without what it had
 /// carried.
 fn of_version_4() -> Vendor {
+    written_by(4, include_str!("schema-4.sql"), include_str!("books-4.sql"))
+}
+
+/// Books of an earlier version, by its schema and its rows.
+fn written_by(version: u32, schema: &str, rows: &str) -> Vendor {
     let vendor = Vendor::without_books();
     let sql = Connection::open(vendor.db()).expect("a file");
     sql.execute_batch(&format!(
         "pragma journal_mode = wal;
-        {}
+        {schema}
         pragma application_id = 1097291374;
-        pragma user_version = 4;
-        {}",
-        include_str!("schema-4.sql"),
-        include_str!("books-4.sql")
+        pragma user_version = {version};
+        {rows}"
     ))
-    .expect("books of version 4");
+    .unwrap_or_else(|error| panic!("books of version {version}: {error}"));
     vendor
 }
 
