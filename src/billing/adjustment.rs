@@ -30,83 +30,36 @@ pub struct Due {
     pub amount: Option<Amount>,
 }
 
-/// What waits of an earlier month for a later bill. A bill of many months has many, most of them
-/// nothing, so it takes little room.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Rest {
-    /// Nothing.
-    Nothing,
-    /// So much, below zero.
-    Below(Box<Amount>),
-    /// What is not known, for want of a price.
-    Unknown,
-}
-
-impl Rest {
-    /// What is left of what is due once an amount is told of it.
-    fn of(due: Option<&Amount>, told: &Amount) -> Self {
-        match due {
-            None => Self::Unknown,
-            Some(due) if due == told => Self::Nothing,
-            Some(due) => Self::Below(Box::new(due - told)),
-        }
-    }
-
-    /// How much it is; `None` where that is not known.
-    pub fn amount(&self) -> Option<Amount> {
-        match self {
-            Self::Nothing => Some(Amount::default()),
-            Self::Below(amount) => Some(Amount::clone(amount)),
-            Self::Unknown => None,
-        }
-    }
-}
-
-impl From<Option<Amount>> for Rest {
-    fn from(amount: Option<Amount>) -> Self {
-        Self::of(amount.as_ref(), &Amount::default())
-    }
-}
-
 /// What a bill tells of an earlier month of a project.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Adjustment {
     /// The month, by its first second.
     pub month_s: i64,
-    /// What is told; zero where all of it waits.
+    /// In the currency agreed with Agora. Never zero, but in statements of earlier versions.
     pub amount: Amount,
-    /// What waits for a later bill.
-    pub rest: Rest,
-}
-
-impl Adjustment {
-    /// Tells whether nothing waits.
-    pub fn is_whole(&self) -> bool {
-        self.rest == Rest::Nothing
-    }
+    /// Whether it is all that is due of the month. Else the rest, below zero, waits for a later
+    /// bill.
+    pub whole: bool,
 }
 
 /// Splits an entry of a month's bill into its parts: the own one out of what is due of the month
 /// itself, at least zero, and an adjustment for each earlier month. What is above zero is told in
 /// whole; what is below zero, the earliest month first, as far as the entry stays at zero or above.
+/// A month of which nothing can be told has no adjustment.
 pub fn split(own_due: &Amount, due: &[Due]) -> (Amount, Vec<Adjustment>) {
     let own = own_due.clone().max(Amount::default());
     let amounts = || due.iter().filter_map(|due| due.amount.as_ref());
     let mut room = &own + &amounts().filter(|amount| amount.is_positive()).sum();
     let adjustment = |due: &Due| {
-        let amount = match &due.amount {
-            None => Amount::default(),
-            Some(amount) if amount.is_positive() => amount.clone(),
-            Some(amount) => {
-                let taken_off = amount.clone().max(-&room);
-                room += &taken_off;
-                taken_off
-            }
-        };
-        let rest = Rest::of(due.amount.as_ref(), &amount);
-        Adjustment { month_s: due.month_s, amount, rest }
+        let due_amount = due.amount.as_ref()?;
+        let amount = due_amount.clone().max(-&room);
+        if !amount.is_positive() {
+            room += &amount;
+        }
+        let whole = amount == *due_amount;
+        (!amount.is_zero()).then_some(Adjustment { month_s: due.month_s, amount, whole })
     };
-    let adjustments = due.iter().map(adjustment).collect();
+    let adjustments = due.iter().filter_map(adjustment).collect();
     (own, adjustments)
 }
 
@@ -128,7 +81,7 @@ mod tests {
     fn an_entry_is_never_below_zero_and_the_rest_waits() {
         let split = |own: &str, due: &[&str]| {
             let (own, adjustments) = split(&amount(own), &dues(due.iter().copied()));
-            let told = adjustments.iter().map(|one| (one.amount.to_string(), one.is_whole()));
+            let told = adjustments.iter().map(|one| (one.amount.to_string(), one.whole));
             (own.to_string(), told.collect::<Vec<_>>())
         };
         let told = |own: &str, adjustments: &[(&str, bool)]| {
@@ -143,8 +96,9 @@ mod tests {
         let three = told("1", &[("-3", true), ("4", true), ("-2", false)]);
         assert_eq!(split("1", &["-3", "4", "-3"]), three);
         let unpriced = [Due { month_s: 0, amount: None }];
-        let waits = Adjustment { month_s: 0, amount: amount("0"), rest: Rest::Unknown };
-        assert_eq!(super::split(&amount("1"), &unpriced), (amount("1"), vec![waits]));
+        assert_eq!(super::split(&amount("1"), &unpriced), (amount("1"), Vec::new()));
+        // Nothing can be told of what is beyond the entry.
+        assert_eq!(split("5", &["-7", "-1"]), told("5", &[("-5", false)]));
     }
 
     proptest! {
@@ -158,9 +112,13 @@ mod tests {
             let (told, adjustments) = split(&amount(&own.to_string()), &dues);
             let total = &told + &adjustments.iter().map(|one| &one.amount).sum();
             prop_assert!(!told.is_negative() && !total.is_negative());
-            for (due, adjustment) in texts.iter().zip(&adjustments) {
-                let rest = adjustment.rest.amount().expect("a price");
-                prop_assert_eq!(&adjustment.amount + &rest, amount(due));
+            for due in &dues {
+                let due_amount = due.amount.clone().expect("a price");
+                let adjustment = adjustments.iter().find(|one| one.month_s == due.month_s);
+                let told = adjustment.map(|one| one.amount.clone()).unwrap_or_default();
+                let rest = &due_amount - &told;
+                prop_assert!(adjustment.is_none_or(|one| one.whole == rest.is_zero()));
+                prop_assert!(adjustment.is_none_or(|one| !one.amount.is_zero()));
                 // Only what is below zero waits, and only where the entry is at zero.
                 prop_assert!(!rest.is_positive() && (rest.is_zero() || total.is_zero()));
             }

@@ -163,8 +163,6 @@ pub struct Unpriced {
     pub usage: ProjectUsage,
     /// The plan that would price it and is not set up.
     pub missing_plan: PlanId,
-    /// The earlier months of which something waits.
-    pub adjustments: Vec<Adjustment>,
 }
 
 /// A window, priced.
@@ -211,13 +209,8 @@ pub fn bill_adjusted(basis: Basis, standings: Standings) -> Bill {
     let (mut entries, mut uncharged) = (by_id(bill.entries), by_id(bill.uncharged));
     for (project_id, standing) in standings {
         let place = bill.unpriced.binary_search_by(|one| one.usage.project_id.cmp(&project_id));
-        if let Ok(place) = place {
+        if place.is_ok() {
             // It has no entry that could tell anything.
-            let waits = |due: Due| {
-                let Due { month_s, amount: rest } = due;
-                Adjustment { month_s, amount: Amount::default(), rest: rest.into() }
-            };
-            bill.unpriced[place].adjustments = standing.due.into_iter().map(waits).collect();
             continue;
         }
         let charged = entries.remove(&project_id).or_else(|| uncharged.remove(&project_id));
@@ -296,9 +289,7 @@ pub fn bill(basis: Basis) -> Bill {
         let has_usage = !project.usage.is_empty();
         let usage = usage_of(project, &basis.terms, months[months.len() - 1]);
         match charged {
-            Err(missing_plan) => {
-                bill.unpriced.push(Unpriced { usage, missing_plan, adjustments: Vec::new() })
-            }
+            Err(missing_plan) => bill.unpriced.push(Unpriced { usage, missing_plan }),
             Ok(lines) => {
                 let entry = Entry::new(usage, lines);
                 if !entry.amount.is_zero() {

@@ -166,8 +166,7 @@ pub fn describe_adjusted(
     adjustments: &[Adjustment],
 ) -> String {
     lines.extend((!elsewhere.is_zero()).then(|| describe_elsewhere(elsewhere)));
-    let told = adjustments.iter().filter(|one| !one.amount.is_zero());
-    let adjusted: Vec<String> = told.map(describe_adjustment).collect();
+    let adjusted: Vec<String> = adjustments.iter().map(describe_adjustment).collect();
     let texts: usize = lines.iter().chain(&adjusted).map(String::len).sum();
     let between = (lines.len() + adjusted.len()).saturating_sub(1) * PLUS.len();
     if texts + between <= MAX_DESCRIPTION_BYTES {
@@ -244,7 +243,6 @@ fn tier_words(tiers: &Tiers, unit: &Label) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::billing::adjustment::Rest;
     use crate::billing::price::charge;
     use proptest::prelude::*;
 
@@ -347,7 +345,7 @@ mod tests {
     fn what_fits_to_the_last_byte_stays_in_its_order() {
         let amount: Amount = "3.5".parse().expect("an amount");
         // October of 2026.
-        let adjustment = Adjustment { month_s: 1_790_812_800, amount, rest: Rest::Nothing };
+        let adjustment = Adjustment { month_s: 1_790_812_800, amount, whole: true };
         let (none, told) = (Amount::default(), "3.5 carried from 2026-10");
         for bytes in 505..=515 {
             let line = "x".repeat(bytes - PLUS.len() - told.len());

@@ -152,7 +152,7 @@ impl Digest {
             }
             for adjustment in entry.adjustments() {
                 let Adjustment { month_s, amount, .. } = adjustment;
-                add(format_args!("{month_s} {amount} {}", adjustment.is_whole()));
+                add(format_args!("{month_s} {amount} {}", adjustment.whole));
             }
         }
         let mut bytes = [0; 32];

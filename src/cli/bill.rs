@@ -224,7 +224,7 @@ fn lines(entry: &bill::Entry) -> Vec<Line<'_>> {
     });
     let elsewhere = (!entry.elsewhere.is_zero())
         .then(|| once(&entry.elsewhere, plan::describe_elsewhere(&entry.elsewhere)));
-    let adjustments = entry.adjustments.iter().filter(|one| !one.amount.is_zero());
+    let adjustments = entry.adjustments.iter();
     let adjustments = adjustments.map(|one| once(&one.amount, plan::describe_adjustment(one)));
     own.chain(elsewhere).chain(adjustments).collect()
 }

@@ -342,7 +342,7 @@ impl ShownAdjustment {
         Self {
             month: moment::month(adjustment.month_s),
             amount: adjustment.amount.to_string(),
-            whole: adjustment.is_whole(),
+            whole: adjustment.whole,
         }
     }
 }

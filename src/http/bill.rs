@@ -8,7 +8,7 @@ use crate::billing::month_elsewhere::MonthElsewhere;
 use crate::billing::period::{Grain, Period};
 use crate::billing::statement::{Entry, Figure, ListingKind, Origin};
 use crate::http::answer::{Clock, Head, Outcome, Request};
-use crate::http::listed::{LeftOut, Listed};
+use crate::http::listed::{LeftOut, Listed, Made};
 use crate::http::pages::{Lister, Pages};
 use crate::http::verify::Verifier;
 use crate::store::balance::{self, Read};
@@ -58,13 +58,15 @@ impl Lister for BillOf {
     fn list(&self, tx: &ReadTx<'_>, made_of: MadeOf) -> store::Result<Listed> {
         let pricing = Pricing::read(tx, None)?;
         let basis = pricing.basis(tx, self.period, None)?;
-        let Read { standings, adjusts } = balance::standings(tx, self.period, None, &pricing)?;
+        let Read { standings, adjusts, costs } =
+            balance::standings(tx, self.period, None, &pricing)?;
         let made_of = MadeOf { total_size: basis.projects.len(), adjusts, ..made_of };
 
         let bill = bill_adjusted(basis, standings);
 
         let left_out = LeftOut::new(&bill.unpriced);
-        Ok(Listed::of_bill(entries(bill), left_out, self.period, made_of))
+        let made = Made { entries: entries(bill), costs };
+        Ok(Listed::of_bill(made, left_out, self.period, made_of))
     }
 
     fn begins(&self, listed: &Listed) {
@@ -93,8 +95,8 @@ fn entries(bill: Bill) -> Vec<Entry> {
             .then_some(Figure { amount: entry.amount, description: entry.description });
         Entry { project_id: entry.usage.project_id, figure, origin: Some(origin) }
     });
-    let unpriced = bill.unpriced.into_iter().map(|Unpriced { usage, adjustments, .. }| {
-        let origin = Origin { unpriced: true, adjustments, ..origin(&usage) };
+    let unpriced = bill.unpriced.into_iter().map(|Unpriced { usage, .. }| {
+        let origin = Origin { unpriced: true, ..origin(&usage) };
         Entry { project_id: usage.project_id, figure: None, origin: Some(origin) }
     });
     let mut entries: Vec<Entry> = charged.chain(unpriced).collect();

@@ -6,6 +6,7 @@ use crate::billing::bill::Unpriced;
 use crate::billing::period::Period;
 use crate::billing::statement::{Entry, ListingKind, Statement};
 use crate::store::answer::Answer;
+use crate::store::balance::Costs;
 use crate::store::snapshot::{MadeOf, Snapshot, SnapshotKey};
 use crate::store::statement::Count;
 use crate::store::{self, ReadTx};
@@ -31,10 +32,19 @@ pub(super) struct Listed {
     /// page 1 may.
     answer: OnceLock<Answer>,
     /// Of a bill, until then.
-    entries: Mutex<Vec<Entry>>,
+    made: Mutex<Made>,
     telling: Mutex<Telling>,
     /// About how many bytes of memory it takes, but for what of it is to be kept.
     made_bytes: usize,
+}
+
+/// What is kept of a bill is made out of.
+#[derive(Default)]
+pub(super) struct Made {
+    /// In the order of project ids.
+    pub entries: Vec<Entry>,
+    /// What it found earlier months to cost.
+    pub costs: Costs,
 }
 
 /// How far a listing was told.
@@ -78,21 +88,10 @@ impl Listed {
         listing.shrink();
         let named: usize = unpriced.named.iter().map(String::capacity).sum();
         let made_bytes = listing.size_bytes() + named;
-        let entries = Mutex::default();
+        let made = Mutex::default();
         let (last, telling, took) = (None, Mutex::default(), Duration::ZERO);
         let answer = OnceLock::new();
-        Self {
-            listing,
-            unpriced,
-            period,
-            made_of,
-            last,
-            took,
-            answer,
-            entries,
-            telling,
-            made_bytes,
-        }
+        Self { listing, unpriced, period, made_of, last, took, answer, made, telling, made_bytes }
     }
 
     /// A listing of usage.
@@ -101,14 +100,9 @@ impl Listed {
     }
 
     /// A listing of charges.
-    pub(super) fn of_bill(
-        entries: Vec<Entry>,
-        unpriced: LeftOut,
-        period: Period,
-        made_of: MadeOf,
-    ) -> Self {
-        let listing = Listing::of(ListingKind::Bill, made_of.total_size, &entries);
-        Self { entries: entries.into(), ..Self::new(listing, unpriced, period, made_of) }
+    pub(super) fn of_bill(made: Made, unpriced: LeftOut, period: Period, made_of: MadeOf) -> Self {
+        let listing = Listing::of(ListingKind::Bill, made_of.total_size, &made.entries);
+        Self { made: made.into(), ..Self::new(listing, unpriced, period, made_of) }
     }
 
     /// The listing that a snapshot was taken of. Which statement says the same is looked up once it
@@ -116,7 +110,10 @@ impl Listed {
     pub(super) fn of_snapshot(key: &SnapshotKey, snapshot: Snapshot) -> Self {
         let Snapshot { made_of, entries, .. } = snapshot;
         match key.kind {
-            ListingKind::Bill => Self::of_bill(entries, LeftOut::default(), key.period, made_of),
+            ListingKind::Bill => {
+                let made = Made { entries, costs: Costs::new() };
+                Self::of_bill(made, LeftOut::default(), key.period, made_of)
+            }
             ListingKind::Usage => {
                 let listing = Listing::of(key.kind, made_of.total_size, &entries);
                 Self::of_usage(listing, key.period, made_of)
@@ -158,18 +155,19 @@ impl Listed {
     /// # Errors
     /// When it is too long; when SQLite fails.
     pub(super) fn answer(&self, tx: &ReadTx<'_>) -> store::Result<&Answer> {
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(answer) = self.answer.get() {
             return Ok(answer);
         }
         if self.listing.kind() == ListingKind::Usage {
             let entry =
                 |(project_id, figure)| Entry { project_id, figure: Some(figure), origin: None };
-            *entries = self.listing.figures().into_iter().map(entry).collect();
+            made.entries = self.listing.figures().into_iter().map(entry).collect();
         }
         let (kind, made_of) = (self.listing.kind(), self.made_of.clone());
-        let answer = Answer::of(tx, kind, self.period, made_of, &entries)?;
-        *entries = Vec::new();
+        let Made { entries, costs } = &*made;
+        let answer = Answer::of(tx, kind, self.period, made_of, entries, costs)?;
+        *made = Made::default();
         Ok(self.answer.get_or_init(|| answer))
     }
 

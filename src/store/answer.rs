@@ -5,7 +5,7 @@ use crate::billing::adjustment::month_of;
 use crate::billing::amount::Amount;
 use crate::billing::period::Period;
 use crate::billing::statement::{Digest, Entry, ListingKind, Statement, is_provisional, total};
-use crate::store::balance::{self, Draft};
+use crate::store::balance::{self, Costs, Draft};
 use crate::store::document::Document;
 use crate::store::snapshot::{self, MadeOf, SnapshotKey};
 use crate::store::statement::{self, Count, count, last};
@@ -39,7 +39,7 @@ pub enum Outdone {
 }
 
 impl Answer {
-    /// Of entries in the order of project ids.
+    /// Of entries in the order of project ids; `costs` is what a bill found earlier months to cost.
     ///
     /// # Errors
     /// [`crate::store::Error::TooLong`] where they cannot be kept; when SQLite fails.
@@ -49,10 +49,11 @@ impl Answer {
         period: Period,
         made_of: MadeOf,
         entries: &[Entry],
+        costs: &Costs,
     ) -> Result<Self> {
         let month_s = month_of(period).filter(|_| kind == ListingKind::Bill);
         let drafts = match month_s {
-            Some(month_s) => balance::drafts(tx, month_s, entries, made_of.adjusts)?,
+            Some(month_s) => balance::drafts(tx, month_s, entries, costs)?,
             None => Vec::new(),
         };
         Ok(Self { drafts, ..Self::without_balances(kind, period, made_of, entries)? })

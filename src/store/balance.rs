@@ -255,12 +255,18 @@ fn price(
     Ok(())
 }
 
+/// What projects cost of earlier months by now, where their balances say something else: by month.
+pub type Costs = BTreeMap<i64, BTreeMap<ProjectId, Option<Amount>>>;
+
 /// What a bill's standings were made of.
+#[derive(Default)]
 pub struct Read {
     /// Of each project that has one.
     pub standings: Standings,
     /// Whether the bill tells of earlier months.
     pub adjusts: bool,
+    /// What it found marked projects to cost.
+    pub costs: Costs,
 }
 
 /// How the projects of a month stand of which later bills tell something; `before` is what the newest
@@ -287,10 +293,10 @@ pub fn standings(
     only: Option<&ProjectId>,
     pricing: &Pricing,
 ) -> Result<Read> {
-    let mut standings = Standings::new();
     let Some(own_s) = month_of(window) else {
-        return Ok(Read { standings, adjusts: false });
+        return Ok(Read::default());
     };
+    let (mut standings, mut costs) = (Standings::new(), Costs::new());
     let adjusts = setting::read(tx)?.late() == Late::Carry;
     let is_wanted = |id: &str| only.is_none_or(|only| only.as_str() == id);
     let before = statement::month_bill(tx, own_s)?;
@@ -307,7 +313,7 @@ pub fn standings(
         standings.retain(|id, _| is_wanted(id.as_str()));
     }
     if !adjusts {
-        return Ok(Read { standings, adjusts });
+        return Ok(Read { standings, adjusts, costs });
     }
     let mut own_adjustments: BTreeMap<i64, Vec<(&ProjectId, &Adjustment)>> = BTreeMap::new();
     for told in told_before.iter().flat_map(Entry::by_project) {
@@ -342,7 +348,12 @@ pub fn standings(
         for (id, due) in news {
             standings.entry(id).or_default().due.push(due);
         }
+        let before = others.clone();
         price(tx, pricing, month.month_s, &marked, only, &mut others)?;
+        let news = changed_costs(&before, &others);
+        if !news.is_empty() {
+            costs.insert(month.month_s, news);
+        }
         for (id, adjustment) in ours {
             // Other bills tell the rest.
             others.entry((*id).clone()).or_default().adjusted -= &adjustment.amount;
@@ -353,7 +364,16 @@ pub fn standings(
             }
         }
     }
-    Ok(Read { standings, adjusts })
+    Ok(Read { standings, adjusts, costs })
+}
+
+/// What projects cost by balances, where others say something else.
+fn changed_costs(before: &Balances, now: &Balances) -> BTreeMap<ProjectId, Option<Amount>> {
+    let nothing = Balance::default();
+    let is_changed =
+        |id: &ProjectId, now: &Balance| before.get(id).unwrap_or(&nothing).cost != now.cost;
+    let changed = now.iter().filter(|(id, now)| is_changed(id, now));
+    changed.map(|(id, now)| (id.clone(), now.cost.clone())).collect()
 }
 
 /// What is due of a month by its balance; `None` where nothing is.
@@ -455,30 +475,31 @@ impl DraftLines {
     }
 }
 
-/// What a bill changes of what is told of a project's earlier month.
+/// What a bill changes of a project's earlier month.
 #[derive(Default)]
 struct Change<'e> {
     /// What the bill of its month before told.
     before: Option<&'e Amount>,
     /// What it tells.
-    now: Option<&'e Adjustment>,
+    now: Option<&'e Amount>,
+    /// What the month costs, where the balance says something else.
+    cost: Option<&'e Option<Amount>>,
 }
 
 impl Change<'_> {
-    /// The balance once it is made; `adjusts` tells whether the bill tells all that is due, but for what waits.
-    fn make(&self, mut balance: Balance, adjusts: bool) -> Balance {
+    /// The balance once it is made.
+    fn make(&self, mut balance: Balance) -> Balance {
         self.before.into_iter().for_each(|amount| balance.adjusted -= amount);
-        self.now.into_iter().for_each(|now| balance.adjusted += &now.amount);
-        if let Some(now) = self.now {
-            balance.cost = now.rest.amount().map(|rest| &balance.told() + &rest);
-        } else if adjusts {
-            balance.cost = Some(balance.told());
+        self.now.into_iter().for_each(|amount| balance.adjusted += amount);
+        if let Some(cost) = self.cost {
+            balance.cost.clone_from(cost);
         }
         balance
     }
 }
 
-/// Drafts the balances of all months that a month's bill with these entries speaks of.
+/// Drafts the balances of all months that a month's bill with these entries changes; `costs` is
+/// what it found earlier months to cost.
 ///
 /// # Errors
 /// When SQLite fails.
@@ -486,68 +507,58 @@ pub(super) fn drafts(
     tx: &ReadTx<'_>,
     own_s: i64,
     entries: &[Entry],
-    adjusts: bool,
+    costs: &Costs,
 ) -> Result<Vec<Draft>> {
     let told_before = match statement::month_bill(tx, own_s)?.filter(|bill| bill.adjusts) {
         Some(bill) => statement::entries(tx, bill.seq)?,
         None => Vec::new(),
     };
-    let months = Month::before(tx, own_s + 1)?;
-    let mut drafts = vec![own_draft(tx, own_s, months.last(), entries)?];
-    let mut spoken: BTreeMap<i64, BTreeMap<&ProjectId, Change<'_>>> = BTreeMap::new();
-    for month in months.iter().filter(|month| adjusts && month.waiting && month.month_s < own_s) {
-        spoken.entry(month.month_s).or_default();
-    }
+    let mut months: BTreeMap<i64, BTreeMap<&ProjectId, Change<'_>>> = BTreeMap::new();
     for (id, adjustment) in told_before.iter().flat_map(Entry::by_project) {
-        let changes = spoken.entry(adjustment.month_s).or_default();
+        let changes = months.entry(adjustment.month_s).or_default();
         changes.entry(id).or_default().before = Some(&adjustment.amount);
     }
     for (id, adjustment) in entries.iter().flat_map(Entry::by_project) {
-        let changes = spoken.entry(adjustment.month_s).or_default();
-        changes.entry(id).or_default().now = Some(adjustment);
+        let changes = months.entry(adjustment.month_s).or_default();
+        changes.entry(id).or_default().now = Some(&adjustment.amount);
     }
-    for (month_s, changes) in spoken {
-        drafts.push(spoken_draft(tx, month_s, &changes, adjusts)?);
+    for (month_s, costs) in costs {
+        let changes = months.entry(*month_s).or_default();
+        costs.iter().for_each(|(id, cost)| changes.entry(id).or_default().cost = Some(cost));
+    }
+    let mut drafts = vec![own_draft(tx, own_s, entries)?];
+    for (month_s, changes) in months {
+        drafts.push(changed_draft(tx, month_s, &changes)?);
     }
     Ok(drafts)
 }
 
 /// The balances of an earlier month: what is not changed is copied.
-fn spoken_draft(
+fn changed_draft(
     tx: &ReadTx<'_>,
     month_s: i64,
     changes: &BTreeMap<&ProjectId, Change<'_>>,
-    adjusts: bool,
 ) -> Result<Draft> {
     let mut draft = DraftLines::new()?;
     let mut left = changes.iter().peekable();
     each_line(tx, month_s, |line| {
         while let Some((id, change)) = left.next_if(|(id, _)| id.as_str() < line.project_id) {
-            draft.push(id.as_str(), &change.make(Balance::default(), adjusts))?;
+            draft.push(id.as_str(), &change.make(Balance::default()))?;
         }
-        let change = left.next_if(|(id, _)| id.as_str() == line.project_id);
-        match change.map(|(_, change)| change) {
-            Some(change) => draft.push(line.project_id, &change.make(line.balance()?, adjusts)),
-            None if adjusts && line.waits() => {
-                draft.push(line.project_id, &Change::default().make(line.balance()?, adjusts))
-            }
+        match left.next_if(|(id, _)| id.as_str() == line.project_id) {
+            Some((_, change)) => draft.push(line.project_id, &change.make(line.balance()?)),
             None => draft.copy(&line),
         }
     })?;
     for (id, change) in left {
-        draft.push(id.as_str(), &change.make(Balance::default(), adjusts))?;
+        draft.push(id.as_str(), &change.make(Balance::default()))?;
     }
     draft.finish(month_s)
 }
 
 /// The balances of a bill's own month: what it tells, and what later bills tell as before.
-fn own_draft(
-    tx: &ReadTx<'_>,
-    own_s: i64,
-    month: Option<&Month>,
-    entries: &[Entry],
-) -> Result<Draft> {
-    let is_adjusted = month.is_some_and(|month| month.month_s == own_s && month.adjusted);
+fn own_draft(tx: &ReadTx<'_>, own_s: i64, entries: &[Entry]) -> Result<Draft> {
+    let is_adjusted = Month::find(tx, own_s)?.is_some_and(|month| month.adjusted);
     let mut balances = if is_adjusted { read(tx, own_s, |_| true)? } else { Balances::new() };
     for balance in balances.values_mut() {
         let adjusted = std::mem::take(&mut balance.adjusted);
@@ -596,9 +607,10 @@ pub(super) fn keep(
         let settled_seq = month.as_ref().map_or(0, |month| month.settled_seq);
         draft.write(tx, seq, settled_seq.max(made_of.mark_seq))?;
         // There were no marks of a month without a bill; and costs that were worked out since are
-        // not in the draft.
+        // not in the draft, nor any that the bill found where it goes on from a snapshot.
         let is_new = month.is_none() && is_changed(tx, own_s, made_of)?;
-        if is_new || settled_seq > made_of.mark_seq {
+        let is_unpriced = draft.month_s != own_s && !made_of.adjusts;
+        if is_new || is_unpriced || settled_seq > made_of.mark_seq {
             const INSERT: &str = "insert into mark (month_s, project_no) values (:month_s, 0)";
             let params = named_params! { ":month_s": draft.month_s };
             tx.sql().prepare_cached(INSERT)?.execute(params)?;

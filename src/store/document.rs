@@ -2,7 +2,7 @@
 //! project ids, compressed with zstd. It is written once and read whole, and so is one value and
 //! not a row for each project: a bill of many is on disk in the time of one small write.
 
-use crate::billing::adjustment::{Adjustment, Rest};
+use crate::billing::adjustment::Adjustment;
 use crate::billing::amount::{self, Amount};
 use crate::billing::id;
 use crate::billing::statement::{Entry, Figure, Origin};
@@ -53,13 +53,17 @@ struct EntryLine<'a> {
     adjustments: Vec<AdjustmentLine<'a>>,
 }
 
-/// The month's first second, what is told of it, and what waits: nothing where that is not known.
+/// The month's first second, what is told of it, and what waits: `0`, or null for more. Earlier
+/// versions wrote how much waits.
 #[derive(Debug, Serialize, Deserialize)]
 struct AdjustmentLine<'a>(
     i64,
     #[serde(borrow)] Cow<'a, str>,
     #[serde(borrow)] Option<Cow<'a, str>>,
 );
+
+/// What waits of a month that is told in whole.
+const NOTHING: &str = "0";
 
 impl Document {
     /// Writes entries down.
@@ -234,11 +238,7 @@ impl<'e> EntryLine<'e> {
             origin.map(amount).filter(|amount| !amount.is_zero()).map(number)
         };
         let adjustment = |one: &'e Adjustment| {
-            let rest = match &one.rest {
-                Rest::Nothing => Some("0".into()),
-                Rest::Below(amount) => Some(number(amount)),
-                Rest::Unknown => None,
-            };
+            let rest = one.whole.then(|| NOTHING.into());
             AdjustmentLine(one.month_s, number(&one.amount), rest)
         };
         Self {
@@ -266,8 +266,8 @@ impl<'e> EntryLine<'e> {
             _ => return Err(NoLine::Empty),
         };
         let adjustment = |AdjustmentLine(month_s, amount, rest)| {
-            let rest = rest.map(|rest| Amount::from_canonical(&rest)).transpose()?;
-            Ok(Adjustment { month_s, amount: Amount::from_canonical(&amount)?, rest: rest.into() })
+            let whole = rest.is_some_and(|rest| rest == NOTHING);
+            Ok(Adjustment { month_s, amount: Amount::from_canonical(&amount)?, whole })
         };
         let adjustments: Result<Vec<_>, NoLine> =
             self.adjustments.into_iter().map(adjustment).collect();

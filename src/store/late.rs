@@ -107,7 +107,7 @@ impl Settled {
         let mut adjusted: HashMap<(i64, ProjectId), i64> = HashMap::new();
         for bill in statement::month_bills(tx)?.into_values().filter(|bill| bill.adjusts) {
             for entry in statement::entries(tx, bill.seq)? {
-                for told in entry.adjustments().iter().filter(|one| one.is_whole()) {
+                for told in entry.adjustments().iter().filter(|one| one.whole) {
                     let key = (told.month_s, entry.project_id.clone());
                     let seq = adjusted.entry(key).or_default();
                     *seq = bill.knew_seq.max(*seq);

@@ -50,7 +50,8 @@ pub struct MadeOf {
     pub statement_seq: i64,
     /// Of marks.
     pub mark_seq: i64,
-    /// Whether it is a bill for which earlier months were looked at.
+    /// Whether it is a bill that knows what earlier months cost.
+    #[serde(skip)]
     pub adjusts: bool,
 }
 

@@ -243,7 +243,7 @@ fn tell(
         mark_seq: balance::last_mark(tx)?,
         adjusts: false,
     };
-    let answer = Answer::of(tx, kind, period, made_of, &entries)?;
+    let answer = Answer::of(tx, kind, period, made_of, &entries, &balance::Costs::new())?;
     answer.keep(tx, asked_at_s, told)?.expect("nothing knew more");
     Ok(())
 }
