@@ -16,7 +16,8 @@ use std::time::Instant;
 pub(super) struct Books {
     readers: Readers,
     writer: Arc<Writer>,
-    known: Mutex<Option<Arc<Knowledge>>>,
+    /// What is known as of each watch.
+    known: Mutex<Vec<Arc<Knowledge>>>,
 }
 
 /// What was read of the books since their last change.
@@ -154,14 +155,16 @@ impl Books {
         version: Version,
         read: impl FnOnce(ReadKnown) -> store::Result<(Vec<KeyPair>, State)>,
     ) -> store::Result<Arc<Knowledge>> {
-        let held = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(known) = held.filter(|known| known.version == version) {
-            return Ok(known);
+        let lock = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = lock().iter().find(|known| known.version == version) {
+            return Ok(Arc::clone(known));
         }
         let (keys, state) = read(|tx| Ok((store::key::accepted(tx)?, State::read(tx)?)))?;
         let keys = keys.into_iter().map(AcceptedKey::from).collect();
         let known = Arc::new(Knowledge { version, keys, state });
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&known));
+        let mut held = lock();
+        held.retain(|held| !held.version.is_comparable(&version));
+        held.push(Arc::clone(&known));
         Ok(known)
     }
 }
