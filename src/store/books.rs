@@ -108,10 +108,9 @@ impl Store {
             .connection
             .transaction_with_behavior(TransactionBehavior::Deferred)
             .map_err(Error::from)?;
-        let tx = ReadTx(tx);
-        let done = f(&tx)?;
+        let done = f(&ReadTx(&tx))?;
         // What it keeps in temporary tables stays.
-        tx.0.commit().map_err(Error::from)?;
+        tx.commit().map_err(Error::from)?;
         if self.frozen.as_ref().is_some_and(|frozen| !frozen.still()) {
             return Err(Error::Changed(self.path.clone()).into());
         }
@@ -135,9 +134,8 @@ impl Store {
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(Error::from)?;
-        let tx = WriteTx(ReadTx(tx));
-        let done = f(&tx)?;
-        tx.0.0.commit().map_err(Error::from)?;
+        let done = f(&WriteTx(ReadTx(&tx)))?;
+        tx.commit().map_err(Error::from)?;
         Ok(done)
     }
 

@@ -217,9 +217,8 @@ fn migrate_older(path: &Path) -> Result<Option<Migrated>> {
     // Renaming must not touch what other tables say of one, and filling is in no order that references hold in.
     connection.execute_batch("pragma foreign_keys = off; pragma legacy_alter_table = on;")?;
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let tx = WriteTx(ReadTx(tx));
     // Another process may have done it while this one waited for the lock.
-    let from = schema::version(tx.sql(), path)?;
+    let from = schema::version(&tx, path)?;
     let fill = match from {
         schema::VERSION => return Ok(None),
         1 => FROM_1,
@@ -230,7 +229,8 @@ fn migrate_older(path: &Path) -> Result<Option<Migrated>> {
     // With the lock had, what is copied is what is migrated.
     let copy = draft::beside(&file::find(path)?, &format!("version-{from}"));
     backup::copy(&open_file(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?, &copy, from)?;
-    let migrated = lay_out_anew(&tx, fill, from).and_then(|()| Ok(tx.0.0.commit()?));
+    let filled = lay_out_anew(&WriteTx(ReadTx(&tx)), fill, from);
+    let migrated = filled.and_then(|()| Ok(tx.commit()?));
     match migrated {
         Ok(()) => Ok(Some(Migrated { from, to: schema::VERSION, copy })),
         Err(error) => {

@@ -8,7 +8,7 @@ use crate::store::file::Standing;
 use crate::store::transaction::ReadTx;
 use crate::store::{file, schema};
 use r2d2_sqlite::SqliteConnectionManager;
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 /// How often a read is asked whether it may go on: every so many steps of SQLite's machine, well
 /// under a millisecond.
-const STEPS: std::ffi::c_int = 4_000;
+const STEPS: std::ffi::c_int = 2_000;
 
 /// How many watches there are at most. Two threads that ask at once would wait for each other at
 /// one, which took a tenth of the time that a license takes.
@@ -168,14 +168,9 @@ impl Readers {
         if left.is_zero() {
             return Err(Error::Deadline.into());
         }
-        let mut connection = self.pool.get_timeout(left).map_err(|_| Error::Deadline)?;
+        let connection = self.pool.get_timeout(left).map_err(|_| Error::Deadline)?;
         connection.busy_timeout(READER_WAITS).map_err(Error::from)?;
-        connection
-            .progress_handler(STEPS, Some(move || Instant::now() >= deadline))
-            .map_err(Error::from)?;
-        let done = read(&mut connection, f);
-        connection.progress_handler(0, None::<fn() -> bool>).map_err(Error::from)?;
-        done
+        read(&connection, move || Instant::now() >= deadline, f)
     }
 
     /// Reads one state of the books where that takes a few rows: without waiting for anything, and
@@ -185,20 +180,47 @@ impl Readers {
     /// One that is passing ([`Error::is_passing`]) where it cannot be done at once; whatever `f`
     /// fails with.
     pub fn read_at_once<T>(&self, f: impl FnOnce(&ReadTx<'_>) -> Result<T>) -> Result<T> {
-        let mut connection = self.pool.try_get().ok_or(Error::Busy)?;
+        let connection = self.pool.try_get().ok_or(Error::Busy)?;
         connection.busy_timeout(Duration::ZERO)?;
-        connection.progress_handler(STEPS, Some(|| true))?;
-        let done = read(&mut connection, f);
-        connection.progress_handler(0, None::<fn() -> bool>)?;
-        done
+        // SQLite counts the steps of a statement over all its runs, so the first time that it asks
+        // says nothing of this one.
+        let mut was_asked = false;
+        read(&connection, move || std::mem::replace(&mut was_asked, true), f)
     }
 }
 
+/// A transaction that reads, until it is dropped. Its statements are prepared once: rusqlite's
+/// transaction prepares them each time.
+struct Reading<'c>(&'c Connection);
+
+impl<'c> Reading<'c> {
+    fn begin(connection: &'c Connection) -> rusqlite::Result<Self> {
+        connection.prepare_cached("begin")?.execute([])?;
+        Ok(Self(connection))
+    }
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        // With the handler it might be given up, too.
+        let unhandled = self.0.progress_handler(0, None::<fn() -> bool>);
+        // SQLite itself ends one that failed for want of memory or disk.
+        let is_over = self.0.is_autocommit();
+        let end = || self.0.prepare_cached("rollback")?.execute([]);
+        let ended = unhandled.and_then(|()| if is_over { Ok(0) } else { end() });
+        if let Err(error) = ended {
+            log::error!("a read does not end: {error}");
+        }
+    }
+}
+
+/// Reads one state of the books, until `gives_up` says so when it is asked.
 fn read<T, E: From<Error>>(
-    connection: &mut Connection,
+    connection: &Connection,
+    gives_up: impl FnMut() -> bool + Send + 'static,
     f: impl FnOnce(&ReadTx<'_>) -> Result<T, E>,
 ) -> Result<T, E> {
-    let tx =
-        connection.transaction_with_behavior(TransactionBehavior::Deferred).map_err(Error::from)?;
-    f(&ReadTx(tx))
+    let reading = Reading::begin(connection).map_err(Error::from)?;
+    reading.0.progress_handler(STEPS, Some(gives_up)).map_err(Error::from)?;
+    f(&ReadTx(reading.0))
 }

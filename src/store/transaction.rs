@@ -1,10 +1,10 @@
 //! Transactions: what reads and writes SQL has one in hand.
 
-use rusqlite::{Connection, Transaction};
+use rusqlite::Connection;
 use std::ops::Deref;
 
 /// A transaction that reads one state of the books.
-pub struct ReadTx<'c>(pub(super) Transaction<'c>);
+pub struct ReadTx<'c>(pub(super) &'c Connection);
 
 /// A transaction that reads and writes; nothing of it stands until it has committed.
 pub struct WriteTx<'c>(pub(super) ReadTx<'c>);
@@ -20,6 +20,6 @@ impl<'c> Deref for WriteTx<'c> {
 impl ReadTx<'_> {
     /// What SQL is prepared by: the only SQL is in this folder.
     pub(super) fn sql(&self) -> &Connection {
-        &self.0
+        self.0
     }
 }

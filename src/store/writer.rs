@@ -57,9 +57,8 @@ impl Writer {
                 Err(error) => return Err(error.into()),
             }
         };
-        let tx = WriteTx(ReadTx(tx));
-        let done = f(&tx)?;
-        tx.0.0.commit().map_err(Error::from)?;
+        let done = f(&WriteTx(ReadTx(&tx)))?;
+        tx.commit().map_err(Error::from)?;
         Ok(done)
     }
 }
