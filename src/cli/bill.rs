@@ -236,7 +236,7 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
             project::find(tx, project_id)?;
         }
         let pricing = Pricing::read(tx, only)?;
-        let read = balance::standings(tx, period, only, &pricing)?;
+        let read = balance::dues(tx, period, only, &pricing)?;
         Ok::<_, Failure>((pricing.basis(tx, period, only)?, read))
     })?;
 

@@ -11,7 +11,7 @@ use crate::http::answer::{Clock, Head, Outcome, Request};
 use crate::http::listed::{LeftOut, Listed, Made};
 use crate::http::pages::{Lister, Pages};
 use crate::http::verify::Verifier;
-use crate::store::balance::{self, Read};
+use crate::store::balance::{self, Dues};
 use crate::store::bill::Pricing;
 use crate::store::snapshot::MadeOf;
 use crate::store::{self, ReadTx};
@@ -58,8 +58,7 @@ impl Lister for BillOf {
     fn list(&self, tx: &ReadTx<'_>, made_of: MadeOf) -> store::Result<Listed> {
         let pricing = Pricing::read(tx, None)?;
         let basis = pricing.basis(tx, self.period, None)?;
-        let Read { standings, adjusts, costs } =
-            balance::standings(tx, self.period, None, &pricing)?;
+        let Dues { standings, adjusts, costs } = balance::dues(tx, self.period, None, &pricing)?;
         let made_of = MadeOf { total_size: basis.projects.len(), adjusts, ..made_of };
 
         let bill = bill_adjusted(basis, standings);
