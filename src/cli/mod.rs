@@ -1,5 +1,6 @@
 //! The command line: one file a noun. Parsing does not act, and acting does not parse.
 
+mod acme;
 mod backup;
 mod bill;
 mod check;

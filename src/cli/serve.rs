@@ -2,10 +2,13 @@
 
 use crate::agora::reply::Envelope;
 use crate::billing::escape::escape;
+use crate::cli::acme::Acme;
 use crate::cli::command::Shell;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::init;
 use crate::cli::migrate;
+use crate::http::acme;
+use crate::http::security::Security;
 use crate::http::tls::Tls;
 use crate::http::{BasePath, Options, Service, server};
 use crate::store::{Readers, Writer};
@@ -56,6 +59,9 @@ pub(super) struct Args {
     /// The key of the TLS certificate, a PEM file
     #[arg(long, value_name = "F", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
+
+    #[command(flatten)]
+    acme: Acme,
 
     /// What is logged: errors alone, warnings too, the start and the stop, or a line for each request
     #[arg(long, value_name = "LEVEL", value_enum, env = "AGORA_VENDOR_LOG", default_value_t = LogArg::Info)]
@@ -139,17 +145,8 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     };
     let service =
         Service::new(readers, writer, Options { envelope, base_path: args.base_path.clone() });
-    let tls = match (&args.tls_cert, &args.tls_key) {
-        (Some(certificate), Some(key)) => Some(
-            Tls::load(certificate, key)
-                .map_err(|error| Failure::failed(format!("cannot serve over TLS: {error}")))?,
-        ),
-        _ => None,
-    };
-    let scheme = if tls.is_some() { "https" } else { "http" };
-    if let Some(tls) = &tls {
-        tls.tell_expiry("TLS certificate");
-    }
+    let security = args.security(shell)?;
+    let scheme = security.scheme();
     let serving = format!(
         "agora-vendor {} serves {} with SQLite {}",
         env!("CARGO_PKG_VERSION"),
@@ -163,9 +160,27 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
             log::warn!("the address could not be told on standard output: {error}");
         }
     };
-    server::serve(address, service, tls, ready)
+    server::serve(address, service, security, ready)
         .map_err(|error| Failure::failed(format!("cannot serve on {address}: {error}")))?;
     Ok(Exit::Done)
+}
+
+impl Args {
+    /// How connections are secured.
+    fn security(&self, shell: &Shell<'_>) -> Result<Security, Failure> {
+        let failed =
+            |error: &dyn Display| Failure::failed(format!("cannot serve over TLS: {error}"));
+        if let Some(options) = self.acme.options() {
+            let acme = acme::Acme::open(shell.database.path(), options);
+            return Ok(Security::Acme(Arc::new(acme.map_err(|error| failed(&error))?)));
+        }
+        let (Some(certificate), Some(key)) = (&self.tls_cert, &self.tls_key) else {
+            return Ok(Security::Clear);
+        };
+        let tls = Tls::load(certificate, key).map_err(|error| failed(&error))?;
+        tls.tell_expiry("TLS certificate");
+        Ok(Security::Files(Arc::new(tls)))
+    }
 }
 
 /// Logs to standard error: for journald, which tells time and sender itself, with the priority that it

@@ -1,6 +1,7 @@
 //! The server's answers: which endpoint answers which call, and what they share. No sockets in
 //! here: those are [`server`]'s.
 
+pub mod acme;
 mod answer;
 mod bill;
 mod books;
@@ -15,6 +16,7 @@ mod pages;
 mod provisioning;
 mod refusal_log;
 mod route;
+pub mod security;
 pub mod server;
 mod statement;
 pub mod tls;

@@ -13,7 +13,8 @@ use crate::http::error::{Error, panicked};
 use crate::http::intake::{Exchange, Intake, Refused};
 use crate::http::refusal_log::{Kind, RefusalLog, cut};
 use crate::http::route::Route;
-use crate::http::tls::Tls;
+use crate::http::security::Security;
+use crate::http::tls::was_check;
 use crate::http::{Request, Service};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
@@ -77,21 +78,27 @@ pub fn reader_count() -> u32 {
 pub fn serve(
     address: SocketAddr,
     service: Service,
-    tls: Option<Tls>,
+    security: Security,
     ready: impl FnOnce(SocketAddr),
 ) -> io::Result<()> {
     let readers = usize::try_from(reader_count()).unwrap_or(usize::MAX);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        .max_blocking_threads(readers + 2)
+        // Beside the readers: a change, what is kept at the end, and the look at certificates.
+        .max_blocking_threads(readers + 3)
         .build()?;
     let served = runtime.block_on(async {
         let mut signals = Signals::listen()?;
         let listener = listen(address)?;
         ready(listener.local_addr()?);
         let (turns, change) = (Arc::new(Semaphore::new(readers)), Arc::new(Semaphore::new(1)));
-        let server = Arc::new(Server { service, tls, turns, change });
+        let server = Arc::new(Server { service, security, turns, change });
+        let certificates = tokio::spawn({
+            let server = Arc::clone(&server);
+            async move { server.security.work().await }
+        });
         accept(listener, Arc::clone(&server), &mut signals).await;
+        certificates.abort();
         // A panic of it has been told. A write that hangs on a broken disk must not keep the
         // process from ending.
         let finished = tokio::task::spawn_blocking(move || server.service.finish());
@@ -153,7 +160,7 @@ enum Heard {
 
 struct Server {
     service: Service,
-    tls: Option<Tls>,
+    security: Security,
     /// One for each reader of the books.
     turns: Arc<Semaphore>,
     /// For the one change of the books that is made at a time.
@@ -172,7 +179,7 @@ async fn accept(listener: TcpListener, server: Arc<Server>, signals: &mut Signal
             heard = signals.next() => match heard {
                 Heard::Stop => break,
                 Heard::Reload => {
-                    server.reload(true);
+                    server.security.look(true);
                     continue;
                 }
             },
@@ -181,7 +188,7 @@ async fn accept(listener: TcpListener, server: Arc<Server>, signals: &mut Signal
                 continue;
             }
             _ = looks.tick() => {
-                server.reload(false);
+                server.security.look(false);
                 continue;
             }
         };
@@ -252,10 +259,13 @@ async fn converse(
     if let Err(error) = stream.set_nodelay(true) {
         log::debug!("cannot set TCP_NODELAY: {error}");
     }
-    let Some(tls) = &server.tls else {
+    let Some(acceptor) = server.security.acceptor() else {
         return converse_in_clear(stream, server, place, stopped).await;
     };
-    match timeout(HANDSHAKE, tls.acceptor().accept(stream)).await {
+    match timeout(HANDSHAKE, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) if was_check(stream.get_ref().1) => {
+            log::debug!("a certificate authority has checked a host");
+        }
         Ok(Ok(stream)) => converse_in_clear(stream, server, place, stopped).await,
         Ok(Err(error)) => log::debug!("a TLS handshake failed: {error}"),
         Err(_) => log::debug!("a TLS handshake took too long"),
@@ -358,17 +368,6 @@ struct Replied {
 }
 
 impl Server {
-    /// Has the certificate's files read again on a thread that may wait for a disk.
-    fn reload(self: &Arc<Self>, asked: bool) {
-        if self.tls.is_some() {
-            let server = Arc::clone(self);
-            // Nobody waits for it; what goes wrong is logged.
-            drop(tokio::task::spawn_blocking(move || {
-                server.tls.iter().for_each(|tls| tls.reload(asked));
-            }));
-        }
-    }
-
     /// Answers a request once all of it that matters has arrived.
     ///
     /// # Errors

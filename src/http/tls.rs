@@ -4,6 +4,7 @@
 //! A pair that cannot be used never takes the place of one that can: the old one stays, and the log
 //! says why. Connections that stand are not touched by a new pair.
 
+use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -16,11 +17,14 @@ use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::version::{TLS12, TLS13};
 use tokio_rustls::rustls::{self, ServerConfig};
+use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// How many days before its end a certificate is warned of.
 const WARN_DAYS: i64 = 14;
 const DAY_S: i64 = 86_400;
+/// What a certificate authority offers to speak where it checks a host (RFC 8737), and nobody else.
+const CHALLENGE: &[u8] = b"acme-tls/1";
 
 /// Why a pair of files cannot be used. Prints as a sentence.
 #[derive(Debug, thiserror::Error)]
@@ -45,15 +49,168 @@ pub enum Error {
     },
 }
 
-/// A certificate in use.
-struct Certificate {
+/// Why a text is no certificate, no key, or not the two together.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unusable {
+    #[error("{0}")]
+    Chain(String),
+    #[error("{0}")]
+    Key(String),
+    #[error("the certificate and the key cannot be used together: {0}")]
+    Together(rustls::Error),
+}
+
+/// A certificate with those that sign it, and its key.
+pub(super) struct Certificate {
     certified: Arc<CertifiedKey>,
-    /// The last second in which it is good, in Unix seconds.
+    /// The hosts that it is for.
+    names: Vec<String>,
+    /// The first second in which it is good, in Unix seconds.
+    from_s: i64,
+    /// The last one.
     expires_at_s: i64,
 }
 
-/// The pair that new connections are answered with.
-struct Current(RwLock<Certificate>);
+impl Certificate {
+    /// Reads a chain and its key, both PEM, and checks that they belong together.
+    pub(super) fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, Unusable> {
+        let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(chain)
+            .collect::<Result<_, _>>()
+            .map_err(|error| Unusable::Chain(error.to_string()))?;
+        let first = chain.first().ok_or_else(|| {
+            let none = "it holds no certificate: a PEM file with CERTIFICATE is needed";
+            Unusable::Chain(none.to_owned())
+        })?;
+        let (_, parsed) = X509Certificate::from_der(first)
+            .map_err(|error| Unusable::Chain(format!("its certificate is broken: {error}")))?;
+        let (from_s, expires_at_s) =
+            (parsed.validity().not_before.timestamp(), parsed.validity().not_after.timestamp());
+        let names = names(&parsed);
+        let private = PrivateKeyDer::from_pem_slice(key).map_err(|error| {
+            Unusable::Key(if matches!(error, pem::Error::NoItemsFound) {
+                "it holds no key: a PEM file with PRIVATE KEY is needed".to_owned()
+            } else {
+                error.to_string()
+            })
+        })?;
+        let certified = CertifiedKey::from_der(chain, private, &ring::default_provider());
+        let certified = Arc::new(certified.map_err(Unusable::Together)?);
+        Ok(Self { certified, names, from_s, expires_at_s })
+    }
+
+    /// Reads a pair of files, and checks that they belong together.
+    pub(super) fn read(certificate: &Path, key: &Path) -> Result<Self, Error> {
+        let file = |path: &Path, problem: String| Error::File { path: path.to_owned(), problem };
+        let read = |path: &Path| fs::read(path).map_err(|error| file(path, error.to_string()));
+        Self::from_pem(&read(certificate)?, &read(key)?).map_err(|unusable| match unusable {
+            Unusable::Chain(problem) => file(certificate, problem),
+            Unusable::Key(problem) => file(key, problem),
+            Unusable::Together(source) => {
+                Error::Pair { certificate: certificate.to_owned(), key: key.to_owned(), source }
+            }
+        })
+    }
+
+    /// Tells whether it is for a host.
+    pub(super) fn is_for(&self, host: &str) -> bool {
+        self.names.iter().any(|name| name.eq_ignore_ascii_case(host))
+    }
+
+    /// The first second in which it is good.
+    pub(super) fn from_s(&self) -> i64 {
+        self.from_s
+    }
+
+    /// The last second in which it is good.
+    pub(super) fn expires_at_s(&self) -> i64 {
+        self.expires_at_s
+    }
+
+    /// The certificate itself, without those that sign it.
+    pub(super) fn der(&self) -> &CertificateDer<'static> {
+        self.certified.cert.first().expect("a certificate was read")
+    }
+
+    /// Until when it is good, in words.
+    pub(super) fn end(&self, now_s: i64) -> String {
+        let days = (self.expires_at_s - now_s).div_euclid(DAY_S);
+        let day = day(self.expires_at_s);
+        if days < 0 {
+            format!("expired on {day}: clients refuse it")
+        } else {
+            format!("is good until {day}, for {days} days")
+        }
+    }
+}
+
+/// The hosts that a certificate is for.
+fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
+    let Ok(Some(names)) = certificate.subject_alternative_name() else {
+        return Vec::new();
+    };
+    let host = |name: &GeneralName<'_>| match name {
+        GeneralName::DNSName(host) => Some((*host).to_owned()),
+        GeneralName::OtherName(..)
+        | GeneralName::RFC822Name(_)
+        | GeneralName::X400Address(_)
+        | GeneralName::DirectoryName(_)
+        | GeneralName::EDIPartyName(_)
+        | GeneralName::URI(_)
+        | GeneralName::IPAddress(_)
+        | GeneralName::RegisteredID(_)
+        | GeneralName::Invalid(..) => None,
+    };
+    names.value.general_names.iter().filter_map(host).collect()
+}
+
+/// The last second in which the certificate of a PEM file is good, in Unix seconds.
+///
+/// # Errors
+/// When the file cannot be read, or holds no certificate.
+pub fn expires_at_s(certificate: &Path) -> Result<i64, Error> {
+    let file = |problem: String| Error::File { path: certificate.to_owned(), problem };
+    let der = CertificateDer::from_pem_file(certificate).map_err(|e| file(e.to_string()))?;
+    let (_, parsed) = X509Certificate::from_der(&der).map_err(|e| file(e.to_string()))?;
+    Ok(parsed.validity().not_after.timestamp())
+}
+
+/// A day in UTC, of Unix seconds.
+pub(super) fn day(at_s: i64) -> String {
+    jiff::Timestamp::from_second(at_s)
+        .map_or_else(|_| "a far day".to_owned(), |at| at.strftime("%Y-%m-%d").to_string())
+}
+
+/// What handshakes are answered with: the certificate in use, if there is one, and the certificates
+/// by which an authority checks hosts.
+#[derive(Default)]
+pub(super) struct Current {
+    certificate: RwLock<Option<Arc<Certificate>>>,
+    challenges: RwLock<HashMap<String, Arc<CertifiedKey>>>,
+}
+
+impl Current {
+    /// The certificate in use.
+    pub(super) fn certificate(&self) -> Option<Arc<Certificate>> {
+        self.certificate.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes a certificate into use.
+    pub(super) fn put(&self, certificate: Certificate) {
+        let mut current = self.certificate.write().unwrap_or_else(PoisonError::into_inner);
+        *current = Some(Arc::new(certificate));
+    }
+
+    /// Has an authority's check of a host answered by this certificate.
+    pub(super) fn challenge(&self, host: &str, answer: Arc<CertifiedKey>) {
+        let mut challenges = self.challenges.write().unwrap_or_else(PoisonError::into_inner);
+        challenges.insert(host.to_ascii_lowercase(), answer);
+    }
+
+    /// Forgets how checks are answered.
+    pub(super) fn end_challenges(&self) {
+        self.challenges.write().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
 
 impl std::fmt::Debug for Current {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -62,10 +219,35 @@ impl std::fmt::Debug for Current {
 }
 
 impl ResolvesServerCert for Current {
-    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let current = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        Some(Arc::clone(&current.certified))
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let is_check =
+            hello.alpn().is_some_and(|offered| offered.into_iter().all(|one| one == CHALLENGE));
+        if is_check {
+            let host = hello.server_name()?.to_ascii_lowercase();
+            let challenges = self.challenges.read().unwrap_or_else(PoisonError::into_inner);
+            return challenges.get(&host).cloned();
+        }
+        self.certificate().map(|certificate| Arc::clone(&certificate.certified))
     }
+}
+
+/// Tells whether a handshake was an authority's check of a host: nothing is said after it.
+pub(super) fn was_check(connection: &rustls::ServerConnection) -> bool {
+    connection.alpn_protocol() == Some(CHALLENGE)
+}
+
+/// Takes handshakes, an authority's checks of hosts too where `checks` says so.
+pub(super) fn acceptor(current: &Arc<Current>, checks: bool) -> TlsAcceptor {
+    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_protocol_versions(&[&TLS13, &TLS12])
+        .expect("the provider knows both versions")
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::clone(current) as Arc<dyn ResolvesServerCert>);
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    if checks {
+        config.alpn_protocols.push(CHALLENGE.to_vec());
+    }
+    TlsAcceptor::from(Arc::new(config))
 }
 
 /// What tells that a file has another content than before, as far as it can be told without reading
@@ -89,18 +271,13 @@ impl Tls {
     /// When a file cannot be read, or the two cannot be used together.
     pub fn load(certificate: &Path, key: &Path) -> Result<Self, Error> {
         let read = [stamp(certificate), stamp(key)];
-        let current = Arc::new(Current(RwLock::new(pair(certificate, key)?)));
-        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_protocol_versions(&[&TLS13, &TLS12])
-            .expect("the provider knows both versions")
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::clone(&current) as Arc<dyn ResolvesServerCert>);
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let current = Arc::<Current>::default();
+        current.put(Certificate::read(certificate, key)?);
         Ok(Self {
             certificate: certificate.to_owned(),
             key: key.to_owned(),
+            acceptor: acceptor(&current, false),
             current,
-            acceptor: TlsAcceptor::from(Arc::new(config)),
             read: Mutex::new(read),
         })
     }
@@ -121,9 +298,9 @@ impl Tls {
             }
             *read = stamps;
         }
-        match pair(&self.certificate, &self.key) {
+        match Certificate::read(&self.certificate, &self.key) {
             Ok(pair) => {
-                *self.current.0.write().unwrap_or_else(PoisonError::into_inner) = pair;
+                self.current.put(pair);
                 self.tell_expiry("TLS certificate read again");
             }
             Err(error) => {
@@ -136,18 +313,16 @@ impl Tls {
 
     /// Logs until when the certificate is good: a warning where that is soon.
     pub fn tell_expiry(&self, what: &str) {
-        let expires_at_s =
-            self.current.0.read().unwrap_or_else(PoisonError::into_inner).expires_at_s;
+        let Some(certificate) = self.current.certificate() else { return };
         let now_s = jiff::Timestamp::now().as_second();
-        let day = jiff::Timestamp::from_second(expires_at_s)
-            .map_or_else(|_| "a far day".to_owned(), |end| end.strftime("%Y-%m-%d").to_string());
+        let day = day(certificate.expires_at_s);
         let file = self.certificate.display();
-        match (expires_at_s - now_s).div_euclid(DAY_S) {
-            ..0 => log::error!("{what}: {file} expired on {day}: clients refuse it"),
+        match (certificate.expires_at_s - now_s).div_euclid(DAY_S) {
+            ..0 => log::error!("{what}: {file} {}", certificate.end(now_s)),
             days if days < WARN_DAYS => {
                 log::warn!("{what}: {file} expires on {day}, in {days} days: renew it");
             }
-            days => log::info!("{what}: {file} is good until {day}, for {days} days"),
+            _ => log::info!("{what}: {file} {}", certificate.end(now_s)),
         }
     }
 }
@@ -155,32 +330,4 @@ impl Tls {
 fn stamp(path: &Path) -> Stamp {
     let metadata = fs::metadata(path).ok()?;
     Some((metadata.ino(), metadata.size(), metadata.mtime(), metadata.mtime_nsec()))
-}
-
-/// Reads a pair of files, and checks that they belong together.
-fn pair(certificate: &Path, key: &Path) -> Result<Certificate, Error> {
-    let file = |path: &Path, problem: String| Error::File { path: path.to_owned(), problem };
-    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(certificate)
-        .and_then(Iterator::collect)
-        .map_err(|error| file(certificate, error.to_string()))?;
-    let first = chain.first().ok_or_else(|| {
-        file(certificate, "it holds no certificate: a PEM file with CERTIFICATE is needed".into())
-    })?;
-    let (_, parsed) = X509Certificate::from_der(first)
-        .map_err(|error| file(certificate, format!("its certificate is broken: {error}")))?;
-    let expires_at_s = parsed.validity().not_after.timestamp();
-    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| {
-        if matches!(error, pem::Error::NoItemsFound) {
-            file(key, "it holds no key: a PEM file with PRIVATE KEY is needed".to_owned())
-        } else {
-            file(key, error.to_string())
-        }
-    })?;
-    let certified = CertifiedKey::from_der(chain, private, &ring::default_provider());
-    let certified = certified.map_err(|source| Error::Pair {
-        certificate: certificate.to_owned(),
-        key: key.to_owned(),
-        source,
-    })?;
-    Ok(Certificate { certified: Arc::new(certified), expires_at_s })
 }

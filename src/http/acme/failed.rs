@@ -1,0 +1,76 @@
+//! Why there is no new certificate, and what to do about it.
+
+use crate::http::acme::client::Unreached;
+use instant_acme::{Error, Problem};
+
+/// What makes a check of a host fail, mostly.
+pub(super) const LEAD_HERE: &str = "the host's address must be this machine's, and its port 443 \
+     must lead to this server (TLS-ALPN-01)";
+
+/// A certificate that did not come. Prints as a sentence.
+#[derive(Debug, thiserror::Error)]
+#[error("{why}")]
+pub(super) struct Failed {
+    why: String,
+    /// What to do, where it is known.
+    pub(super) advice: Option<&'static str>,
+}
+
+impl Failed {
+    pub(super) fn new(why: impl Into<String>) -> Self {
+        Self { why: why.into(), advice: None }
+    }
+
+    /// The same with what to do.
+    pub(super) fn advise(self, advice: &'static str) -> Self {
+        Self { advice: Some(advice), ..self }
+    }
+
+    /// The same, of one host.
+    pub(super) fn of(self, host: &str) -> Self {
+        Self { why: format!("{host}: {}", self.why), ..self }
+    }
+
+    /// What an authority has against something.
+    pub(super) fn refused(problem: &Problem) -> Self {
+        let kind = problem.r#type.as_deref().and_then(|kind| kind.rsplit(':').next());
+        let mut why = "the authority refuses".to_owned();
+        for said in [problem.detail.as_deref(), kind].into_iter().flatten() {
+            why = format!("{why}: {said}");
+        }
+        for part in &problem.subproblems {
+            why = format!("{why}; {part}");
+        }
+        let failed = Self::new(why);
+        match kind {
+            Some("connection" | "dns" | "tls" | "unauthorized" | "incorrectResponse") => {
+                failed.advise(LEAD_HERE)
+            }
+            Some("rateLimited") => {
+                failed.advise("the authority limits how much is asked of it: wait")
+            }
+            Some("caa") => failed.advise("the CAA records of the host must allow this authority"),
+            _ => failed,
+        }
+    }
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        if let Error::Api(problem) = &error {
+            return Self::refused(problem);
+        }
+        if let Error::Timeout(_) = &error {
+            return Self::new("the authority has not come to an end with the order");
+        }
+        let is_unreached = matches!(&error, Error::Other(cause) if cause.is::<Unreached>());
+        let failed = Self::new(error.to_string());
+        if is_unreached {
+            failed.advise(
+                "this server must be let out to the authority (a unit of systemd may forbid it)",
+            )
+        } else {
+            failed
+        }
+    }
+}
