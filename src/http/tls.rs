@@ -66,7 +66,7 @@ pub(super) struct Certificate {
     /// The hosts that it is for.
     names: Vec<String>,
     /// The first second in which it is good, in Unix seconds.
-    from_s: i64,
+    begins_at_s: i64,
     /// The last one.
     expires_at_s: i64,
 }
@@ -83,7 +83,7 @@ impl Certificate {
         })?;
         let (_, parsed) = X509Certificate::from_der(first)
             .map_err(|error| Unusable::Chain(format!("its certificate is broken: {error}")))?;
-        let (from_s, expires_at_s) =
+        let (begins_at_s, expires_at_s) =
             (parsed.validity().not_before.timestamp(), parsed.validity().not_after.timestamp());
         let names = names(&parsed);
         let private = PrivateKeyDer::from_pem_slice(key).map_err(|error| {
@@ -95,7 +95,7 @@ impl Certificate {
         })?;
         let certified = CertifiedKey::from_der(chain, private, &ring::default_provider());
         let certified = Arc::new(certified.map_err(Unusable::Together)?);
-        Ok(Self { certified, names, from_s, expires_at_s })
+        Ok(Self { certified, names, begins_at_s, expires_at_s })
     }
 
     /// Reads a pair of files, and checks that they belong together.
@@ -117,8 +117,8 @@ impl Certificate {
     }
 
     /// The first second in which it is good.
-    pub(super) fn from_s(&self) -> i64 {
-        self.from_s
+    pub(super) fn begins_at_s(&self) -> i64 {
+        self.begins_at_s
     }
 
     /// The last second in which it is good.

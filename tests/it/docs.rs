@@ -103,7 +103,7 @@ fn steps(page: &str) -> Vec<Step> {
 }
 
 /// A port that nobody uses, below those that the system gives out.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = 20_000 + u16::try_from(std::process::id() % 10_000).expect("small");
     loop {

@@ -2,6 +2,7 @@
 //!
 //! Where `AGORA_VENDOR_LONG_TESTS` is set, crash loops and exhaustive changes run in their long form.
 
+mod acme;
 mod architecture;
 mod books;
 mod carries;

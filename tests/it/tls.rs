@@ -13,7 +13,7 @@ use tokio_rustls::rustls::{
     SupportedProtocolVersion,
 };
 
-type Stream = StreamOwned<ClientConnection, TcpStream>;
+pub type Stream = StreamOwned<ClientConnection, TcpStream>;
 
 /// Puts a new pair into the vendor's folder, and gives its certificate.
 fn new_pair(vendor: &Vendor) -> CertificateDer<'static> {
@@ -32,6 +32,17 @@ fn connect(
     trusted: &CertificateDer<'static>,
     version: &'static SupportedProtocolVersion,
 ) -> std::io::Result<Stream> {
+    connect_to(server.connect(), "localhost", trusted, version, &[b"h2", b"http/1.1"])
+}
+
+/// Shakes hands with a host, offering to speak what is `spoken`.
+pub fn connect_to(
+    stream: TcpStream,
+    host: &'static str,
+    trusted: &CertificateDer<'static>,
+    version: &'static SupportedProtocolVersion,
+    spoken: &[&[u8]],
+) -> std::io::Result<Stream> {
     let mut roots = RootCertStore::empty();
     roots.add(trusted.clone()).expect("a certificate");
     let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -39,10 +50,10 @@ fn connect(
         .expect("a version")
         .with_root_certificates(roots)
         .with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    let name = "localhost".try_into().expect("a name");
+    config.alpn_protocols = spoken.iter().map(|one| one.to_vec()).collect();
+    let name = host.try_into().expect("a name");
     let client = ClientConnection::new(Arc::new(config), name).expect("a client");
-    let mut stream = StreamOwned::new(client, server.connect());
+    let mut stream = StreamOwned::new(client, stream);
     while stream.conn.is_handshaking() {
         stream.conn.complete_io(&mut stream.sock)?;
     }
@@ -50,7 +61,7 @@ fn connect(
 }
 
 /// Asks for usage, signed, and gives the status line.
-fn ask(stream: &mut Stream) -> String {
+pub fn ask(stream: &mut Stream) -> String {
     let parameters = [("fromTs", "1619913600"), ("toTs", "1619917199"), ("pageNum", "1")];
     let target = signed(API_KEY, API_SECRET, "/usage", &parameters);
     let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n");
@@ -62,7 +73,7 @@ fn ask(stream: &mut Stream) -> String {
 }
 
 /// Waits until the server does what a test is about; without an end that would be a failure.
-fn until(mut done: impl FnMut() -> bool) {
+pub fn until(mut done: impl FnMut() -> bool) {
     let began = Instant::now();
     while !done() {
         assert!(began.elapsed() < Duration::from_secs(20), "it does not come about");

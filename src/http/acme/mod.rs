@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
+use tokio::task::block_in_place;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
@@ -190,7 +191,7 @@ impl Keeper {
             return;
         }
         if self.is_due() {
-            self.acme.take_kept();
+            block_in_place(|| self.acme.take_kept());
         }
         if self.is_due() {
             self.attempt().await;
@@ -214,7 +215,8 @@ impl Keeper {
 
     /// The second from which a certificate is renewed.
     fn due_s(&self, certificate: &Certificate) -> i64 {
-        let life = Stretch { from_s: certificate.from_s(), until_s: certificate.expires_at_s() };
+        let life =
+            Stretch { from_s: certificate.begins_at_s(), until_s: certificate.expires_at_s() };
         due_s(life, self.advised, share(certificate))
     }
 
@@ -236,18 +238,22 @@ impl Keeper {
         let late = || Err(Failed::new("the authority has not come to an end within 5 minutes"));
         match ordered.unwrap_or_else(|_| late()).and_then(|issued| self.take(&issued)) {
             Ok(()) => {
-                self.failures = 0;
                 self.advised = None;
                 self.ask_at = Instant::now();
                 log::info!("there is a new TLS certificate for {}", self.acme.hosts());
                 self.tell_due();
+                if self.is_due() {
+                    self.tell_untimely();
+                } else {
+                    self.failures = 0;
+                }
             }
             Err(failed) => self.tell_failure(&failed),
         }
     }
 
     async fn order(&mut self) -> Result<Issued, Failed> {
-        self.acme.kept.try_to_write().map_err(|error| {
+        block_in_place(|| self.acme.kept.try_to_write()).map_err(|error| {
             let file = self.acme.kept.certificate_file();
             Failed::new(format!("{} cannot be written: {error}", file.display()))
         })?;
@@ -265,7 +271,8 @@ impl Keeper {
         if !self.acme.fits(&certificate) {
             return Err(Failed::new("what the authority gave is not for all hosts"));
         }
-        if let Err(error) = self.acme.kept.keep(&issued.chain, &issued.key) {
+        let kept = block_in_place(|| self.acme.kept.keep(&issued.chain, &issued.key));
+        if let Err(error) = kept {
             let file = self.acme.kept.certificate_file();
             log::error!(
                 "the new TLS certificate is used, and is lost with this process: {} cannot be \
@@ -277,12 +284,28 @@ impl Keeper {
         Ok(())
     }
 
-    fn tell_failure(&mut self, failed: &Failed) {
+    /// Waits before what came is renewed: else a wrong clock would order again and again.
+    fn tell_untimely(&mut self) {
+        let wait = self.rest();
+        log::error!(
+            "the new TLS certificate should be renewed already: is the clock of this machine \
+             right? The next attempt is after {} min",
+            wait.as_secs() / 60
+        );
+    }
+
+    /// Orders nothing for a while, the longer the more attempts were in vain.
+    fn rest(&mut self) -> Duration {
         self.failures = self.failures.saturating_add(1);
-        // What is known of the authority may be what is wrong.
-        self.account = None;
         let wait = wait_after(self.failures);
         self.rests_until = Instant::now() + wait;
+        wait
+    }
+
+    fn tell_failure(&mut self, failed: &Failed) {
+        // What is known of the authority may be what is wrong.
+        self.account = None;
+        let wait = self.rest();
         let used = match self.acme.current.certificate() {
             Some(used) => format!("the one in use {}", used.end(now_s())),
             None => "there is none, so no connection succeeds".to_owned(),
@@ -290,7 +313,7 @@ impl Keeper {
         let advice = failed.advice.map(|advice| format!("; {advice}")).unwrap_or_default();
         log::error!(
             "no new TLS certificate for {} from {}: {failed}{advice}; {used}; the next attempt is \
-             in {} minutes, or at once on SIGHUP",
+             after {} min, or at once on SIGHUP",
             self.acme.hosts(),
             self.acme.options.directory,
             wait.as_secs() / 60
@@ -303,8 +326,8 @@ impl Keeper {
         if let Some(account) = &self.account {
             return Ok(account.clone());
         }
-        let roots = self.acme.roots.read().map_err(Failed::new)?;
-        let key = self.account_key()?;
+        let roots = block_in_place(|| self.acme.roots.read()).map_err(Failed::new)?;
+        let key = block_in_place(|| self.account_key())?;
         let http: AccountBuilder = Account::builder_with_http(Box::new(Client::new(roots)));
         let directory = self.acme.options.directory.clone();
         let (account, _) = http.create_from_key(key, directory).await?;

@@ -1,0 +1,344 @@
+//! Certificates by ACME, from pebble, Let's Encrypt's own authority for tests: Debian's package of
+//! this name has it. Where it is not there, the tests that need it say so.
+
+use crate::docs::free_port;
+use crate::tls::{Stream, ask, connect_to, until};
+use crate::vendor::{Server, Vendor, day, days_from_now, skipped};
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use tempfile::TempDir;
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::version::{TLS12, TLS13};
+
+const HOST: &str = "extension.example.org";
+const OTHER_HOST: &str = "second.example.org";
+const DAY_S: i64 = 86_400;
+
+/// An authority at work, and its name server, to which each host is this machine.
+struct Pebble {
+    folder: TempDir,
+    port: u16,
+    management: u16,
+    processes: Vec<Child>,
+}
+
+impl Pebble {
+    /// An authority that is not at work yet; none where pebble is not installed.
+    fn find() -> Option<Self> {
+        let is_there = |program: &str| {
+            let paths = std::env::var_os("PATH").unwrap_or_default();
+            std::env::split_paths(&paths).any(|path| path.join(program).is_file())
+        };
+        if !["pebble", "pebble-challtestsrv"].iter().all(|program| is_there(program)) {
+            skipped("pebble is not installed, so no certificate is got by ACME");
+            return None;
+        }
+        let pebble = Self {
+            folder: tempfile::tempdir().expect("a folder"),
+            port: free_port(),
+            management: free_port(),
+            processes: Vec::new(),
+        };
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a pair");
+        std::fs::write(pebble.ca(), made.cert.pem()).expect("a file");
+        let key = made.signing_key.serialize_pem();
+        std::fs::write(pebble.folder.path().join("key.pem"), key).expect("a file");
+        Some(pebble)
+    }
+
+    /// Who signs the authority's own certificate: itself.
+    fn ca(&self) -> PathBuf {
+        self.folder.path().join("ca.pem")
+    }
+
+    fn directory(&self) -> String {
+        format!("https://localhost:{}/dir", self.port)
+    }
+
+    /// Begins to work; hosts are checked on this port.
+    fn start(&mut self, tls_port: u16) {
+        self.stop();
+        let names = free_port();
+        let file = self.folder.path().join("config.json");
+        let path = |name: &str| self.folder.path().join(name).display().to_string();
+        let config = serde_json::json!({"pebble": {
+            "listenAddress": format!("127.0.0.1:{}", self.port),
+            "managementListenAddress": format!("127.0.0.1:{}", self.management),
+            "certificate": path("ca.pem"),
+            "privateKey": path("key.pem"),
+            "httpPort": 1,
+            "tlsPort": tls_port,
+            "certificateValidityPeriod": 90 * DAY_S,
+        }});
+        std::fs::write(&file, config.to_string()).expect("a file");
+        let (names, management) =
+            (format!("127.0.0.1:{names}"), format!("127.0.0.1:{}", free_port()));
+        let mut answers = Command::new("pebble-challtestsrv");
+        answers.args(["-defaultIPv4", "127.0.0.1", "-defaultIPv6", "", "-dns01", &names]);
+        answers.args(["-http01", "", "-https01", "", "-tlsalpn01", "", "-management", &management]);
+        let mut authority = Command::new("pebble");
+        authority.arg("-config").arg(file).args(["-dnsserver", &names]);
+        authority.env("PEBBLE_VA_NOSLEEP", "1").env("PEBBLE_AUTHZREUSE", "0");
+        for mut command in [answers, authority] {
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            self.processes.push(command.spawn().expect("pebble starts"));
+        }
+        for port in [self.port, self.management] {
+            until(|| TcpStream::connect(("127.0.0.1", port)).is_ok());
+        }
+    }
+
+    /// Is gone at once, with all that it knew.
+    fn stop(&mut self) {
+        for mut process in self.processes.drain(..) {
+            let _killed = process.kill();
+            let _reaped = process.wait();
+        }
+    }
+
+    /// By whom the certificates are signed in the end.
+    fn root(&self) -> CertificateDer<'static> {
+        let ca = CertificateDer::from_pem_file(self.ca()).expect("a certificate");
+        let stream = TcpStream::connect(("127.0.0.1", self.management)).expect("a connection");
+        let mut stream =
+            connect_to(stream, "localhost", &ca, &TLS12, &[b"http/1.1"]).expect("a handshake");
+        let request = "GET /roots/0 HTTP/1.0\r\nHost: localhost\r\n\r\n";
+        stream.write_all(request.as_bytes()).expect("sent");
+        let mut answer = Vec::new();
+        let _unclean_end = stream.read_to_end(&mut answer);
+        CertificateDer::from_pem_slice(&answer).expect("a certificate")
+    }
+}
+
+impl Drop for Pebble {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// A server on this port that gets its certificate from an authority.
+fn serve(vendor: &Vendor, pebble: &Pebble, port: u16, hosts: &[&str]) -> Server {
+    let listen = format!("127.0.0.1:{port}");
+    let mut command = vendor.command(["serve", "--log", "debug", "--listen", &listen]);
+    command.args(["--acme-directory", &pebble.directory()]).arg("--acme-ca").arg(pebble.ca());
+    hosts.iter().for_each(|host| {
+        command.args(["--acme", host]);
+    });
+    vendor.serve_by(command)
+}
+
+fn connect(
+    server: &Server,
+    host: &'static str,
+    root: &CertificateDer<'static>,
+) -> std::io::Result<Stream> {
+    connect_to(server.connect(), host, root, &TLS13, &[b"http/1.1"])
+}
+
+/// The certificate that a host is served with.
+fn served(server: &Server, root: &CertificateDer<'static>) -> CertificateDer<'static> {
+    let stream = connect(server, HOST, root).expect("a handshake");
+    stream.conn.peer_certificates().expect("certificates")[0].clone().into_owned()
+}
+
+/// The folder in which a vendor keeps what is of ACME.
+fn kept(vendor: &Vendor) -> PathBuf {
+    let all = std::fs::read_dir(vendor.path("agora-vendor.db-acme")).expect("a folder");
+    let all: Vec<PathBuf> = all.map(|entry| entry.expect("an entry").path()).collect();
+    let [only] = all.as_slice() else { panic!("{all:?}") };
+    only.clone()
+}
+
+/// How often a log says something.
+fn count(log: &str, words: &str) -> usize {
+    log.matches(words).count()
+}
+
+const GOT: &str = "there is a new TLS certificate";
+
+#[test]
+fn a_certificate_is_got_kept_for_its_owner_and_used_after_a_restart() {
+    let Some(mut pebble) = Pebble::find() else { return };
+    let (vendor, port) = (Vendor::new(), free_port());
+    pebble.start(port);
+    let server = serve(&vendor, &pebble, port, &[HOST, "SECOND.example.org"]);
+    let log = server.log_with(GOT);
+    assert!(log.contains("there is no TLS certificate for extension.example.org, second"), "{log}");
+    let root = pebble.root();
+    for host in [HOST, OTHER_HOST] {
+        let mut stream = connect(&server, host, &root).expect("a handshake");
+        assert!(stream.conn.peer_certificates().expect("a chain").len() >= 2);
+        assert_eq!(ask(&mut stream), "HTTP/1.1 200 OK");
+    }
+    assert!(connect(&server, "third.example.org", &root).is_err());
+    // Nothing is being checked any more.
+    assert!(connect_to(server.connect(), HOST, &root, &TLS13, &[b"acme-tls/1"]).is_err());
+
+    let mode = |path: PathBuf| path.metadata().expect("it is there").permissions().mode() & 0o777;
+    let folder = kept(&vendor);
+    assert_eq!(mode(folder.clone()), 0o700);
+    for file in ["account.pem", "certificate.pem"] {
+        assert_eq!(mode(folder.join(file)), 0o600, "{file}");
+    }
+    assert_eq!(std::fs::read_dir(&folder).expect("a folder").count(), 2);
+    assert!(!server.log().contains("PRIVATE"), "{}", server.log());
+
+    let before = served(&server, &root);
+    drop(server);
+    pebble.stop();
+    let server = serve(&vendor, &pebble, port, &[HOST]);
+    assert_eq!(served(&server, &root), before);
+    let log = server.log();
+    assert!(log.contains("certificate.pem is good until"), "{log}");
+    assert_eq!(count(&log, "there is no TLS certificate"), 1, "{log}");
+}
+
+#[test]
+fn a_kept_certificate_that_does_not_fit_is_followed_by_one_that_does() {
+    let Some(mut pebble) = Pebble::find() else { return };
+    let (vendor, port) = (Vendor::new(), free_port());
+    pebble.start(port);
+    let server = serve(&vendor, &pebble, port, &[HOST]);
+    server.log_with(GOT);
+    let root = pebble.root();
+    drop(server);
+    let account = std::fs::read(kept(&vendor).join("account.pem")).expect("a key");
+
+    let server = serve(&vendor, &pebble, port, &[HOST, OTHER_HOST]);
+    until(|| connect(&server, OTHER_HOST, &root).is_ok());
+    assert!(server.log().contains("is not for all of"), "{}", server.log());
+    drop(server);
+
+    std::fs::write(kept(&vendor).join("certificate.pem"), "broken").expect("a file");
+    let server = serve(&vendor, &pebble, port, &[HOST]);
+    until(|| count(&server.log(), GOT) == 3);
+    assert!(server.log().contains("the kept TLS certificate is no good"), "{}", server.log());
+    assert!(connect(&server, HOST, &root).is_ok());
+    assert_eq!(std::fs::read(kept(&vendor).join("account.pem")).expect("a key"), account);
+}
+
+#[test]
+fn a_certificate_is_renewed_at_two_thirds_of_its_life_while_connections_stand() {
+    let Some(mut pebble) = Pebble::find() else { return };
+    let (vendor, port) = (Vendor::new(), free_port());
+    let at = |days| format!("{}T12:00:00Z", days_from_now(days));
+    vendor.at(&at(0));
+    pebble.start(port);
+    let server = serve(&vendor, &pebble, port, &[HOST]);
+    let log = server.log_with("it is renewed from");
+    let due = log.split("it is renewed from ").nth(1).expect("a day")[..10].to_owned();
+    assert!([days_from_now(59), days_from_now(60), days_from_now(61)].contains(&due), "{due}");
+    let root = pebble.root();
+    let first = served(&server, &root);
+    let mut standing = connect(&server, HOST, &root).expect("a handshake");
+    assert_eq!(ask(&mut standing), "HTTP/1.1 200 OK");
+
+    // It looks, and finds nothing to do.
+    vendor.at(&at(58));
+    server.signal("HUP");
+    until(|| count(&server.log(), "it is renewed from") == 2);
+    assert_eq!(served(&server, &root), first);
+
+    vendor.at(&at(62));
+    until(|| served(&server, &root) != first);
+    assert_eq!(ask(&mut standing), "HTTP/1.1 200 OK");
+    // The authority's clock is another one: by the server's the new one is old already, and is
+    // not followed by a third at once.
+    server.log_with("is the clock of this machine right?");
+    assert_eq!(count(&server.log(), GOT), 2, "{}", server.log());
+    assert!(day(&due).0 > 0);
+}
+
+#[test]
+fn a_refused_order_leaves_the_old_certificate_in_use_and_says_what_to_do() {
+    let Some(mut pebble) = Pebble::find() else { return };
+    let (vendor, port) = (Vendor::new(), free_port());
+    vendor.at(&format!("{}T12:00:00Z", days_from_now(0)));
+    pebble.start(port);
+    let server = serve(&vendor, &pebble, port, &[HOST]);
+    server.log_with(GOT);
+    let root = pebble.root();
+    let first = served(&server, &root);
+    drop(server);
+
+    // Another one, to which the host's port is one where nobody listens.
+    pebble.start(free_port());
+    vendor.at(&format!("{}T12:00:00Z", days_from_now(70)));
+    let mut server = serve(&vendor, &pebble, port, &[HOST]);
+    let log = server.log_with("no new TLS certificate");
+    let line = log.lines().find(|line| line.contains("no new TLS")).expect("a line");
+    for words in [
+        "extension.example.org: the authority refuses",
+        "its port 443 must lead to this server",
+        "the one in use is good until",
+        "the next attempt is after 1 min, or at once on SIGHUP",
+    ] {
+        assert!(line.contains(words), "{words}: {line}");
+    }
+    assert_eq!(served(&server, &root), first);
+    server.signal("HUP");
+    server.log_with("the next attempt is after 2 min");
+    assert_eq!(served(&server, &root), first);
+    assert!(server.is_running());
+}
+
+#[test]
+fn a_server_without_a_certificate_says_why_and_gets_one_once_that_can_be() {
+    let Some(mut pebble) = Pebble::find() else { return };
+    let vendor = Vendor::new();
+    // The authority is not there yet.
+    let server = serve(&vendor, &pebble, free_port(), &[HOST]);
+    let log = server.log_with("no new TLS certificate");
+    for words in ["localhost cannot be asked", "there is none, so no connection succeeds"] {
+        assert!(log.contains(words), "{words}: {log}");
+    }
+    let ca = CertificateDer::from_pem_file(pebble.ca()).expect("a certificate");
+    assert!(connect(&server, HOST, &ca).is_err());
+    let port = server.connect().peer_addr().expect("an address").port();
+    pebble.start(port);
+    server.signal("HUP");
+    server.log_with(GOT);
+    let mut stream = connect(&server, HOST, &pebble.root()).expect("a handshake");
+    assert_eq!(ask(&mut stream), "HTTP/1.1 200 OK");
+}
+
+#[test]
+fn an_authority_that_nobody_vouches_for_is_not_spoken_to() {
+    let Some(mut pebble) = Pebble::find() else { return };
+    let (vendor, port) = (Vendor::new(), free_port());
+    pebble.start(port);
+    let listen = format!("127.0.0.1:{port}");
+    let mut command = vendor.command(["serve", "--listen", &listen, "--acme", HOST]);
+    command.args(["--acme-directory", &pebble.directory()]);
+    let server = vendor.serve_by(command);
+    let log = server.log_with("no new TLS certificate");
+    assert!(log.contains("certificate"), "{log}");
+    assert!(!kept(&vendor).join("certificate.pem").exists());
+}
+
+#[test]
+fn acme_is_refused_where_it_cannot_be_meant() {
+    let vendor = Vendor::new();
+    let fails = |code: i32, words: &str, rest: &[&str]| {
+        let said = vendor.fails(code, [&["serve"], rest].concat());
+        assert!(said.contains(words), "{said}");
+    };
+    let listen = ["--listen", "127.0.0.1:0"];
+    let with = |rest: &[&'static str]| [&listen[..], rest].concat();
+    fails(2, "--listen", &["--acme", HOST]);
+    let pair = ["--acme", HOST, "--tls-cert", "c.pem", "--tls-key", "k.pem"];
+    fails(2, "exclude each other", &with(&pair));
+    fails(2, "wildcard", &with(&["--acme", "*.example.org"]));
+    for host in ["192.0.2.1", "https://example.org", "example.org:443", "a..b", ""] {
+        fails(2, "--acme", &with(&["--acme", host]));
+    }
+    fails(2, "an https:// address", &with(&["--acme", HOST, "--acme-directory", "http://a/dir"]));
+    fails(2, "--acme", &with(&["--acme-ca", "ca.pem"]));
+    fails(1, "ca.pem", &with(&["--acme", HOST, "--acme-ca", "ca.pem"]));
+    std::fs::write(vendor.path("empty.pem"), "").expect("a file");
+    fails(1, "holds no certificate", &with(&["--acme", HOST, "--acme-ca", "empty.pem"]));
+}
