@@ -4,15 +4,20 @@
 use crate::docs::free_port;
 use crate::tls::{Stream, ask, connect_to, until};
 use crate::vendor::{Server, Vendor, day, days_from_now, skipped};
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD;
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
-use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::version::{TLS12, TLS13};
+use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 const HOST: &str = "extension.example.org";
 const OTHER_HOST: &str = "second.example.org";
@@ -120,11 +125,125 @@ impl Drop for Pebble {
     }
 }
 
+/// A way to an authority that also advises when to renew (RFC 9773), which the pebble of Debian's
+/// stable release does not.
+struct Adviser {
+    port: u16,
+    /// The window that it advises, in Unix seconds, and whatever it was asked, in clear.
+    state: Arc<Mutex<(i64, i64, Vec<String>)>>,
+}
+
+impl Adviser {
+    fn before(pebble: &Pebble) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let key = PrivateKeyDer::from_pem_file(pebble.folder.path().join("key.pem"));
+        let ca = CertificateDer::from_pem_file(pebble.ca()).expect("a certificate");
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_no_client_auth()
+            .with_single_cert(vec![ca.clone()], key.expect("a key"));
+        let config = Arc::new(config.expect("a pair"));
+        let adviser = Self { port, state: Arc::default() };
+        let (state, behind) = (Arc::clone(&adviser.state), pebble.port);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let server = ServerConnection::new(Arc::clone(&config)).expect("a server");
+                let stream = StreamOwned::new(server, stream.expect("a connection"));
+                // Whoever hangs up is not answered.
+                let _answered = advise(stream, port, behind, &ca, &state);
+            }
+        });
+        adviser
+    }
+
+    fn directory(&self) -> String {
+        format!("https://localhost:{}/dir", self.port)
+    }
+
+    fn set(&self, from_s: i64, until_s: i64) {
+        let mut state = self.state.lock().expect("a state");
+        (state.0, state.1) = (from_s, until_s);
+    }
+
+    fn asked(&self, words: &str) -> usize {
+        let state = self.state.lock().expect("a state");
+        state.2.iter().filter(|asked| asked.contains(words)).count()
+    }
+}
+
+/// Answers one request: what is about advice itself, all else as the authority behind it does.
+fn advise(
+    mut client: StreamOwned<ServerConnection, TcpStream>,
+    port: u16,
+    behind: u16,
+    ca: &CertificateDer<'static>,
+    state: &Mutex<(i64, i64, Vec<String>)>,
+) -> std::io::Result<()> {
+    let mut request = Vec::new();
+    while !request.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        client.read_exact(&mut byte)?;
+        request.extend(byte);
+    }
+    let head = String::from_utf8_lossy(&request).to_ascii_lowercase();
+    let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next());
+    let mut body = vec![0; length.map_or(0, |length| length.parse().expect("a length"))];
+    client.read_exact(&mut body)?;
+    let signed: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+    let payload = URL_SAFE_NO_PAD.decode(signed["payload"].as_str().unwrap_or_default());
+    let payload = payload.map(|payload| String::from_utf8_lossy(&payload).into_owned());
+    let (from_s, until_s) = {
+        let mut state = state.lock().expect("a state");
+        let line = head.lines().next().expect("a line");
+        state.2.push(format!("{line} {}", payload.unwrap_or_default()));
+        (state.0, state.1)
+    };
+    if head.starts_with("get /ari/") {
+        let moment = |at_s| jiff::Timestamp::from_second(at_s).expect("a time").to_string();
+        let window = serde_json::json!({"start": moment(from_s), "end": moment(until_s)});
+        let told = serde_json::json!({"suggestedWindow": window});
+        let head = "HTTP/1.1 200 OK\r\nRetry-After: 600\r\nConnection: close\r\n\r\n";
+        client.write_all(format!("{head}{told}").as_bytes())?;
+    } else {
+        let stream = TcpStream::connect(("127.0.0.1", behind))?;
+        let mut server = connect_to(stream, "localhost", ca, &TLS12, &[b"http/1.1"])?;
+        request.truncate(request.len() - 2);
+        request.extend_from_slice(b"Connection: close\r\n\r\n");
+        server.write_all(&[request, body].concat())?;
+        let mut answer = Vec::new();
+        let _unclean_end = server.read_to_end(&mut answer);
+        if head.starts_with("get /dir ") {
+            let answer = String::from_utf8_lossy(&answer).into_owned();
+            let (_, rest) = answer.split_once('{').expect("an object");
+            let own = format!("{{\"renewalInfo\":\"https://localhost:{port}/ari\",{rest}");
+            let head = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n";
+            client.write_all(format!("{head}{own}").as_bytes())?;
+        } else {
+            client.write_all(&answer)?;
+        }
+    }
+    client.conn.send_close_notify();
+    client.flush()
+}
+
 /// A server on this port that gets its certificate from an authority.
 fn serve(vendor: &Vendor, pebble: &Pebble, port: u16, hosts: &[&str]) -> Server {
+    serve_by(vendor, pebble, &pebble.directory(), port, hosts)
+}
+
+/// The same, by a directory of its own.
+fn serve_by(
+    vendor: &Vendor,
+    pebble: &Pebble,
+    directory: &str,
+    port: u16,
+    hosts: &[&str],
+) -> Server {
     let listen = format!("127.0.0.1:{port}");
     let mut command = vendor.command(["serve", "--log", "debug", "--listen", &listen]);
-    command.args(["--acme-directory", &pebble.directory()]).arg("--acme-ca").arg(pebble.ca());
+    command.args(["--acme-directory", directory]).arg("--acme-ca").arg(pebble.ca());
     hosts.iter().for_each(|host| {
         command.args(["--acme", host]);
     });
@@ -254,6 +373,32 @@ fn a_certificate_is_renewed_at_two_thirds_of_its_life_while_connections_stand() 
 }
 
 #[test]
+fn a_certificate_is_renewed_when_the_authority_advises_it() {
+    let Some(mut pebble) = Pebble::find() else { return };
+    let (vendor, port) = (Vendor::new(), free_port());
+    let adviser = Adviser::before(&pebble);
+    vendor.at(&format!("{}T12:00:00Z", days_from_now(0)));
+    pebble.start(port);
+    let (from_s, until_s) = (day(&days_from_now(20)).0, day(&days_from_now(20)).1);
+    adviser.set(from_s, until_s);
+    let server = serve_by(&vendor, &pebble, &adviser.directory(), port, &[HOST]);
+    server.log_with(&format!("it is renewed from {} on", days_from_now(20)));
+    let root = pebble.root();
+    let first = served(&server, &root);
+    assert_eq!(adviser.asked("\"replaces\""), 0);
+
+    vendor.at(&format!("{}T00:00:00Z", days_from_now(21)));
+    until(|| served(&server, &root) != first);
+    // That this authority does not know what is replaced is no reason to have no certificate.
+    assert_eq!(adviser.asked("\"replaces\""), 1);
+    // The window is over for the new certificate as well: it is used for an hour all the same.
+    until(|| adviser.asked("get /ari/") == 2);
+    assert_eq!(count(&server.log(), GOT), 2, "{}", server.log());
+    vendor.at(&format!("{}T01:00:01Z", days_from_now(21)));
+    until(|| count(&server.log(), GOT) == 3);
+}
+
+#[test]
 fn a_refused_order_leaves_the_old_certificate_in_use_and_says_what_to_do() {
     let Some(mut pebble) = Pebble::find() else { return };
     let (vendor, port) = (Vendor::new(), free_port());
@@ -316,7 +461,8 @@ fn an_authority_that_nobody_vouches_for_is_not_spoken_to() {
     command.args(["--acme-directory", &pebble.directory()]);
     let server = vendor.serve_by(command);
     let log = server.log_with("no new TLS certificate");
-    assert!(log.contains("certificate"), "{log}");
+    let is_refused = log.contains("localhost cannot be asked: invalid peer certificate");
+    assert!(is_refused || log.contains("this system trusts no certificate authority"), "{log}");
     assert!(!kept(&vendor).join("certificate.pem").exists());
 }
 

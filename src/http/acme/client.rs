@@ -16,7 +16,6 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
@@ -30,10 +29,35 @@ const ANSWER: Duration = Duration::from_secs(30);
 /// Longer than any answer of an authority.
 const MAX_BYTES: usize = 1 << 20;
 
-/// An authority that cannot be spoken to, in words.
+/// An authority that was not heard, in words.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(super) struct Unreached(String);
+pub(super) enum Unheard {
+    /// There is no way to it.
+    #[error("{0}")]
+    NoWay(String),
+    /// It was spoken to.
+    #[error("{0}")]
+    NoAnswer(String),
+}
+
+impl Unheard {
+    fn no_way(reason: &impl ToString) -> Self {
+        Self::NoWay(reason.to_string())
+    }
+
+    fn no_answer(reason: &impl ToString) -> Self {
+        Self::NoAnswer(reason.to_string())
+    }
+
+    /// The same of a host.
+    fn of(self, host: &str) -> Self {
+        let said = |reason| format!("{host} cannot be asked: {reason}");
+        match self {
+            Self::NoWay(reason) => Self::NoWay(said(reason)),
+            Self::NoAnswer(reason) => Self::NoAnswer(said(reason)),
+        }
+    }
+}
 
 /// Whom the authority's own certificate has to be signed by.
 #[derive(Clone, Debug)]
@@ -99,38 +123,36 @@ impl Client {
         &self,
         place: &Destination,
         request: Request<BodyWrapper<Bytes>>,
-    ) -> Result<Response<Full<Bytes>>, String> {
-        let stream = self.connect(&place.host, place.port).await?;
+    ) -> Result<Response<Full<Bytes>>, Unheard> {
+        let name = ServerName::try_from(place.host.clone()).map_err(|e| Unheard::no_answer(&e))?;
+        let stream = connect(place).await?;
+        let stream =
+            self.connector.connect(name, stream).await.map_err(|e| Unheard::no_answer(&e))?;
         let (mut sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
+            http1::handshake(TokioIo::new(stream)).await.map_err(|e| Unheard::no_answer(&e))?;
         // Ends with this request, however that ends.
         let mut work = JoinSet::new();
         work.spawn(connection);
-        let answer = sender.send_request(request).await.map_err(|error| error.to_string())?;
+        let answer = sender.send_request(request).await.map_err(|e| Unheard::no_answer(&e))?;
         let (head, body) = answer.into_parts();
         let body = Limited::new(body, MAX_BYTES).collect().await;
-        let body = body.map_err(|error| error.to_string())?.to_bytes();
+        let body = body.map_err(|e| Unheard::no_answer(&e))?.to_bytes();
         Ok(Response::from_parts(head, Full::new(body)))
     }
+}
 
-    /// Connects to the first address of a host that answers.
-    async fn connect(&self, host: &str, port: u16) -> Result<TlsStream<TcpStream>, String> {
-        let name = ServerName::try_from(host.to_owned()).map_err(|error| error.to_string())?;
-        let addresses =
-            tokio::net::lookup_host((host, port)).await.map_err(|error| error.to_string())?;
-        let mut reason = "the name has no address".to_owned();
-        for address in addresses {
-            reason = match timeout(CONNECT, TcpStream::connect(address)).await {
-                Ok(Ok(stream)) => {
-                    let secured = self.connector.connect(name, stream).await;
-                    return secured.map_err(|error| error.to_string());
-                }
-                Ok(Err(error)) => format!("{address}: {error}"),
-                Err(_) => format!("{address} does not answer"),
-            };
-        }
-        Err(reason)
+/// Connects to the first address of a host that answers.
+async fn connect(place: &Destination) -> Result<TcpStream, Unheard> {
+    let found = tokio::net::lookup_host((place.host.as_str(), place.port)).await;
+    let mut reason = "the name has no address".to_owned();
+    for address in found.map_err(|error| Unheard::no_way(&error))? {
+        reason = match timeout(CONNECT, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => format!("{address}: {error}"),
+            Err(_) => format!("{address} does not answer"),
+        };
     }
+    Err(Unheard::NoWay(reason))
 }
 
 impl HttpClient for Client {
@@ -140,14 +162,12 @@ impl HttpClient for Client {
     ) -> Pin<Box<dyn Future<Output = Result<BytesResponse, instant_acme::Error>> + Send>> {
         let client = self.clone();
         Box::pin(async move {
-            let unreached = |reason| instant_acme::Error::Other(Box::new(Unreached(reason)));
-            let (place, request) = placed(request).map_err(unreached)?;
+            let unheard = |error: Unheard| instant_acme::Error::Other(Box::new(error));
+            let (place, request) = placed(request).map_err(unheard)?;
             let sent = timeout(ANSWER, client.send(&place, request)).await;
-            let sent = sent.unwrap_or_else(|_| Err("no answer within 30 seconds".to_owned()));
-            let answer = sent
-                .and_then(understood)
-                .map_err(|reason| unreached(format!("{} cannot be asked: {reason}", place.host)))?;
-            Ok(BytesResponse::from(answer))
+            let late = |_| Err(Unheard::no_answer(&"it does not answer within 30 seconds"));
+            let answer = sent.unwrap_or_else(late).and_then(understood);
+            answer.map(BytesResponse::from).map_err(|error| unheard(error.of(&place.host)))
         })
     }
 }
@@ -161,23 +181,27 @@ struct Destination {
 /// A request as it is sent, and where it goes.
 fn placed(
     mut request: Request<BodyWrapper<Bytes>>,
-) -> Result<(Destination, Request<BodyWrapper<Bytes>>), String> {
+) -> Result<(Destination, Request<BodyWrapper<Bytes>>), Unheard> {
     let address = request.uri().clone();
     let (Some("https"), Some(authority)) = (address.scheme_str(), address.authority()) else {
-        return Err(format!("{address} is no https:// address"));
+        return Err(Unheard::NoAnswer(format!("{address} is no https:// address")));
     };
-    let header = HeaderValue::from_str(authority.as_str()).map_err(|error| error.to_string())?;
+    let header = HeaderValue::from_str(authority.as_str()).map_err(|e| Unheard::no_answer(&e))?;
     request.headers_mut().insert(HOST, header);
     let path = address.path_and_query().map_or("/", |path| path.as_str());
-    *request.uri_mut() = path.parse::<Uri>().map_err(|error| error.to_string())?;
+    *request.uri_mut() = path.parse::<Uri>().map_err(|e| Unheard::no_answer(&e))?;
     let host = authority.host().trim_matches(['[', ']']).to_owned();
     Ok((Destination { host, port: authority.port_u16().unwrap_or(443) }, request))
 }
 
 /// An answer that is the authority's: whatever stands before it answers in other forms.
-fn understood(answer: Response<Full<Bytes>>) -> Result<Response<Full<Bytes>>, String> {
+fn understood(answer: Response<Full<Bytes>>) -> Result<Response<Full<Bytes>>, Unheard> {
     let status = answer.status();
     let form = answer.headers().get(CONTENT_TYPE).and_then(|form| form.to_str().ok());
     let is_problem = form.is_some_and(|form| form.starts_with("application/problem+json"));
-    if status.is_success() || is_problem { Ok(answer) } else { Err(format!("it says {status}")) }
+    if status.is_success() || is_problem {
+        Ok(answer)
+    } else {
+        Err(Unheard::NoAnswer(format!("it says {status}")))
+    }
 }

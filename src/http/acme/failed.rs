@@ -1,6 +1,6 @@
 //! Why there is no new certificate, and what to do about it.
 
-use crate::http::acme::client::Unreached;
+use crate::http::acme::client::Unheard;
 use instant_acme::{Error, Problem};
 
 /// What makes a check of a host fail, mostly.
@@ -63,9 +63,10 @@ impl From<Error> for Failed {
         if let Error::Timeout(_) = &error {
             return Self::new("the authority has not come to an end with the order");
         }
-        let is_unreached = matches!(&error, Error::Other(cause) if cause.is::<Unreached>());
+        let no_way = matches!(&error, Error::Other(cause)
+            if matches!(cause.downcast_ref(), Some(Unheard::NoWay(_))));
         let failed = Self::new(error.to_string());
-        if is_unreached {
+        if no_way {
             failed.advise(
                 "this server must be let out to the authority (a unit of systemd may forbid it)",
             )

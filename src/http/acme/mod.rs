@@ -30,6 +30,9 @@ use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 const LOOK: Duration = Duration::from_secs(2);
 /// How long an order may take in all.
 const ATTEMPT: Duration = Duration::from_secs(300);
+/// How long a new certificate is used at least: whatever the clock or the authority says, there is
+/// no end of orders.
+const USED: Duration = Duration::from_secs(3_600);
 /// How soon the authority is asked for its advice again: as it says itself, within these bounds.
 const ADVICE: (Duration, Duration) = (Duration::from_secs(600), Duration::from_secs(86_400));
 
@@ -107,7 +110,7 @@ impl Acme {
             acme: self,
             account: None,
             failures: 0,
-            rests_until: Instant::now(),
+            rest: Rest::none(),
             advised: None,
             ask_at: Instant::now(),
         };
@@ -176,8 +179,8 @@ struct Keeper {
     account: Option<Account>,
     /// How often a certificate was asked for in vain since the last one came.
     failures: u32,
-    /// Until then nothing is ordered.
-    rests_until: Instant,
+    /// How long nothing is ordered.
+    rest: Rest,
     /// When the authority would have the certificate renewed.
     advised: Option<Stretch>,
     /// From then on it is asked again.
@@ -187,14 +190,11 @@ struct Keeper {
 impl Keeper {
     /// Does what is due.
     async fn look(&mut self) {
-        if Instant::now() < self.rests_until {
-            return;
-        }
-        if self.is_due() {
+        if self.is_due() && self.rest.is_over() {
             block_in_place(|| self.acme.take_kept());
-        }
-        if self.is_due() {
-            self.attempt().await;
+            if self.is_due() {
+                self.attempt().await;
+            }
         } else if Instant::now() >= self.ask_at {
             self.ask_advice().await;
         }
@@ -202,7 +202,7 @@ impl Keeper {
 
     /// Forgets what was waited for.
     fn hurry(&mut self) {
-        self.rests_until = Instant::now();
+        self.rest = Rest::none();
         if !self.is_due() {
             self.tell_due();
         }
@@ -243,9 +243,15 @@ impl Keeper {
                 log::info!("there is a new TLS certificate for {}", self.acme.hosts());
                 self.tell_due();
                 if self.is_due() {
-                    self.tell_untimely();
+                    let wait = self.rest_longer(USED);
+                    log::error!(
+                        "the new TLS certificate should be renewed already: is the clock of this \
+                         machine right? It is used for {} min",
+                        wait.as_secs() / 60
+                    );
                 } else {
                     self.failures = 0;
+                    self.rest = Rest::of(USED);
                 }
             }
             Err(failed) => self.tell_failure(&failed),
@@ -284,28 +290,18 @@ impl Keeper {
         Ok(())
     }
 
-    /// Waits before what came is renewed: else a wrong clock would order again and again.
-    fn tell_untimely(&mut self) {
-        let wait = self.rest();
-        log::error!(
-            "the new TLS certificate should be renewed already: is the clock of this machine \
-             right? The next attempt is after {} min",
-            wait.as_secs() / 60
-        );
-    }
-
     /// Orders nothing for a while, the longer the more attempts were in vain.
-    fn rest(&mut self) -> Duration {
+    fn rest_longer(&mut self, least: Duration) -> Duration {
         self.failures = self.failures.saturating_add(1);
-        let wait = wait_after(self.failures);
-        self.rests_until = Instant::now() + wait;
+        let wait = wait_after(self.failures).max(least);
+        self.rest = Rest::of(wait);
         wait
     }
 
     fn tell_failure(&mut self, failed: &Failed) {
         // What is known of the authority may be what is wrong.
         self.account = None;
-        let wait = self.rest();
+        let wait = self.rest_longer(Duration::ZERO);
         let used = match self.acme.current.certificate() {
             Some(used) => format!("the one in use {}", used.end(now_s())),
             None => "there is none, so no connection succeeds".to_owned(),
@@ -383,6 +379,28 @@ impl Keeper {
         let window = told.suggested_window;
         let (from_s, until_s) = (window.start.unix_timestamp(), window.end.unix_timestamp());
         Ok((Stretch { from_s, until_s }, again))
+    }
+}
+
+/// A while that is over when either clock says so: the one that stands still while a machine
+/// sleeps, or the one that may be set.
+struct Rest {
+    until: Instant,
+    until_s: i64,
+}
+
+impl Rest {
+    fn none() -> Self {
+        Self::of(Duration::ZERO)
+    }
+
+    fn of(length: Duration) -> Self {
+        let length_s = i64::try_from(length.as_secs()).unwrap_or(i64::MAX);
+        Self { until: Instant::now() + length, until_s: now_s().saturating_add(length_s) }
+    }
+
+    fn is_over(&self) -> bool {
+        Instant::now() >= self.until || now_s() >= self.until_s
     }
 }
 
