@@ -7,8 +7,8 @@ use std::str::FromStr;
 /// Certificates that the server gets itself.
 #[derive(clap::Args)]
 pub(super) struct Acme {
-    /// HTTPS for this host, with a certificate that the server gets and renews itself; needs --listen,
-    /// e.g. 0.0.0.0:443. May be given several times
+    /// HTTPS for this host, with a certificate that the server gets and renews itself; it needs
+    /// --listen, such as 0.0.0.0:443, and may be given several times
     ///
     /// The certificate comes from Let's Encrypt, whose terms of service you agree to by this flag:
     /// https://letsencrypt.org/repository. Let's Encrypt checks the host by TLS-ALPN-01: the host's
@@ -32,7 +32,7 @@ pub(super) struct Acme {
     )]
     acme_directory: Directory,
 
-    /// Who signs the authority's own certificate, a PEM file, in place of whoever this system trusts
+    /// Who signs the authority's own certificate, a PEM file; by default whoever this system trusts
     #[arg(long, value_name = "F", requires = "acme")]
     acme_ca: Option<PathBuf>,
 }

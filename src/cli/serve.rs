@@ -27,21 +27,21 @@ use std::sync::Arc;
 
 /// Answer Agora's requests until SIGTERM or Ctrl-C
 ///
-/// When ready, the first line on standard output is `listening on http://ADDR:PORT`; the log goes to
-/// standard error. Requests in flight are answered before it ends.
+/// When ready, the first line on standard output is `listening on http://ADDR:PORT`, or https://;
+/// the log goes to standard error. Requests in flight are answered before it ends.
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// Where to listen: an address, or the name of this machine; port 0 picks a free one
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
     listen: Listen,
 
-    /// Create the database first where there is none (not for a service: a wrong path must fail there,
-    /// not start empty books)
+    /// Create the database first where there is none (not for a service: a wrong path must fail
+    /// there, not start empty books)
     #[arg(long)]
     init: bool,
 
-    /// Which of Agora's two printed forms usage, bill and license answers have: its examples' (nested),
-    /// or its field tables' (flat)
+    /// Which of Agora's two printed forms usage, bill and license answers have: its examples'
+    /// (nested), or its field tables' (flat)
     #[arg(long, value_name = "FORM", value_enum, default_value_t = EnvelopeArg::Nested)]
     envelope: EnvelopeArg,
 
@@ -63,8 +63,15 @@ pub(super) struct Args {
     #[command(flatten)]
     acme: Acme,
 
-    /// What is logged: errors alone, warnings too, the start and the stop, or a line for each request
-    #[arg(long, value_name = "LEVEL", value_enum, env = "AGORA_VENDOR_LOG", default_value_t = LogArg::Info)]
+    /// What is logged: errors alone, warnings too, the start and the stop, or a line for each
+    /// request
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        value_enum,
+        env = "AGORA_VENDOR_LOG",
+        default_value_t = LogArg::Info
+    )]
     log: LogArg,
 }
 
@@ -183,8 +190,8 @@ impl Args {
     }
 }
 
-/// Logs to standard error: for journald, which tells time and sender itself, with the priority that it
-/// reads off the start of a line (sd-daemon(3)); elsewhere with the time and the level in words.
+/// Logs to standard error: for journald, which tells time and sender itself, with the priority that
+/// it reads off the start of a line (sd-daemon(3)); elsewhere with the time and the level in words.
 fn start_log(level: LogArg, to_journal: bool) {
     let level = match level {
         LogArg::Error => LevelFilter::Error,
@@ -209,8 +216,8 @@ fn log_line(to_journal: bool, level: Level, said: &str) -> String {
     format!("{now:.3} {level:5} {said}")
 }
 
-/// Tells whether a stream is the one that the environment says leads to the journal (sd-daemon(3)): the
-/// variable is inherited by processes whose streams lead elsewhere.
+/// Tells whether a stream is the one that the environment says leads to the journal (sd-daemon(3)):
+/// the variable is inherited by processes whose streams lead elsewhere.
 fn is_journal(stream: &impl AsFd) -> bool {
     let metadata =
         stream.as_fd().try_clone_to_owned().and_then(|owned| File::from(owned).metadata());

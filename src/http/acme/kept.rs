@@ -1,6 +1,6 @@
 //! What is kept of ACME beside the database, for its owner alone: the key of the account, and the
-//! certificate in use with its key. Each authority has a folder of its own, so that a certificate of
-//! a test is never taken for a real one.
+//! certificate in use with its key. Each authority has a folder of its own, so that a certificate
+//! of a test is never taken for a real one.
 
 use crate::http::tls::{self, Certificate};
 use std::ffi::OsString;
