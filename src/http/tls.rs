@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring;
@@ -262,6 +263,8 @@ pub struct Tls {
     acceptor: TlsAcceptor,
     /// Of the files as they were last read, whether they could be used or not.
     read: Mutex<[Stamp; 2]>,
+    /// The day on which the certificate's end was last told, counted from 1970.
+    told_on: AtomicI64,
 }
 
 impl Tls {
@@ -279,6 +282,7 @@ impl Tls {
             acceptor: acceptor(&current, false),
             current,
             read: Mutex::new(read),
+            told_on: AtomicI64::new(0),
         })
     }
 
@@ -294,7 +298,7 @@ impl Tls {
         {
             let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
             if *read == stamps && !asked {
-                return;
+                return self.remind();
             }
             *read = stamps;
         }
@@ -311,10 +315,21 @@ impl Tls {
         }
     }
 
+    /// Tells once a day of a certificate that ends soon.
+    fn remind(&self) {
+        let now_s = jiff::Timestamp::now().as_second();
+        let is_told = self.told_on.load(Ordering::Relaxed) == now_s.div_euclid(DAY_S);
+        let ends_soon = |used: Arc<Certificate>| used.expires_at_s - now_s < WARN_DAYS * DAY_S;
+        if !is_told && self.current.certificate().is_some_and(ends_soon) {
+            self.tell_expiry("TLS certificate");
+        }
+    }
+
     /// Logs until when the certificate is good: a warning where that is soon.
     pub fn tell_expiry(&self, what: &str) {
         let Some(certificate) = self.current.certificate() else { return };
         let now_s = jiff::Timestamp::now().as_second();
+        self.told_on.store(now_s.div_euclid(DAY_S), Ordering::Relaxed);
         let day = day(certificate.expires_at_s);
         let file = self.certificate.display();
         match (certificate.expires_at_s - now_s).div_euclid(DAY_S) {

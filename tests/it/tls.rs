@@ -1,6 +1,6 @@
 //! HTTPS by a pair of files, and the files changed while the server runs.
 
-use crate::vendor::{API_KEY, API_SECRET, Server, Vendor, signed};
+use crate::vendor::{API_KEY, API_SECRET, Server, Vendor, second, signed};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -130,6 +130,41 @@ fn a_new_pair_is_taken_while_connections_stand_and_a_broken_one_is_not() {
     server.signal("HUP");
     until(|| connect(&server, &newest, &TLS13).is_ok());
     assert_eq!(ask(&mut standing), "HTTP/1.1 200 OK");
+}
+
+#[test]
+fn a_hangup_has_the_files_read_again_also_where_they_look_the_same() {
+    let vendor = Vendor::new();
+    let certificate = new_pair(&vendor);
+    let server = serve(&vendor);
+    server.signal("HUP");
+    server.log_with("TLS certificate read again: cert.pem is good until");
+    assert!(connect(&server, &certificate, &TLS13).is_ok());
+}
+
+#[test]
+fn the_end_of_a_certificate_is_told_each_day_once_it_is_near() {
+    let vendor = Vendor::new();
+    let mut params = rcgen::CertificateParams::new(["localhost".to_owned()]).expect("a name");
+    params.not_after = rcgen::date_time_ymd(2026, 12, 20);
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let certificate = params.self_signed(&key).expect("a certificate");
+    std::fs::write(vendor.path("cert.pem"), certificate.pem()).expect("a file");
+    std::fs::write(vendor.path("key.pem"), key.serialize_pem()).expect("a file");
+    let end_s = agora_vendor::http::tls::expires_at_s(&vendor.path("cert.pem")).expect("an end");
+    assert_eq!(end_s, second("2026-12-20T00:00:00Z"));
+    assert!(agora_vendor::http::tls::expires_at_s(&vendor.path("key.pem")).is_err());
+
+    vendor.at("2026-12-01T00:00:00Z");
+    let server = serve(&vendor);
+    server.log_with("TLS certificate: cert.pem is good until 2026-12-20, for 19 days");
+    vendor.at("2026-12-10T00:00:00Z");
+    server.log_with("cert.pem expires on 2026-12-20, in 10 days: renew it");
+    vendor.at("2026-12-11T00:00:00Z");
+    server.log_with("in 9 days: renew it");
+    vendor.at("2026-12-21T00:00:00Z");
+    server.log_with("cert.pem expired on 2026-12-20: clients refuse it");
+    assert_eq!(server.log().matches("renew it").count(), 2, "{}", server.log());
 }
 
 #[test]

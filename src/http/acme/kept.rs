@@ -45,9 +45,14 @@ impl Kept {
         self.write(CERTIFICATE, format!("{key}{chain}").as_bytes())
     }
 
+    /// The file of the account's key.
+    pub(super) fn account_file(&self) -> PathBuf {
+        self.folder.join(ACCOUNT)
+    }
+
     /// The account's key, as PEM, if there is one.
     pub(super) fn account(&self) -> io::Result<Option<Vec<u8>>> {
-        match fs::read(self.folder.join(ACCOUNT)) {
+        match fs::read(self.account_file()) {
             Ok(key) => Ok(Some(key)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
@@ -97,13 +102,30 @@ fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// `DATABASE-acme/AUTHORITY`, where the database's file really lies.
-fn folder(database: &Path, directory: &str) -> io::Result<PathBuf> {
+/// The files of the certificates that are kept beside a database, of whatever authority.
+pub(super) fn certificates(database: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(beside(database)?) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let files: io::Result<Vec<PathBuf>> =
+        entries.map(|entry| Ok(entry?.path().join(CERTIFICATE))).collect();
+    Ok(files?.into_iter().filter(|file| file.exists()).collect())
+}
+
+/// The folder beside a database, where its file really lies.
+fn beside(database: &Path) -> io::Result<PathBuf> {
     let database = fs::canonicalize(database)?;
     let mut name = OsString::from(database.file_name().unwrap_or_default());
     name.push("-acme");
+    Ok(database.with_file_name(name))
+}
+
+/// The folder of an authority in it.
+fn folder(database: &Path, directory: &str) -> io::Result<PathBuf> {
     let authority = directory.strip_prefix("https://").unwrap_or(directory);
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
     let authority: String = authority.chars().map(plain).collect();
-    Ok(database.with_file_name(name).join(authority))
+    Ok(beside(database)?.join(authority))
 }

@@ -16,6 +16,7 @@ use kept::Kept;
 use order::Issued;
 use renewal::{Stretch, due_s, wait_after};
 use ring::digest::{SHA256, digest};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,7 +57,7 @@ pub enum AcmeError {
         /// The database.
         database: PathBuf,
         /// What is wrong.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// The file of the authority's signer cannot be used.
     #[error("{0}")]
@@ -170,6 +171,14 @@ impl Acme {
             log::info!("TLS certificate: {file} {end}");
         }
     }
+}
+
+/// The files of the certificates that are kept beside a database, each with its key.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn kept_certificates(database: &Path) -> io::Result<Vec<PathBuf>> {
+    kept::certificates(database)
 }
 
 /// Who keeps the certificate good.
@@ -333,7 +342,11 @@ impl Keeper {
 
     /// The account's key: the kept one, else a new one, kept before the authority hears of it.
     fn account_key(&self) -> Result<(Key, PrivateKeyDer<'static>), Failed> {
-        let broken = |error: String| Failed::new(format!("the account's key is no good: {error}"));
+        let broken = |error: String| {
+            let file = self.acme.kept.account_file();
+            Failed::new(format!("the account's key {} is no good: {error}", file.display()))
+                .advise("remove that file, and the server makes another account")
+        };
         let kept = self.acme.kept.account().map_err(|error| broken(error.to_string()))?;
         let pem = match kept {
             Some(kept) => kept,

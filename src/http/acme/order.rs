@@ -39,7 +39,13 @@ pub(super) async fn order(
     }
     let polling = RetryPolicy::new().timeout(WORK);
     match order.poll_ready(&polling).await {
-        Ok(OrderStatus::Invalid) | Err(Error::Api(_)) => return Err(refusal(&mut order).await),
+        Ok(OrderStatus::Invalid) => {
+            let unsaid = || Failed::new("the authority refuses the order").advise(LEAD_HERE);
+            return Err(found(&mut order).await.unwrap_or_else(unsaid));
+        }
+        Err(Error::Api(problem)) => {
+            return Err(found(&mut order).await.unwrap_or_else(|| Failed::refused(&problem)));
+        }
         polled => polled?,
     };
     let key = order.finalize().await?;
@@ -113,8 +119,8 @@ fn answer_to(host: &str, challenge: &ChallengeHandle<'_>) -> Result<CertifiedKey
     Ok(CertifiedKey::new(chain, signer))
 }
 
-/// What the authority found as it checked the hosts.
-async fn refusal(order: &mut Order) -> Failed {
+/// What the authority has against a host, as it found it by its check.
+async fn found(order: &mut Order) -> Option<Failed> {
     let mut authorizations = order.authorizations();
     while let Some(Ok(mut authorization)) = authorizations.next().await {
         if authorization.refresh().await.is_err() {
@@ -122,8 +128,8 @@ async fn refusal(order: &mut Order) -> Failed {
         }
         let found = authorization.challenges.iter().find_map(|one| one.error.as_ref());
         if let Some(problem) = found {
-            return Failed::refused(problem).of(&authorization.identifier().to_string());
+            return Some(Failed::refused(problem).of(&authorization.identifier().to_string()));
         }
     }
-    Failed::new("the authority refuses the order").advise(LEAD_HERE)
+    None
 }
