@@ -407,8 +407,10 @@ fn a_certificate_is_renewed_when_the_authority_advises_it() {
     assert_eq!(adviser.asked("\"replaces\""), 1, "{}", server.log());
     // The window is over for the new certificate as well: it is used for an hour all the same.
     until(|| adviser.asked("get /ari/") == 2);
+    vendor.at(&format!("{}T00:10:00Z", days_from_now(21)));
+    until(|| adviser.asked("get /ari/") == 3);
     assert_eq!(count(&server.log(), GOT), 2, "{}", server.log());
-    vendor.at(&format!("{}T01:00:01Z", days_from_now(21)));
+    vendor.at(&format!("{}T01:00:00Z", days_from_now(21)));
     until(|| count(&server.log(), GOT) == 3);
 }
 
@@ -443,6 +445,14 @@ fn a_refused_order_leaves_the_old_certificate_in_use_and_says_what_to_do() {
     server.log_with("the next attempt is after 2 min");
     assert_eq!(served(&server, &root), first);
     assert!(server.is_running());
+
+    // Another server over the same books has renewed it: nothing has to be ordered.
+    let made = rcgen::generate_simple_self_signed([HOST.to_owned()]).expect("a pair");
+    let both = made.cert.pem() + &made.signing_key.serialize_pem();
+    std::fs::write(kept(&vendor).join("certificate.pem"), both).expect("a file");
+    server.signal("HUP");
+    until(|| connect(&server, HOST, made.cert.der()).is_ok());
+    assert_eq!(count(&server.log(), "no new TLS certificate"), 2, "{}", server.log());
 }
 
 #[test]

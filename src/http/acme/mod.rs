@@ -113,7 +113,7 @@ impl Acme {
             failures: 0,
             rest: Rest::none(),
             advised: None,
-            ask_at: Instant::now(),
+            unasked: Rest::none(),
         };
         loop {
             keeper.look().await;
@@ -192,8 +192,8 @@ struct Keeper {
     rest: Rest,
     /// When the authority would have the certificate renewed.
     advised: Option<Stretch>,
-    /// From then on it is asked again.
-    ask_at: Instant,
+    /// How long it is not asked again.
+    unasked: Rest,
 }
 
 impl Keeper {
@@ -204,7 +204,7 @@ impl Keeper {
             if self.is_due() {
                 self.attempt().await;
             }
-        } else if Instant::now() >= self.ask_at {
+        } else if self.unasked.is_over() {
             self.ask_advice().await;
         }
     }
@@ -248,7 +248,7 @@ impl Keeper {
         match ordered.unwrap_or_else(|_| late()).and_then(|issued| self.take(&issued)) {
             Ok(()) => {
                 self.advised = None;
-                self.ask_at = Instant::now();
+                self.unasked = Rest::none();
                 log::info!("there is a new TLS certificate for {}", self.acme.hosts());
                 self.tell_due();
                 if self.is_due() {
@@ -380,7 +380,7 @@ impl Keeper {
             }
             Err(_) => most / 4,
         };
-        self.ask_at = Instant::now() + wait;
+        self.unasked = Rest::of(wait);
         if self.due_s(&certificate) != before {
             self.tell_due();
         }
