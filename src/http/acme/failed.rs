@@ -26,9 +26,10 @@ impl Failed {
         Self { advice: Some(advice), ..self }
     }
 
-    /// The same, of one host.
+    /// The same, found by the check of a host.
     pub(super) fn of(self, host: &str) -> Self {
-        Self { why: format!("{host}: {}", self.why), ..self }
+        let advice = self.advice.or(Some(LEAD_HERE));
+        Self { why: format!("{host}: {}", self.why), advice }
     }
 
     /// What an authority has against something.
@@ -43,9 +44,6 @@ impl Failed {
         }
         let failed = Self::new(why);
         match kind {
-            Some("connection" | "dns" | "tls" | "unauthorized" | "incorrectResponse") => {
-                failed.advise(LEAD_HERE)
-            }
             Some("rateLimited") => {
                 failed.advise("the authority limits how much is asked of it: wait")
             }
