@@ -17,7 +17,7 @@ use signal_hook::consts::SIGHUP;
 use signal_hook::flag;
 use std::fmt::Display;
 use std::fs::File;
-use std::io::Write;
+use std::io::{self, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
@@ -168,8 +168,19 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         }
     };
     server::serve(address, service, security, ready)
-        .map_err(|error| Failure::failed(format!("cannot serve on {address}: {error}")))?;
+        .map_err(|error| cannot_serve(address, &error))?;
     Ok(Exit::Done)
+}
+
+fn cannot_serve(address: SocketAddr, error: &io::Error) -> Failure {
+    let failure = Failure::failed(format!("cannot serve on {address}: {error}"));
+    if error.kind() == io::ErrorKind::PermissionDenied && address.port() < 1024 {
+        return failure.with(
+            "a port below 1024 needs the capability CAP_NET_BIND_SERVICE, as \
+             packaging/agora-vendor-acme.conf gives it to a service",
+        );
+    }
+    failure
 }
 
 impl Args {

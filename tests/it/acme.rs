@@ -499,6 +499,27 @@ fn an_authority_that_nobody_vouches_for_is_not_spoken_to() {
 }
 
 #[test]
+fn a_port_that_needs_a_capability_is_refused_with_its_name() {
+    let vendor = Vendor::new();
+    let first = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
+    if first.is_ok_and(|first| first.trim().parse::<u16>().is_ok_and(|first| first <= 443)) {
+        return skipped("anybody may listen on port 443 here");
+    }
+    let mut command = vendor.command(["serve", "--listen", "127.0.0.1:443", "--acme", HOST]);
+    if rustix::process::geteuid().is_root() {
+        // Root without the capability, which nothing but this takes away.
+        let mut bounded = Command::new("setpriv");
+        bounded.args(["--bounding-set", "-net_bind_service"]).arg(command.get_program());
+        bounded.args(command.get_args()).env("AGORA_VENDOR_DB", vendor.db());
+        command = bounded;
+    }
+    let ended = command.stdin(Stdio::null()).output().expect("the executable runs");
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    assert!(said.contains("needs the capability CAP_NET_BIND_SERVICE"), "{said}");
+}
+
+#[test]
 fn acme_is_refused_where_it_cannot_be_meant() {
     let vendor = Vendor::new();
     let fails = |code: i32, words: &str, rest: &[&str]| {
