@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 /// Certificates that the server gets itself.
 #[derive(clap::Args)]
-pub(super) struct Acme {
+pub(super) struct AcmeFlags {
     /// HTTPS for this host, with a certificate that the server gets and renews itself; it needs
     /// --listen, such as 0.0.0.0:443, and may be given several times
     ///
@@ -37,7 +37,7 @@ pub(super) struct Acme {
     acme_ca: Option<PathBuf>,
 }
 
-impl Acme {
+impl AcmeFlags {
     /// What the server is told; `None` where it is to get no certificate.
     pub(super) fn options(&self) -> Option<AcmeOptions> {
         let mut hosts: Vec<String> = Vec::new();

@@ -2,7 +2,7 @@
 
 use crate::agora::reply::Envelope;
 use crate::billing::escape::escape;
-use crate::cli::acme::Acme;
+use crate::cli::acme::AcmeFlags;
 use crate::cli::command::Shell;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::init;
@@ -61,7 +61,7 @@ pub(super) struct Args {
     tls_key: Option<PathBuf>,
 
     #[command(flatten)]
-    acme: Acme,
+    acme: AcmeFlags,
 
     /// What is logged: errors alone, warnings too, the start and the stop, or a line for each
     /// request

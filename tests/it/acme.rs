@@ -460,6 +460,7 @@ fn a_refused_order_leaves_the_old_certificate_in_use_and_says_what_to_do() {
     std::fs::write(kept(&vendor).join("certificate.pem"), both).expect("a file");
     server.signal("HUP");
     until(|| connect(&server, HOST, made.cert.der()).is_ok());
+    assert!(server.log().contains("another server has got a TLS certificate"), "{}", server.log());
     assert_eq!(count(&server.log(), "no new TLS certificate"), 2, "{}", server.log());
 }
 

@@ -14,11 +14,11 @@ const CERTIFICATE: &str = "certificate.pem";
 const ACCOUNT: &str = "account.pem";
 
 /// A folder of what is kept.
-pub(super) struct Kept {
+pub(super) struct AcmeFolder {
     folder: PathBuf,
 }
 
-impl Kept {
+impl AcmeFolder {
     /// The folder beside a database for an authority, made where it is not there.
     pub(super) fn open(database: &Path, directory: &str) -> io::Result<Self> {
         let folder = folder(database, directory)?;

@@ -12,16 +12,16 @@ use crate::http::tls::{Certificate, Current, acceptor, day};
 use client::{Client, Roots};
 use failed::Failed;
 use instant_acme::{Account, AccountBuilder, CertificateIdentifier, Key};
-use kept::Kept;
+use kept::AcmeFolder;
 use order::Issued;
-use renewal::{Stretch, due_s, wait_after};
+use renewal::{Span, due_s, wait_after};
 use ring::digest::{SHA256, digest};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
-use tokio::task::block_in_place;
+use tokio::task::{JoinSet, block_in_place};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
@@ -68,7 +68,7 @@ pub enum AcmeError {
 pub struct Acme {
     options: AcmeOptions,
     roots: Roots,
-    kept: Kept,
+    kept: AcmeFolder,
     current: Arc<Current>,
     acceptor: TlsAcceptor,
     /// Told when an attempt shall be made at once.
@@ -85,7 +85,7 @@ impl Acme {
         if options.ca.is_some() {
             roots.read().map_err(AcmeError::Ca)?;
         }
-        let kept = Kept::open(database, &options.directory)
+        let kept = AcmeFolder::open(database, &options.directory)
             .map_err(|source| AcmeError::Folder { database: database.to_owned(), source })?;
         let current = Arc::<Current>::default();
         let acceptor = acceptor(&current, true);
@@ -107,25 +107,37 @@ impl Acme {
 
     /// Orders and renews, for as long as the server runs.
     pub(super) async fn work(self: Arc<Self>) {
-        let mut keeper = Keeper {
+        loop {
+            // Ends with this one.
+            let mut work = JoinSet::new();
+            work.spawn(Arc::clone(&self).renew());
+            if let Some(Err(error)) = work.join_next().await {
+                log::error!("renewing the TLS certificate broke off, and begins anew: {error}");
+            }
+            sleep(wait_after(1)).await;
+        }
+    }
+
+    async fn renew(self: Arc<Self>) {
+        let mut renewer = Renewer {
             acme: self,
             account: None,
             failures: 0,
-            rest: Rest::none(),
+            rest: Pause::none(),
             advised: None,
-            unasked: Rest::none(),
+            unasked: Pause::none(),
         };
         loop {
-            keeper.look().await;
+            renewer.look().await;
             tokio::select! {
                 () = sleep(LOOK) => {}
-                () = keeper.acme.again.notified() => keeper.hurry(),
+                () = renewer.acme.again.notified() => renewer.hurry(),
             }
         }
     }
 
-    /// Takes the kept certificate, where it is better than the one in use.
-    fn take_kept(&self) {
+    /// Takes the kept certificate, where it is better than the one in use; tells whether it is.
+    fn take_kept(&self) -> bool {
         match self.kept.certificate() {
             Ok(Some(kept)) => {
                 let is_better = self.current.certificate().is_none_or(|used| {
@@ -134,9 +146,13 @@ impl Acme {
                 if is_better {
                     self.current.put(kept);
                 }
+                is_better
             }
-            Ok(None) => {}
-            Err(error) => log::error!("the kept TLS certificate is no good: {error}"),
+            Ok(None) => false,
+            Err(error) => {
+                log::error!("the kept TLS certificate is no good: {error}");
+                false
+            }
         }
     }
 
@@ -182,25 +198,30 @@ pub fn kept_certificates(database: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 /// Who keeps the certificate good.
-struct Keeper {
+struct Renewer {
     acme: Arc<Acme>,
     /// The account at the authority, once it was asked for.
     account: Option<Account>,
     /// How often a certificate was asked for in vain since the last one came.
     failures: u32,
     /// How long nothing is ordered.
-    rest: Rest,
+    rest: Pause,
     /// When the authority would have the certificate renewed.
-    advised: Option<Stretch>,
+    advised: Option<Span>,
     /// How long it is not asked again.
-    unasked: Rest,
+    unasked: Pause,
 }
 
-impl Keeper {
+impl Renewer {
     /// Does what is due.
     async fn look(&mut self) {
         if self.is_due() && self.rest.is_over() {
-            block_in_place(|| self.acme.take_kept());
+            if block_in_place(|| self.acme.take_kept()) {
+                self.advised = None;
+                self.unasked = Pause::none();
+                log::info!("another server has got a TLS certificate for {}", self.acme.hosts());
+                self.tell_due();
+            }
             if self.is_due() {
                 self.attempt().await;
             }
@@ -211,7 +232,7 @@ impl Keeper {
 
     /// Forgets what was waited for.
     fn hurry(&mut self) {
-        self.rest = Rest::none();
+        self.rest = Pause::none();
         if !self.is_due() {
             self.tell_due();
         }
@@ -224,8 +245,7 @@ impl Keeper {
 
     /// The second from which a certificate is renewed.
     fn due_s(&self, certificate: &Certificate) -> i64 {
-        let life =
-            Stretch { from_s: certificate.begins_at_s(), until_s: certificate.expires_at_s() };
+        let life = Span { from_s: certificate.begins_at_s(), until_s: certificate.expires_at_s() };
         due_s(life, self.advised, share(certificate))
     }
 
@@ -248,7 +268,7 @@ impl Keeper {
         match ordered.unwrap_or_else(|_| late()).and_then(|issued| self.take(&issued)) {
             Ok(()) => {
                 self.advised = None;
-                self.unasked = Rest::none();
+                self.unasked = Pause::none();
                 log::info!("there is a new TLS certificate for {}", self.acme.hosts());
                 self.tell_due();
                 if self.is_due() {
@@ -260,7 +280,7 @@ impl Keeper {
                     );
                 } else {
                     self.failures = 0;
-                    self.rest = Rest::of(USED);
+                    self.rest = Pause::of(USED);
                 }
             }
             Err(failed) => self.tell_failure(&failed),
@@ -303,7 +323,7 @@ impl Keeper {
     fn rest_longer(&mut self, least: Duration) -> Duration {
         self.failures = self.failures.saturating_add(1);
         let wait = wait_after(self.failures).max(least);
-        self.rest = Rest::of(wait);
+        self.rest = Pause::of(wait);
         wait
     }
 
@@ -380,29 +400,29 @@ impl Keeper {
             }
             Err(_) => most / 4,
         };
-        self.unasked = Rest::of(wait);
+        self.unasked = Pause::of(wait);
         if self.due_s(&certificate) != before {
             self.tell_due();
         }
     }
 
-    async fn advice(&mut self, certificate: &Certificate) -> Result<(Stretch, Duration), Failed> {
+    async fn advice(&mut self, certificate: &Certificate) -> Result<(Span, Duration), Failed> {
         let named = CertificateIdentifier::try_from(certificate.der()).map_err(Failed::new)?;
         let (told, again) = self.account().await?.renewal_info(&named).await?;
         let window = told.suggested_window;
         let (from_s, until_s) = (window.start.unix_timestamp(), window.end.unix_timestamp());
-        Ok((Stretch { from_s, until_s }, again))
+        Ok((Span { from_s, until_s }, again))
     }
 }
 
 /// A while that is over when either clock says so: the one that stands still while a machine
 /// sleeps, or the one that may be set.
-struct Rest {
+struct Pause {
     until: Instant,
     until_s: i64,
 }
 
-impl Rest {
+impl Pause {
     fn none() -> Self {
         Self::of(Duration::ZERO)
     }
