@@ -11,7 +11,7 @@ pub(super) struct AcmeFlags {
     /// --listen, such as 0.0.0.0:443, and may be given several times
     ///
     /// The certificate comes from Let's Encrypt, whose terms of service you agree to by this flag:
-    /// https://letsencrypt.org/repository. Let's Encrypt checks the host by TLS-ALPN-01: the host's
+    /// see letsencrypt.org/repository. Let's Encrypt checks the host by TLS-ALPN-01: the host's
     /// address must be this machine's, and its port 443 must lead to --listen. Certificate and
     /// account are kept beside the database, for its owner alone. Until the first certificate is
     /// there no connection succeeds; the log says why it does not come. SIGHUP tries again at once.
