@@ -7,9 +7,9 @@
 //! there is a mark. Triggers write marks in the very transaction that changes what prices the month.
 //! So a bill prices its own month, and of earlier months the marked projects alone.
 //!
-//! [`lines`] reads and writes the documents, [`mark`] knows what may cost something else by now,
-//! [`due`] adds up what a bill can tell of earlier months, [`draft`] keeps what it told, and
-//! [`anew`] makes all of it again from the statements.
+//! `lines` reads and writes the documents, `mark` knows what may cost something else by now,
+//! `due` adds up what a bill can tell of earlier months, `draft` keeps what it told, and
+//! `anew` makes all of it again from the statements.
 
 mod anew;
 mod draft;
