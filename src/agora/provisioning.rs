@@ -12,7 +12,7 @@ use std::str::FromStr;
 /// The longest contact that is taken, in bytes. Agora's page says 32, which names and addresses outgrow.
 const MAX_CONTACT_BYTES: usize = 255;
 
-const AN_ID: &str = "1 to 64 bytes of printable ASCII without space are wanted";
+const AN_ID: &str = "it must be 1 to 64 bytes of printable ASCII without spaces";
 
 /// An account as Agora announces it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,11 +33,11 @@ impl NewCustomer {
     /// Reads the fields of a `POST /customers/new`.
     ///
     /// # Errors
-    /// The first field that is missing or not as wanted.
+    /// The first field that is missing or not as rule.
     pub fn read(body: &Body) -> Result<Self, Error> {
         Ok(Self {
             customer_id: required(body, "customerId", AN_ID)?,
-            plan_id: required(body, "planId", "1 to 16 characters are wanted")?,
+            plan_id: required(body, "planId", "it must be 1 to 16 characters")?,
             name: contact(body, "customerName")?,
             email: contact(body, "customerEmail")?,
             phone: contact(body, "customerPhone")?,
@@ -56,15 +56,16 @@ pub fn project_id(body: &Body) -> Result<ProjectId, Error> {
 /// Reads the fields of a `PUT /license/customers/{customerId}/activate`.
 ///
 /// # Errors
-/// The first field that is missing or not as wanted.
+/// The first field that is missing or not as rule.
 pub fn activation(body: &Body, customer_id: CustomerId) -> Result<NewLicense, Error> {
-    let platforms: Platforms = required(body, "platform", "names such as android|ios are wanted")?;
+    let platforms: Platforms =
+        required(body, "platform", "it must hold names such as android|ios")?;
     let Window(period) = required(
         body,
         "expire",
-        "a window such as 1735689600-1767225599, in Unix seconds, is wanted",
+        "it must be a window in Unix seconds, such as 1735689600-1767225599",
     )?;
-    let kind: Option<LicenseType> = optional(body, "type", "1 to 32 characters are wanted")?;
+    let kind: Option<LicenseType> = optional(body, "type", "it must be 1 to 32 characters")?;
     Ok(NewLicense {
         id: None,
         customer_id,
@@ -107,36 +108,36 @@ pub fn path_id<T: FromStr>(text: &str, name: &'static str) -> Result<T, Error> {
 fn optional<T: FromStr>(
     body: &Body,
     name: &'static str,
-    wanted: &'static str,
+    rule: &'static str,
 ) -> Result<Option<T>, Error> {
-    let value = body.optional(name, wanted)?.map(str::trim).filter(|value| !value.is_empty());
-    value.map(|value| value.parse().map_err(|_| bad(name, value, wanted))).transpose()
+    let value = body.optional(name, rule)?.map(str::trim).filter(|value| !value.is_empty());
+    value.map(|value| value.parse().map_err(|_| bad(name, value, rule))).transpose()
 }
 
-fn required<T: FromStr>(body: &Body, name: &'static str, wanted: &'static str) -> Result<T, Error> {
-    optional(body, name, wanted)?.ok_or(Error::Missing { name, wanted })
+fn required<T: FromStr>(body: &Body, name: &'static str, rule: &'static str) -> Result<T, Error> {
+    optional(body, name, rule)?.ok_or(Error::Missing { name, rule })
 }
 
-fn bad(name: &'static str, value: &str, wanted: &'static str) -> Error {
-    Error::Bad { name, value: value.to_owned(), wanted }
+fn bad(name: &'static str, value: &str, rule: &'static str) -> Error {
+    Error::Bad { name, value: value.to_owned(), rule }
 }
 
 /// A user must not be kept from activating the extension by what stands in a name: what would mislead where it is
 /// shown, such as a line break or a change of direction, is taken as a space.
 fn contact(body: &Body, name: &'static str) -> Result<Option<Words>, Error> {
-    let wanted = "at most 255 bytes are wanted";
-    let Some(value) = body.optional(name, wanted)? else {
+    let rule = "it must be at most 255 bytes";
+    let Some(value) = body.optional(name, rule)? else {
         return Ok(None);
     };
     if value.len() > MAX_CONTACT_BYTES {
-        return Err(bad(name, value, wanted));
+        return Err(bad(name, value, rule));
     }
     let shown = value.replace(id::misleads, " ");
     Some(shown.trim())
         .filter(|shown| !shown.is_empty())
         .map(str::parse)
         .transpose()
-        .map_err(|_| bad(name, value, wanted))
+        .map_err(|_| bad(name, value, rule))
 }
 
 #[cfg(test)]
@@ -181,7 +182,7 @@ mod tests {
         ] {
             let sentence =
                 NewCustomer::read(&body(&format!("{{{fields}}}"))).expect_err(&fields).to_string();
-            assert!(sentence.contains(name) && sentence.contains("wanted"), "{sentence}");
+            assert!(sentence.contains(name) && sentence.contains("must"), "{sentence}");
         }
         let fits = format!(r#"{{"customerId":"c","planId":"p","customerName":"{}"}}"#, long(255));
         assert!(NewCustomer::read(&body(&fits)).is_ok());

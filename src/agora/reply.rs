@@ -133,31 +133,35 @@ impl Refusal {
         }
     }
 
-    /// The sentence the caller is told: what is wrong, and what is wanted.
+    /// The sentence the caller is told: what is wrong, and what to do.
     pub fn sentence(&self) -> String {
         match self {
             Self::UnknownPath => {
-                "no call has this path: /usage, /bill, /customers/{customerId}/license or one of the provisioning calls is wanted".into()
+                "no call has this path: use /usage, /bill, /customers/{customerId}/license or the path of a \
+                 provisioning call"
+                    .into()
             }
-            Self::WrongMethod { allow } => format!("this path does not have that method: {allow} is wanted"),
+            Self::WrongMethod { allow } => format!("this path does not have that method: use {allow}"),
             Self::Slow => {
-                format!("the request did not arrive in time: a whole request within {MAX_ARRIVAL_S} seconds is wanted")
+                format!("the request did not arrive within {MAX_ARRIVAL_S} seconds: send it at once")
             }
             Self::HeadTooLong => format!(
-                "the request's headers are too long: at most {} KiB and {MAX_FIELDS} fields are wanted",
+                "the request's headers are too long: send at most {} KiB and {MAX_FIELDS} fields",
                 MAX_HEAD_BYTES >> 10
             ),
             Self::TargetTooLong => format!(
-                "the request's path and query are too long: at most {} KiB are wanted",
+                "the request's path and query are too long: send at most {} KiB",
                 MAX_REQUEST_LINE_BYTES >> 10
             ),
             Self::BodyTooLarge => {
-                format!("the request's body is too large: at most {} KiB are wanted", MAX_BODY_BYTES >> 10)
+                format!("the request's body is too large: send at most {} KiB", MAX_BODY_BYTES >> 10)
             }
             Self::NotHttp { problem } => format!("the request is not well-formed HTTP/1.1: {problem}"),
             Self::Parameter(error) => error.to_string(),
             Self::Signature => {
-                "the apiKey is unknown or the signature is missing or wrong: a request signed with a valid key pair is wanted".into()
+                "the apiKey is unknown, or the signature is missing or wrong: sign the request with a valid \
+                 key pair"
+                    .into()
             }
             Self::NoLicense => "the customer never had a license".into(),
             Self::OtherCustomer => "the project belongs to another customer: nothing was changed".into(),

@@ -38,13 +38,13 @@ pub const MAX_ARRIVAL_S: u64 = 10;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// Two `&` in a row, or one at the start or the end.
-    #[error("the query holds an empty parameter: name=value pairs joined by single & are wanted")]
+    #[error("the query holds an empty parameter: join name=value pairs by single &")]
     EmptyPair,
     /// A parameter without `=`, or without a name.
     #[error("the query parameter {} is not of the form name=value", quoted(.0))]
     NotAPair(String),
     /// A `%` that no two hexadecimal digits follow.
-    #[error("the parameter {} holds a broken escape: % and two hexadecimal digits are wanted", quoted(.0))]
+    #[error("the parameter {} holds a broken escape: write % and two hexadecimal digits", quoted(.0))]
     BrokenEscape(String),
     /// Bytes that are no UTF-8 once decoded.
     #[error("the parameter {} is not UTF-8 once decoded", quoted(.0))]
@@ -59,29 +59,29 @@ pub enum Error {
     #[error("the parameter {} is longer than {MAX_VALUE_BYTES} bytes", quoted(.0))]
     LongValue(String),
     /// The same name a second time.
-    #[error("the parameter {} is given more than once: once is wanted", quoted(.0))]
+    #[error("the parameter {} is given more than once: give it once", quoted(.0))]
     Repeated(String),
     /// A parameter that is needed and not there.
-    #[error("the parameter {name} is missing: {wanted}")]
+    #[error("the parameter {name} is missing: {rule}")]
     Missing {
         /// Its name.
         name: &'static str,
-        /// What is wanted.
-        wanted: &'static str,
+        /// What the value must be.
+        rule: &'static str,
     },
-    /// A parameter whose value is not of the kind that is wanted.
-    #[error("the parameter {name} is {}: {wanted}", quoted(.value))]
+    /// A parameter whose value is not of the kind that the call needs.
+    #[error("the parameter {name} is {}: {rule}", quoted(.value))]
     Bad {
         /// Its name.
         name: &'static str,
         /// The value as given.
         value: String,
-        /// What is wanted.
-        wanted: &'static str,
+        /// What the value must be.
+        rule: &'static str,
     },
     /// A window that ends before it starts.
     #[error(
-        "the parameter fromTs is {from_ts}, later than toTs, which is {to_ts}: a window from its first to its last second is wanted"
+        "the parameter fromTs is {from_ts}, later than toTs, which is {to_ts}: fromTs must be the window's first second"
     )]
     EmptyWindow {
         /// Its first second as given.
@@ -90,13 +90,13 @@ pub enum Error {
         to_ts: i64,
     },
     /// A body of nothing.
-    #[error("the body is empty: a JSON object is wanted")]
+    #[error("the body is empty: send a JSON object")]
     EmptyBody,
     /// A body of something else.
-    #[error("the body is not a JSON object: one is wanted, from {{ to }}")]
+    #[error("the body is not a JSON object: it must begin with {{ and end with }}")]
     NotAnObject,
     /// Broken JSON.
-    #[error("the body is broken JSON at line {line}, column {column}: a JSON object is wanted")]
+    #[error("the body is broken JSON at line {line}, column {column}: send a JSON object")]
     BrokenJson {
         /// The line, from 1.
         line: usize,
@@ -107,7 +107,7 @@ pub enum Error {
     #[error("the parameter {} is a text with a broken escape", quoted(.0))]
     BrokenText(String),
     /// An object or an array in the place of a plain value.
-    #[error("the parameter {} holds an object or an array: a plain value is wanted", quoted(.0))]
+    #[error("the parameter {} holds an object or an array: it must be a plain value", quoted(.0))]
     Nested(String),
 }
 
@@ -279,9 +279,9 @@ fn digits_only(value: &str) -> bool {
 }
 
 fn timestamp(fields: &Fields, name: &'static str) -> Result<i64, Error> {
-    let wanted = "a Unix time in seconds with 10 digits is wanted";
-    let value = field(fields, name).ok_or(Error::Missing { name, wanted })?;
-    let bad = || Error::Bad { name, value: value.to_owned(), wanted };
+    let rule = "it must be a Unix time in seconds with 10 digits";
+    let value = field(fields, name).ok_or(Error::Missing { name, rule })?;
+    let bad = || Error::Bad { name, value: value.to_owned(), rule };
     if value.len() == 10 && digits_only(value) {
         value.parse().map_err(|_| bad())
     } else {
@@ -290,12 +290,12 @@ fn timestamp(fields: &Fields, name: &'static str) -> Result<i64, Error> {
 }
 
 fn page_num(fields: &Fields) -> Result<u32, Error> {
-    let (name, wanted) = ("pageNum", "a page number from 1 to 2147483647 is wanted");
-    let value = field(fields, name).ok_or(Error::Missing { name, wanted })?;
+    let (name, rule) = ("pageNum", "it must be a page number from 1 to 2147483647");
+    let value = field(fields, name).ok_or(Error::Missing { name, rule })?;
     let number = Some(value).filter(|v| digits_only(v)).and_then(|v| v.parse().ok());
     match number {
         Some(number) if (1..=MAX_PAGE_NUM).contains(&number) => Ok(number),
-        _ => Err(Error::Bad { name, value: value.to_owned(), wanted }),
+        _ => Err(Error::Bad { name, value: value.to_owned(), rule }),
     }
 }
 
@@ -305,8 +305,8 @@ fn limit(fields: &Fields) -> Result<usize, Error> {
     };
     let significant = value.trim_start_matches('0');
     if !digits_only(value) || significant.is_empty() {
-        let wanted = "a number of entries per page from 1 is wanted (above 1000 is served as 1000)";
-        return Err(Error::Bad { name: "limit", value: value.to_owned(), wanted });
+        let rule = "it must be a whole number, at least 1 (above 1000 it counts as 1000)";
+        return Err(Error::Bad { name: "limit", value: value.to_owned(), rule });
     }
     // A number too long for the type is above the bound as well.
     Ok(significant.parse().map_or(MAX_LIMIT, |number: usize| number.min(MAX_LIMIT)))
@@ -392,18 +392,14 @@ impl Body {
     ///
     /// # Errors
     /// [`Error::Bad`] where it is `true` or `false`.
-    pub fn optional(
-        &self,
-        name: &'static str,
-        wanted: &'static str,
-    ) -> Result<Option<&str>, Error> {
+    pub fn optional(&self, name: &'static str, rule: &'static str) -> Result<Option<&str>, Error> {
         let Some(place) = self.fields.iter().position(|(n, _)| n == name) else {
             return Ok(None);
         };
         let value = self.fields[place].1.as_str();
         match self.kinds[place] {
             Kind::Null => Ok(None),
-            Kind::Truth => Err(Error::Bad { name, value: value.to_owned(), wanted }),
+            Kind::Truth => Err(Error::Bad { name, value: value.to_owned(), rule }),
             Kind::Text | Kind::Number => Ok(Some(value).filter(|value| !value.is_empty())),
         }
     }
@@ -412,8 +408,8 @@ impl Body {
     ///
     /// # Errors
     /// [`Error::Missing`] where there is none, or it is null or empty; [`Error::Bad`].
-    pub fn required(&self, name: &'static str, wanted: &'static str) -> Result<&str, Error> {
-        self.optional(name, wanted)?.ok_or(Error::Missing { name, wanted })
+    pub fn required(&self, name: &'static str, rule: &'static str) -> Result<&str, Error> {
+        self.optional(name, rule)?.ok_or(Error::Missing { name, rule })
     }
 }
 
@@ -534,7 +530,7 @@ mod tests {
             br#"{"text":"a","number":12,"null":null,"nothing":"","truth":true,"word":"null"}"#,
         );
         let body = body.expect("a body");
-        let told = |name| body.optional(name, "a text is wanted");
+        let told = |name| body.optional(name, "it must be a text");
         assert_eq!(told("text"), Ok(Some("a")));
         assert_eq!(told("number"), Ok(Some("12")));
         assert_eq!(told("word"), Ok(Some("null")));
@@ -601,7 +597,7 @@ mod tests {
             }
             given.push((name.to_owned(), value.to_owned()));
             let sentence = ListingRequest::from_fields(&given).expect_err(value).to_string();
-            assert!(sentence.contains(name) && sentence.contains("wanted"), "{sentence}");
+            assert!(sentence.contains(name) && sentence.contains("must"), "{sentence}");
         }
         let backwards =
             fields(&[("fromTs", "1619917200"), ("toTs", "1619913600"), ("pageNum", "1")]);

@@ -56,13 +56,15 @@ pub struct Tier {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// There are no parts.
-    #[error("it has no parts: one at least is wanted, flat, perUnit, graduated, volume or package")]
+    #[error(
+        "it has no parts: it needs at least one of flat, perUnit, graduated, volume and package"
+    )]
     NoParts,
     /// More parts than [`Price::MAX_PARTS`].
     #[error("it has more than {} parts", Price::MAX_PARTS)]
     TooManyParts,
     /// There are no tiers.
-    #[error("it has no tiers: one at least is wanted")]
+    #[error("it has no tiers: it needs at least one")]
     NoTiers,
     /// More tiers than [`Tiers::MAX`].
     #[error("it has more than {} tiers", Tiers::MAX)]
@@ -106,7 +108,7 @@ pub enum Error {
     Amount(String, amount::Error),
     /// A word that is none of the grammar.
     #[error(
-        "{0:?} is no part of a price: flat, per-unit, graduated, volume or package with its figures is wanted"
+        "{0:?} is no part of a price: a part is flat, per-unit, graduated, volume or package with its figures"
     )]
     NotAPart(String),
     /// What is wrong with a figure of a tier.
@@ -119,11 +121,11 @@ pub enum Error {
     },
     /// A text in another form than `1000:0.01,rest:0.005`.
     #[error(
-        "{0:?} is not a tier: its end and its price are wanted, such as 1000:0.01, and rest:0.005 for the last"
+        "{0:?} is not a tier: write its end and its price, such as 1000:0.01, and rest:0.005 for the last"
     )]
     NotATier(String),
     /// A text in another form than `1000:5`.
-    #[error("{0:?} is not a package: its size and its price are wanted, such as 1000:5")]
+    #[error("{0:?} is not a package: write its size and its price, such as 1000:5")]
     NotAPackage(String),
 }
 

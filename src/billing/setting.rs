@@ -112,7 +112,7 @@ pub enum Error {
     #[error(transparent)]
     Word(#[from] id::Error),
     /// Another word than the two that there are.
-    #[error("report or carry is wanted")]
+    #[error("it must be report or carry")]
     Late,
     /// The same of `unknown-projects`.
     #[error("it must be register or refuse")]

@@ -56,7 +56,7 @@ impl FromStr for ListingKind {
         Self::ALL
             .into_iter()
             .find(|kind| kind.as_str() == text)
-            .ok_or_else(|| "usage or bill is wanted".to_owned())
+            .ok_or_else(|| "it must be usage or bill".to_owned())
     }
 }
 

@@ -232,9 +232,7 @@ impl FromStr for Signed {
             }
         })?;
         match amount.is_zero() {
-            true => {
-                Err("a change of more or less than zero is wanted, such as 20 or -20".to_owned())
-            }
+            true => Err("the change must not be zero: write one such as 20 or -20".to_owned()),
             false => Ok(Self(if sign == "-" { -&amount } else { amount })),
         }
     }
@@ -253,7 +251,7 @@ impl FromStr for Days {
         let digits = Some(digits).filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()));
         let days =
             digits.and_then(|digits| digits.parse().ok()).filter(|days| (1..=MOST).contains(days));
-        days.map(Self).ok_or("a number of days from 1 to 3000000, such as 30d, is wanted")
+        days.map(Self).ok_or("it must be a number of days from 1 to 3000000, such as 30d")
     }
 }
 
@@ -478,7 +476,7 @@ fn refused(
             asked_words(&asked)
         )),
         (Refusal::Empty { starts_at_s }, _) => Failure::words(format!(
-            "it would expire before it starts, which is on {}: a later day of expiry is wanted",
+            "it would expire before it starts, which is on {}: give a later day of expiry",
             period::date(starts_at_s)
         )),
         (Refusal::Earlier { expires_at_s }, _) => Failure::failed(format!(
@@ -487,7 +485,7 @@ fn refused(
         ))
         .hint("license revoke", "ends one"),
         (Refusal::TooLate, _) => Failure::failed(format!(
-            "the license {id} would expire after the year 9999: fewer days are wanted"
+            "the license {id} would expire after the year 9999: give fewer days"
         )),
         (Refusal::Unlimited, _) => {
             Failure::failed(format!("the license {id} is unlimited: there is no count to adjust"))
@@ -619,7 +617,7 @@ fn consume(args: &ConsumeArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
 
     if !args.amount.is_positive() {
         return Err(Failure::words(format!(
-            "the amount is {}: an amount above zero is wanted",
+            "the amount is {}: it must be above zero",
             args.amount
         )));
     }

@@ -84,7 +84,7 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
 fn set(args: &SetArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     if let Some(count) = args.grant.count.as_ref().filter(|count| !count.is_positive()) {
         return Err(Failure::words(format!(
-            "--count is {count}: a count above zero is wanted, or --unlimited"
+            "--count is {count}: it must be above zero, or use --unlimited"
         )));
     }
     let new = TypeGrant {

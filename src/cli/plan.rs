@@ -104,7 +104,7 @@ fn help() -> String {
     format!(
         "Example: agora-vendor plan set default --name Standard --unit Minute --price 0.01\n\n\
         A file for --file holds one JSON object. Its parts are flat, perUnit, graduated, volume and package\n\
-        ({{\"package\": {{\"size\": \"1000\", \"price\": \"5\"}}}}), as many as are wanted; amounts are texts or numbers:\n\n{EXAMPLE}"
+        ({{\"package\": {{\"size\": \"1000\", \"price\": \"5\"}}}}), any number of them; amounts are texts or numbers:\n\n{EXAMPLE}"
     )
 }
 
@@ -262,7 +262,7 @@ fn told(args: &SetArgs) -> Result<Told, Failure> {
     })?;
     let once = |what: &str, flag: &Option<Label>, file: Option<Label>| match (flag, file) {
         (Some(_), Some(_)) => Err(Failure::words(format!(
-            "{what} is given by --{what} and in the file: once is wanted"
+            "{what} is given by --{what} and in the file: give it once"
         ))),
         (Some(flag), None) => Ok(Some(flag.clone())),
         (None, file) => Ok(file),

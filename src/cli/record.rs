@@ -318,7 +318,7 @@ fn unusual_words(record: &Record, now_s: i64) -> Sentence {
 pub(super) fn refused(refusal: &RecordRefusal, new: &NewRecord, near: &str) -> Failure {
     match refusal {
         RecordRefusal::NotPositive => {
-            Failure::words(format!("the amount is {}: an amount above zero is wanted", new.amount))
+            Failure::words(format!("the amount is {}: it must be above zero", new.amount))
         }
         RecordRefusal::Ahead { at_s } => Failure::failed(format!(
             "the record is dated {}, more than {} minutes ahead of this machine's clock: \

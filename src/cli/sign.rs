@@ -64,14 +64,14 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
 fn read(args: &Args) -> Result<Request<'_>, Failure> {
     let url = Url::split(&args.url).ok_or_else(|| {
         Failure::words(format!(
-            "the URL {:?} has no path: one such as http://127.0.0.1:8080/usage is wanted",
+            "the URL {:?} has no path: write one such as http://127.0.0.1:8080/usage",
             args.url
         ))
     })?;
     let method = args.method.as_str();
     if !["GET", "POST", "PUT"].contains(&method) {
         return Err(Failure::words(format!(
-            "the method {method:?} is none of Agora's: GET, POST or PUT is wanted"
+            "the method {method:?} is none of Agora's: use GET, POST or PUT"
         )));
     }
     if !args.url.bytes().all(|b| b.is_ascii_graphic()) {

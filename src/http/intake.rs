@@ -342,7 +342,7 @@ fn look_over(buffer: &[u8]) -> Result<Phase, Refusal> {
         // It ended with a blank line, and httparse sees none where it should be.
         Ok(httparse::Status::Partial) => return Err(problem("a header is broken")),
         Err(httparse::Error::TooManyHeaders) => return Err(Refusal::HeadTooLong),
-        Err(httparse::Error::Version) => return Err(problem("HTTP/1.1 or HTTP/1.0 is wanted")),
+        Err(httparse::Error::Version) => return Err(problem("use HTTP/1.1 or HTTP/1.0")),
         Err(httparse::Error::HeaderName | httparse::Error::HeaderValue) => {
             return Err(problem("a header is broken"));
         }
@@ -370,7 +370,7 @@ fn look_over(buffer: &[u8]) -> Result<Phase, Refusal> {
         named
     };
     if request.version == Some(1) && values("host").len() != 1 {
-        return Err(problem("exactly one Host header is wanted"));
+        return Err(problem("send exactly one Host header"));
     }
     let lengths = values("content-length");
     let codings = values("transfer-encoding");

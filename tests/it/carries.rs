@@ -185,7 +185,7 @@ fn nothing_is_carried_unless_it_is_set_nor_by_a_window_that_is_no_month_or_not_o
     vendor.ok(["setting", "set", "late", "report"]);
     assert_eq!(bill(&server, 9), Vec::<String>::new());
     let said = vendor.fails(2, ["setting", "set", "late", "sometimes"]);
-    assert!(said.contains("report or carry is wanted"), "{said}");
+    assert!(said.contains("it must be report or carry"), "{said}");
     // Set again, the bill that was told stays what it was, and the next one carries.
     vendor.ok(["setting", "set", "late", "carry"]);
     assert_eq!(bill(&server, 10), ["a 0.5: 0.5 carried from 2026-08"]);

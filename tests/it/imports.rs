@@ -279,10 +279,7 @@ fn what_is_wrong_with_a_row_is_told_by_its_field() {
         (r#"{"id":"","projectId":"p","amount":1,"at":"2026-10-10"}"#, "id is missing"),
         (r#"{"id":"x","projectId":null,"amount":1,"at":"2026-10-10"}"#, "projectId is missing"),
         (r#"{"id":"x y","projectId":"p","amount":1,"at":"2026-10-10"}"#, r#"id is "x y""#),
-        (
-            r#"{"id":"x","projectId":"p","amount":0,"at":"2026-10-10"}"#,
-            "amount above zero is wanted",
-        ),
+        (r#"{"id":"x","projectId":"p","amount":0,"at":"2026-10-10"}"#, "it must be above zero"),
         (r#"{"id":"x","projectId":"p","amount":-1,"at":"2026-10-10"}"#, "must not be negative"),
         (r#"{"id":"x","projectId":"p","amount":1E2,"at":"2026-10-10"}"#, r#"amount is "1E2""#),
         (

@@ -307,7 +307,7 @@ fn what_is_refused_has_its_status_and_its_sentence_and_changes_nothing() {
         let answer = server.call("POST", "/customers/new", &fields);
         assert_eq!(answer.status, 400, "{fields}");
         assert!(
-            answer.reason().contains(word) && answer.reason().contains("wanted"),
+            answer.reason().contains(word) && answer.reason().contains("must"),
             "{}",
             answer.reason()
         );
