@@ -1,5 +1,6 @@
 //! One command as it runs: its database, its clock, and where it prints.
 
+use crate::billing::amount::Amount;
 use crate::billing::escape::escape;
 use crate::billing::event::{Actor, Stamp, User};
 use crate::cli::clock::now_s;
@@ -8,7 +9,7 @@ use crate::cli::failure::Failure;
 use crate::cli::sentence::Sentence;
 use crate::cli::user::user;
 use crate::cli::visible::{ForPeople, write_json};
-use crate::store::Store;
+use crate::store::{self, Store};
 use serde::Serialize;
 use std::io::Write;
 use std::path::PathBuf;
@@ -84,6 +85,18 @@ impl<'a> Shell<'a> {
         let said = sentence.said(|command| self.database.command(command));
         // Where stderr is gone there is nobody to tell.
         let _told = writeln!(self.err, "{}", escape(&said));
+    }
+
+    /// What licenses leave uncovered, read after a change that stands: where it cannot be read, the
+    /// command is done all the same, and that is said.
+    pub(super) fn uncovered_or_note(&mut self, read: store::Result<Amount>) -> Amount {
+        read.unwrap_or_else(|error| {
+            self.note(&format!(
+                "what was asked for is done; how much usage stays uncovered could not be read: {}",
+                error.of_read()
+            ));
+            Amount::default()
+        })
     }
 
     /// Hands over what was printed.

@@ -255,7 +255,17 @@ fn forget(args: &ForgetArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         Ok::<_, Failure>((find(tx, id)?, had_contacts))
     })?;
     // Else the file would hold them until enough else is written.
-    store.settle()?;
+    let still = |why: &str| {
+        format!(
+            "the books have forgotten the contacts, but the bytes of the file still hold them \
+             ({why}): run the same command again"
+        )
+    };
+    match store.settle() {
+        Ok(true) => {}
+        Ok(false) => shell.note(&still("the database is being read")),
+        Err(error) => return Err(Failure::failed(still(&error.of_read()))),
+    }
     if !had_contacts {
         shell.note("there are no contacts to forget; nothing was changed");
     }

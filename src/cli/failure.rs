@@ -41,11 +41,13 @@ impl Exit {
 pub(super) struct Failure {
     exit: Exit,
     sentence: Sentence,
+    /// Whether what was to be done may have been done, and it is not said yet how to find out.
+    is_uncertain: bool,
 }
 
 impl Failure {
     fn new(exit: Exit, sentence: impl Into<Sentence>) -> Self {
-        Self { exit, sentence: sentence.into() }
+        Self { exit, sentence: sentence.into(), is_uncertain: false }
     }
 
     pub(super) fn failed(sentence: impl Into<Sentence>) -> Self {
@@ -72,6 +74,17 @@ impl Failure {
     /// The same failure, pointing to a command and what it does.
     pub(super) fn hint(self, command: impl Into<String>, does: &'static str) -> Self {
         Self { sentence: self.sentence.hint(command, does), ..self }
+    }
+
+    /// The same failure; where what was to be done may have been done, with what to do about that,
+    /// unless that is said already.
+    pub(super) fn if_uncertain(self, advice: impl FnOnce() -> Sentence) -> Self {
+        match self.is_uncertain {
+            true => {
+                Self { sentence: self.sentence.followed_by(advice()), is_uncertain: false, ..self }
+            }
+            false => self,
+        }
     }
 
     /// What to say of it.
@@ -105,7 +118,8 @@ impl From<store::Error> for Failure {
         } else {
             Exit::Failed
         };
-        let failure = Self::new(exit, error.to_string());
+        let is_uncertain = matches!(error, store::Error::Uncertain(_));
+        let failure = Self { is_uncertain, ..Self::new(exit, error.to_string()) };
         if matches!(error, store::Error::Older { .. }) {
             failure.hint("migrate", "brings it there")
         } else if matches!(error, store::Error::Unreadable { .. }) {

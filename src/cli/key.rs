@@ -71,6 +71,11 @@ pub(super) struct GivenPair {
 }
 
 impl GivenPair {
+    /// Tells whether there is one.
+    fn is_given(&self) -> bool {
+        self.api_key.is_some()
+    }
+
     /// The pair as given, its secret read from where it is; or `None` where one is to be made.
     pub(super) fn read(&self, purpose: Purpose, now_s: i64) -> Result<Option<KeyPair>, Failure> {
         let (Some(api_key), Some(file)) = (&self.api_key, &self.api_secret_file) else {
@@ -120,6 +125,17 @@ impl Shown {
             print_properties(out, &properties)
         })?;
         Ok(Exit::Done)
+    }
+}
+
+impl Args {
+    /// The command that shows whether this was done; `None` where it may be done again.
+    pub(super) fn to_look(&self) -> Option<String> {
+        match self {
+            // Each time another pair is made.
+            Self::Add(args) if !args.pair.is_given() => Some("key list".to_owned()),
+            Self::Add(_) | Self::List | Self::Show(_) | Self::Revoke(_) => None,
+        }
     }
 }
 

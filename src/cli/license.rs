@@ -9,6 +9,7 @@ use crate::billing::license::{
 use crate::billing::period::{self, DAY_S};
 use crate::cli::command::Shell;
 use crate::cli::customer;
+use crate::cli::database::shell_quoted;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::json::exact;
 use crate::cli::license_type;
@@ -340,6 +341,34 @@ impl Shown {
     }
 }
 
+impl Args {
+    /// The command that shows whether this was done; `None` where it may be done again.
+    pub(super) fn to_look(&self) -> Option<String> {
+        let of_license = |id: &LicenseId| format!("license history {}", shell_quoted(id.as_str()));
+        let of_customer = |id: &CustomerId| format!("license list {}", shell_quoted(id.as_str()));
+        match self {
+            Self::Issue(args) if args.id.is_none() && args.op.op_id.is_none() => {
+                Some(of_customer(&args.customer))
+            }
+            Self::Extend(args) if args.by.days.is_some() && args.op.op_id.is_none() => {
+                Some(of_license(&args.id))
+            }
+            Self::Adjust(args) if args.op.op_id.is_none() => Some(of_license(&args.id)),
+            Self::Consume(args) if args.op.op_id.is_none() => Some(of_customer(&args.customer)),
+            Self::Issue(_)
+            | Self::Extend(_)
+            | Self::Adjust(_)
+            | Self::Consume(_)
+            | Self::Revoke(_)
+            | Self::Reinstate(_)
+            | Self::List(_)
+            | Self::Show(_)
+            | Self::History(_)
+            | Self::Type(_) => None,
+        }
+    }
+}
+
 pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     match args {
         Args::Issue(args) => issue(args, shell),
@@ -422,7 +451,8 @@ fn operate(
     // Without the lock: there may be much to add up.
     if let (Some(time), Some((license, _))) = (done.covers, done.licenses.first()) {
         let customer_id = &license.customer_id;
-        let uncovered = store.read(|tx| license::uncovered(tx, customer_id, time, shell.now_s))?;
+        let read = store.read(|tx| license::uncovered(tx, customer_id, time, shell.now_s));
+        let uncovered = shell.uncovered_or_note(read);
         if !uncovered.is_zero() {
             shell.note(&format!(
                 "{uncovered} of customer {customer_id}'s usage from {} to {} stays uncovered: the \

@@ -45,6 +45,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use command::Shell;
 use failure::Failure;
+use sentence::Sentence;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -140,7 +141,8 @@ pub fn run(
         warnings::print();
     }
     let mut shell = Shell::new(db, json, out, err);
-    let done = act(verb, &mut shell);
+    let advice = once_more(&verb);
+    let done = act(verb, &mut shell).map_err(|failure| failure.if_uncertain(|| advice));
     match done.and_then(|exit| shell.flush().map(|()| exit)) {
         Ok(exit) => exit,
         Err(failure) => {
@@ -159,6 +161,36 @@ fn parse(arguments: &[OsString]) -> Result<Cli, clap::Error> {
     }
     // What else it is, and what is wrong with it, the whole tells.
     Cli::try_parse_from(arguments)
+}
+
+/// What to do where a command may have been done although it failed.
+fn once_more(verb: &Verb) -> Sentence {
+    let to_look = match verb {
+        Verb::Key(args) => args.to_look(),
+        Verb::License(args) => args.to_look(),
+        Verb::Init(_)
+        | Verb::Serve(_)
+        | Verb::Record(_)
+        | Verb::Void(_)
+        | Verb::Import(_)
+        | Verb::Export(_)
+        | Verb::Totals(_)
+        | Verb::Plan(_)
+        | Verb::Project(_)
+        | Verb::Customer(_)
+        | Verb::Bill(_)
+        | Verb::Statement(_)
+        | Verb::Sign(_)
+        | Verb::Setting(_)
+        | Verb::Check(_)
+        | Verb::Backup(_)
+        | Verb::Migrate(_) => None,
+    };
+    match to_look {
+        None => "run the same command again: what was done is not done twice".into(),
+        Some(command) => Sentence::from("the same command again might do it twice: look first")
+            .hint(command, "shows whether it was done"),
+    }
 }
 
 fn act(verb: Verb, shell: &mut Shell<'_>) -> Result<Exit, Failure> {

@@ -375,8 +375,8 @@ fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         shell.point_out(billed);
     }
     if is_changed && before.is_some() {
-        let uncovered =
-            store.read(|tx| license::uncovered_before(tx, id, customer_id, shell.now_s))?;
+        let read = store.read(|tx| license::uncovered_before(tx, id, customer_id, shell.now_s));
+        let uncovered = shell.uncovered_or_note(read);
         uncovered_words(id, customer_id, &uncovered)
             .into_iter()
             .for_each(|words| shell.note(&words));

@@ -141,20 +141,25 @@ pub(super) fn record(args: &RecordArgs, shell: &mut Shell<'_>) -> Result<Exit, F
         note: args.note.clone(),
     };
     let mut store = shell.open()?;
-    let (recorded, now_s, disabled_at_s, told) = store.write(|tx| {
+    let written = store.write(|tx| {
         let stamp = shell.stamp();
         let recorded = write(tx, &new, args.new, &stamp)?;
         let at_s = recorded.record().at_s;
         let disabled_at_s = project::disabled_before(tx, &new.project_id, at_s)?;
         let told = statement::told_already(tx, at_s)?;
         Ok::<_, Failure>((recorded, stamp.at_s, disabled_at_s, told))
-    })?;
+    });
+    let (recorded, now_s, disabled_at_s, told) =
+        written.map_err(|failure| failure.if_uncertain(|| with_same_id(&new, args)))?;
     let (record, duplicate) = match &recorded {
         Recorded::Written { record, registered } => {
             let uncovered = match &new.customer_id {
-                Some(customer_id) if registered.bound => store.read(|tx| {
-                    license::uncovered_before(tx, &record.project_id, customer_id, shell.now_s)
-                })?,
+                Some(customer_id) if registered.bound => {
+                    let read = store.read(|tx| {
+                        license::uncovered_before(tx, &record.project_id, customer_id, shell.now_s)
+                    });
+                    shell.uncovered_or_note(read)
+                }
                 Some(_) | None => Amount::default(),
             };
             point_out_registered(record, registered, &new, &uncovered, shell);
@@ -183,11 +188,27 @@ pub(super) fn record(args: &RecordArgs, shell: &mut Shell<'_>) -> Result<Exit, F
             (record, true)
         }
     };
-    shell.print(&Shown::new(record, duplicate), |out| match duplicate {
+    let printed = shell.print(&Shown::new(record, duplicate), |out| match duplicate {
         true => writeln!(out, "already recorded: {}", words(record)),
         false => writeln!(out, "recorded {}", words(record)),
-    })?;
+    });
+    // Handed over here, where the id is at hand that nobody has seen otherwise.
+    let printed = printed.and_then(|()| shell.flush());
+    printed.map_err(|failure| failure.with(&format!("the record's id is {}", record.id)))?;
     Ok(Exit::Done)
+}
+
+/// How to repeat a record that may have been written: by its id, which nobody has seen if it was
+/// made here.
+fn with_same_id(new: &NewRecord, args: &RecordArgs) -> Sentence {
+    let again = "run the same command again";
+    match &args.id {
+        Some(_) => format!("{again}: by its --id it counts once").into(),
+        None => {
+            let id = shell_quoted(new.id.as_str());
+            format!("{again} with --id {id}: by this id it counts once").into()
+        }
+    }
 }
 
 /// Says what was registered for a record, and from when its customer is billed. `uncovered` is what

@@ -36,6 +36,13 @@ impl Sentence {
         self
     }
 
+    /// The same and another sentence.
+    pub(super) fn followed_by(mut self, more: Self) -> Self {
+        self.text = [self.text, more.text].join("; ");
+        self.hints.extend(more.hints);
+        self
+    }
+
     /// The same with words before it.
     pub(super) fn after(&self, before: &str) -> Self {
         Self { text: format!("{before}{}", self.text), hints: self.hints.clone() }

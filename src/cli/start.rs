@@ -109,7 +109,9 @@ pub(super) fn changed_words(tx: &ReadTx<'_>, months: &[i64]) -> store::Result<Op
 /// Works out what the months cost by now that were billed before something was said that changes them, so that the next
 /// bill need not.
 pub(super) fn settle(shell: &mut Shell<'_>) -> Result<(), Failure> {
-    let mut store = shell.open()?;
+    let mut store = shell.open().map_err(|failure| {
+        failure.with("what was asked for is done, and the server prices anew what was billed")
+    })?;
     loop {
         match store.write(balance::settle) {
             // Others have their turn.
@@ -121,7 +123,13 @@ pub(super) fn settle(shell: &mut Shell<'_>) -> Result<(), Failure> {
                 );
                 return Ok(());
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => {
+                return Err(Failure::failed(format!(
+                    "what was asked for is done, but not all months that were billed are priced \
+                     anew: {}; the server does it",
+                    error.of_read()
+                )));
+            }
         }
     }
 }

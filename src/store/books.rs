@@ -1,13 +1,14 @@
 //! The books as a command at the shell has them open.
 
 use crate::store::connection::{
-    check_sqlite, explain, open_found, prepare_writer, wait_for_the_lock,
+    check_sqlite, check_writable, explain, on_read_only_disk, open_found, prepare_writer,
+    wait_for_the_lock,
 };
 use crate::store::error::{Error, Result};
 use crate::store::file::Frozen;
-use crate::store::transaction::{ReadTx, WriteTx};
+use crate::store::transaction::{ReadTx, WriteTx, commit};
 use crate::store::{column, draft, file, schema};
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, Row, TransactionBehavior};
 use std::path::{Path, PathBuf};
 
 /// The books as one process at the shell has them open: one connection that reads and writes.
@@ -128,22 +129,32 @@ impl Store {
         f: impl FnOnce(&WriteTx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         if self.frozen.is_some() {
-            return Err(Error::OnlyRead(self.path.clone()).into());
+            return Err(match on_read_only_disk(&self.path) {
+                true => Error::ReadOnlyDisk(self.path.clone()),
+                false => Error::OnlyRead(self.path.clone()),
+            }
+            .into());
         }
+        check_writable(&self.connection, &self.path)?;
         let tx = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(Error::from)?;
         let done = f(&WriteTx(ReadTx(&tx)))?;
-        tx.commit().map_err(Error::from)?;
+        commit(tx)?;
         Ok(done)
     }
 
-    /// Moves what the write-ahead log holds into the file, as far as no reader is in the way.
+    /// Moves what the write-ahead log holds into the file, as far as no reader is in the way. Tells
+    /// whether that is all of it.
     ///
     /// # Errors
     /// When SQLite fails.
-    pub fn settle(&mut self) -> Result<()> {
-        Ok(self.connection.query_row("pragma wal_checkpoint(passive)", [], |_| Ok(()))?)
+    pub fn settle(&mut self) -> Result<bool> {
+        const CHECKPOINT: &str = "pragma wal_checkpoint(passive)";
+        let moved = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+        let (is_busy, pages, moved): (bool, i64, i64) =
+            self.connection.query_row(CHECKPOINT, [], moved)?;
+        Ok(!is_busy && pages == moved)
     }
 }

@@ -2,7 +2,9 @@
 
 use crate::store::error::{Error, Result};
 use crate::store::{column, file};
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
+use rustix::fs::Access;
+use rustix::io::Errno;
 use std::cell::Cell;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -55,7 +57,7 @@ pub(super) fn explain(error: Error, path: &Path) -> Error {
         Some(ErrorCode::DatabaseCorrupt) => Error::Damaged { path, reason: cause.to_string() },
         Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
             // SQLite says only that it could not.
-            let reason = rustix::fs::access(&path, rustix::fs::Access::READ_OK).map_or_else(
+            let reason = rustix::fs::access(&path, Access::READ_OK).map_or_else(
                 |error| std::io::Error::from(error).to_string(),
                 |()| cause.to_string(),
             );
@@ -63,6 +65,25 @@ pub(super) fn explain(error: Error, path: &Path) -> Error {
         }
         _ => error,
     }
+}
+
+/// Checks that what was opened to be written can be. Where it cannot, SQLite opens the file to read
+/// it alone, and says nothing.
+pub(super) fn check_writable(connection: &Connection, path: &Path) -> Result<()> {
+    if !connection.is_readonly(MAIN_DB)? {
+        return Ok(());
+    }
+    let path = path.to_owned();
+    Err(match rustix::fs::access(&path, Access::WRITE_OK) {
+        Ok(()) => Error::ReadAlone(path),
+        Err(Errno::ROFS) => Error::ReadOnlyDisk(path),
+        Err(_) => Error::ReadOnly,
+    })
+}
+
+/// Tells whether a file lies on a disk that is mounted to be read alone.
+pub(super) fn on_read_only_disk(path: &Path) -> bool {
+    rustix::fs::access(path, Access::WRITE_OK) == Err(Errno::ROFS)
 }
 
 /// Sets what every writing connection relies on, and reads it back. What is blanked or deleted is

@@ -1,6 +1,7 @@
 //! What can go wrong with the books, in one sentence each.
 
 use rusqlite::ErrorCode;
+use rusqlite::ffi::SQLITE_IOERR_SHMSIZE;
 use std::path::{Path, PathBuf};
 
 /// A result of the store.
@@ -72,9 +73,27 @@ pub enum Error {
          it, and let that user write to the file and its folder"
     )]
     ReadOnly,
-    /// The disk failed.
+    /// The file may be written, and SQLite opened it to read it alone all the same: one call of the
+    /// system failed.
+    #[error(
+        "{} was opened for reading alone, although it may be written: nothing was written; try \
+         again",
+        .0.display()
+    )]
+    ReadAlone(PathBuf),
+    /// The disk is mounted to be read alone.
+    #[error(
+        "{} lies on a disk that is mounted read-only: nothing was written; mount the disk for \
+         writing",
+        .0.display()
+    )]
+    ReadOnlyDisk(PathBuf),
+    /// The disk failed before the commit.
     #[error("the disk failed: nothing was written ({0})")]
     Disk(String),
+    /// The commit failed: what stands in the log may be found there when it is read again.
+    #[error("the disk failed in the commit, and the change may have been written ({0})")]
+    Uncertain(String),
     /// The file is not one of ours.
     #[error("{} is not an agora-vendor database", .0.display())]
     NotOurs(PathBuf),
@@ -159,6 +178,13 @@ impl From<rusqlite::Error> for Error {
             Some(ErrorCode::OperationInterrupted) => Self::Deadline,
             Some(ErrorCode::DiskFull) => Self::Full,
             Some(ErrorCode::ReadOnly) => Self::ReadOnly,
+            // No room for the log's index, which SQLite makes as long as it needs it beforehand.
+            Some(ErrorCode::SystemIoFailure)
+                if error.sqlite_error().map(|error| error.extended_code)
+                    == Some(SQLITE_IOERR_SHMSIZE) =>
+            {
+                Self::Full
+            }
             Some(ErrorCode::SystemIoFailure) => Self::Disk(error.to_string()),
             _ => Self::Sqlite(error),
         }
@@ -166,10 +192,35 @@ impl From<rusqlite::Error> for Error {
 }
 
 impl Error {
+    /// The error as that of a commit. A commit that failed may be found in the log by whoever reads
+    /// it next: it may be there in whole, and only the flush or the index behind it failed. Where
+    /// the log had no room, or the lock was not had, or a rule was broken, nothing of it stands.
+    pub(super) fn of_commit(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(
+                ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::DiskFull
+                | ErrorCode::ReadOnly
+                | ErrorCode::ConstraintViolation,
+            ) => Self::from(error),
+            _ => Self::Uncertain(error.to_string()),
+        }
+    }
+
+    /// What is wrong, said of a read: no word of what was written.
+    pub fn of_read(&self) -> String {
+        match self {
+            Self::Disk(reason) => format!("the disk failed ({reason})"),
+            Self::Full => "the disk is full".to_owned(),
+            error => error.to_string(),
+        }
+    }
+
     /// Tells whether it passes by itself, so that trying again later may help.
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Busy | Self::Deadline | Self::Changed(_) => true,
+            Self::Busy | Self::Deadline | Self::Changed(_) | Self::ReadAlone(_) => true,
             Self::Missing(_)
             | Self::Exists(_)
             | Self::LeftBehind(_)
@@ -180,7 +231,9 @@ impl Error {
             | Self::Damaged { .. }
             | Self::Replaced(_)
             | Self::ReadOnly
+            | Self::ReadOnlyDisk(_)
             | Self::Disk(_)
+            | Self::Uncertain(_)
             | Self::NotOurs(_)
             | Self::Newer { .. }
             | Self::Older { .. }

@@ -4,9 +4,9 @@
 //! The tables are laid out anew by `schema.sql` and filled out of the old ones, so that migrated books have the
 //! schema of fresh ones to the letter.
 
-use crate::store::connection::{open_file, prepare_writer};
+use crate::store::connection::{check_writable, open_file, prepare_writer};
 use crate::store::document::Document;
-use crate::store::transaction::{ReadTx, WriteTx};
+use crate::store::transaction::{ReadTx, WriteTx, commit};
 use crate::store::{Error, Result, Store, backup, balance, draft, file, schema};
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use std::path::{Path, PathBuf};
@@ -214,6 +214,7 @@ pub fn migrate(path: &Path) -> Result<Option<Migrated>> {
 fn migrate_older(path: &Path) -> Result<Option<Migrated>> {
     let mut connection = open_file(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     prepare_writer(&connection)?;
+    check_writable(&connection, path)?;
     // Renaming must not touch what other tables say of one, and filling is in no order that references hold in.
     connection.execute_batch("pragma foreign_keys = off; pragma legacy_alter_table = on;")?;
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -230,7 +231,7 @@ fn migrate_older(path: &Path) -> Result<Option<Migrated>> {
     let copy = draft::beside(&file::find(path)?, &format!("version-{from}"));
     backup::copy(&open_file(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?, &copy, from)?;
     let filled = lay_out_anew(&WriteTx(ReadTx(&tx)), fill, from);
-    let migrated = filled.and_then(|()| Ok(tx.commit()?));
+    let migrated = filled.and_then(|()| commit(tx));
     match migrated {
         Ok(()) => Ok(Some(Migrated { from, to: schema::VERSION, copy })),
         Err(error) => {

@@ -1,7 +1,8 @@
 //! The books as the server reads them.
 
 use crate::store::connection::{
-    POLL, READER_WAITS, check_reader, check_sqlite, explain, open_found, prepare_reader,
+    POLL, READER_WAITS, check_reader, check_sqlite, check_writable, explain, open_found,
+    prepare_reader,
 };
 use crate::store::error::{Error, Result, second_name_words};
 use crate::store::file::Standing;
@@ -67,6 +68,7 @@ impl Readers {
             watch.execute_batch("pragma cache_size = -16;")?;
             schema::verify(&watch, path)
                 .and_then(|()| check_reader(&watch))
+                .and_then(|()| check_writable(&watch, path))
                 .map_err(|error| explain(error, path))?;
             watch.busy_timeout(Duration::ZERO)?;
             Ok(Mutex::new(watch))

@@ -1,6 +1,7 @@
 //! Transactions: what reads and writes SQL has one in hand.
 
-use rusqlite::Connection;
+use crate::store::error::{Error, Result};
+use rusqlite::{Connection, Transaction};
 use std::ops::Deref;
 
 /// A transaction that reads one state of the books.
@@ -22,4 +23,12 @@ impl ReadTx<'_> {
     pub(super) fn sql(&self) -> &Connection {
         self.0
     }
+}
+
+/// Commits: what was written is on disk when this returns.
+///
+/// # Errors
+/// [`Error::Uncertain`] when the disk failed.
+pub(super) fn commit(tx: Transaction<'_>) -> Result<()> {
+    tx.commit().map_err(Error::of_commit)
 }

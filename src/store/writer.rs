@@ -1,9 +1,9 @@
 //! The books as the server changes them.
 
 use crate::store::books::Store;
-use crate::store::connection::POLL;
+use crate::store::connection::{POLL, check_writable, on_read_only_disk};
 use crate::store::error::{Error, Result};
-use crate::store::transaction::{ReadTx, WriteTx};
+use crate::store::transaction::{ReadTx, WriteTx, commit};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use std::path::Path;
 use std::sync::{Mutex, TryLockError};
@@ -19,9 +19,10 @@ impl Writer {
     /// As [`Store::open`].
     pub fn open(path: &Path) -> Result<Self> {
         let Store { connection, frozen, .. } = Store::open(path)?;
-        if frozen.is_some() {
+        if frozen.is_some() && !on_read_only_disk(path) {
             return Err(Error::OnlyRead(path.to_owned()));
         }
+        check_writable(&connection, path)?;
         // It asks for the lock by itself, until its own deadline.
         connection.busy_handler(None)?;
         Ok(Self(Mutex::new(connection)))
@@ -58,7 +59,7 @@ impl Writer {
             }
         };
         let done = f(&WriteTx(ReadTx(&tx)))?;
-        tx.commit().map_err(Error::from)?;
+        commit(tx)?;
         Ok(done)
     }
 }

@@ -8,8 +8,11 @@ use std::sync::LazyLock;
 /// The library that stands before the system's clock.
 pub static LIBRARY: LazyLock<PathBuf> = LazyLock::new(|| library("clock"));
 
+/// The library of a disk that fails.
+pub static DISK: LazyLock<PathBuf> = LazyLock::new(|| library("disk"));
+
 /// A library that stands before the system's own, built by the C compiler that SQLite is built with.
-pub fn library(name: &str) -> PathBuf {
+fn library(name: &str) -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
     let (draft, library) = (
         folder.join(format!("{name}-{}.so", std::process::id())),

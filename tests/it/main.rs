@@ -12,6 +12,7 @@ mod clock;
 mod concurrency;
 mod docs;
 mod door;
+mod failures;
 mod firsts;
 mod import_files;
 mod imports;

@@ -1,7 +1,7 @@
 //! Pages of one sequence are cut from the snapshot of its page 1, also after a restart and by
 //! another server.
 
-use crate::clock::library;
+use crate::clock::DISK;
 use crate::statements::{
     follow, has_next, october, page, statements, stop, until_kept, with_usage,
 };
@@ -455,7 +455,7 @@ fn a_stop_ends_although_the_disk_does_not_answer() {
     let vendor = with_usage();
     let hangs = vendor.path("hangs");
     let mut command = vendor.command(["serve", "--listen", "127.0.0.1:0"]);
-    command.env("LD_PRELOAD", library("disk")).env("TEST_DISK_HANGS", &hangs);
+    command.env("LD_PRELOAD", &*DISK).env("TEST_DISK_HANGS", &hangs);
     let mut server = vendor.serve_by(command);
     std::fs::write(&hangs, "").expect("a file");
     assert_eq!(page(&server, "/usage", october(), 1, 100).entries().len(), 3);
@@ -474,7 +474,7 @@ fn a_snapshot_that_finds_no_room_is_said_once_and_later_pages_come_from_memory()
     let vendor = with_usage();
     let full = vendor.path("full");
     let mut command = vendor.command(["serve", "--listen", "127.0.0.1:0"]);
-    command.env("LD_PRELOAD", library("disk")).env("TEST_DISK_FULL", &full);
+    command.env("LD_PRELOAD", &*DISK).env("TEST_DISK_FULL", &full);
     let server = vendor.serve_by(command);
     std::fs::write(&full, "").expect("a file");
     let said = || server.log().matches("come from memory alone: the disk is full").count();

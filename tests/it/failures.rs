@@ -1,0 +1,219 @@
+//! A machine that fails: its disk, its files and its threads. What is said of it is true, and says
+//! what to do.
+
+use crate::clock::DISK;
+use crate::vendor::{Ended, Vendor};
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+/// A command on a disk that has a fault while the file `fault` is there; see `disk.c`.
+fn on_disk(vendor: &Vendor, fault: &str, arguments: &[&str]) -> Command {
+    let mut command = vendor.command(arguments);
+    command.env("LD_PRELOAD", &*DISK).env(fault, vendor.path(fault));
+    command
+}
+
+/// Runs a command with that fault.
+fn with_fault(vendor: &Vendor, fault: &str, arguments: &[&str]) -> Ended {
+    std::fs::write(vendor.path(fault), "").expect("a file");
+    let ended = on_disk(vendor, fault, arguments).output().expect("it runs").into();
+    std::fs::remove_file(vendor.path(fault)).expect("it is there");
+    ended
+}
+
+/// The word behind `before` in a text.
+fn word_after<'t>(text: &'t str, before: &str) -> &'t str {
+    let (_, rest) = text.split_once(before).unwrap_or_else(|| panic!("{before:?} in {text}"));
+    rest.split([':', ' ', '\n', ';']).next().expect("a first part")
+}
+
+#[test]
+fn serve_does_not_start_on_books_that_it_cannot_write() {
+    let vendor = Vendor::new();
+    let one = vendor.path("TEST_DISK_ONE_OPEN");
+    // Whichever of its openings fails: SQLite opens the file to read it alone then.
+    let (mut refused, mut served) = (0, 0);
+    for before in 0.. {
+        std::fs::write(&one, before.to_string()).expect("a file");
+        let serve = ["serve", "--listen", "127.0.0.1:0"];
+        let mut serve = on_disk(&vendor, "TEST_DISK_ONE_OPEN", &serve);
+        let mut child = serve.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it");
+        let mut line = String::new();
+        let mut out = BufReader::new(child.stdout.take().expect("piped"));
+        out.read_line(&mut line).expect("a line or the end");
+        if line.is_empty() {
+            let ended: Ended = child.wait_with_output().expect("an end").into();
+            assert_eq!(ended.code, 75, "{}", ended.err);
+            let said = ended.err.lines().last().expect("a line");
+            assert!(said.contains("was opened for reading alone, although"), "{}", ended.err);
+            refused += 1;
+            continue;
+        }
+        let port = line.trim().rsplit(':').next().expect("a port");
+        let fields = format!(r#""customerId":"c{before}","planId":"p""#);
+        let path = "/customers/new";
+        let body = crate::vendor::signed_body(
+            crate::vendor::API_KEY,
+            crate::vendor::API_SECRET,
+            "POST",
+            path,
+            &fields,
+        );
+        let request = crate::vendor::with_body("POST", path, &body);
+        let mut stream = std::net::TcpStream::connect(format!("127.0.0.1:{port}")).expect("it");
+        std::io::Write::write_all(&mut stream, request.as_bytes()).expect("sent");
+        let answer = crate::vendor::read_answer(&mut BufReader::new(stream)).expect("an answer");
+        assert_eq!(answer.status, 200, "{before}: {answer:?}");
+        crate::vendor::signal("TERM", &child.id().to_string());
+        child.wait().expect("an end");
+        served += 1;
+        if one.exists() {
+            break;
+        }
+    }
+    // The readers' watch and the writer, at least; and what only reads is served.
+    assert!(refused >= 2 && served >= 1, "{refused} {served}");
+}
+
+#[test]
+fn a_record_whose_commit_failed_may_have_been_written_and_is_repeated_by_the_id_that_is_told() {
+    let vendor = Vendor::new();
+    // Somebody has the books open, so that their log stays; and it is begun.
+    let open = vendor.sql();
+    open.query_row("select count(*) from project", [], |_| Ok(())).expect("a read");
+    vendor.ok(["record", "p", "1", "--id", "first"]);
+    let record = ["record", "p", "2"];
+    let Ended { code, err, .. } = with_fault(&vendor, "TEST_DISK_FAILS", &record);
+    assert_eq!(code, 1, "{err}");
+    assert!(err.contains("the change may have been written"), "{err}");
+    assert!(!err.contains("nothing was written"), "{err}");
+    assert_eq!(err.lines().count(), 1, "{err}");
+    // It is not there for those who have the index of the log, and it is for whoever reads the log
+    // anew, as after a fall of the machine. By its id it counts once in either case.
+    for suffix in ["", "-wal"] {
+        let file = |name: &str| vendor.path(&format!("{name}{suffix}"));
+        std::fs::copy(file("agora-vendor.db"), file("fallen.db")).expect("a copy");
+    }
+    let id = word_after(&err, "again with --id ").to_owned();
+    let totals = ["totals", "--from", "2001-09-09", "--to", "2100-01-01"];
+    for (db, before) in [("agora-vendor.db", "1"), ("fallen.db", "3")] {
+        let total = || vendor.json([&totals[..], &["--db", db]].concat())["total"].clone();
+        assert_eq!(total(), before, "{db}");
+        let again = vendor.ok(["record", "p", "2", "--id", &id, "--db", db]).out;
+        assert_eq!(again.contains("already recorded"), db == "fallen.db", "{again}");
+        assert_eq!(total(), "3", "{db}");
+    }
+    // With an id of its own there is none to tell.
+    let record = ["record", "p", "4", "--id", "mine"];
+    let err = with_fault(&vendor, "TEST_DISK_FAILS", &record).err;
+    assert!(err.contains("run the same command again: by its --id it counts once"), "{err}");
+    vendor.ok(record);
+    assert_eq!(vendor.total(), "7");
+    vendor.ok(["check"]);
+}
+
+#[test]
+fn what_else_may_have_been_written_says_whether_it_may_be_repeated() {
+    let vendor = Vendor::new();
+    let usage = vendor.path("usage.csv");
+    std::fs::write(&usage, "id,projectId,amount,at\ni,p,8,2026-10-10\n").expect("a file");
+    vendor.ok(["record", "p", "1", "--id", "r"]);
+    vendor.ok([
+        "license",
+        "issue",
+        "c",
+        "--new",
+        "--expires",
+        "2099-12-31",
+        "--count",
+        "9",
+        "--id",
+        "l",
+    ]);
+    let open = vendor.sql();
+    open.query_row("select 1 from project", [], |_| Ok(())).expect("a read");
+    let again = "run the same command again: what was done is not done twice";
+    let look = "the same command again might do it twice: look first; ";
+    let license = ["license", "issue", "c", "--expires", "2099-12-31", "--count", "5"];
+    let grant = ["license", "adjust", "l", "3", "--reason", "x"];
+    for (arguments, advice, safe) in [
+        (&["void", "r", "--reason", "x"][..], again.to_owned(), true),
+        (&["import", "usage.csv"], again.to_owned(), true),
+        (&["setting", "set", "unit", "Call"], again.to_owned(), true),
+        (&["project", "add", "q", "--customer", "c"], again.to_owned(), true),
+        (&["customer", "add", "d", "--name", "D"], again.to_owned(), true),
+        (
+            &["plan", "set", "default", "--name", "S", "--unit", "U", "--price", "1"],
+            again.into(),
+            true,
+        ),
+        (&[&license[..], &["--id", "m"]].concat(), again.to_owned(), true),
+        (&license, format!("{look}`agora-vendor license list c`"), false),
+        (&[&grant[..], &["--op-id", "o"]].concat(), again.to_owned(), true),
+        (&grant, format!("{look}`agora-vendor license history l`"), false),
+        (&["license", "consume", "c", "1"], format!("{look}`agora-vendor license list c`"), false),
+        (&["license", "revoke", "l"], again.to_owned(), true),
+        (&["key", "add"], format!("{look}`agora-vendor key list`"), false),
+    ] {
+        let Ended { code, err, .. } = with_fault(&vendor, "TEST_DISK_FAILS", arguments);
+        assert_eq!(code, 1, "{arguments:?}: {err}");
+        assert!(err.contains("may have been written"), "{arguments:?}: {err}");
+        assert!(err.contains(&advice), "{arguments:?}: {err}");
+        assert!(!err.contains("nothing was"), "{arguments:?}: {err}");
+        let dump = || {
+            let sql = vendor.sql();
+            let count = |table: &str| {
+                let select = format!("select count(*) from {table}");
+                sql.query_row(&select, [], |row| row.get::<_, i64>(0)).expect("a count")
+            };
+            ["usage_ledger", "license", "license_ledger", "plan_version", "customer", "project"]
+                .map(count)
+        };
+        if safe {
+            vendor.ok(arguments);
+            let once = dump();
+            vendor.ok(arguments);
+            assert_eq!(dump(), once, "{arguments:?} was done twice");
+        }
+    }
+    vendor.ok(["check"]);
+}
+
+#[test]
+fn a_full_disk_without_room_for_the_index_is_told_as_full() {
+    let vendor = Vendor::new();
+    for arguments in [&["record", "p", "1"][..], &["totals"], &["serve", "--listen", "127.0.0.1:0"]]
+    {
+        let ended = with_fault(&vendor, "TEST_DISK_NO_INDEX", arguments);
+        assert_eq!(ended.code, 1, "{}", ended.err);
+        assert!(ended.err.contains("the disk is full"), "{arguments:?}: {}", ended.err);
+    }
+    assert_eq!(vendor.total(), "0");
+}
+
+#[test]
+fn contacts_whose_checkpoint_fails_are_told_to_be_forgotten_by_the_books_alone() {
+    let vendor = Vendor::new();
+    vendor.ok(["customer", "add", "c", "--name", "Somebody Particular"]);
+    let open = vendor.sql();
+    open.query_row("select 1 from customer", [], |_| Ok(())).expect("it is read");
+    let forget = ["customer", "forget", "c"];
+    let Ended { code, err, .. } = with_fault(&vendor, "TEST_DISK_NO_MOVE", &forget);
+    assert_eq!(code, 1, "{err}");
+    assert!(err.contains("have forgotten the contacts, but the bytes of the file"), "{err}");
+    assert!(!err.contains("nothing was"), "{err}");
+    let holds = || {
+        let bytes = std::fs::read(vendor.db()).expect("the file");
+        bytes.windows(19).any(|bytes| bytes == b"Somebody Particular")
+    };
+    assert!(holds());
+    // Somebody reads what was there before.
+    open.execute_batch("begin; select * from customer").expect("a read");
+    open.query_row("select count(*) from customer", [], |_| Ok(())).expect("a read");
+    vendor.ok(["record", "p", "1"]);
+    let said = vendor.ok(forget).err;
+    assert!(said.contains("(the database is being read): run the same command again"), "{said}");
+    open.execute_batch("commit").expect("it ends");
+    assert!(!vendor.ok(forget).err.contains("run the same command again"));
+    assert!(!holds());
+}
