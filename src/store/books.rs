@@ -7,7 +7,7 @@ use crate::store::connection::{
 use crate::store::error::{Error, Result};
 use crate::store::file::Frozen;
 use crate::store::transaction::{ReadTx, WriteTx, commit};
-use crate::store::{column, draft, file, schema};
+use crate::store::{column, draft, file, owner, schema};
 use rusqlite::{Connection, OpenFlags, Row, TransactionBehavior};
 use std::path::{Path, PathBuf};
 
@@ -21,7 +21,7 @@ pub struct Store {
 
 impl Store {
     /// Opens the books; to be read alone where file and folder may only be read, and no log lies
-    /// beside.
+    /// beside. What can only be read so may be another user's: nothing is played into it.
     ///
     /// # Errors
     /// When there is no file, or it is not ours, of a later version, or cannot be used safely.
@@ -29,7 +29,9 @@ impl Store {
         check_sqlite()?;
         let file = file::find(path)?;
         match Self::open_to_write(&file, path) {
-            Err(error @ (Error::NoAccess { .. } | Error::ReadOnly)) => match Frozen::new(&file) {
+            Err(
+                error @ (Error::NoAccess { .. } | Error::ReadOnly | Error::AnothersFile { .. }),
+            ) => match Frozen::new(&file) {
                 Some(frozen) => Self::open_frozen(frozen, path),
                 None => Err(error),
             },
@@ -52,7 +54,9 @@ impl Store {
     /// nobody writes the file, it needs none; that nobody did is asked after each read.
     fn open_frozen(frozen: Frozen, path: &Path) -> Result<Self> {
         if let Some(log) = frozen.log() {
-            return Err(Error::LogBeside { path: path.to_owned(), log: log.to_owned() });
+            let (path, log) = (path.to_owned(), log.to_owned());
+            let on_read_only_disk = on_read_only_disk(&path);
+            return Err(Error::LogBeside { path, log, on_read_only_disk });
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
             | OpenFlags::SQLITE_OPEN_NO_MUTEX
@@ -82,6 +86,7 @@ impl Store {
         if path.symlink_metadata().is_ok() {
             return Err(Error::Exists(path.to_owned()).into());
         }
+        owner::check_folder(path)?;
         // Made under another name and put into place when whole, so that neither a crash nor
         // another process that creates at the same time leaves half a database or loses one.
         draft::into_place(path, |draft| {

@@ -1,7 +1,7 @@
 //! Connections: how they are opened, what they rely on, and how they wait for the lock.
 
 use crate::store::error::{Error, Result};
-use crate::store::{column, file};
+use crate::store::{column, file, owner};
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
 use rustix::fs::Access;
 use rustix::io::Errno;
@@ -43,6 +43,7 @@ pub(super) fn open_file(path: &Path, flags: OpenFlags) -> Result<Connection> {
 
 /// Opens a file that was looked at; `path` is how it was named.
 pub(super) fn open_found(file: &Path, path: &Path, flags: OpenFlags) -> Result<Connection> {
+    owner::check(file)?;
     Connection::open_with_flags(file, flags).map_err(|error| explain(error.into(), path))
 }
 

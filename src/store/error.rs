@@ -34,18 +34,49 @@ pub enum Error {
         /// Why.
         why: SecondName,
     },
+    /// Anybody may make files in the folder.
+    #[error(
+        "anybody may write in {folder}, and could put a log beside the database that SQLite plays \
+         into it: keep the books in a folder of their own, such as {folder}/agora-vendor with mode \
+         0700",
+        folder = .0.display()
+    )]
+    AnybodysFolder(PathBuf),
+    /// A file of the books is another user's.
+    #[error(
+        "{} belongs to {owner}, and is used by {user} here: who owns it could change the books; \
+         run as {owner} (`sudo -u {owner} agora-vendor …`), or, if what is in it is right, give it \
+         to {user} with chown",
+        .path.display()
+    )]
+    AnothersFile {
+        /// The file.
+        path: PathBuf,
+        /// Whose it is.
+        owner: String,
+        /// Whose it should be.
+        user: String,
+    },
     /// The folder may only be read, and a log lies beside the file.
     #[error(
-        "{} cannot be read: its folder may only be read, and {} lies beside it, which is read by \
-         users who may write there; run as the user who owns the folder",
+        "{} cannot be read: its {} may only be read, and {} lies beside it, which is read by \
+         users who may write there; {}",
         .path.display(),
-        .log.display()
+        if *.on_read_only_disk { "disk" } else { "folder" },
+        .log.display(),
+        if *.on_read_only_disk {
+            "copy both to another disk, or mount this one for writing"
+        } else {
+            "run as the user who owns the folder"
+        }
     )]
     LogBeside {
         /// The file.
         path: PathBuf,
         /// Its log.
         log: PathBuf,
+        /// Whether it is not the folder's rights, but the disk.
+        on_read_only_disk: bool,
     },
     /// The file was opened to be read alone.
     #[error(
@@ -226,6 +257,8 @@ impl Error {
             | Self::LeftBehind(_)
             | Self::NoPath(_)
             | Self::SecondName { .. }
+            | Self::AnybodysFolder(_)
+            | Self::AnothersFile { .. }
             | Self::LogBeside { .. }
             | Self::OnlyRead(_)
             | Self::Damaged { .. }

@@ -24,6 +24,7 @@ pub mod license;
 mod made_id;
 pub mod migration;
 pub mod newest;
+mod owner;
 pub mod plan;
 pub mod project;
 mod readers;

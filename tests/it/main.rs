@@ -24,6 +24,7 @@ mod listings;
 mod manners;
 mod migrations;
 mod names;
+mod owners;
 mod pages;
 mod prices;
 mod printing;

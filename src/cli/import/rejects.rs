@@ -10,6 +10,7 @@ use crate::cli::import::source::Source;
 use serde::Serialize;
 use std::fs::File;
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// How many bad rows are listed where they have no file to go to.
@@ -144,7 +145,10 @@ enum Out {
 impl RejectsFile {
     fn create(path: &Path, csv: Option<&Header>, of_several: bool) -> Result<Self, Failure> {
         // Never what is there already: it may be the file that is imported, or the books.
-        let file = File::create_new(path).map_err(|error| {
+        // What is in it is its owner's alone to read, as the books are.
+        let mut options = File::options();
+        options.write(true).create_new(true).mode(0o600);
+        let file = options.open(path).map_err(|error| {
             let wanted =
                 if error.kind() == io::ErrorKind::AlreadyExists { ": name a new file" } else { "" };
             Failure::failed(format!(
@@ -158,9 +162,9 @@ impl RejectsFile {
                 let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(file);
                 let file_name = of_several.then_some(&b"file"[..]);
                 let header = behind(file_name, [b"line", b"reason"], &csv.names);
-                writer
-                    .write_byte_record(&header)
-                    .map_err(|error| unwritable(path, &csv_io(error)))?;
+                // Handed over now: where no row follows, nobody would hear that it cannot be.
+                let written = writer.write_byte_record(&header).map_err(csv_io);
+                written.and_then(|()| writer.flush()).map_err(|error| unwritable(path, &error))?;
                 Out::Csv(Box::new(writer))
             }
         };
