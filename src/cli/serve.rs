@@ -10,7 +10,7 @@ use crate::cli::migrate;
 use crate::http::acme;
 use crate::http::security::Security;
 use crate::http::tls::Tls;
-use crate::http::{BasePath, Options, Service, server};
+use crate::http::{BasePath, Options, Service, server, threads};
 use crate::store::{Readers, Writer};
 use log::{Level, LevelFilter};
 use signal_hook::consts::SIGHUP;
@@ -142,7 +142,10 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     if let Some(migrated) = migrate::migrate(shell)? {
         log::warn!("{}", migrate::words(&migrated));
     }
-    let readers = Readers::open(shell.database.path(), server::reader_count());
+    let count = server::reader_count();
+    threads::check(usize::try_from(count).unwrap_or(usize::MAX))
+        .map_err(|error| Failure::failed(format!("cannot serve: {error}")))?;
+    let readers = Readers::open(shell.database.path(), count);
     let readers = readers.map_err(|error| shell.database.explain(error))?;
     let writer =
         Writer::open(shell.database.path()).map_err(|error| shell.database.explain(error))?;

@@ -19,6 +19,7 @@ mod route;
 pub mod security;
 pub mod server;
 mod statement;
+pub mod threads;
 pub mod tls;
 mod uncovered;
 mod usage;

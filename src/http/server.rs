@@ -14,6 +14,7 @@ use crate::http::intake::{Exchange, Intake, Refused};
 use crate::http::refusal_log::{Kind, RefusalLog, cut};
 use crate::http::route::Route;
 use crate::http::security::Security;
+use crate::http::threads;
 use crate::http::tls::was_check;
 use crate::http::{Request, Service};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -82,11 +83,7 @@ pub fn serve(
     ready: impl FnOnce(SocketAddr),
 ) -> io::Result<()> {
     let readers = usize::try_from(reader_count()).unwrap_or(usize::MAX);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        // Beside the readers: a change, what is kept at the end, and the look at certificates.
-        .max_blocking_threads(readers + 3)
-        .build()?;
+    let runtime = threads::start(readers)?;
     let served = runtime.block_on(async {
         let mut signals = Signals::listen()?;
         let listener = listen(address)?;

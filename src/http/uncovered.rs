@@ -24,14 +24,14 @@ pub(super) enum Uncovered {
 }
 
 /// Adds up on a thread of its own.
-pub(super) struct Adder(SyncSender<Uncovered>);
+pub(super) struct Adder(Option<SyncSender<Uncovered>>);
 
 impl Adder {
     /// Starts the thread. It ends with the adder.
     pub(super) fn start(books: &Arc<Books>) -> Self {
         let (sender, receiver) = sync_channel(WAITING);
         let books = Arc::downgrade(books);
-        std::thread::spawn(move || {
+        let started = std::thread::Builder::new().name("adder".to_owned()).spawn(move || {
             for uncovered in receiver {
                 match sum(&books, &uncovered) {
                     Some(Ok(amount)) if !amount.is_zero() => {
@@ -45,12 +45,17 @@ impl Adder {
                 }
             }
         });
-        Self(sender)
+        // What it would have logged changes no answer.
+        let started = started.inspect_err(|error| {
+            log::error!("no thread to add up uncovered usage for the log: {error}");
+        });
+        Self(started.is_ok().then_some(sender))
     }
 
     /// Adds up later, and logs what there is.
     pub(super) fn add_up(&self, uncovered: Uncovered) {
-        if self.0.try_send(uncovered).is_err() {
+        let Some(sender) = &self.0 else { return };
+        if sender.try_send(uncovered).is_err() {
             log::warn!("too many calls at once: their uncovered usage is not added up for the log");
         }
     }

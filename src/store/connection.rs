@@ -18,6 +18,8 @@ pub(super) const READER_WAITS: Duration = Duration::from_millis(100);
 pub(super) const POLL: Duration = Duration::from_micros(400);
 /// The shortest pause between two questions of a shell.
 const SHELL_POLL_MS: u64 = 3;
+/// How many files a connection has open: the database and its log. Their index is shared.
+const FILES: usize = 2;
 /// The oldest SQLite without the WAL-reset bug, by which several processes that write and
 /// checkpoint one file could lose commits. Source: SQLite's release notes for 3.51.3.
 const OLDEST_SQLITE: i32 = 3_051_003;
@@ -57,6 +59,9 @@ pub(super) fn explain(error: Error, path: &Path) -> Error {
         Some(ErrorCode::NotADatabase) => Error::NotOurs(path),
         Some(ErrorCode::DatabaseCorrupt) => Error::Damaged { path, reason: cause.to_string() },
         Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+            if let Some(error) = no_files(&path, 1) {
+                return error;
+            }
             // SQLite says only that it could not.
             let reason = rustix::fs::access(&path, Access::READ_OK).map_or_else(
                 |error| std::io::Error::from(error).to_string(),
@@ -66,6 +71,19 @@ pub(super) fn explain(error: Error, path: &Path) -> Error {
         }
         _ => error,
     }
+}
+
+/// Why so many connections could not be opened, if that is because so many files cannot be. SQLite
+/// does not say, and has closed by now what it could open.
+pub(super) fn no_files(path: &Path, connections: usize) -> Option<Error> {
+    // Never the database itself: closing it drops the locks that SQLite has on it.
+    let open = |_| std::fs::File::open("/dev/null");
+    let opened: std::io::Result<Vec<_>> = (0..connections * FILES + 1).map(open).collect();
+    let reason = opened.err().filter(|error| {
+        let errno = Errno::from_io_error(error);
+        errno == Some(Errno::MFILE) || errno == Some(Errno::NFILE)
+    })?;
+    Some(Error::NoFiles { path: path.to_owned(), reason: reason.to_string() })
 }
 
 /// Checks that what was opened to be written can be. Where it cannot, SQLite opens the file to read

@@ -160,6 +160,18 @@ pub enum Error {
         /// What the system said.
         reason: String,
     },
+    /// The process may open no more files.
+    #[error(
+        "{} cannot be opened: no more files can be opened ({reason}); allow this process more \
+         (ulimit -n, LimitNOFILE= of a service)",
+        .path.display()
+    )]
+    NoFiles {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
     /// Another process holds the write lock for too long.
     #[error("the database is busy: another process has been writing for too long; try again")]
     Busy,
@@ -271,6 +283,7 @@ impl Error {
             | Self::Newer { .. }
             | Self::Older { .. }
             | Self::NoAccess { .. }
+            | Self::NoFiles { .. }
             | Self::Unreadable { .. }
             | Self::TooLong { .. }
             | Self::Full

@@ -1,7 +1,7 @@
 //! The books as the server reads them.
 
 use crate::store::connection::{
-    POLL, READER_WAITS, check_reader, check_sqlite, check_writable, explain, open_found,
+    POLL, READER_WAITS, check_reader, check_sqlite, check_writable, explain, no_files, open_found,
     prepare_reader,
 };
 use crate::store::error::{Error, Result, second_name_words};
@@ -15,6 +15,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
+/// How long a pool tries to open its connections: what the system refuses once it may give next.
+const OPEN_WITHIN: Duration = Duration::from_secs(5);
 /// How often a read is asked whether it may go on: every so many steps of SQLite's machine, well
 /// under a millisecond.
 const STEPS: std::ffi::c_int = 2_000;
@@ -82,7 +84,10 @@ impl Readers {
             .test_on_check_out(false)
             .idle_timeout(None)
             .max_lifetime(None)
-            .build(manager)?;
+            .connection_timeout(OPEN_WITHIN)
+            .build(manager);
+        let few = |count| usize::try_from(count).ok().and_then(|count| no_files(path, count));
+        let pool = pool.map_err(|error| few(count).unwrap_or(error.into()))?;
         let standing = Standing::of(&file);
         let identity = standing.map_err(|_| Error::Missing(path.to_owned()))?.identity;
         Ok(Self {

@@ -11,6 +11,9 @@ pub static LIBRARY: LazyLock<PathBuf> = LazyLock::new(|| library("clock"));
 /// The library of a disk that fails.
 pub static DISK: LazyLock<PathBuf> = LazyLock::new(|| library("disk"));
 
+/// The library of a machine that is short of threads.
+pub static THREADS: LazyLock<PathBuf> = LazyLock::new(|| library("threads"));
+
 /// A library that stands before the system's own, built by the C compiler that SQLite is built with.
 fn library(name: &str) -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));

@@ -1,7 +1,7 @@
 //! A machine that fails: its disk, its files and its threads. What is said of it is true, and says
 //! what to do.
 
-use crate::clock::DISK;
+use crate::clock::{DISK, THREADS};
 use crate::vendor::{Ended, Vendor};
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -216,4 +216,111 @@ fn contacts_whose_checkpoint_fails_are_told_to_be_forgotten_by_the_books_alone()
     open.execute_batch("commit").expect("it ends");
     assert!(!vendor.ok(forget).err.contains("run the same command again"));
     assert!(!holds());
+}
+
+/// Runs a command by a shell that limits it first.
+fn limited(vendor: &Vendor, limit: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new("sh");
+    let script = format!("ulimit {limit} && exec \"$0\" \"$@\"");
+    command.args(["-c", &script, env!("CARGO_BIN_EXE_agora-vendor")]).args(arguments);
+    command.current_dir(vendor.path(".")).env("AGORA_VENDOR_DB", vendor.db());
+    command
+}
+
+/// How a server ended that did not start, or `None` where it listens; then it is ended.
+fn not_served(mut serve: Command) -> Option<Ended> {
+    let mut child =
+        serve.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it is started");
+    let mut line = String::new();
+    let mut out = BufReader::new(child.stdout.take().expect("piped"));
+    out.read_line(&mut line).expect("a line or the end");
+    if !line.is_empty() {
+        crate::vendor::signal("TERM", &child.id().to_string());
+    }
+    let ended: Ended = child.wait_with_output().expect("an end").into();
+    assert!(!ended.err.contains("panicked"), "{}", ended.err);
+    line.is_empty().then_some(ended)
+}
+
+#[test]
+fn a_server_without_its_threads_does_not_start_and_says_how_many_it_needs() {
+    let vendor = Vendor::new();
+    for threads in 0.. {
+        let mut serve = vendor.command(["serve", "--listen", "127.0.0.1:0"]);
+        serve.env("LD_PRELOAD", &*THREADS).env("TEST_THREADS", threads.to_string());
+        let Some(Ended { code, err, .. }) = not_served(serve) else {
+            assert!(threads >= 8);
+            return;
+        };
+        assert_eq!(code, 1, "{threads}: {err}");
+        let said = err.lines().last().expect("a line");
+        assert!(said.starts_with("error: cannot serve: ") && said.contains("ulimit -u"), "{err}");
+        assert!(said.contains("threads are needed"), "{err}");
+    }
+}
+
+#[test]
+fn a_server_answers_by_the_threads_that_it_began_with() {
+    let vendor = Vendor::new();
+    vendor.ok(["record", "p", "1", "--at", "2026-10-10"]);
+    // So many that it starts, and none more.
+    let most = (0..).find(|threads: &i32| {
+        let mut serve = vendor.command(["serve", "--listen", "127.0.0.1:0"]);
+        serve.env("LD_PRELOAD", &*THREADS).env("TEST_THREADS", threads.to_string());
+        not_served(serve).is_none()
+    });
+    let mut serve = vendor.command(["serve", "--listen", "127.0.0.1:0"]);
+    serve.env("LD_PRELOAD", &*THREADS).env("TEST_THREADS", most.expect("some").to_string());
+    let server = vendor.serve_by(serve);
+    for n in 0..8 {
+        let created =
+            server.call("POST", "/customers/new", &format!(r#""customerId":"c{n}","planId":"p""#));
+        assert_eq!(created.status, 200, "{created:?}");
+        assert_eq!(server.usage(1_790_812_800 + n, 1_793_491_199).status, 200);
+    }
+    server.signal("TERM");
+    assert_eq!(server.wait(), Some(0));
+}
+
+#[test]
+fn an_import_without_a_thread_for_its_rows_may_be_run_again() {
+    let vendor = Vendor::new();
+    std::fs::write(vendor.path("u.csv"), "id,projectId,amount,at\ni,p,8,2026-10-10\n").expect("it");
+    let mut import = vendor.command(["import", "u.csv"]);
+    import.env("LD_PRELOAD", &*THREADS).env("TEST_THREADS", "0");
+    let Ended { code, err, .. } = import.output().expect("it runs").into();
+    assert_eq!(code, 75, "{err}");
+    assert_eq!(err.lines().count(), 1, "{err}");
+    assert!(err.contains("there is no thread to read the rows with"), "{err}");
+    vendor.ok(["import", "u.csv"]);
+}
+
+#[test]
+fn a_command_that_may_open_no_more_files_says_so() {
+    let vendor = Vendor::new();
+    std::fs::write(vendor.path("u.csv"), "id,projectId,amount,at\ni,p,8,2026-10-10\n").expect("it");
+    let verbs =
+        [&["record", "p", "1"][..], &["totals", "--month", "2026-10"], &["import", "u.csv"]];
+    for verb in verbs {
+        let mut refused = 0;
+        for files in 4..32 {
+            let command = limited(&vendor, &format!("-n {files}"), verb).output();
+            let Ended { code, err, .. } = command.expect("it runs").into();
+            if code == 0 {
+                break;
+            }
+            assert_eq!(code, 1, "{verb:?} {files}: {err}");
+            assert_eq!(err.lines().count(), 1, "{verb:?} {files}: {err}");
+            assert!(err.contains("Too many open files"), "{verb:?} {files}: {err}");
+            refused += 1;
+        }
+        assert!((1..28).contains(&refused), "{verb:?}: {refused}");
+    }
+    // The files of the readers, and the socket's.
+    for files in [6, 12, 18] {
+        let serve = limited(&vendor, &format!("-n {files}"), &["serve", "--listen", "127.0.0.1:0"]);
+        let Ended { code, err, .. } = not_served(serve).expect("it does not start");
+        assert_eq!(code, 1, "{files}: {err}");
+        assert!(err.lines().last().is_some_and(|l| l.contains("Too many open files")), "{err}");
+    }
 }

@@ -52,11 +52,26 @@ struct Batch {
 
 impl Batches {
     /// Starts to read rows, on a thread of its own.
-    pub(super) fn read(file: impl Read + Send + 'static, read_as: ReadAs, stop: Stop) -> Self {
+    ///
+    /// # Errors
+    /// When the system has no thread to give.
+    pub(super) fn read(
+        file: impl Read + Send + 'static,
+        read_as: ReadAs,
+        stop: Stop,
+    ) -> Result<Self, Failure> {
         let (sender, batches) = sync_channel(BATCHES);
         let (headers, header) = sync_channel(1);
-        let reading = thread::spawn(move || read(file, read_as, &headers, sender));
-        Self { reading, header, batches, queue: VecDeque::new(), stop }
+        let reading = thread::Builder::new()
+            .spawn(move || read(file, read_as, &headers, sender))
+            .map_err(|error| {
+            let failure = Failure::failed(format!(
+                "there is no thread to read the rows with ({error}): allow more processes \
+                     (ulimit -u) and more memory (ulimit -v), or try again once others have ended"
+            ));
+            failure.into_passing()
+        })?;
+        Ok(Self { reading, header, batches, queue: VecDeque::new(), stop })
     }
 
     /// Waits for the header. Without one the import is to stop, or reading has failed, and

@@ -212,7 +212,7 @@ impl<'s, 'a> Import<'s, 'a> {
     fn take_file(&mut self, input: &Input<'_>) -> Result<Option<Cut>, Failure> {
         let read_before = self.tally.read;
         let file = self.progress.wrap_read(input.open()?);
-        let mut batches = Batches::read(file, input.read_as.clone(), self.stop.clone());
+        let mut batches = Batches::read(file, input.read_as.clone(), self.stop.clone())?;
         if let Some(header) = batches.header() {
             self.begin(input.source, &header)?;
         }
