@@ -15,14 +15,16 @@ use std::path::PathBuf;
 
 /// Sign a request as Agora does, or explain one that is signed
 ///
-/// Prints the URL with apiKey and signature added, ready for curl; with a method other than GET, the body
-/// with them added. Signs with the test pair unless told otherwise.
+/// Prints the URL with apiKey and signature added; with a method other than GET, the body with them
+/// added. A signed request works for ever: --curl prints it as `curl -K -` reads it, since words of
+/// a command line are seen by everybody on the machine. Signs with the test pair unless told otherwise.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example: curl \"$(agora-vendor sign \"http://127.0.0.1:8080/usage?fromTs=1795392000&toTs=1795478399&pageNum=1\")\""
+    after_help = "Example: agora-vendor sign --curl \"http://127.0.0.1:8080/usage?fromTs=1795392000&toTs=1795478399&pageNum=1\" | curl -K -"
 )]
 pub(super) struct Args {
-    /// The request's URL, e.g. "http://127.0.0.1:8080/usage?fromTs=…&toTs=…&pageNum=1"
+    /// The request's URL, e.g. "http://127.0.0.1:8080/usage?fromTs=…&toTs=…&pageNum=1" (- for
+    /// standard input)
     url: String,
 
     /// The request's method
@@ -36,6 +38,10 @@ pub(super) struct Args {
     /// Sign with the live pair, as Agora itself
     #[arg(long)]
     live: bool,
+
+    /// Print the signed request as a configuration of curl, for `curl -K -`
+    #[arg(long, conflicts_with = "explain")]
+    curl: bool,
 
     /// Show the SourceString of the request and whether its signature is right; ends with 1 if not
     #[arg(long, conflicts_with = "live")]
@@ -53,19 +59,39 @@ struct Request<'a> {
 }
 
 pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
-    let request = read(args)?;
-    let pairs = shell.open()?.read(key::accepted)?;
-    match args.explain {
-        true => explain(&request, &pairs, shell),
-        false => sign(&request, &pairs, args.live, shell),
+    if args.curl && shell.wants_json() {
+        return Err(Failure::words(
+            "--curl and --json are two forms of one request: leave one out",
+        ));
     }
+    let url = read_url(args)?;
+    let request = read(args, &url)?;
+    let pairs = shell.open()?.read(key::accepted)?;
+    if args.explain {
+        return explain(&request, &pairs, shell);
+    }
+    let signed = sign(&request, &pairs, args.live)?;
+    if args.curl { signed.print_for_curl(shell) } else { signed.print(shell) }
 }
 
-fn read(args: &Args) -> Result<Request<'_>, Failure> {
-    let url = Url::split(&args.url).ok_or_else(|| {
+/// The URL as typed, or as it comes on standard input: what is signed already is no word for a
+/// command line.
+fn read_url(args: &Args) -> Result<String, Failure> {
+    if args.url != "-" {
+        return Ok(args.url.clone());
+    }
+    if args.data.as_ref().is_some_and(|file| file.as_os_str() == "-") {
+        return Err(Failure::words("- stands twice, and standard input can be read once"));
+    }
+    let text = read_text("-".as_ref(), "the URL")?;
+    Ok(text.trim_end_matches(['\n', '\r']).to_owned())
+}
+
+fn read<'a>(args: &'a Args, url: &'a str) -> Result<Request<'a>, Failure> {
+    let typed = url;
+    let url = Url::split(typed).ok_or_else(|| {
         Failure::words(format!(
-            "the URL {:?} has no path: write one such as http://127.0.0.1:8080/usage",
-            args.url
+            "the URL {typed:?} has no path: write one such as http://127.0.0.1:8080/usage"
         ))
     })?;
     let method = args.method.as_str();
@@ -74,7 +100,7 @@ fn read(args: &Args) -> Result<Request<'_>, Failure> {
             "the method {method:?} is none of Agora's: use GET, POST or PUT"
         )));
     }
-    if !args.url.bytes().all(|b| b.is_ascii_graphic()) {
+    if !typed.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(Failure::words(
             "the URL holds a space or what is not ASCII: write it as %20 and the like",
         ));
@@ -104,12 +130,43 @@ fn read(args: &Args) -> Result<Request<'_>, Failure> {
     Ok(Request { method, url, readings: vec![fields.fields().clone()], body: Some(body) })
 }
 
-fn sign(
-    request: &Request<'_>,
-    pairs: &[KeyPair],
-    live: bool,
-    shell: &mut Shell<'_>,
-) -> Result<Exit, Failure> {
+/// A signed request.
+#[derive(Serialize)]
+struct Signed<'a> {
+    method: &'a str,
+    url: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<String>,
+}
+
+impl Signed<'_> {
+    fn print(&self, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
+        shell.print(self, |out| match &self.body {
+            None => writeln!(out, "{}", self.url),
+            Some(body) => writeln!(out, "{}", json_text(body)),
+        })?;
+        Ok(Exit::Done)
+    }
+
+    /// Prints it as a configuration file of curl. Source: curl(1), `--config`.
+    fn print_for_curl(&self, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
+        let quoted = |text: &str| {
+            let text = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\t', "\\t");
+            format!("\"{}\"", text.replace('\n', "\\n").replace('\r', "\\r"))
+        };
+        shell.print(self, |out| {
+            // Brackets and braces of a query are meant as they are.
+            writeln!(out, "globoff\nurl = {}", quoted(&self.url))?;
+            let Some(body) = &self.body else { return Ok(()) };
+            writeln!(out, "request = {}", quoted(self.method))?;
+            writeln!(out, "header = {}", quoted("Content-Type: application/json"))?;
+            writeln!(out, "data-raw = {}", quoted(&json_text(body)))
+        })?;
+        Ok(Exit::Done)
+    }
+}
+
+fn sign<'a>(request: &Request<'a>, pairs: &[KeyPair], live: bool) -> Result<Signed<'a>, Failure> {
     let purpose = if live { Purpose::Live } else { Purpose::Test };
     let pair = pairs.iter().rfind(|pair| pair.purpose == purpose).ok_or_else(|| {
         let (which, add) = match purpose {
@@ -137,9 +194,7 @@ fn sign(
             let (key, signature) = (encode(pair.api_key.as_str()), encode(&signature));
             let url =
                 format!("{origin}{path}?{query}{join}{API_KEY}={key}&{SIGNATURE}={signature}");
-            shell.print(&json!({ "method": request.method, "url": url }), |out| {
-                writeln!(out, "{url}")
-            })?;
+            Ok(Signed { method: request.method, url, body: None })
         }
         Some(body) => {
             // Added to the text as it is, since a body read and printed anew would not be the one given.
@@ -149,12 +204,9 @@ fn sign(
             let added = json!({ API_KEY: pair.api_key.as_str(), SIGNATURE: signature }).to_string();
             let body = format!("{open}{join}{}", &added[1..]);
             let url = format!("{origin}{path}");
-            shell.print(&json!({ "method": request.method, "url": url, "body": body }), |out| {
-                writeln!(out, "{}", json_text(&body))
-            })?;
+            Ok(Signed { method: request.method, url, body: Some(body) })
         }
     }
-    Ok(Exit::Done)
 }
 
 #[derive(Serialize)]

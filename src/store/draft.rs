@@ -43,7 +43,8 @@ pub(super) fn into_place<E: From<Error>>(
         }
         File::open(&draft).and_then(|file| file.sync_all()).map_err(file_error)?;
         put(&draft, path).map_err(file_error)?;
-        sync_directory(path).map_err(file_error)?;
+        sync_directory(path)
+            .map_err(|source| Error::Unflushed { path: path.to_owned(), source })?;
         Ok(())
     });
     remove(&draft);

@@ -198,6 +198,18 @@ pub enum Error {
     /// SQLite does not hold what the books rely on.
     #[error("the database cannot be used safely: {0}")]
     Unsafe(String),
+    /// A new file stands, and its folder could not be flushed.
+    #[error(
+        "{} is made and whole, but may be gone after a power cut, since its folder cannot be \
+         flushed ({source}): mend the disk, run `sync`, and use it as it is",
+        .path.display()
+    )]
+    Unflushed {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// A file beside the database.
     #[error("{}: {source}", .path.display())]
     File {
@@ -288,6 +300,7 @@ impl Error {
             | Self::TooLong { .. }
             | Self::Full
             | Self::Unsafe(_)
+            | Self::Unflushed { .. }
             | Self::File { .. }
             | Self::Pool(_)
             | Self::Sqlite(_) => false,

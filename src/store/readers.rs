@@ -65,12 +65,13 @@ impl Readers {
         let file = file::find(path)?;
         let watch = || {
             let watch = open_found(&file, path, flags)?;
-            prepare_reader(&watch)?;
+            // Of a file that cannot be written nothing else is told as well.
+            check_writable(&watch, path)?;
+            prepare_reader(&watch).map_err(|error| explain(error.into(), path))?;
             // It reads nothing but whether anybody has committed, and never waits.
             watch.execute_batch("pragma cache_size = -16;")?;
             schema::verify(&watch, path)
                 .and_then(|()| check_reader(&watch))
-                .and_then(|()| check_writable(&watch, path))
                 .map_err(|error| explain(error, path))?;
             watch.busy_timeout(Duration::ZERO)?;
             Ok(Mutex::new(watch))
@@ -230,4 +231,61 @@ fn read<T, E: From<Error>>(
     let reading = Reading::begin(connection).map_err(Error::from)?;
     reading.0.progress_handler(STEPS, Some(gives_up)).map_err(Error::from)?;
     f(&ReadTx(reading.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Store, draft::with_suffix};
+    use nix::fcntl::{FcntlArg, fcntl};
+    use nix::libc;
+    use std::fs::File;
+    use std::os::unix::fs::FileExt;
+
+    /// Locks readers out as a process does that recovers the log: it holds the locks of writing and
+    /// of recovering, and the index is not ready. Offsets are those of SQLite's walformat.html.
+    fn lock_out(index: &File, kind: libc::c_int) {
+        const WRITE_LOCK: i64 = 120;
+        let lock = libc::flock {
+            l_type: kind.try_into().expect("a kind of lock"),
+            l_whence: libc::SEEK_SET.try_into().expect("a place"),
+            l_start: WRITE_LOCK,
+            l_len: 3,
+            l_pid: 0,
+        };
+        fcntl(index, FcntlArg::F_OFD_SETLK(&lock)).expect("a lock");
+        index.write_all_at(&[0; 96], 0).expect("written");
+    }
+
+    #[test]
+    fn whoever_asks_at_once_never_waits_for_one_who_may_wait() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("books.db");
+        Store::create(&path, |_| Ok::<_, Error>(())).expect("books");
+        let readers = Readers::open(&path, 1).expect("readers");
+        readers.version().expect("a version");
+        let index = with_suffix(&path, "-shm");
+        let index = File::options().read(true).write(true).open(index).expect("an index");
+        lock_out(&index, libc::F_WRLCK);
+        // Answers while another has been waiting for a while. A machine at work on other things may
+        // keep one of the two from going on: then it is asked once more.
+        let answers = || {
+            std::thread::scope(|scope| {
+                let began = Instant::now();
+                let waits = scope.spawn(|| readers.version());
+                let mut answers = 0;
+                while !waits.is_finished() {
+                    assert!(matches!(readers.version_at_once(), Err(Error::Busy)));
+                    let is_waiting = began.elapsed() > READER_WAITS / 4 && !waits.is_finished();
+                    answers += u32::from(is_waiting);
+                }
+                assert!(matches!(waits.join().expect("no panic"), Err(Error::Busy)));
+                answers
+            })
+        };
+        // If it held the connection while it waits, whoever asks would wait as long.
+        assert!((0..5).any(|_| answers() > 3));
+        lock_out(&index, libc::F_UNLCK);
+        readers.version().expect("a version");
+    }
 }

@@ -2,7 +2,8 @@
  * TEST_DISK_HANGS: nothing gets onto the disk.
  * TEST_DISK_FULL: there is no room for SQLite's log.
  * TEST_DISK_NO_INDEX: there is no room for the log's index.
- * TEST_DISK_FAILS: what a file of the books holds cannot be flushed.
+ * TEST_DISK_FAILS: what the books and their log hold cannot be flushed.
+ * TEST_DISK_NO_FOLDER: no folder can be flushed.
  * TEST_DISK_NO_MOVE: nothing can be written into the database file itself.
  * TEST_DISK_ONE_OPEN: one opening of the database for writing fails, after as many as the file
  * says, which it then takes away. */
@@ -14,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -43,7 +45,12 @@ static int flush(long call, int file) {
   while (is_there("TEST_DISK_HANGS")) {
     usleep(1000);
   }
-  if (is_there("TEST_DISK_FAILS") && (is_named(file, "-wal") || is_named(file, ".db"))) {
+  struct stat found;
+  if (is_there("TEST_DISK_NO_FOLDER") && fstat(file, &found) == 0 && S_ISDIR(found.st_mode)) {
+    errno = EIO;
+    return -1;
+  }
+  if (is_there("TEST_DISK_FAILS") && (is_named(file, ".db-wal") || is_named(file, ".db"))) {
     errno = EIO;
     return -1;
   }

@@ -2,7 +2,7 @@
 //! what to do.
 
 use crate::clock::{DISK, THREADS};
-use crate::vendor::{Ended, Vendor};
+use crate::vendor::{Ended, Vendor, skipped};
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
@@ -189,6 +189,86 @@ fn a_full_disk_without_room_for_the_index_is_told_as_full() {
         assert!(ended.err.contains("the disk is full"), "{arguments:?}: {}", ended.err);
     }
     assert_eq!(vendor.total(), "0");
+}
+
+#[test]
+fn a_file_whose_folder_cannot_be_flushed_is_told_to_stand() {
+    let vendor = Vendor::without_books();
+    for arguments in [&["init"][..], &["backup", "copy.db"]] {
+        let Ended { code, err, .. } = with_fault(&vendor, "TEST_DISK_NO_FOLDER", arguments);
+        assert_eq!(code, 1, "{err}");
+        assert!(err.contains(".db is made and whole, but may be gone"), "{arguments:?}: {err}");
+        assert!(!err.contains("exists already"), "{err}");
+    }
+    for db in ["agora-vendor.db", "copy.db"] {
+        vendor.ok(["check", "--db", db]);
+    }
+    assert_eq!(vendor.json(["key", "list"]).as_array().map(Vec::len), Some(2));
+}
+
+/// Runs a script in a mount namespace of its own, in this vendor's folder; `None` where the machine
+/// refuses that.
+fn in_namespace(vendor: &Vendor, script: &str) -> Option<Ended> {
+    let mut command = Command::new("unshare");
+    command.args(["-m", "sh", "-ec", script, env!("CARGO_BIN_EXE_agora-vendor")]);
+    command.current_dir(vendor.path("."));
+    let may = Command::new("unshare").args(["-m", "true"]).output();
+    if !may.is_ok_and(|output| output.status.success()) {
+        skipped("this machine gives no mount namespace");
+        return None;
+    }
+    Some(command.output().expect("it runs").into())
+}
+
+#[test]
+fn a_disk_that_is_mounted_read_only_is_told_as_such_and_is_read() {
+    let vendor = Vendor::new();
+    vendor.ok(["record", "p", "1.5", "--at", "2026-10-10"]);
+    std::fs::create_dir(vendor.path("disk")).expect("a folder");
+    let mounted = "mount -t tmpfs -o size=8m,mode=755 books disk && cp agora-vendor.db disk/b.db";
+    let run = |then: &str, verb: &str| {
+        let script = format!(
+            "{mounted} && {then} && mount -o remount,ro disk && AGORA_VENDOR_DB=disk/b.db exec \"$0\" {verb}"
+        );
+        in_namespace(&vendor, &script)
+    };
+    let Some(read) = run("true", "totals --month 2026-10") else { return };
+    assert_eq!((read.code, read.err.as_str()), (0, ""), "{}", read.out);
+    for verb in ["record p 1", "serve --listen 127.0.0.1:0", "setting set unit x"] {
+        let Ended { code, err, .. } = run("true", verb).expect("it ran before");
+        assert_eq!(code, 1, "{verb}: {err}");
+        let said = err.lines().last().expect("a line");
+        assert!(said.contains("lies on a disk that is mounted read-only"), "{verb}: {err}");
+        assert!(!said.contains("run as the user"), "{verb}: {err}");
+    }
+    let Ended { code, err, .. } = run("touch disk/b.db-wal", "totals --month 2026-10").expect("it");
+    assert_eq!(code, 1, "{err}");
+    assert!(err.contains("its disk may only be read") && err.contains("copy both to"), "{err}");
+}
+
+#[test]
+fn a_disk_without_room_is_told_as_full_and_goes_on_once_there_is_some() {
+    let vendor = Vendor::new();
+    std::fs::create_dir(vendor.path("disk")).expect("a folder");
+    // What is left suffices for the log's beginning, or not even for its index.
+    for left in ["0", "16", "40"] {
+        let script = format!(
+            "mount -t tmpfs -o size=1m,mode=755 books disk && cp agora-vendor.db disk/b.db
+            dd if=/dev/zero of=disk/filler bs=1k 2>/dev/null || true
+            truncate -s -{left}k disk/filler
+            export AGORA_VENDOR_DB=disk/b.db
+            code=0; \"$0\" record p 1 || code=$?
+            test $code = 1 || {{ echo \"ended with $code\" >&2; exit 9; }}
+            rm disk/filler
+            \"$0\" record p 1 && \"$0\" check && \"$0\" totals --month $(date -u +%Y-%m)"
+        );
+        let Some(Ended { code, out, err }) = in_namespace(&vendor, &script) else { return };
+        assert_eq!(code, 0, "{left}: {out}{err}");
+        let said: Vec<&str> = err.lines().filter(|line| line.starts_with("error")).collect();
+        assert_eq!(said.len(), 1, "{left}: {err}");
+        assert!(said[0].contains("the disk is full: nothing was written"), "{left}: {err}");
+        assert!(out.lines().last().is_some_and(|total| total.contains(" 1 ")), "{left}: {out}");
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Key pairs: made, handed in, rotated, revoked; and `sign`, which plays Agora.
 
-use crate::vendor::{API_KEY, API_SECRET, Vendor, day, signed};
+use crate::vendor::{API_KEY, API_SECRET, Ended, Vendor, day, signed, skipped};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::json;
 use std::ffi::OsStr;
@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 #[test]
 fn a_made_secret_is_told_in_json_and_a_handed_in_one_never() {
@@ -264,4 +264,48 @@ fn no_secret_and_no_signature_is_ever_logged() {
     for secret in [API_SECRET, "signature=", "abcdefgh", "fromTs="] {
         assert!(!log.contains(secret), "{secret} in {log}");
     }
+}
+
+#[test]
+fn a_signed_request_goes_to_curl_through_a_pipe_and_stands_in_no_command_line() {
+    let vendor = Vendor::new();
+    let server = vendor.serve();
+    let Ok(_) = Command::new("curl").arg("--version").output() else {
+        skipped("there is no curl");
+        return;
+    };
+    let ask = |arguments: &[&str]| {
+        let mut sign = vendor.command([&["sign", "--live", "--curl"][..], arguments].concat());
+        let mut sign = sign.stdout(Stdio::piped()).spawn().expect("it runs");
+        let curl = Command::new("curl")
+            .args(["-s", "-K", "-"])
+            .stdin(sign.stdout.take().expect("piped"))
+            .output();
+        assert!(sign.wait().expect("an end").success());
+        String::from_utf8(curl.expect("it runs").stdout).expect("UTF-8")
+    };
+    let origin = server.origin();
+    let usage = format!("{origin}/usage?fromTs=1619913600&toTs=1619917199&pageNum=1&x[]={{a,b}}");
+    let answer = ask(&[&usage]);
+    assert!(answer.contains("Success getting usage data"), "{answer}");
+    // What curl would take for something else arrives as it is.
+    let name = r#"a \\ \" [1-9] {b,c} \n é"#;
+    let body = format!("{{\"customerId\":\"c\",\n\t\"planId\":\"p\",\"name\":\"{name}\"}}\n");
+    std::fs::write(vendor.path("body.json"), body).expect("a file");
+    let url = format!("{origin}/customers/new");
+    let answer = ask(&["--method", "POST", "--data", "body.json", &url]);
+    assert!(answer.contains(r#""status":"success""#), "{answer}");
+    let customer = vendor.json(["customer", "show", "c"]);
+    assert_eq!(customer["name"], "a \\ \" [1-9] {b,c}   é");
+    // A signed URL is explained from a pipe, too.
+    let signed = vendor.ok(["sign", &usage]).out;
+    std::fs::write(vendor.path("signed"), signed).expect("a file");
+    let mut explain = vendor.command(["sign", "--explain", "-"]);
+    let file = File::open(vendor.path("signed")).expect("a file");
+    let explained: Ended = explain.stdin(file).output().expect("it runs").into();
+    assert_eq!(explained.code, 0, "{}", explained.err);
+    assert!(explained.out.contains("the signature is right"), "{}", explained.out);
+    vendor.fails(2, ["sign", "--curl", "--json", &usage]);
+    vendor.fails(2, ["sign", "--curl", "--explain", &usage]);
+    vendor.fails(2, ["sign", "--method", "POST", "--data", "-", "-"]);
 }
