@@ -17,11 +17,12 @@ use std::path::PathBuf;
 ///
 /// Prints the URL with apiKey and signature added; with a method other than GET, the body with them
 /// added. A signed request works for ever: --curl prints it as `curl -K -` reads it, since words of
-/// a command line are seen by everybody on the machine. Signs with the test pair unless told otherwise.
+/// a command line are seen by everybody on the machine. Signs with the test pair unless told
+/// otherwise.
 #[derive(clap::Args)]
-#[command(
-    after_help = "Example: agora-vendor sign --curl \"http://127.0.0.1:8080/usage?fromTs=1795392000&toTs=1795478399&pageNum=1\" | curl -K -"
-)]
+#[command(after_help = "Example: agora-vendor sign --curl \
+                  \"http://127.0.0.1:8080/usage?fromTs=1795392000&toTs=1795478399&pageNum=1\" \
+                  | curl -K -")]
 pub(super) struct Args {
     /// The request's URL, e.g. "http://127.0.0.1:8080/usage?fromTs=…&toTs=…&pageNum=1" (- for
     /// standard input)

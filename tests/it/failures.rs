@@ -228,7 +228,8 @@ fn a_disk_that_is_mounted_read_only_is_told_as_such_and_is_read() {
     let mounted = "mount -t tmpfs -o size=8m,mode=755 books disk && cp agora-vendor.db disk/b.db";
     let run = |then: &str, verb: &str| {
         let script = format!(
-            "{mounted} && {then} && mount -o remount,ro disk && AGORA_VENDOR_DB=disk/b.db exec \"$0\" {verb}"
+            "{mounted} && {then} && mount -o remount,ro disk
+            AGORA_VENDOR_DB=disk/b.db exec \"$0\" {verb}"
         );
         in_namespace(&vendor, &script)
     };

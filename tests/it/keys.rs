@@ -290,7 +290,8 @@ fn a_signed_request_goes_to_curl_through_a_pipe_and_stands_in_no_command_line() 
     assert!(answer.contains("Success getting usage data"), "{answer}");
     // What curl would take for something else arrives as it is.
     let name = r#"a \\ \" [1-9] {b,c} \n é"#;
-    let body = format!("{{\"customerId\":\"c\",\n\t\"planId\":\"p\",\"name\":\"{name}\"}}\n");
+    let ids = "\"customerId\":\"c\",\n\t\"planId\":\"p\"";
+    let body = format!("{{{ids},\"customerName\":\"{name}\"}}\n");
     std::fs::write(vendor.path("body.json"), body).expect("a file");
     let url = format!("{origin}/customers/new");
     let answer = ask(&["--method", "POST", "--data", "body.json", &url]);
