@@ -426,7 +426,11 @@ impl Shared {
 impl Worker {
     /// Tells whether no newer page 1 has begun a sequence in the place of this one.
     fn is_newest(&self, sequence: &Sequence) -> bool {
-        let newest = self.newest.as_ref().and_then(|newest| newest.number(&sequence.key).ok());
+        let number = |newest: &Arc<Newest>| {
+            let number = newest.number(&sequence.key);
+            number.inspect_err(|error| log::warn!("a snapshot is not left on the disk: {error}"))
+        };
+        let newest = self.newest.as_ref().and_then(|newest| number(newest).ok());
         newest == Some(sequence.number)
     }
 

@@ -2,9 +2,12 @@
 //! what to do.
 
 use crate::clock::{DISK, THREADS};
-use crate::vendor::{Ended, Vendor, skipped};
-use std::io::{BufRead, BufReader};
+use crate::vendor::{
+    API_KEY, API_SECRET, Ended, Vendor, read_answer, signal, signed_body, skipped, with_body,
+};
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// A command on a disk that has a fault while the file `fault` is there; see `disk.c`.
 fn on_disk(vendor: &Vendor, fault: &str, arguments: &[&str]) -> Command {
@@ -52,19 +55,13 @@ fn serve_does_not_start_on_books_that_it_cannot_write() {
         let port = line.trim().rsplit(':').next().expect("a port");
         let fields = format!(r#""customerId":"c{before}","planId":"p""#);
         let path = "/customers/new";
-        let body = crate::vendor::signed_body(
-            crate::vendor::API_KEY,
-            crate::vendor::API_SECRET,
-            "POST",
-            path,
-            &fields,
-        );
-        let request = crate::vendor::with_body("POST", path, &body);
+        let body = signed_body(API_KEY, API_SECRET, "POST", path, &fields);
+        let request = with_body("POST", path, &body);
         let mut stream = std::net::TcpStream::connect(format!("127.0.0.1:{port}")).expect("it");
-        std::io::Write::write_all(&mut stream, request.as_bytes()).expect("sent");
-        let answer = crate::vendor::read_answer(&mut BufReader::new(stream)).expect("an answer");
+        stream.write_all(request.as_bytes()).expect("sent");
+        let answer = read_answer(&mut BufReader::new(stream)).expect("an answer");
         assert_eq!(answer.status, 200, "{before}: {answer:?}");
-        crate::vendor::signal("TERM", &child.id().to_string());
+        signal("TERM", &child.id().to_string());
         child.wait().expect("an end");
         served += 1;
         if one.exists() {
@@ -316,7 +313,7 @@ fn not_served(mut serve: Command) -> Option<Ended> {
     let mut out = BufReader::new(child.stdout.take().expect("piped"));
     out.read_line(&mut line).expect("a line or the end");
     if !line.is_empty() {
-        crate::vendor::signal("TERM", &child.id().to_string());
+        signal("TERM", &child.id().to_string());
     }
     let ended: Ended = child.wait_with_output().expect("an end").into();
     assert!(!ended.err.contains("panicked"), "{}", ended.err);
@@ -404,4 +401,46 @@ fn a_command_that_may_open_no_more_files_says_so() {
         assert_eq!(code, 1, "{files}: {err}");
         assert!(err.lines().last().is_some_and(|l| l.contains("Too many open files")), "{err}");
     }
+}
+
+#[test]
+fn an_import_whose_disk_fills_up_says_what_is_taken_and_not_that_nothing_is() {
+    let vendor = Vendor::new();
+    std::fs::create_dir(vendor.path("disk")).expect("a folder");
+    let rows: String = (0..60_000).map(|n| format!("id-{n},p{},1,2026-10-10\n", n % 50)).collect();
+    std::fs::write(vendor.path("u.csv"), format!("id,projectId,amount,at\n{rows}")).expect("it");
+    let script = "mount -t tmpfs -o size=4m,mode=755 books disk && cp agora-vendor.db disk/b.db
+        AGORA_VENDOR_DB=disk/b.db exec \"$0\" import --quiet u.csv";
+    let Some(Ended { code, out, err }) = in_namespace(&vendor, script) else { return };
+    assert_eq!(code, 1, "{out}{err}");
+    let said = err.lines().last().expect("a line");
+    assert!(said.contains("the disk is full") && said.contains("rows before that are"), "{err}");
+    assert!(!said.contains("nothing was written"), "{err}");
+}
+
+#[test]
+fn a_stop_ends_in_time_although_a_change_hangs_on_the_disk() {
+    let vendor = Vendor::new();
+    let fault = "TEST_DISK_HANGS";
+    let mut server =
+        vendor.serve_by(on_disk(&vendor, fault, &["serve", "--listen", "127.0.0.1:0"]));
+    let path = "/customers/new";
+    let fields = r#""customerId":"c","planId":"p""#;
+    let body = signed_body(API_KEY, API_SECRET, "POST", path, fields);
+    let mut stream = server.connect();
+    std::fs::write(vendor.path(fault), "").expect("a file");
+    stream.write_all(with_body("POST", path, &body).as_bytes()).expect("sent");
+    // Its commit hangs, and holds the lock.
+    let sql = vendor.sql();
+    sql.busy_timeout(Duration::ZERO).expect("a timeout");
+    while sql.execute_batch("begin immediate; rollback").is_ok() {
+        std::thread::yield_now();
+    }
+    let began = Instant::now();
+    server.signal("TERM");
+    while server.is_running() {
+        assert!(began.elapsed() < Duration::from_secs(15), "it does not end: {}", server.log());
+        std::thread::yield_now();
+    }
+    assert!(server.log().contains("some connections did not end in time"), "{}", server.log());
 }

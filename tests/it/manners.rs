@@ -199,6 +199,10 @@ fn an_output_that_nobody_reads_is_no_failure_and_one_that_is_full_is() {
     assert_eq!(ended.code, 1);
     assert!(ended.err.contains("the output could not be written"), "{}", ended.err);
     assert_eq!(vendor.total(), "1");
+    // By the id that is told it may be repeated.
+    let (_, id) = ended.err.trim().rsplit_once("the record's id is ").expect("an id");
+    vendor.ok(["record", "p", "1", "--id", id]);
+    assert_eq!(vendor.total(), "1");
 
     // What the command found is its end, whether anybody reads it or not.
     vendor.ok(["record", "p", "1", "--at", "2026-10-10"]);

@@ -25,7 +25,7 @@ mod zone;
 use crate::cli::command::Shell;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::license::uncovered_words;
-use crate::store::Store;
+use crate::store::{self, Store};
 use crate::store::scratch::Scratch;
 use batches::{Batches, Header, MayBeCut};
 use container::Broken;
@@ -277,7 +277,14 @@ impl<'s, 'a> Import<'s, 'a> {
     /// Takes as many rows as fit a slice; tells why it was stopped, if it was.
     fn take_slice(&mut self, batches: &mut Batches) -> Result<Option<String>, Failure> {
         let Self { args, shell, slices, rejects, progress, tally, .. } = self;
-        let Taken { stopped, bad, news } = slices.take(batches, rejects.goes_on(), shell)?;
+        let taken = slices.take(batches, rejects.goes_on(), shell);
+        let Taken { stopped, bad, news } = taken.map_err(|error| match error {
+            // Slices before this one are written.
+            store::Error::Disk(_) | store::Error::Full if tally.read > 0 => {
+                Failure::failed(error.of_read())
+            }
+            error => error.into(),
+        })?;
         if !args.dry_run {
             progress.suspend(|| news.late.point_out_first(&tally.late, shell));
         }
