@@ -265,11 +265,13 @@ impl Error {
 
     /// What is wrong, said of a read: no word of what was written.
     pub fn of_read(&self) -> String {
-        match self {
-            Self::Disk(reason) => format!("the disk failed ({reason})"),
-            Self::Full => "the disk is full".to_owned(),
-            error => error.to_string(),
+        if let Self::Disk(reason) = self {
+            return format!("the disk failed ({reason})");
         }
+        if matches!(self, Self::Full) {
+            return "the disk is full".to_owned();
+        }
+        self.to_string()
     }
 
     /// Tells whether it passes by itself, so that trying again later may help.

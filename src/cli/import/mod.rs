@@ -25,8 +25,8 @@ mod zone;
 use crate::cli::command::Shell;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::license::uncovered_words;
-use crate::store::{self, Store};
 use crate::store::scratch::Scratch;
+use crate::store::{self, Store};
 use batches::{Batches, Header, MayBeCut};
 use container::Broken;
 use inputs::Input;
@@ -278,12 +278,13 @@ impl<'s, 'a> Import<'s, 'a> {
     fn take_slice(&mut self, batches: &mut Batches) -> Result<Option<String>, Failure> {
         let Self { args, shell, slices, rejects, progress, tally, .. } = self;
         let taken = slices.take(batches, rejects.goes_on(), shell);
-        let Taken { stopped, bad, news } = taken.map_err(|error| match error {
+        let Taken { stopped, bad, news } = taken.map_err(|error| {
             // Slices before this one are written.
-            store::Error::Disk(_) | store::Error::Full if tally.read > 0 => {
-                Failure::failed(error.of_read())
+            let is_part = tally.read > 0;
+            if is_part && matches!(error, store::Error::Disk(_) | store::Error::Full) {
+                return Failure::failed(error.of_read());
             }
-            error => error.into(),
+            error.into()
         })?;
         if !args.dry_run {
             progress.suspend(|| news.late.point_out_first(&tally.late, shell));
