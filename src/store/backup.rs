@@ -1,6 +1,8 @@
 //! Copies of the books.
 
-use crate::store::draft::{into_place, remove};
+use crate::store::connection::use_wal;
+use crate::store::draft::{Draft, into_place};
+use crate::store::sound::{self, Extent};
 use crate::store::{Error, Result, Store, file, schema};
 use rusqlite::{Connection, OpenFlags, named_params};
 use std::io;
@@ -16,27 +18,37 @@ pub fn write(store: &mut Store, path: &Path) -> Result<()> {
     if path.symlink_metadata().is_ok() {
         return Err(Error::Exists(path.to_owned()));
     }
-    copy(&store.connection, path, schema::VERSION)?;
-    // What was read without a lock may have been written meanwhile.
-    store.read(|_| Ok(())).inspect_err(|_| remove(path))
+    into_place(path, |draft| {
+        fill(&store.connection, draft, path, schema::VERSION)?;
+        // What was read without a lock may have been written meanwhile.
+        store.read(|_| Ok(()))
+    })
 }
 
 /// Writes a consistent copy of the books behind `connection`, which are of this version, to a new file.
 pub(super) fn copy(connection: &Connection, path: &Path, version: i64) -> Result<()> {
-    into_place(path, |draft| {
-        let name = draft.to_str().ok_or_else(|| Error::File {
-            path: path.to_owned(),
-            source: io::Error::new(io::ErrorKind::InvalidFilename, "the name is not UTF-8"),
-        })?;
-        connection.execute("vacuum into :draft", named_params! { ":draft": name })?;
-        // A copy is born outside WAL mode; the books are opened in no other.
-        let copy = Connection::open_with_flags(draft, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        copy.execute_batch("pragma journal_mode = wal;")?;
-        schema::verify_version(&copy, path, version)?;
-        let verdict: String = copy.query_row("pragma quick_check(1)", [], |row| row.get(0))?;
-        match verdict.as_str() {
-            "ok" => Ok(()),
-            problem => Err(Error::Unsafe(format!("the copy is not sound: {problem}"))),
-        }
-    })
+    into_place(path, |draft| fill(connection, draft, path, version))
+}
+
+/// Copies the books behind `connection` into an empty draft.
+pub(super) fn into_draft(connection: &Connection, draft: &Draft, version: i64) -> Result<()> {
+    fill(connection, draft.path(), draft.path(), version)?;
+    draft.settle()
+}
+
+/// SQLite reads one state of the books for as long as it copies, and locks nobody out: others read
+/// and write, and meanwhile the log cannot start over.
+fn fill(connection: &Connection, draft: &Path, path: &Path, version: i64) -> Result<()> {
+    let name = draft.to_str().ok_or_else(|| Error::File {
+        path: path.to_owned(),
+        source: io::Error::new(io::ErrorKind::InvalidFilename, "the name is not UTF-8"),
+    })?;
+    let before = Extent::of(connection)?;
+    connection.execute("vacuum into :draft", named_params! { ":draft": name })?;
+    // A copy is born outside WAL mode; the books are opened in no other.
+    let copy = Connection::open_with_flags(draft, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    use_wal(&copy)?;
+    copy.close().map_err(|(_, error)| error)?;
+    sound::look(draft, version)?;
+    sound::compare(connection, draft, &before)
 }

@@ -1,13 +1,13 @@
 //! The books as a command at the shell has them open.
 
 use crate::store::connection::{
-    check_sqlite, check_writable, explain, on_read_only_disk, open_found, prepare_writer,
+    check_sqlite, check_writable, explain, on_read_only_disk, open_found, prepare_writer, use_wal,
     wait_for_the_lock,
 };
 use crate::store::error::{Error, Result};
-use crate::store::file::Frozen;
+use crate::store::file::{Frozen, Standing};
 use crate::store::transaction::{ReadTx, WriteTx, commit};
-use crate::store::{column, draft, file, owner, schema};
+use crate::store::{column, draft, file, owner, schema, sound};
 use rusqlite::{Connection, OpenFlags, Row, TransactionBehavior};
 use std::path::{Path, PathBuf};
 
@@ -41,12 +41,19 @@ impl Store {
 
     fn open_to_write(file: &Path, path: &Path) -> Result<Self> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let identity = || Standing::of(file).ok().map(|standing| standing.identity);
+        let before = identity();
         let connection = open_found(file, path, flags)?;
         connection.busy_handler(Some(wait_for_the_lock))?;
         // Before anything is asked of the file that only one of ours need answer.
         schema::verify(&connection, path)
             .and_then(|()| prepare_writer(&connection))
             .map_err(|e| explain(e, path))?;
+        // A restore may have replaced the file while its lock was waited for. From here on it finds
+        // the file in use.
+        if identity() != before {
+            return Err(Error::Changed(path.to_owned()));
+        }
         Ok(Self { connection, frozen: None, path: path.to_owned() })
     }
 
@@ -92,13 +99,15 @@ impl Store {
         draft::into_place(path, |draft| {
             let connection = Connection::open_with_flags(draft, OpenFlags::SQLITE_OPEN_READ_WRITE)
                 .map_err(Error::from)?;
-            connection.execute_batch("pragma journal_mode = wal").map_err(Error::from)?;
+            use_wal(&connection)?;
             prepare_writer(&connection)?;
             let mut store = Self { connection, frozen: None, path: path.to_owned() };
             store.write(|tx| {
                 schema::create(tx.sql())?;
                 fill(tx)
-            })
+            })?;
+            store.connection.close().map_err(|(_, error)| Error::from(error))?;
+            Ok(sound::look(draft, schema::VERSION)?)
         })
     }
 

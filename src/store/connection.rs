@@ -57,7 +57,10 @@ pub(super) fn explain(error: Error, path: &Path) -> Error {
     };
     match cause.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => Error::NotOurs(path),
-        Some(ErrorCode::DatabaseCorrupt) => Error::Damaged { path, reason: cause.to_string() },
+        Some(ErrorCode::DatabaseCorrupt) => {
+            let log = file::log_beside(&path);
+            Error::Damaged { path, reason: cause.to_string(), log }
+        }
         Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
             if let Some(error) = no_files(&path, 1) {
                 return error;
@@ -130,6 +133,17 @@ pub(super) fn prepare_writer(connection: &Connection) -> Result<()> {
     }
     connection.set_prepared_statement_cache_capacity(64);
     Ok(())
+}
+
+/// Puts a new database into WAL mode. The statement is read to its end, where SQLite says whether
+/// the change was committed.
+pub(super) fn use_wal(connection: &Connection) -> Result<()> {
+    let mut set = connection.prepare("pragma journal_mode = wal")?;
+    let modes: Vec<String> = set.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    match modes.as_slice() {
+        [mode] if mode == "wal" => Ok(()),
+        modes => Err(Error::Unsafe(format!("the new file is in mode {modes:?} in place of wal"))),
+    }
 }
 
 /// A reader's page cache is small: the system caches the file's pages for all of them together, and

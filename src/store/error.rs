@@ -88,13 +88,39 @@ pub enum Error {
     #[error("{} was changed while it was read: try again", .0.display())]
     Changed(PathBuf),
     /// The file is damaged.
-    #[error("{} is damaged ({reason}): restore the last backup", .path.display())]
+    #[error("{} is damaged ({reason}){}", .path.display(), log_words(log.as_deref()))]
     Damaged {
         /// The file.
         path: PathBuf,
         /// SQLite's words.
         reason: String,
+        /// The log that lies beside it, where it holds anything.
+        log: Option<PathBuf>,
     },
+    /// There is no backup at the path.
+    #[error("there is no file at {}: name the backup to restore", .0.display())]
+    NoBackup(PathBuf),
+    /// A backup is damaged.
+    #[error(
+        "the backup {} is damaged ({reason}): nothing was changed; restore another one",
+        .path.display()
+    )]
+    BadBackup {
+        /// The backup.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The books themselves are named as their backup.
+    #[error("{} is the database itself: name a backup of it", .0.display())]
+    SameFile(PathBuf),
+    /// Other processes have the file open.
+    #[error(
+        "{} is in use: stop the server and whatever else has it open (Litestream, an import), then \
+         try again; nothing was changed",
+        .0.display()
+    )]
+    InUse(PathBuf),
     /// The file was moved, removed or replaced while it was open.
     #[error("{} is not the file any more that was opened: it was moved, removed or replaced; restart the server", .0.display())]
     Replaced(PathBuf),
@@ -274,10 +300,21 @@ impl Error {
         self.to_string()
     }
 
+    /// Tells whether it says that the file of the books is damaged.
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Damaged { .. })
+            || matches!(self, Self::Sqlite(cause)
+                if cause.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt))
+    }
+
     /// Tells whether it passes by itself, so that trying again later may help.
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Busy | Self::Deadline | Self::Changed(_) | Self::ReadAlone(_) => true,
+            Self::Busy
+            | Self::Deadline
+            | Self::Changed(_)
+            | Self::ReadAlone(_)
+            | Self::InUse(_) => true,
             Self::Missing(_)
             | Self::Exists(_)
             | Self::LeftBehind(_)
@@ -288,6 +325,9 @@ impl Error {
             | Self::LogBeside { .. }
             | Self::OnlyRead(_)
             | Self::Damaged { .. }
+            | Self::NoBackup(_)
+            | Self::BadBackup { .. }
+            | Self::SameFile(_)
             | Self::Replaced(_)
             | Self::ReadOnly
             | Self::ReadOnlyDisk(_)
@@ -308,6 +348,17 @@ impl Error {
             | Self::Sqlite(_) => false,
         }
     }
+}
+
+/// What a log beside a damaged file may mean.
+pub(super) fn log_words(log: Option<&Path>) -> String {
+    log.map_or_else(String::new, |log| {
+        format!(
+            ", and {} lies beside it: where a backup was copied over the database by hand, that \
+             log belongs to the database before, and spoils the copy",
+            log.display()
+        )
+    })
 }
 
 /// Why a file has more than one name.

@@ -3,9 +3,12 @@
 //! SQLite finds the write-ahead log by the path of the file. A file with two names has two logs,
 //! and what is committed to one of them is lost by the other.
 
-use crate::store::draft::{is_draft_name, with_suffix};
+use crate::store::draft::{
+    BESIDE, Folder, is_draft_name, is_replaced_name, sync_directory, with_suffix,
+};
 use crate::store::error::{Error, Result, SecondName};
 use rustix::fs::{Access, AtFlags, CWD, StatxAttributes, StatxFlags, access, statx};
+use std::ffi::OsStr;
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -72,7 +75,7 @@ pub(super) fn refuse_no_path(path: &Path) -> Result<()> {
 
 /// The file that a path leads to, by the one name that it has: symbolic links are followed to their
 /// end. A draft that was linked into place, and whose own name was not removed since, is removed
-/// now.
+/// now, and a restore that was cut short is taken back.
 pub(super) fn find(path: &Path) -> Result<PathBuf> {
     refuse_no_path(path)?;
     let unreadable = |error: io::Error| {
@@ -89,6 +92,9 @@ pub(super) fn find(path: &Path) -> Result<PathBuf> {
         return Err(Error::NotOurs(path.to_owned()));
     }
     if standing.second_name().is_some() {
+        if !take_back_restore(&file, standing.identity) {
+            return Err(Error::Changed(path.to_owned()));
+        }
         remove_linked_drafts(&file, standing.identity);
         standing = Standing::of(&file).map_err(unreadable)?;
     }
@@ -98,25 +104,93 @@ pub(super) fn find(path: &Path) -> Result<PathBuf> {
     }
 }
 
+/// The other names of a file beside it, as far as `is_ours` knows them.
+fn other_names(
+    file: &Path,
+    identity: (u64, u64),
+    is_ours: impl Fn(&OsStr) -> bool,
+) -> Vec<PathBuf> {
+    let is_same = |name: &PathBuf| {
+        let found = name.symlink_metadata();
+        found.is_ok_and(|found| found.is_file() && Standing::from(&found).identity == identity)
+    };
+    let entries = file.parent().and_then(|folder| fs::read_dir(folder).ok());
+    let entries = entries.into_iter().flatten().flatten();
+    let ours = entries.filter(|entry| is_ours(&entry.file_name())).map(|entry| entry.path());
+    ours.filter(|name| name != file && is_same(name)).collect()
+}
+
 /// Removes the names of drafts beside a file that lead to the file itself, and no others.
 fn remove_linked_drafts(file: &Path, identity: (u64, u64)) {
-    let entries = file.parent().and_then(|folder| fs::read_dir(folder).ok());
-    for entry in entries.into_iter().flatten().flatten() {
-        let name = entry.path();
-        let is_same = || {
-            let found = name.symlink_metadata();
-            found.is_ok_and(|found| found.is_file() && Standing::from(&found).identity == identity)
-        };
-        if name != file && is_draft_name(&entry.file_name()) && is_same() {
-            match fs::remove_file(&name) {
-                Ok(()) => log::warn!("removed {}, a draft's name of the database", name.display()),
-                Err(error) => log::warn!("cannot remove {}: {error}", name.display()),
-            }
+    for name in other_names(file, identity, is_draft_name) {
+        match fs::remove_file(&name) {
+            Ok(()) => log::warn!("removed {}, a draft's name of the database", name.display()),
+            Err(error) => log::warn!("cannot remove {}: {error}", name.display()),
         }
     }
 }
 
+/// Takes back what a restore did that was killed before the backup was in the place of the file: it
+/// had given the file the name under which it was to be kept, and had moved what lies beside it.
+/// Gives false where a restore may be at work.
+fn take_back_restore(file: &Path, identity: (u64, u64)) -> bool {
+    let is_replaced = |name: &OsStr| is_replaced_name(name, file);
+    if other_names(file, identity, is_replaced).is_empty() {
+        return true;
+    }
+    // A restore holds the folder from before its first step until its end.
+    let Some(_folder) = Folder::open(file).ok().filter(Folder::is_quiet) else {
+        return false;
+    };
+    for kept in other_names(file, identity, is_replaced) {
+        take_back(&kept, file);
+    }
+    true
+}
+
+/// Gives back to a file what a restore has moved that did not come to its end: first what lies
+/// beside it, since nobody opens the file while it has two names.
+pub(super) fn take_back(kept: &Path, file: &Path) {
+    let give_back = |suffix| {
+        let (from, to) = (with_suffix(kept, suffix), with_suffix(file, suffix));
+        match from.symlink_metadata().is_ok() && to.symlink_metadata().is_err() {
+            true => fs::rename(from, to),
+            false => Ok(()),
+        }
+    };
+    let taken_back = BESIDE.into_iter().try_for_each(give_back).and_then(|()| {
+        sync_directory(file)?;
+        match (Standing::of(kept), Standing::of(file)) {
+            (Ok(kept_as), Ok(stands)) if kept_as.identity == stands.identity => {
+                fs::remove_file(kept)
+            }
+            // It was renamed, where there are no hard links.
+            (Ok(_), Err(_)) => fs::rename(kept, file),
+            (Ok(_) | Err(_), _) => Ok(()),
+        }
+    });
+    match taken_back {
+        Ok(()) => log::warn!("took back a restore of {} that was cut short", file.display()),
+        Err(error) => log::warn!("cannot take back a restore that was cut short: {error}"),
+    }
+}
+
+/// The file that is at a path, or would be made there, by the one name that it has.
+pub(super) fn find_place(path: &Path) -> Result<PathBuf> {
+    match path.symlink_metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let file_error = |source| Error::File { path: path.to_owned(), source };
+            let name = path.file_name().ok_or_else(|| Error::NoPath(path.to_owned()))?;
+            let path = std::path::absolute(path).map_err(file_error)?;
+            let folder = path.parent().unwrap_or(Path::new("/"));
+            Ok(folder.canonicalize().map_err(file_error)?.join(name))
+        }
+        _ => find(path),
+    }
+}
+
 /// A file that nobody writes while it is read: it is looked at before and after.
+#[derive(Debug)]
 pub(super) struct Frozen {
     file: PathBuf,
     log: PathBuf,
@@ -124,7 +198,7 @@ pub(super) struct Frozen {
 }
 
 /// What changes where a file is written.
-#[derive(PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 struct Look {
     identity: (u64, u64),
     len: u64,
@@ -135,12 +209,12 @@ struct Look {
 impl Frozen {
     /// The file, where its folder may only be read.
     pub(super) fn new(file: &Path) -> Option<Self> {
-        let folder = file.parent()?;
-        let (file, log) = (file.to_owned(), with_suffix(file, "-wal"));
-        access(folder, Access::WRITE_OK).is_err().then(|| {
-            let before = look(&file);
-            Self { file, log, before }
-        })
+        access(file.parent()?, Access::WRITE_OK).is_err().then(|| Self::trusted(file))
+    }
+
+    /// A file that lies still, as a backup does: nobody who keeps to the rules writes it.
+    pub(super) fn trusted(file: &Path) -> Self {
+        Self { file: file.to_owned(), log: with_suffix(file, "-wal"), before: look(file) }
     }
 
     /// The log that lies beside the file, where there is one.
@@ -153,19 +227,30 @@ impl Frozen {
         self.log().is_none() && self.before.is_some() && look(&self.file) == self.before
     }
 
-    /// The file's address for SQLite, which takes no lock and looks for no log.
+    /// The file's address for SQLite.
     pub(super) fn address(&self) -> String {
-        use std::fmt::Write;
-        let mut address = "file:".to_owned();
-        for byte in self.file.as_os_str().as_encoded_bytes() {
-            match byte {
-                b'/' | b'.' | b'-' | b'_' => address.push(char::from(*byte)),
-                byte if byte.is_ascii_alphanumeric() => address.push(char::from(*byte)),
-                byte => write!(address, "%{byte:02X}").expect("a String takes everything"),
-            }
-        }
-        address + "?immutable=1"
+        immutable_address(&self.file)
     }
+}
+
+/// The log beside a file, where it holds anything.
+pub(super) fn log_beside(path: &Path) -> Option<PathBuf> {
+    let log = with_suffix(&path.canonicalize().ok()?, "-wal");
+    log.metadata().is_ok_and(|metadata| metadata.len() > 0).then_some(log)
+}
+
+/// The address for SQLite of a file that nobody writes: it takes no lock and looks for no log.
+pub(super) fn immutable_address(file: &Path) -> String {
+    use std::fmt::Write;
+    let mut address = "file:".to_owned();
+    for byte in file.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'/' | b'.' | b'-' | b'_' => address.push(char::from(*byte)),
+            byte if byte.is_ascii_alphanumeric() => address.push(char::from(*byte)),
+            byte => write!(address, "%{byte:02X}").expect("a String takes everything"),
+        }
+    }
+    address + "?immutable=1"
 }
 
 fn look(file: &Path) -> Option<Look> {

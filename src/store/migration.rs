@@ -212,6 +212,33 @@ pub fn migrate(path: &Path) -> Result<Option<Migrated>> {
 }
 
 fn migrate_older(path: &Path) -> Result<Option<Migrated>> {
+    // With the lock had, what is copied is what is migrated.
+    let copied = |from| {
+        let copy = draft::beside(&file::find(path)?, &format!("version-{from}"));
+        let original = open_file(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        backup::copy(&original, &copy, from)?;
+        draft::remove_same(&copy);
+        Ok(copy)
+    };
+    let migrated = change(path, copied, draft::remove)?;
+    // What SQLite could not write, the next one to open the books would meet.
+    Store::open(path)?;
+    Ok(migrated.map(|(from, copy)| Migrated { from, to: schema::VERSION, copy }))
+}
+
+/// Brings a draft of an earlier version to the present one. There is no other copy of it than what
+/// it was made of.
+pub(super) fn migrate_draft(path: &Path) -> Result<()> {
+    change(path, |_| Ok(path.to_owned()), |_| ()).map(|_| ())
+}
+
+/// Changes the books at `path` in one transaction, once `copied` has copied what they were; where
+/// that fails, the copy is removed. Gives the version that they had.
+fn change(
+    path: &Path,
+    copied: impl FnOnce(i64) -> Result<PathBuf>,
+    remove: impl FnOnce(&Path),
+) -> Result<Option<(i64, PathBuf)>> {
     let mut connection = open_file(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     prepare_writer(&connection)?;
     check_writable(&connection, path)?;
@@ -227,15 +254,17 @@ fn migrate_older(path: &Path) -> Result<Option<Migrated>> {
         3 | 4 => FROM_3,
         _ => return Err(Error::NotOurs(path.to_owned())),
     };
-    // With the lock had, what is copied is what is migrated.
-    let copy = draft::beside(&file::find(path)?, &format!("version-{from}"));
-    backup::copy(&open_file(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?, &copy, from)?;
+    let copy = copied(from)?;
     let filled = lay_out_anew(&WriteTx(ReadTx(&tx)), fill, from);
     let migrated = filled.and_then(|()| commit(tx));
     match migrated {
-        Ok(()) => Ok(Some(Migrated { from, to: schema::VERSION, copy })),
+        Ok(()) => Ok(Some((from, copy))),
+        // It may have been written all the same.
+        Err(Error::Uncertain(reason)) => {
+            Err(Error::Uncertain(format!("{reason}; what it was is in {}", copy.display())))
+        }
         Err(error) => {
-            draft::remove(&copy);
+            remove(&copy);
             Err(error)
         }
     }

@@ -33,6 +33,7 @@ mod schema;
 pub mod scratch;
 pub mod setting;
 pub mod snapshot;
+mod sound;
 pub mod statement;
 mod transaction;
 pub mod usage;

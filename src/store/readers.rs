@@ -63,6 +63,7 @@ impl Readers {
         // `query_only` keeps everything else from being written.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let file = file::find(path)?;
+        let before = Standing::of(&file).ok().map(|standing| standing.identity);
         let watch = || {
             let watch = open_found(&file, path, flags)?;
             // Of a file that cannot be written nothing else is told as well.
@@ -91,6 +92,10 @@ impl Readers {
         let pool = pool.map_err(|error| few(count).unwrap_or(error.into()))?;
         let standing = Standing::of(&file);
         let identity = standing.map_err(|_| Error::Missing(path.to_owned()))?.identity;
+        // A restore may have replaced it before its lock was had.
+        if before != Some(identity) {
+            return Err(Error::Changed(path.to_owned()));
+        }
         Ok(Self {
             pool,
             watches,

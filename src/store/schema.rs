@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// `AgVn` in ASCII; in the file's header, so that `file` and SQLite's tools can tell it.
-const APPLICATION_ID: i64 = 0x4167_566e;
+pub(super) const APPLICATION_ID: i64 = 0x4167_566e;
 /// The version that `schema.sql` describes.
 pub(super) const VERSION: i64 = 5;
 
