@@ -79,7 +79,8 @@ fn document(difference: &Difference) -> Value {
     }
 }
 
-fn words(difference: &Difference) -> String {
+/// A difference, in words.
+pub(super) fn words(difference: &Difference) -> String {
     match difference {
         Difference::Rollup { grain, start_s, project_id, kept, ledger } => format!(
             "project {project_id}, {} from {}: kept {}; the ledger says {}",

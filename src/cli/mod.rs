@@ -26,6 +26,7 @@ mod plan;
 mod plan_file;
 mod project;
 mod record;
+mod restore;
 mod secret;
 mod sentence;
 mod serve;
@@ -123,6 +124,7 @@ enum Verb {
     Setting(setting::Args),
     Check(check::Args),
     Backup(backup::Args),
+    Restore(restore::Args),
     Migrate(migrate::Args),
 }
 
@@ -213,6 +215,7 @@ fn act(verb: Verb, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         Verb::Setting(args) => setting::run(&args, shell),
         Verb::Check(args) => check::run(&args, shell),
         Verb::Backup(args) => backup::run(&args, shell),
+        Verb::Restore(args) => restore::run(&args, shell),
         Verb::Migrate(args) => migrate::run(&args, shell),
     }
 }

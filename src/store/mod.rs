@@ -28,6 +28,7 @@ mod owner;
 pub mod plan;
 pub mod project;
 mod readers;
+pub mod restore;
 mod rollup;
 mod schema;
 pub mod scratch;
