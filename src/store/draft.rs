@@ -87,8 +87,12 @@ impl Draft {
     /// Gives a settled draft its name, in the place of the file that has it.
     pub(super) fn replace(self) -> Result<()> {
         fs::rename(&self.path, &self.target)
-            .and_then(|()| sync_directory(&self.target))
-            .map_err(|source| Error::File { path: self.named.clone(), source })
+            .map_err(|source| Error::File { path: self.named.clone(), source })?;
+        sync_directory(&self.target).map_err(|error| {
+            Error::Unsafe(format!(
+                "the new file is in its place, and its name may not be on the disk ({error})"
+            ))
+        })
     }
 }
 

@@ -149,8 +149,14 @@ fn take_back_restore(file: &Path, identity: (u64, u64)) -> bool {
 }
 
 /// Gives back to a file what a restore has moved that did not come to its end: first what lies
-/// beside it, since nobody opens the file while it has two names.
+/// beside it, since nobody opens the file while it has two names, or none.
 pub(super) fn take_back(kept: &Path, file: &Path) {
+    let (kept_as, stands) = (Standing::of(kept).ok(), Standing::of(file).ok());
+    let is_same = kept_as.map(|kept| kept.identity) == stands.map(|stands| stands.identity);
+    if stands.is_some() && !is_same {
+        // The backup stands there by now: the old log would spoil it.
+        return;
+    }
     let give_back = |suffix| {
         let (from, to) = (with_suffix(kept, suffix), with_suffix(file, suffix));
         match from.symlink_metadata().is_ok() && to.symlink_metadata().is_err() {
@@ -160,13 +166,11 @@ pub(super) fn take_back(kept: &Path, file: &Path) {
     };
     let taken_back = BESIDE.into_iter().try_for_each(give_back).and_then(|()| {
         sync_directory(file)?;
-        match (Standing::of(kept), Standing::of(file)) {
-            (Ok(kept_as), Ok(stands)) if kept_as.identity == stands.identity => {
-                fs::remove_file(kept)
-            }
+        match (kept_as, stands) {
+            (Some(_), Some(_)) => fs::remove_file(kept),
             // It was renamed, where there are no hard links.
-            (Ok(_), Err(_)) => fs::rename(kept, file),
-            (Ok(_) | Err(_), _) => Ok(()),
+            (Some(_), None) => fs::rename(kept, file),
+            (None, _) => Ok(()),
         }
     });
     match taken_back {

@@ -32,6 +32,7 @@ mod provisioning;
 mod raw_requests;
 mod recording;
 mod refusals;
+mod restore;
 mod signatures;
 mod statement_histories;
 mod statements;

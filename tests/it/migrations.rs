@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 
 /// Books as version 1 wrote them: a key pair, a plan, usage with a void and a crowd, and licenses.
-fn of_version_1() -> Vendor {
+pub fn of_version_1() -> Vendor {
     let vendor = Vendor::without_books();
     let sql = Connection::open(vendor.db()).expect("a file");
     sql.execute_batch(&format!(
@@ -40,7 +40,7 @@ fn of_version_1() -> Vendor {
 }
 
 /// Books as version 2 wrote them: the same, and usage that a license covered in part.
-fn of_version_2() -> Vendor {
+pub fn of_version_2() -> Vendor {
     let vendor = Vendor::without_books();
     let sql = Connection::open(vendor.db()).expect("a file");
     sql.execute_batch(&format!(
@@ -80,13 +80,13 @@ fn of_version_2() -> Vendor {
 }
 
 /// Books as version 3 wrote them: months that were billed, with carries and what waits.
-fn of_version_3() -> Vendor {
+pub fn of_version_3() -> Vendor {
     written_by(3, include_str!("schema-3.sql"), include_str!("books-3.sql"))
 }
 
 /// Books as version 4 wrote them: the same, with months told again, one of them without what it had
 /// carried.
-fn of_version_4() -> Vendor {
+pub fn of_version_4() -> Vendor {
     written_by(4, include_str!("schema-4.sql"), include_str!("books-4.sql"))
 }
 
