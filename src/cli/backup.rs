@@ -2,23 +2,85 @@
 
 use crate::cli::command::Shell;
 use crate::cli::failure::{Exit, Failure};
-use crate::store::backup;
+use crate::cli::import::STEPS_BACK;
+use crate::store::copies::{self, Pruning};
+use crate::store::{Store, backup};
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Write a consistent copy of the database to a new file
 ///
-/// Safe while serving. The copy is a database of its own: --db FILE works on it. It holds the secrets, as the
-/// database does. If it is interrupted, FILE is not there, and FILE.*.draft may be deleted.
+/// Safe while serving. The copy is checked, and is a database of its own: `restore` puts it in the place of
+/// another, and --db FILE works on it. It holds the secrets, as the database does. If it is interrupted, FILE is
+/// not there, and the next backup into its folder removes what is left of it.
 #[derive(clap::Args)]
+#[command(after_help = "Example: agora-vendor backup --dir /var/backups/agora-vendor --keep 30")]
 pub(super) struct Args {
     /// The new file
-    file: PathBuf,
+    #[arg(required_unless_present = "dir", conflicts_with = "dir")]
+    file: Option<PathBuf>,
+
+    /// A folder in which the copy is named by its time (UTC): agora-vendor-20261123T020000Z.db
+    #[arg(long, value_name = "FOLDER")]
+    dir: Option<PathBuf>,
+
+    /// Keep this many of the copies in the folder, the newest, and remove the others that --dir named
+    #[arg(long, value_name = "NUMBER", requires = "dir", conflicts_with = "file",
+        value_parser = at_least_one)]
+    keep: Option<usize>,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| *number > 0);
+    number.ok_or_else(|| "it must be a whole number, at least 1".to_owned())
 }
 
 pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
-    let file = args.file.display().to_string();
-    backup::write(&mut shell.open()?, &args.file)?;
-    shell.print(&json!({ "file": file }), |out| writeln!(out, "copied to {file}"))?;
+    if let Err(error) = rustix::process::nice(STEPS_BACK) {
+        log::debug!("a backup has the priority of all else: {error}");
+    }
+    let mut store = shell.open()?;
+    match (&args.file, &args.dir) {
+        (Some(file), _) => {
+            backup::write(&mut store, file)?;
+            let file = file.display().to_string();
+            shell.print(&json!({ "file": file }), |out| writeln!(out, "copied to {file}"))?;
+        }
+        (None, Some(folder)) => into_folder(&mut store, folder, args.keep, shell)?,
+        (None, None) => return Err(Failure::words("name the new file, or a folder with --dir")),
+    }
     Ok(Exit::Done)
+}
+
+fn into_folder(
+    store: &mut Store,
+    folder: &Path,
+    keep: Option<usize>,
+    shell: &mut Shell<'_>,
+) -> Result<(), Failure> {
+    if !folder.is_dir() {
+        return Err(Failure::failed(format!(
+            "{} is not a folder: create it first (`install -d -m 700 FOLDER`)",
+            folder.display()
+        )));
+    }
+    let copy = folder.join(copies::name(shell.database.path(), shell.now_s));
+    backup::write(store, &copy)?;
+    let pruned = keep.map(|keep| copies::prune(store, &copy, keep)).transpose();
+    let pruned = pruned.map_err(|error| {
+        Failure::from(error).with(&format!("the copy {} is made", copy.display()))
+    })?;
+    let Pruning { removed, left } = pruned.unwrap_or_default();
+    let text = |path: &PathBuf| path.display().to_string();
+    let removed: Vec<String> = removed.iter().map(text).collect();
+    let left_names: Vec<String> = left.iter().map(|(path, _)| text(path)).collect();
+    let document = json!({ "file": text(&copy), "removed": removed, "left": left_names });
+    shell.print(&document, |out| {
+        writeln!(out, "copied to {}", copy.display())?;
+        removed.iter().try_for_each(|path| writeln!(out, "removed {path}"))
+    })?;
+    for (path, reason) in left {
+        shell.note(&format!("{} is left: {reason}", path.display()));
+    }
+    Ok(())
 }

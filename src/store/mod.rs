@@ -11,6 +11,7 @@ mod books;
 pub mod check;
 mod column;
 mod connection;
+pub mod copies;
 pub mod customer;
 mod document;
 mod draft;

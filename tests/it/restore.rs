@@ -4,6 +4,7 @@
 use crate::clock::library;
 use crate::migrations::{of_version_1, of_version_3};
 use crate::vendor::{Ended, Vendor, day, long, skipped};
+use serde_json::json;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -645,4 +646,86 @@ fn a_restore_by_root_leaves_the_database_to_its_owner() {
     std::os::unix::fs::chown(empty.path("."), Some(nobody), Some(nobody)).expect("an owner");
     empty.ok(["restore", "backup.db"]);
     assert_eq!(owner(empty.db()), nobody);
+}
+
+#[test]
+fn copies_in_a_folder_are_named_by_their_time_and_the_newest_are_kept() {
+    let vendor = with_backup_and_log();
+    fs::create_dir(vendor.path("d")).expect("a folder");
+    let there = || {
+        let mut there: Vec<_> = fs::read_dir(vendor.path("d"))
+            .expect("a folder")
+            .map(|entry| entry.expect("an entry").file_name().into_string().expect("UTF-8"))
+            .collect();
+        there.sort();
+        there
+    };
+    let copy = |second: &str| format!("agora-vendor-{second}Z.db");
+    // What has other names, and what only looks like a copy, is somebody's.
+    let others = ["agora-vendor-20200101.db", "agora-vendor-20200101T000000Z.db.gz", "notes"];
+    for other in others {
+        fs::write(vendor.path("d").join(other), "mine").expect("a file");
+    }
+    let keep = ["backup", "--dir", "d", "--keep", "2"];
+    for minute in ["00", "01"] {
+        let ended = vendor.at(&format!("2026-11-23T10:{minute}:00Z")).ok(keep);
+        assert_eq!(ended.out, format!("copied to d/{}\n", copy(&format!("20261123T10{minute}00"))));
+    }
+    let made = vendor.at("2026-11-23T10:02:00Z").json(keep);
+    let file = |second| json!(format!("d/{}", copy(second)));
+    let removed = json!([file("20261123T100000")]);
+    assert_eq!(made, json!({"file": file("20261123T100200"), "removed": removed, "left": []}));
+    // The clock went back: what was just made stays.
+    let back = vendor.at("2026-11-22T10:00:00Z").json(keep);
+    assert_eq!(back["removed"], json!([file("20261123T100100")]));
+    let two = [copy("20261122T100000"), copy("20261123T100200")];
+    assert!(two.iter().all(|name| there().contains(name)), "{:?}", there());
+    assert!(others.iter().all(|name| there().iter().any(|there| there == name)));
+    assert_eq!(there().len(), 5);
+    // Without --keep nothing goes, and a second holds one copy.
+    vendor.at("2026-11-24T10:00:00Z").ok(["backup", "--dir", "d"]);
+    assert_eq!(there().len(), 6);
+    assert!(vendor.fails(1, ["backup", "--dir", "d"]).contains("exists already"));
+    for (arguments, words) in [
+        (&["backup"][..], "FILE"),
+        (&["backup", "x.db", "--dir", "d"], "--dir"),
+        (&["backup", "x.db", "--keep", "1"], "--keep"),
+        (&["backup", "--dir", "d", "--keep", "0"], "at least 1"),
+    ] {
+        let said = vendor.fails(2, arguments);
+        assert!(said.contains(words), "{said}");
+    }
+    assert!(vendor.fails(1, ["backup", "--dir", "none"]).contains("none is not a folder"));
+}
+
+#[test]
+fn copies_of_other_books_and_those_that_are_open_are_left() {
+    let (vendor, other) = (with_backup_and_log(), Vendor::new());
+    fs::create_dir(vendor.path("d")).expect("a folder");
+    let folder = vendor.path("d").display().to_string();
+    // The same live pair: Agora gives one for all extensions of a vendor.
+    other.at("2026-11-20T10:00:00Z").ok(["backup", "--dir", &folder]);
+    vendor.at("2026-11-21T10:00:00Z").ok(["backup", "--dir", "d"]);
+    fs::write(vendor.path("d/agora-vendor-20261101T000000Z.db"), "text").expect("a file");
+    let used = vendor.path("d/agora-vendor-20261121T100000Z.db");
+    let reader = rusqlite::Connection::open(&used).expect("a copy");
+    reader.execute_batch("update setting set value = value").expect("a write");
+    reader.execute_batch("insert into setting values ('unit', 'x')").expect("a write");
+    vendor.at("2026-11-22T10:00:00Z");
+    let ended = vendor.ok(["backup", "--dir", "d", "--keep", "1"]);
+    for words in [
+        "agora-vendor-20261120T100000Z.db is left: it is of other books",
+        "agora-vendor-20261101T000000Z.db is left: ",
+        "agora-vendor-20261121T100000Z.db is left: a log lies beside it",
+    ] {
+        assert!(ended.err.contains(words), "{}", ended.err);
+    }
+    assert!(!ended.out.contains("removed"), "{}", ended.out);
+    drop(reader);
+    let ended = vendor.at("2026-11-23T10:00:00Z").ok(["backup", "--dir", "d", "--keep", "1"]);
+    assert_eq!(ended.out.matches("removed").count(), 2, "{}", ended.out);
+    // Books that have more keys by now know their copies.
+    vendor.ok(["key", "add", "--test"]);
+    let ended = vendor.at("2026-11-24T10:00:00Z").ok(["backup", "--dir", "d", "--keep", "1"]);
+    assert_eq!(ended.out.matches("removed").count(), 1, "{}", ended.out);
 }

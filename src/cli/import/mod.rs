@@ -43,7 +43,7 @@ use zone::Zone;
 
 /// How far an import steps back behind all else on the processors (`nice`): Agora waits for the
 /// server, and nobody for the last row of a million.
-const STEPS_BACK: i32 = 10;
+pub(super) const STEPS_BACK: i32 = 10;
 
 /// As many columns that say nothing are listed.
 const LISTED_COLUMNS: usize = 20;
