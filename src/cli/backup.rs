@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 
 /// Write a consistent copy of the database to a new file
 ///
-/// Safe while serving. The copy is checked, and is a database of its own: `restore` puts it in the place of
-/// another, and --db FILE works on it. It holds the secrets, as the database does. If it is interrupted, FILE is
-/// not there, and the next backup into its folder removes what is left of it.
+/// Safe while serving. The copy is checked, and is a database of its own: `restore` puts it in the
+/// place of another, and --db FILE works on it. It holds the secrets, as the database does. If it
+/// is interrupted, FILE is not there, and the next backup into its folder removes what is left of
+/// it.
 #[derive(clap::Args)]
 #[command(after_help = "Example: agora-vendor backup --dir /var/backups/agora-vendor --keep 30")]
 pub(super) struct Args {

@@ -16,14 +16,13 @@ const NAMED: usize = 10;
 
 /// Put a backup in the place of the database, and keep what was there beside it
 ///
-/// Stop the server first: nothing is changed while anything has the database open. The backup is checked as
-/// `check` does before anything is moved. FILE stays as it is; if it is of an earlier schema version, its copy
-/// is migrated. Works where there is no database yet. If it is interrupted, the old database or the new one is
-/// there, whole: run it again.
+/// Stop the server first: nothing is changed while anything has the database open. The backup is
+/// checked as `check` does before anything is moved. FILE stays as it is; if it is of an earlier
+/// schema version, its copy is migrated. Works where there is no database yet. If it is
+/// interrupted, the old database or the new one is there, whole: run it again.
 #[derive(clap::Args)]
-#[command(
-    after_help = "Example: agora-vendor restore /var/backups/agora-vendor/agora-vendor-20261123T020000Z.db"
-)]
+#[command(after_help = "Example: agora-vendor restore \
+                  /var/backups/agora-vendor/agora-vendor-20261123T020000Z.db")]
 pub(super) struct Args {
     /// The backup
     file: PathBuf,

@@ -8,8 +8,8 @@ use rusqlite::{Connection, OpenFlags, named_params};
 use std::io;
 use std::path::Path;
 
-/// Writes a consistent copy of the books to a new file, while others read and write them. The copy is
-/// compact, checked, and ready to be opened as books.
+/// Writes a consistent copy of the books to a new file, while others read and write them. The copy
+/// is compact, checked, and ready to be opened as books.
 ///
 /// # Errors
 /// [`Error::Exists`] when there is a file; when it cannot be written; when the copy is not sound.
@@ -25,7 +25,8 @@ pub fn write(store: &mut Store, path: &Path) -> Result<()> {
     })
 }
 
-/// Writes a consistent copy of the books behind `connection`, which are of this version, to a new file.
+/// Writes a consistent copy of the books behind `connection`, which are of this version, to a new
+/// file.
 pub(super) fn copy(connection: &Connection, path: &Path, version: i64) -> Result<()> {
     into_place(path, |draft| fill(connection, draft, path, version))
 }

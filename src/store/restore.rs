@@ -1,10 +1,10 @@
 //! A backup that is put in the place of the books.
 //!
-//! What the backup holds is copied into a draft beside the books, and checked there, before anything
-//! is moved. Then the books get a second name, under which they are kept: while a file has two,
-//! nobody opens it, and whoever opens it after a restore was killed there takes that back first
-//! (`file::find`). What lies beside the books follows them, and the draft takes their name in one
-//! step. So each kill leaves either the old books, whole, or the new ones.
+//! What the backup holds is copied into a draft beside the books, and checked there, before
+//! anything is moved. Then the books get a second name, under which they are kept: while a file has
+//! two, nobody opens it, and whoever opens it after a restore was killed there takes that back
+//! first (`file::find`). What lies beside the books follows them, and the draft takes their name in
+//! one step. So each kill leaves either the old books, whole, or the new ones.
 
 use crate::billing::period::Period;
 use crate::billing::statement::ListingKind;

@@ -8,9 +8,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::process::{Command, Stdio};
 
-const VERBS: [&str; 15] = [
+const VERBS: [&str; 16] = [
     "init", "serve", "key", "record", "void", "totals", "license", "plan", "project", "customer",
-    "bill", "sign", "setting", "check", "backup",
+    "bill", "sign", "setting", "check", "backup", "restore",
 ];
 
 #[test]

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// A verb of each kind, as it works on books of this name.
-const VERBS: [&[&str]; 9] = [
+const VERBS: [&[&str]; 10] = [
     &["totals"],
     &["record", "p", "1"],
     &["check"],
@@ -19,6 +19,7 @@ const VERBS: [&[&str]; 9] = [
     &["backup", "copy.db"],
     &["migrate"],
     &["export"],
+    &["restore", "backup.db"],
 ];
 
 fn links(path: &Path) -> u64 {
@@ -238,7 +239,10 @@ fn where_a_file_system_cannot_rename_without_replacing_a_link_does_and_is_mended
 fn a_path_is_a_path_and_never_a_uri_or_memory() {
     let vendor = Vendor::without_books();
     for path in [":memory:", "file:x.db", "file:x.db?mode=memory", "file::memory:"] {
-        for verb in [&["init"][..], &["totals"], &["serve"], &["serve", "--init"], &["migrate"]] {
+        let restore = &["restore", "backup.db"];
+        for verb in
+            [&["init"][..], &["totals"], &["serve"], &["serve", "--init"], &["migrate"], restore]
+        {
             let said = vendor.fails(2, [verb, &["--db", path]].concat());
             assert!(said.contains("is not the path of a file"), "{said}");
         }

@@ -729,3 +729,34 @@ fn copies_of_other_books_and_those_that_are_open_are_left() {
     let ended = vendor.at("2026-11-24T10:00:00Z").ok(["backup", "--dir", "d", "--keep", "1"]);
     assert_eq!(ended.out.matches("removed").count(), 1, "{}", ended.out);
 }
+
+#[test]
+fn the_timer_starts_the_backup_that_is_there() {
+    let packaging = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging");
+    let read = |name: &str| fs::read_to_string(packaging.join(name)).expect("a unit");
+    let (server, backup) = (read("agora-vendor.service"), read("agora-vendor-backup.service"));
+    let timer = read("agora-vendor-backup.timer");
+    assert!(timer.contains("\nOnCalendar=") && timer.contains("\nPersistent=true\n"), "{timer}");
+    // As hard as the server, but for what opens a port.
+    let hardening = server.lines().skip_while(|line| !line.starts_with("# Hardening"));
+    let settings = hardening.filter(|line| line.contains('=') && !line.starts_with('#'));
+    for setting in settings {
+        let is_of_network = ["RestrictAddressFamilies", "IPAddress", "WantedBy"];
+        if !is_of_network.iter().any(|start| setting.starts_with(start)) {
+            assert!(backup.lines().any(|line| line == setting), "{setting}");
+        }
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, unit) in
+        [("agora-vendor-backup.service", &backup), ("agora-vendor-backup.timer", &timer)]
+    {
+        let unit = unit.replace("/usr/local/bin/agora-vendor", "/bin/true");
+        fs::write(folder.path().join(name), unit).expect("a unit");
+    }
+    let mut verify = Command::new("systemd-analyze");
+    verify.arg("verify").arg(folder.path().join("agora-vendor-backup.timer"));
+    match verify.arg(folder.path().join("agora-vendor-backup.service")).output() {
+        Ok(output) => assert!(output.status.success(), "{output:?}"),
+        Err(_) => skipped("this machine has no systemd-analyze"),
+    }
+}

@@ -1,7 +1,7 @@
-/* A process that is killed, or whose disk fails, at one of its steps, for tests. A step is a call that changes files. At
- * step $TEST_STEP_KILLS (from 1) the process ends before the step is taken; step $TEST_STEP_FAILS fails with EIO. A process
- * that comes to its end leaves the number of its steps in the file $TEST_STEP_COUNT. A link waits while $TEST_LINK_WAITS is
- * there. */
+/* A process that is killed, or whose disk fails, at one of its steps, for tests. A step is a call
+ * that changes files. At step $TEST_STEP_KILLS (from 1) the process ends before the step is taken;
+ * step $TEST_STEP_FAILS fails with EIO. A process that comes to its end leaves the number of its
+ * steps in the file $TEST_STEP_COUNT. A link waits while $TEST_LINK_WAITS is there. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -56,10 +56,13 @@ STEP(int, fdatasync, (int file), (SYS_fdatasync, file))
 STEP(int, ftruncate64, (int file, off64_t length), (SYS_ftruncate, file, length))
 STEP(int, ftruncate, (int file, off_t length), (SYS_ftruncate, file, length))
 STEP(int, fchmod, (int file, mode_t mode), (SYS_fchmod, file, mode))
-STEP(int, rename, (const char *from, const char *to), (SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0))
+STEP(int, rename, (const char *from, const char *to),
+     (SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0))
 STEP(int, unlink, (const char *path), (SYS_unlinkat, AT_FDCWD, path, 0))
-STEP(ssize_t, pwrite64, (int file, const void *bytes, size_t count, off64_t at), (SYS_pwrite64, file, bytes, count, at))
-STEP(ssize_t, pwrite, (int file, const void *bytes, size_t count, off_t at), (SYS_pwrite64, file, bytes, count, at))
+STEP(ssize_t, pwrite64, (int file, const void *bytes, size_t count, off64_t at),
+     (SYS_pwrite64, file, bytes, count, at))
+STEP(ssize_t, pwrite, (int file, const void *bytes, size_t count, off_t at),
+     (SYS_pwrite64, file, bytes, count, at))
 
 int linkat(int in, const char *from, int at, const char *to, int flags) {
   wait_to_link();

@@ -97,10 +97,7 @@ fn a_restored_backup_that_is_fed_its_last_day_again_bills_what_it_billed() {
     let before = (billed(&vendor, "2026-11"), left(&vendor, "L"));
     assert_eq!(before, ("5".into(), "0".into()));
     vendor.at("2026-12-10T08:00:00Z");
-    for file in ["agora-vendor.db", "agora-vendor.db-wal", "agora-vendor.db-shm"] {
-        let _gone = std::fs::remove_file(vendor.path(file));
-    }
-    std::fs::rename(vendor.path("backup.db"), vendor.db()).expect("restored");
+    vendor.ok(["restore", "backup.db"]);
     assert_eq!(import(&vendor, rows).code, 0);
     assert_eq!((billed(&vendor, "2026-11"), left(&vendor, "L")), before);
 }
