@@ -1,4 +1,4 @@
-//! How long answers take while an import runs at full speed: requests at a constant rate that does not wait for answers,
+//! How long answers take while an import runs at full speed, and while backups do: requests at a constant rate that does not wait for answers,
 //! each counted from the moment at which it was due. See `benches/README.md`.
 #![expect(
     clippy::print_stdout,
@@ -35,9 +35,10 @@ use hdrhistogram::Histogram;
 use process::Server;
 use report::{Bar, Report, microseconds};
 use std::error::Error;
+use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -68,6 +69,8 @@ const FULL: Length =
 const RATE: u32 = 100;
 /// How long the import runs before the first request.
 const AHEAD: Duration = Duration::from_secs(1);
+/// How long after a record the next one is recorded, beside backups.
+const BETWEEN_RECORDS: Duration = Duration::from_millis(50);
 /// Milliseconds, at most, for 999 of 1,000 answers, and for each.
 const P999_BAR: Bar = Bar::AtMost(50.0);
 const SLOWEST_BAR: Bar = Bar::AtMost(500.0);
@@ -94,11 +97,24 @@ fn measure() -> Outcome<bool> {
     row::import(&database, september.chain(october(length.records..2 * length.records)))?;
 
     let mut report = Report::start("mixed", &length)?;
-    let asked = ask_during_imports(&database, &keys, &length)?;
-    say(&asked, &mut report);
-    report.judge("p99.9 of answers", milliseconds(&asked.all, 0.999), " ms", P999_BAR);
-    report.judge("slowest answer", milliseconds(&asked.all, 1.0), " ms", SLOWEST_BAR);
-    report.judge("requests refused or broken off", asked.problems.len() as f64, "", NONE);
+    let imports =
+        ask_during(&database, &keys, &length, |is_over| import_until(is_over, &database, &length))?;
+    say(&imports, &mut report);
+    let backups =
+        ask_during(&database, &keys, &length, |is_over| back_up_until(is_over, &database))?;
+    say(&backups, &mut report);
+    let records = ask_during(&database, &keys, &length, |is_over| {
+        Ok(format!("beside {}", words(&record_until(is_over, &database)?)))
+    })?;
+    say(&records, &mut report);
+    for (during, asked) in [("imports", &imports), ("backups", &backups)] {
+        let judged = |what: &str| format!("{what}, during {during}");
+        let (p999, slowest) = (milliseconds(&asked.all, 0.999), milliseconds(&asked.all, 1.0));
+        report.judge(&judged("p99.9 of answers"), p999, " ms", P999_BAR);
+        report.judge(&judged("slowest answer"), slowest, " ms", SLOWEST_BAR);
+        let problems = asked.problems.len() as f64;
+        report.judge(&judged("requests refused or broken off"), problems, "", NONE);
+    }
     report.finish(length == FULL)
 }
 
@@ -152,38 +168,38 @@ struct Asked {
     by_kind: [Histogram<u64>; KINDS.len()],
     /// Why requests were refused or broke off.
     problems: Vec<String>,
-    /// Rows that the imports took, and in how long.
-    imported: usize,
-    imports: usize,
-    lasted: Duration,
+    /// What was done meanwhile.
+    meanwhile: String,
     memory_kib: (u64, u64),
     log_bytes: u64,
 }
 
-fn ask_during_imports(database: &Path, keys: &Keys, length: &Length) -> Outcome<Asked> {
+/// Asks while `work` is done, until it is told that it is over; it says what it did.
+fn ask_during(
+    database: &Path,
+    keys: &Keys,
+    length: &Length,
+    work: impl FnOnce(&AtomicBool) -> Outcome<String> + Send,
+) -> Outcome<Asked> {
     let server = Server::agora_vendor(database)?;
     let requests = requests(keys, length.customers, length.seconds * RATE as usize);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(begin(server.address, keys))?;
-    let (is_over, imported) = (AtomicBool::new(false), AtomicUsize::new(0));
-    let start = Instant::now();
-    let (answers, imports) = thread::scope(|scope| -> Outcome<_> {
-        let importing = scope.spawn(|| import_until(&is_over, &imported, database, length));
+    let is_over = AtomicBool::new(false);
+    let (answers, meanwhile) = thread::scope(|scope| -> Outcome<_> {
+        let working = scope.spawn(|| work(&is_over));
         thread::sleep(AHEAD);
         let answers = runtime.block_on(ask(server.address, requests));
         is_over.store(true, Ordering::Relaxed);
-        let imports = importing.join().map_err(|_| "importing panicked")??;
-        Ok((answers, imports))
+        let meanwhile = working.join().map_err(|_| "what was done meanwhile panicked")??;
+        Ok((answers, meanwhile))
     })?;
-    let lasted = start.elapsed();
 
     let mut asked = Asked {
         all: histogram(),
         by_kind: KINDS.map(|_| histogram()),
         problems: Vec::new(),
-        imported: imported.into_inner(),
-        imports,
-        lasted,
+        meanwhile,
         memory_kib: server.memory_kib()?,
         log_bytes: database.with_extension("db-wal").metadata()?.len(),
     };
@@ -211,15 +227,10 @@ async fn begin(address: SocketAddr, keys: &Keys) -> Outcome {
     Ok(())
 }
 
-/// Imports one set of rows after another, of ids that none had before, until it is over; the last one is cut short. Gives
-/// how many imports there were.
-fn import_until(
-    is_over: &AtomicBool,
-    imported: &AtomicUsize,
-    database: &Path,
-    length: &Length,
-) -> Outcome<usize> {
-    let mut imports = 0;
+/// Imports one set of rows after another, of ids that none had before, until it is over; the last
+/// one is cut short.
+fn import_until(is_over: &AtomicBool, database: &Path, length: &Length) -> Outcome<String> {
+    let (mut imports, imported, start) = (0, AtomicUsize::new(0), Instant::now());
     while !is_over.load(Ordering::Relaxed) {
         let first = 2 * length.records + imports * length.rows;
         let rows =
@@ -227,7 +238,56 @@ fn import_until(
         row::import(database, rows.inspect(|_| _ = imported.fetch_add(1, Ordering::Relaxed)))?;
         imports += 1;
     }
-    Ok(imports)
+    let imported = imported.into_inner();
+    let a_second = imported as f64 / start.elapsed().as_secs_f64();
+    Ok(format!("{imports} imports took {imported} rows, {a_second:.0} a second"))
+}
+
+/// Runs a command of the executable, and gives how long it took.
+fn run(database: &Path, arguments: &[&str]) -> Outcome<Duration> {
+    let start = Instant::now();
+    let mut command = Command::new(report::EXECUTABLE);
+    command.arg("--db").arg(database).args(arguments).stdout(Stdio::null());
+    let status = command.stderr(Stdio::null()).status()?;
+    if !status.success() {
+        return Err(format!("{arguments:?} ends with {status}").into());
+    }
+    Ok(start.elapsed())
+}
+
+/// Records some ten times a second, until it is over, and gives how long each took.
+fn record_until(is_over: &AtomicBool, database: &Path) -> Outcome<Histogram<u64>> {
+    let mut times = histogram();
+    while !is_over.load(Ordering::Relaxed) {
+        times.record(nanoseconds(run(database, &["record", "recorded-beside", "1"])?))?;
+        thread::sleep(BETWEEN_RECORDS);
+    }
+    Ok(times)
+}
+
+fn words(records: &Histogram<u64>) -> String {
+    let [p50, p99, max] = [0.5, 0.99, 1.0].map(|quantile| milliseconds(records, quantile));
+    format!("{} records, each in p50 {p50:.1} ms, p99 {p99:.1} ms, max {max:.1} ms", records.len())
+}
+
+/// Backs the books up one time after another, and records beside it, until it is over.
+fn back_up_until(is_over: &AtomicBool, database: &Path) -> Outcome<String> {
+    let copy = database.with_extension("copy");
+    thread::scope(|scope| -> Outcome<_> {
+        let recording = scope.spawn(|| record_until(is_over, database));
+        let (mut backups, mut bytes, start) = (0, 0, Instant::now());
+        while !is_over.load(Ordering::Relaxed) {
+            run(database, &["backup", &copy.to_string_lossy()])?;
+            bytes = copy.metadata()?.len();
+            fs::remove_file(&copy)?;
+            backups += 1;
+        }
+        let each_s = start.elapsed().as_secs_f64() / f64::from(backups);
+        let records = recording.join().map_err(|_| "recording panicked")??;
+        let mib = bytes >> 20;
+        let beside = words(&records);
+        Ok(format!("{backups} backups of {mib} MiB were made, {each_s:.1} s each, beside {beside}"))
+    })
 }
 
 /// Sends each request at its time, on a connection of its own, whether or not those before it have been answered; gives
@@ -252,12 +312,7 @@ async fn ask(
 }
 
 fn say(asked: &Asked, report: &mut Report) {
-    report.say(&format!(
-        "\n{RATE} requests a second while {} imports took {} rows, {:.0} a second",
-        asked.imports,
-        asked.imported,
-        asked.imported as f64 / asked.lasted.as_secs_f64()
-    ));
+    report.say(&format!("\n{RATE} requests a second while {}", asked.meanwhile));
     report.say("   of       answers    p50 ms    p99 ms  p99.9 ms    max ms");
     let all = std::iter::once(("all", &asked.all));
     for (name, times) in KINDS.into_iter().zip(&asked.by_kind).chain(all) {

@@ -19,7 +19,7 @@ pub fn write(store: &mut Store, path: &Path) -> Result<()> {
         return Err(Error::Exists(path.to_owned()));
     }
     into_place(path, |draft| {
-        fill(&store.connection, draft, path, schema::VERSION)?;
+        fill(&store.connection, draft, schema::VERSION)?;
         // What was read without a lock may have been written meanwhile.
         store.read(|_| Ok(()))
     })
@@ -28,28 +28,31 @@ pub fn write(store: &mut Store, path: &Path) -> Result<()> {
 /// Writes a consistent copy of the books behind `connection`, which are of this version, to a new
 /// file.
 pub(super) fn copy(connection: &Connection, path: &Path, version: i64) -> Result<()> {
-    into_place(path, |draft| fill(connection, draft, path, version))
+    into_place(path, |draft| fill(connection, draft, version))
 }
 
 /// Copies the books behind `connection` into an empty draft.
 pub(super) fn into_draft(connection: &Connection, draft: &Draft, version: i64) -> Result<()> {
-    fill(connection, draft.path(), draft.path(), version)?;
+    fill(connection, draft, version)?;
     draft.settle()
 }
 
 /// SQLite reads one state of the books for as long as it copies, and locks nobody out: others read
 /// and write, and meanwhile the log cannot start over.
-fn fill(connection: &Connection, draft: &Path, path: &Path, version: i64) -> Result<()> {
-    let name = draft.to_str().ok_or_else(|| Error::File {
+fn fill(connection: &Connection, draft: &Draft, version: i64) -> Result<()> {
+    let path = draft.path();
+    let name = path.to_str().ok_or_else(|| Error::File {
         path: path.to_owned(),
         source: io::Error::new(io::ErrorKind::InvalidFilename, "the name is not UTF-8"),
     })?;
     let before = Extent::of(connection)?;
-    connection.execute("vacuum into :draft", named_params! { ":draft": name })?;
+    draft.synced_along(|| {
+        connection.execute("vacuum into :draft", named_params! { ":draft": name })
+    })?;
     // A copy is born outside WAL mode; the books are opened in no other.
-    let copy = Connection::open_with_flags(draft, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let copy = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     use_wal(&copy)?;
     copy.close().map_err(|(_, error)| error)?;
-    sound::look(draft, version)?;
-    sound::compare(connection, draft, &before)
+    sound::look(path, version)?;
+    sound::compare(connection, path, &before)
 }

@@ -97,8 +97,9 @@ impl Store {
         // Made under another name and put into place when whole, so that neither a crash nor
         // another process that creates at the same time leaves half a database or loses one.
         draft::into_place(path, |draft| {
-            let connection = Connection::open_with_flags(draft, OpenFlags::SQLITE_OPEN_READ_WRITE)
-                .map_err(Error::from)?;
+            let connection =
+                Connection::open_with_flags(draft.path(), OpenFlags::SQLITE_OPEN_READ_WRITE)
+                    .map_err(Error::from)?;
             use_wal(&connection)?;
             prepare_writer(&connection)?;
             let mut store = Self { connection, frozen: None, path: path.to_owned() };
@@ -107,7 +108,7 @@ impl Store {
                 fill(tx)
             })?;
             store.connection.close().map_err(|(_, error)| Error::from(error))?;
-            Ok(sound::look(draft, schema::VERSION)?)
+            Ok(sound::look(draft.path(), schema::VERSION)?)
         })
     }
 

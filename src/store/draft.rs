@@ -10,11 +10,16 @@ use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
 /// The files that SQLite keeps beside a database.
 pub(super) const SIDE_FILES: [&str; 3] = ["-wal", "-shm", "-journal"];
 /// All that lies beside a database: also the numbers of the newest snapshots.
 pub(super) const BESIDE: [&str; 4] = ["-wal", "-shm", "-journal", "-pages"];
+/// How long a draft is written between two times that it is synced.
+const SYNC_PAUSE: Duration = Duration::from_millis(20);
 /// The first bytes of a database.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
@@ -25,6 +30,9 @@ pub(super) struct Draft {
     target: PathBuf,
     /// The target as it was named.
     named: PathBuf,
+    /// Open until the draft is closed for good: SQLite's locks on a file go where any descriptor of
+    /// it is closed.
+    file: File,
     /// Nobody clears drafts of this folder meanwhile.
     _folder: Folder,
 }
@@ -44,11 +52,11 @@ impl Draft {
         let mut options = OpenOptions::new();
         let file = options.write(true).create_new(true).mode(0o600).open(&path);
         let file = file.map_err(file_error)?;
-        let draft = Self { path, target, named: named.clone(), _folder: folder };
+        let draft = Self { path, target, named: named.clone(), file, _folder: folder };
         // A umask may have taken rights of the owner away. Some file systems know no modes.
-        let mode = file.metadata().map_err(file_error)?.permissions().mode();
+        let mode = draft.file.metadata().map_err(file_error)?.permissions().mode();
         if mode & 0o777 != 0o600
-            && let Err(error) = file.set_permissions(Permissions::from_mode(0o600))
+            && let Err(error) = draft.file.set_permissions(Permissions::from_mode(0o600))
         {
             log::warn!("cannot set the mode of {}: {error}", draft.path.display());
         }
@@ -69,8 +77,27 @@ impl Draft {
                 "the log of the new file could not be moved into it: is the disk full?".to_owned(),
             ));
         }
-        let synced = File::open(&self.path).and_then(|file| file.sync_all());
+        let synced = self.file.sync_all();
         synced.map_err(|source| Error::File { path: self.path.clone(), source })
+    }
+
+    /// Brings what `write` writes to the disk all along: a large file that is written at once when
+    /// its end is synced makes every other commit on that disk wait.
+    pub(super) fn synced_along<T>(&self, write: impl FnOnce() -> T) -> T {
+        let is_written = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let syncing = scope.spawn(|| {
+                while !is_written.load(Ordering::Relaxed) {
+                    // What fails now fails again at the end.
+                    let _synced = self.file.sync_data();
+                    thread::park_timeout(SYNC_PAUSE);
+                }
+            });
+            let written = write();
+            is_written.store(true, Ordering::Relaxed);
+            syncing.thread().unpark();
+            written
+        })
     }
 
     /// Gives a settled draft its name, in one step. A file that has the name is never replaced, not
@@ -107,7 +134,7 @@ impl Drop for Draft {
 /// is there already is never touched.
 pub(super) fn into_place<E: From<Error>>(
     path: &Path,
-    make: impl FnOnce(&Path) -> Result<(), E>,
+    make: impl FnOnce(&Draft) -> Result<(), E>,
 ) -> Result<(), E> {
     // Of a database that was moved away without them: SQLite would play them into the new one.
     for left in SIDE_FILES.map(|suffix| with_suffix(path, suffix)) {
@@ -116,7 +143,7 @@ pub(super) fn into_place<E: From<Error>>(
         }
     }
     let draft = Draft::new(path)?;
-    make(draft.path())?;
+    make(&draft)?;
     draft.settle()?;
     Ok(draft.place()?)
 }

@@ -4,6 +4,7 @@ use crate::vendor::{Vendor, second};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The library that stands before the system's clock.
 pub static LIBRARY: LazyLock<PathBuf> = LazyLock::new(|| library("clock"));
@@ -17,8 +18,11 @@ pub static THREADS: LazyLock<PathBuf> = LazyLock::new(|| library("threads"));
 /// A library that stands before the system's own, built by the C compiler that SQLite is built with.
 fn library(name: &str) -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    // Tests of one process may build the same one at once.
+    static BUILT: AtomicU32 = AtomicU32::new(0);
+    let number = BUILT.fetch_add(1, Ordering::Relaxed);
     let (draft, library) = (
-        folder.join(format!("{name}-{}.so", std::process::id())),
+        folder.join(format!("{name}-{}-{number}.so", std::process::id())),
         folder.join(format!("{name}.so")),
     );
     let source = format!("{}/tests/it/{name}.c", env!("CARGO_MANIFEST_DIR"));

@@ -760,3 +760,34 @@ fn the_timer_starts_the_backup_that_is_there() {
         Err(_) => skipped("this machine has no systemd-analyze"),
     }
 }
+
+#[test]
+fn a_backup_whose_disk_hangs_keeps_nobody_waiting() {
+    let vendor = with_backup_and_log();
+    let server = vendor.serve();
+    let (from, to) = day("2026-10-10");
+    fs::write(vendor.path("hangs"), "").expect("a file");
+    let mut backup = vendor.command(["backup", "slow.db"]);
+    backup.env("LD_PRELOAD", library("disk")).env("TEST_DISK_HANGS", vendor.path("hangs"));
+    let mut backup = backup.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+    // It copies into its draft, and waits for the disk.
+    while drafts(&vendor).is_empty() {
+        assert!(backup.try_wait().expect("a state").is_none(), "it came to its end");
+    }
+    for n in 1..=20 {
+        let id = format!("beside-{n}");
+        vendor.ok(["record", "p", "1", "--at", "2026-10-10", "--id", &id]);
+        assert_eq!(server.usage(from, to).entries()[0].1, (3 + n).to_string());
+        let account = format!(r#""planId":"gold","customerId":"c{n}""#);
+        assert_eq!(server.call("POST", "/customers/new", &account).status, 200);
+    }
+    assert!(backup.try_wait().expect("a state").is_none(), "it waits still");
+    fs::remove_file(vendor.path("hangs")).expect("removed");
+    let ended: Ended = backup.wait_with_output().expect("an end").into();
+    assert_eq!(ended.code, 0, "{}", ended.err);
+    // Of one state: that of its begin, or of a commit since.
+    let total: u32 = total_of(&vendor, "slow.db").parse().expect("a number");
+    assert!((3..=23).contains(&total), "{total}");
+    vendor.ok(["check", "--db", "slow.db"]);
+    assert_eq!(vendor.total(), "23");
+}
