@@ -18,6 +18,8 @@ use std::path::PathBuf;
 pub(super) struct Shell<'a> {
     pub(super) database: Database,
     pub(super) now_s: i64,
+    /// Whether a log lay beside the database as the command began.
+    had_log: bool,
     json: bool,
     out: &'a mut dyn Write,
     err: &'a mut dyn Write,
@@ -30,7 +32,20 @@ impl<'a> Shell<'a> {
         out: &'a mut dyn Write,
         err: &'a mut dyn Write,
     ) -> Self {
-        Self { database: Database::resolve(db), now_s: now_s(), json, out, err }
+        let database = Database::resolve(db);
+        let had_log = database.log().metadata().is_ok_and(|log| log.len() > 0);
+        Self { database, now_s: now_s(), had_log, json, out, err }
+    }
+
+    /// What may be wrong where the database is damaged: of a log that lay beside it.
+    pub(super) fn log_words(&self) -> Option<String> {
+        self.had_log.then(|| {
+            format!(
+                "{} lay beside it: where a backup was copied over the database by hand, that log \
+                 belonged to the database before, and spoils the copy",
+                self.database.log().display()
+            )
+        })
     }
 
     /// Opens the database.

@@ -66,6 +66,14 @@ impl Database {
         ))
     }
 
+    /// Where SQLite keeps its log.
+    pub(super) fn log(&self) -> PathBuf {
+        let file = self.path.canonicalize();
+        let mut name = file.unwrap_or_else(|_| self.path.clone()).into_os_string();
+        name.push("-wal");
+        name.into()
+    }
+
     pub(super) fn path(&self) -> &Path {
         &self.path
     }

@@ -43,11 +43,14 @@ pub(super) struct Failure {
     sentence: Sentence,
     /// Whether what was to be done may have been done, and it is not said yet how to find out.
     is_uncertain: bool,
+    /// Whether a read met a page of the database that is damaged.
+    met_damage: bool,
 }
 
 impl Failure {
     fn new(exit: Exit, sentence: impl Into<Sentence>) -> Self {
-        Self { exit, sentence: sentence.into(), is_uncertain: false }
+        let sentence = sentence.into();
+        Self { exit, sentence, is_uncertain: false, met_damage: false }
     }
 
     pub(super) fn failed(sentence: impl Into<Sentence>) -> Self {
@@ -97,6 +100,11 @@ impl Failure {
         Self { exit: Exit::Busy, ..self }
     }
 
+    /// Tells whether a read met a page of the database that is damaged, after it was opened.
+    pub(super) fn met_damage(&self) -> bool {
+        self.met_damage
+    }
+
     pub(super) fn exit(&self) -> Exit {
         self.exit
     }
@@ -124,6 +132,10 @@ impl From<store::Error> for Failure {
             failure.hint("migrate", "brings it there")
         } else if matches!(error, store::Error::Unreadable { .. }) {
             failure.hint("check", "tells what else is wrong")
+        } else if error.is_damage() {
+            let met_damage = matches!(error, store::Error::Sqlite(_));
+            let hint = "puts a backup in its place, and keeps what is there";
+            Self { met_damage, ..failure.hint("restore FILE", hint) }
         } else {
             failure
         }

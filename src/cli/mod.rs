@@ -148,6 +148,8 @@ pub fn run(
     match done.and_then(|exit| shell.flush().map(|()| exit)) {
         Ok(exit) => exit,
         Err(failure) => {
+            let words = shell.log_words().filter(|_| failure.met_damage());
+            let failure = words.into_iter().fold(failure, |failure, words| failure.with(&words));
             shell.point_out(failure.sentence().after("error: "));
             failure.exit()
         }
@@ -186,6 +188,7 @@ fn once_more(verb: &Verb) -> Sentence {
         | Verb::Setting(_)
         | Verb::Check(_)
         | Verb::Backup(_)
+        | Verb::Restore(_)
         | Verb::Migrate(_) => None,
     };
     match to_look {

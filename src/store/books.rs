@@ -1,8 +1,8 @@
 //! The books as a command at the shell has them open.
 
 use crate::store::connection::{
-    check_sqlite, check_writable, explain, on_read_only_disk, open_found, prepare_writer, use_wal,
-    wait_for_the_lock,
+    check_sqlite, check_writable, explain, explain_opening, on_read_only_disk, open_found,
+    prepare_writer, use_wal, wait_for_the_lock,
 };
 use crate::store::error::{Error, Result};
 use crate::store::file::{Frozen, Standing};
@@ -48,7 +48,7 @@ impl Store {
         // Before anything is asked of the file that only one of ours need answer.
         schema::verify(&connection, path)
             .and_then(|()| prepare_writer(&connection))
-            .map_err(|e| explain(e, path))?;
+            .map_err(|error| explain_opening(error, path, &connection))?;
         // A restore may have replaced the file while its lock was waited for. From here on it finds
         // the file in use.
         if identity() != before {

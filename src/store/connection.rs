@@ -2,6 +2,7 @@
 
 use crate::store::error::{Error, Result};
 use crate::store::{column, file, owner};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
 use rustix::fs::Access;
 use rustix::io::Errno;
@@ -47,6 +48,19 @@ pub(super) fn open_file(path: &Path, flags: OpenFlags) -> Result<Connection> {
 pub(super) fn open_found(file: &Path, path: &Path, flags: OpenFlags) -> Result<Connection> {
     owner::check(file)?;
     Connection::open_with_flags(file, flags).map_err(|error| explain(error.into(), path))
+}
+
+/// The same of a file that was just opened. Where it is damaged, its log stays as it is: closing
+/// would play it into the file, to which it may not belong.
+pub(super) fn explain_opening(error: Error, path: &Path, connection: &Connection) -> Error {
+    let error = explain(error, path);
+    if error.is_damage() {
+        let kept = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        if let Err(error) = kept {
+            log::warn!("the log of {} is not left as it is: {error}", path.display());
+        }
+    }
+    error
 }
 
 /// Says of SQLite's words about a file what they mean for whoever named it.

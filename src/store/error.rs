@@ -351,7 +351,7 @@ impl Error {
 }
 
 /// What a log beside a damaged file may mean.
-pub(super) fn log_words(log: Option<&Path>) -> String {
+fn log_words(log: Option<&Path>) -> String {
     log.map_or_else(String::new, |log| {
         format!(
             ", and {} lies beside it: where a backup was copied over the database by hand, that \

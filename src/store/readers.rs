@@ -1,8 +1,8 @@
 //! The books as the server reads them.
 
 use crate::store::connection::{
-    POLL, READER_WAITS, check_reader, check_sqlite, check_writable, explain, no_files, open_found,
-    prepare_reader,
+    POLL, READER_WAITS, check_reader, check_sqlite, check_writable, explain, explain_opening,
+    no_files, open_found, prepare_reader,
 };
 use crate::store::error::{Error, Result, second_name_words};
 use crate::store::file::Standing;
@@ -73,7 +73,7 @@ impl Readers {
             watch.execute_batch("pragma cache_size = -16;")?;
             schema::verify(&watch, path)
                 .and_then(|()| check_reader(&watch))
-                .map_err(|error| explain(error, path))?;
+                .map_err(|error| explain_opening(error, path, &watch))?;
             watch.busy_timeout(Duration::ZERO)?;
             Ok(Mutex::new(watch))
         };

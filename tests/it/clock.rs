@@ -16,7 +16,7 @@ pub static DISK: LazyLock<PathBuf> = LazyLock::new(|| library("disk"));
 pub static THREADS: LazyLock<PathBuf> = LazyLock::new(|| library("threads"));
 
 /// A library that stands before the system's own, built by the C compiler that SQLite is built with.
-fn library(name: &str) -> PathBuf {
+pub fn library(name: &str) -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
     // Tests of one process may build the same one at once.
     static BUILT: AtomicU32 = AtomicU32::new(0);

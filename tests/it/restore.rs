@@ -1,7 +1,7 @@
 //! Backups and the way back from them, also where the process is killed or the disk fails at any
 //! step.
 
-use crate::clock::library;
+use crate::clock::{DISK, library};
 use crate::migrations::{of_version_1, of_version_3};
 use crate::vendor::{Ended, Vendor, day, long, skipped};
 use serde_json::json;
@@ -768,7 +768,7 @@ fn a_backup_whose_disk_hangs_keeps_nobody_waiting() {
     let (from, to) = day("2026-10-10");
     fs::write(vendor.path("hangs"), "").expect("a file");
     let mut backup = vendor.command(["backup", "slow.db"]);
-    backup.env("LD_PRELOAD", library("disk")).env("TEST_DISK_HANGS", vendor.path("hangs"));
+    backup.env("LD_PRELOAD", &*DISK).env("TEST_DISK_HANGS", vendor.path("hangs"));
     let mut backup = backup.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
     // It copies into its draft, and waits for the disk.
     while drafts(&vendor).is_empty() {
