@@ -1,0 +1,223 @@
+//! Power cuts: behind each call that changes the disk, and behind each answer.
+
+use crate::disk::Fate;
+use crate::judge::Judge;
+use crate::stage::{Case, History, Stage, Trouble};
+use crate::vendor::long;
+use std::collections::BTreeSet;
+use std::io::Write;
+
+/// What cuts of a history came to.
+#[derive(Default)]
+pub struct Found {
+    /// At how many places the power was cut.
+    pub points: usize,
+    /// How many disks were looked at that are not the same.
+    pub images: usize,
+    /// What was wrong.
+    pub faults: Vec<String>,
+}
+
+impl Found {
+    /// Says in the long form how much was tried.
+    pub fn tell(&self, what: &str) {
+        if long() {
+            let (points, images) = (self.points, self.images);
+            writeln!(std::io::stderr(), "{what}: {points} points, {images} images")
+                .expect("a standard error");
+        }
+    }
+}
+
+/// What becomes of the disk at each point: all of it in the long form.
+fn fates(point: usize) -> Vec<Fate> {
+    let seed = u64::try_from(point).expect("a number") << 8;
+    if long() {
+        let mixed = (0..24).map(|n| Fate::Mixed(seed + n));
+        return [Fate::Kept, Fate::Lost, Fate::NamesKept, Fate::BytesKept]
+            .into_iter()
+            .chain(mixed)
+            .collect();
+    }
+    let simple = [Fate::Kept, Fate::NamesKept, Fate::BytesKept][point % 3];
+    vec![Fate::Lost, simple, Fate::Mixed(seed)]
+}
+
+/// Cuts the power everywhere in a history. Of many writes in a row, the short form cuts some.
+pub fn cut(history: &History, enough: usize) -> Found {
+    let stage = Stage::new();
+    let mut found = Found::default();
+    let mut seen = BTreeSet::new();
+    let mut disk = history.disk.clone();
+    for (number, step) in history.steps.iter().enumerate() {
+        let mut points: Vec<usize> = step
+            .calls
+            .clone()
+            .filter(|n| history.calls[*n].changes_disk() || *n == step.answered)
+            .collect();
+        points.insert(0, step.calls.start);
+        let thinned = if long() { 1 } else { points.len().div_ceil(enough) };
+        for at in step.calls.clone() {
+            disk.apply(&history.calls[at]);
+            let Some(point) = points.iter().position(|point| *point == at) else {
+                continue;
+            };
+            let is_plain = matches!(history.calls[at].act, crate::shim::Act::Written { .. });
+            if is_plain && point % thinned != 0 {
+                continue;
+            }
+            found.points += 1;
+            let answered = at >= step.answered;
+            for fate in fates(point) {
+                let image = disk.image(fate);
+                if !seen.insert((image.digest(), number, answered)) {
+                    continue;
+                }
+                found.images += 1;
+                stage.lay(&image);
+                let judge = Judge { history, step: number, answered };
+                if let Err(fault) = judge.verdict(&stage) {
+                    let (command, call) = (&step.command, &history.calls[at]);
+                    let (act, path) = (format!("{:?}", call.act), call.path.display());
+                    let act = act.split([' ', '(']).next().unwrap_or_default();
+                    found.faults.push(format!(
+                        "{command:?} cut after call {} ({act} of {path}), {fate:?}: {fault}",
+                        at - step.calls.start
+                    ));
+                }
+            }
+        }
+    }
+    found
+}
+
+/// Cuts a case everywhere, and wants nothing to be wrong.
+fn survives(case: &Case, enough: usize) {
+    let found = cut(&History::of(case, &Trouble::default()), enough);
+    found.tell(case.name);
+    assert!(found.images > 0);
+    assert!(found.faults.is_empty(), "{}: {}", found.faults.len(), found.faults[0]);
+}
+
+/// A customer with a plan and a project.
+pub const CUSTOMER: [&str; 3] = [
+    "plan set default --name Standard --unit Minute --price 0.01",
+    "customer add c --name Ann",
+    "project add p --customer c",
+];
+
+pub fn records() -> Case {
+    let commands = [
+        "record p 1.5 --id a",
+        "record q 2 --id b --note a+note",
+        "record p 3 --id c --at 2026-10-03",
+        "void b --reason a+mistake",
+    ];
+    Case::new("record and void", &CUSTOMER, &commands)
+}
+
+pub fn licenses() -> Case {
+    let commands = [
+        "license issue c --expires 2026-12-31 --count 10 --id l",
+        "record p 4 --id drawn",
+        "license extend l --to 2027-01-31 --op-id o1",
+        "license adjust l 5 --reason more --op-id o2",
+        "license consume c 3 --op-id o3",
+        "license revoke l --reason refund --op-id o4",
+        "license reinstate l --op-id o5",
+    ];
+    Case::new("licenses", &CUSTOMER, &commands)
+}
+
+pub fn customers() -> Case {
+    let commands = [
+        "plan set default --price 0.02 --from 2026-12",
+        "plan set gold --name Gold --unit Minute --price 0.5",
+        "customer add c --plan gold --email ann@example.com",
+        "project add q --customer c",
+        "project disable p",
+        "project enable p",
+        "setting set late carry",
+        "customer forget c",
+    ];
+    Case::new("plans, customers, projects", &[&CUSTOMER[..], &["record p 1 --id r"]].concat(), &commands)
+}
+
+pub fn import() -> Case {
+    let mut rows = "id,projectId,amount,at\n".to_owned();
+    for number in 0..if long() { 3_000 } else { 1_200 } {
+        rows += &format!("i{number},p{},{}.5,2026-11-{:02}\n", number % 40, number, number % 20 + 1);
+    }
+    let mut case = Case::new("import", &CUSTOMER, &["import rows.csv"]);
+    case.inputs.push(("rows.csv", rows));
+    case.in_parts = true;
+    case
+}
+
+pub fn init() -> Case {
+    let mut case = Case::new("init", &[], &["init"]);
+    case.before.clear();
+    case.refuses_again = true;
+    case
+}
+
+pub fn backup() -> Case {
+    let before = [&CUSTOMER[..], &["record p 1 --id r"]].concat();
+    let mut case = Case::new("backup", &before, &["backup DISK/copy.db"]);
+    case.refuses_again = true;
+    case
+}
+
+pub fn migrate() -> Case {
+    let mut case = Case::new("migrate", &[], &["migrate"]);
+    case.before.clear();
+    case.old_books = Some(|db| {
+        let sql = rusqlite::Connection::open(db).expect("a file");
+        sql.execute_batch(&format!(
+            "pragma journal_mode = wal;
+            {}
+            pragma application_id = 1097291374;
+            pragma user_version = 4;
+            {}",
+            include_str!("../it/schema-4.sql"),
+            include_str!("../it/books-4.sql")
+        ))
+        .expect("books of version 4");
+    });
+    case
+}
+
+#[test]
+fn records_and_voids_survive_a_power_cut() {
+    survives(&records(), 12);
+}
+
+#[test]
+fn licenses_survive_a_power_cut() {
+    survives(&licenses(), 6);
+}
+
+#[test]
+fn plans_customers_and_projects_survive_a_power_cut() {
+    survives(&customers(), 6);
+}
+
+#[test]
+fn an_import_survives_a_power_cut() {
+    survives(&import(), 20);
+}
+
+#[test]
+fn new_books_are_there_whole_or_not_at_all_after_a_power_cut() {
+    survives(&init(), 12);
+}
+
+#[test]
+fn a_backup_is_there_whole_or_not_at_all_after_a_power_cut() {
+    survives(&backup(), 12);
+}
+
+#[test]
+fn a_migration_is_done_or_not_begun_after_a_power_cut() {
+    survives(&migrate(), 12);
+}

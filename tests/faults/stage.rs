@@ -1,0 +1,217 @@
+//! Where the executable is watched: books on a disk of their own, and what was done to them.
+
+use crate::disk::{Disk, Fate};
+use crate::shim::{self, Call};
+use crate::vendor::{API_KEY, API_SECRET, Ended, Vendor};
+use crate::{clock, judge};
+use std::fs;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The time at which everything happens.
+pub const NOW: &str = "2026-11-23T10:00:00Z";
+
+/// A folder for inputs, and in it the disk: the folder that is watched.
+pub struct Stage {
+    pub vendor: Vendor,
+}
+
+/// What goes wrong with the disk.
+#[derive(Clone, Debug, Default)]
+pub struct Trouble {
+    /// A call that fails: `NUMBER KIND once|forever`.
+    pub fails: Option<String>,
+    /// A fault that is planted.
+    pub plant: Option<&'static str>,
+}
+
+impl Stage {
+    /// A disk without books.
+    pub fn new() -> Self {
+        let stage = Self { vendor: Vendor::without_books() };
+        fs::create_dir(stage.root()).expect("a folder");
+        fs::write(stage.vendor.path("secret"), format!("{API_SECRET}\n")).expect("a file");
+        stage.vendor.at(NOW);
+        stage
+    }
+
+    /// The disk.
+    pub fn root(&self) -> PathBuf {
+        // The shim knows files by the paths that the system tells.
+        let folder = self.vendor.path("").canonicalize().expect("a folder");
+        folder.join("disk")
+    }
+
+    pub fn db(&self) -> PathBuf {
+        self.root().join("agora-vendor.db")
+    }
+
+    fn account(&self) -> PathBuf {
+        self.vendor.path("account")
+    }
+
+    /// How long the account is by now.
+    pub fn told(&self) -> usize {
+        let length = self.account().metadata().map_or(0, |metadata| metadata.len());
+        length.try_into().expect("a size")
+    }
+
+    /// What was done since the account had this length.
+    pub fn calls(&self, from: usize) -> Vec<Call> {
+        shim::calls(&self.account(), from)
+    }
+
+    /// The executable at work on this disk; `DISK` in an argument stands for its path.
+    pub fn command(&self, arguments: &[String]) -> Command {
+        let root = self.root().display().to_string();
+        let arguments = arguments.iter().map(|argument| argument.replace("DISK", &root));
+        let mut command = self.vendor.command(arguments);
+        command.env("AGORA_VENDOR_DB", self.db());
+        command
+    }
+
+    /// The same with the shim between it and the disk.
+    pub fn watched(&self, arguments: &[String], trouble: &Trouble) -> Command {
+        let mut command = self.command(arguments);
+        let shared = self.vendor.path("shared");
+        fs::write(&shared, [0; 4096]).expect("a file");
+        self.watch(&mut command, trouble);
+        command
+    }
+
+    /// Puts the shim before a command that shares its counts with others that run.
+    pub fn watch(&self, command: &mut Command, trouble: &Trouble) {
+        let preloaded = format!("{}:{}", shim::LIBRARY.display(), clock::LIBRARY.display());
+        command.env("LD_PRELOAD", preloaded).env("FAULTS_ROOT", self.root());
+        command.env("FAULTS_LOG", self.account());
+        command.env("FAULTS_SHARED", self.vendor.path("shared"));
+        command.envs(trouble.fails.iter().map(|fails| ("FAULTS_FAIL", fails)));
+        command.envs(trouble.plant.iter().map(|plant| ("FAULTS_PLANT", plant)));
+    }
+
+    pub fn run(&self, arguments: &[String]) -> Ended {
+        self.command(arguments).output().expect("the executable runs").into()
+    }
+
+    /// Puts files on the disk, in the place of what is there.
+    pub fn lay(&self, image: &crate::disk::Image) {
+        fs::remove_dir_all(self.root()).expect("a folder");
+        fs::create_dir(self.root()).expect("a folder");
+        image.lay(&self.root());
+    }
+}
+
+/// Commands whose promises are looked at.
+#[derive(Clone)]
+pub struct Case {
+    pub name: &'static str,
+    /// What is done before, unwatched.
+    pub before: Vec<Vec<String>>,
+    pub commands: Vec<Vec<String>>,
+    /// Whether a command commits more than once, so that a part of what it records may be there.
+    pub in_parts: bool,
+    /// Whether the command makes a file and refuses to where there is one.
+    pub refuses_again: bool,
+    /// Makes the books where they are of an earlier version.
+    pub old_books: Option<fn(&Path)>,
+    /// Files that commands read.
+    pub inputs: Vec<(&'static str, String)>,
+}
+
+/// The words of a command line; `+` stands for a blank in a word.
+pub fn words(line: &str) -> Vec<String> {
+    line.split(' ').map(|word| word.replace('+', " ")).collect()
+}
+
+impl Case {
+    pub fn new(name: &'static str, before: &[&str], commands: &[&str]) -> Self {
+        let init = format!("init --api-key {API_KEY} --api-secret-file secret");
+        let before = std::iter::once(&*init).chain(before.iter().copied());
+        Self {
+            name,
+            before: before.map(words).collect(),
+            commands: commands.iter().map(|line| words(line)).collect(),
+            in_parts: false,
+            refuses_again: false,
+            old_books: None,
+            inputs: Vec::new(),
+        }
+    }
+
+    /// A stage with this case's books.
+    fn stage(&self) -> Stage {
+        let stage = Stage::new();
+        for (name, text) in &self.inputs {
+            fs::write(stage.vendor.path(name), text).expect("a file");
+        }
+        for command in &self.before {
+            let ended = stage.run(command);
+            assert_eq!(ended.code, 0, "{command:?}: {}", ended.err);
+        }
+        if let Some(make) = self.old_books {
+            make(&stage.db());
+        }
+        stage
+    }
+}
+
+/// What commands did to a disk.
+pub struct History {
+    pub case: Case,
+    pub stage: Stage,
+    /// The disk before all of it.
+    pub disk: Disk,
+    pub before: judge::State,
+    pub calls: Vec<Call>,
+    pub steps: Vec<Step>,
+}
+
+/// One command of a history.
+pub struct Step {
+    pub command: Vec<String>,
+    /// Which calls are its own.
+    pub calls: Range<usize>,
+    /// The call with which it told that it was done.
+    pub answered: usize,
+    pub after: judge::State,
+}
+
+impl History {
+    /// Runs a case, and keeps account of it.
+    pub fn of(case: &Case, trouble: &Trouble) -> Self {
+        let stage = case.stage();
+        let disk = Disk::of(&stage.root());
+        let before = judge::State::of_copy(&stage.root());
+        let (mut calls, mut steps) = (Vec::new(), Vec::new());
+        for command in &case.commands {
+            let (told, first) = (stage.told(), calls.len());
+            let output = stage.watched(command, trouble).output().expect("the executable runs");
+            let ended = Ended::from(output);
+            assert_eq!(ended.code, 0, "{command:?}: {}{}", ended.out, ended.err);
+            calls.extend(stage.calls(told));
+            let own = &calls[first..];
+            assert!(own.iter().any(Call::changes_disk), "{command:?} does nothing that is seen");
+            let answered = own.iter().position(Call::is_answer).map_or(calls.len(), |n| first + n);
+            steps.push(Step {
+                command: command.clone(),
+                calls: first..calls.len(),
+                answered,
+                after: judge::State::of_copy(&stage.root()),
+            });
+        }
+        Self { case: case.clone(), stage, disk, before, calls, steps }
+    }
+
+    /// What was there before a step.
+    pub fn before(&self, step: usize) -> &judge::State {
+        step.checked_sub(1).map_or(&self.before, |step| &self.steps[step].after)
+    }
+
+    /// The disk before a step, which begins with files that nobody has open.
+    pub fn disk_before(&self, step: usize) -> crate::disk::Image {
+        let mut disk = self.disk.clone();
+        self.calls[..self.steps[step].calls.start].iter().for_each(|call| disk.apply(call));
+        disk.image(Fate::Kept)
+    }
+}
