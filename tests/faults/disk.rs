@@ -347,7 +347,7 @@ fn a_disk_holds_what_was_synced_and_any_part_of_the_rest() {
     assert!(disk.image(Fate::Lost) == sure);
     assert_eq!(disk.image(Fate::Kept).0[Path::new("f")][8191..8193], [2, 3]);
     let mut seen = std::collections::BTreeSet::new();
-    for seed in 0..64 {
+    for seed in 0..512 {
         let image = disk.image(Fate::Mixed(seed));
         let bytes = &image.0[Path::new("f")];
         assert!(bytes.len() == 8192 || bytes.len() == 16_384);

@@ -84,7 +84,12 @@ fn read(file: &Path) -> rusqlite::Result<Books> {
     let names = names.query_map([], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
     let mut books = Books::new();
     for name in names {
-        let mut select = sql.prepare(&format!("select * from \"{name}\""))?;
+        // New books have a test pair that is new.
+        let columns = match name.as_str() {
+            "api_key" => "purpose, created_at_s, revoked_at_s",
+            _ => "*",
+        };
+        let mut select = sql.prepare(&format!("select {columns} from \"{name}\""))?;
         let columns = select.column_count();
         let mut rows = select.query([])?;
         let mut texts = Vec::new();
@@ -150,10 +155,8 @@ impl Judge<'_> {
         if ended.code != i32::from(stands) {
             return Err(format!("again it ends with {}: {}", ended.code, ended.err));
         }
-        // New books have new keys.
-        let makes_keys = step.command[0] == "init";
         let now = State::of(&stage.root());
-        if now != step.after && !makes_keys {
+        if now != step.after {
             return Err(format!("again it leaves something else: {}", now.differs(&step.after)));
         }
         Ok(())

@@ -1,1 +1,52 @@
-//! Faults that are planted.
+//! The harness is shown to see: each fault that is planted makes it find something.
+
+use crate::cuts::{self, CUSTOMER};
+use crate::stage::{Case, History, Trouble};
+
+/// What cuts find with a fault that is planted, and what they find without.
+fn found(case: &Case, plant: &'static str) -> [Vec<String>; 2] {
+    let planted = Trouble { plant: Some(plant), ..Trouble::default() };
+    [Trouble::default(), planted].map(|trouble| cuts::cut(&History::of(case, &trouble), 12).faults)
+}
+
+fn record() -> Case {
+    Case::new("record", &CUSTOMER, &["record p 1 --id a", "record p 2 --id b"])
+}
+
+fn assert_seen(case: &Case, plant: &'static str, words: &str) {
+    let [without, with] = found(case, plant);
+    assert!(without.is_empty(), "without: {}", without[0]);
+    assert!(!with.is_empty(), "{plant} is not seen");
+    assert!(with.iter().any(|fault| fault.contains(words)), "{plant}: {}", with[0]);
+}
+
+#[test]
+fn a_commit_that_is_not_synced_is_seen() {
+    assert_seen(&record(), "synchronous-normal", "something else than what was told");
+}
+
+#[test]
+fn an_answer_before_the_commit_is_seen() {
+    assert_seen(&record(), "told-early", "something else than what was told");
+}
+
+#[test]
+fn a_log_whose_folder_is_not_synced_is_seen() {
+    assert_seen(&record(), "no-folder-sync", "something else than what was told");
+}
+
+#[test]
+fn new_books_whose_folder_is_not_synced_are_seen() {
+    assert_seen(&cuts::init(), "no-folder-sync", "something else than what was told");
+}
+
+#[test]
+fn a_backup_whose_folder_is_not_synced_is_seen() {
+    assert_seen(&cuts::backup(), "no-folder-sync", "something else than what was told");
+}
+
+/// `pragma journal_mode = wal` seems to end well, and the file does not say so.
+#[test]
+fn a_pragma_that_is_swallowed_is_seen() {
+    assert_seen(&cuts::init(), "swallowed-pragma", "check ends with 1");
+}
