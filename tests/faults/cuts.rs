@@ -49,6 +49,7 @@ pub fn cut(history: &History, enough: usize) -> Found {
     let mut found = Found::default();
     let mut seen = BTreeSet::new();
     let mut disk = history.disk.clone();
+    history.calls[..history.steps[0].calls.start].iter().for_each(|call| disk.apply(call));
     for (number, step) in history.steps.iter().enumerate() {
         let mut points: Vec<usize> = step
             .calls
@@ -143,6 +144,19 @@ pub fn customers() -> Case {
     Case::new("plans, customers, projects", &[&CUSTOMER[..], &["record p 1 --id r"]].concat(), &commands)
 }
 
+/// Agora's calls, a bill's last page, and the shell beside the server that answers them.
+pub fn served() -> Case {
+    let before = [&CUSTOMER[..], &["record p 7 --id old --at 2026-10-05"]].concat();
+    let commands = [
+        "record p 1 --id beside",
+        r#"POST /customers/new "planId":"default","customerId":"new""#,
+        r#"POST /customers/new/projects/new "projectId":"n""#,
+        "void beside --reason mistake",
+        "BILL 2026-10-01T00:00:00Z 2026-10-31T23:59:59Z",
+    ];
+    Case { served: true, ..Case::new("serve", &before, &commands) }
+}
+
 pub fn import() -> Case {
     let mut rows = "id,projectId,amount,at\n".to_owned();
     for number in 0..if long() { 3_000 } else { 1_200 } {
@@ -200,6 +214,11 @@ fn licenses_survive_a_power_cut() {
 #[test]
 fn plans_customers_and_projects_survive_a_power_cut() {
     survives(&customers(), 6);
+}
+
+#[test]
+fn what_a_server_answered_survives_a_power_cut() {
+    survives(&served(), 9);
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! The account that `shim.c` keeps of what the executable does to its disk.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
@@ -106,11 +105,6 @@ pub fn calls(account: &Path, from: usize) -> Vec<Call> {
         calls.push(Call { number: word(4), path, inode: long(24), act, failed: word(8) != 0 });
     }
     calls
-}
-
-/// The numbers of the calls that may fail.
-pub fn numbers(calls: &[Call]) -> BTreeSet<u32> {
-    calls.iter().map(|call| call.number).filter(|number| *number > 0).collect()
 }
 
 fn take<'a>(rest: &mut &'a [u8], count: usize) -> &'a [u8] {

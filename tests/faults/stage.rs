@@ -2,7 +2,7 @@
 
 use crate::disk::{Disk, Fate};
 use crate::shim::{self, Call};
-use crate::vendor::{API_KEY, API_SECRET, Ended, Vendor};
+use crate::vendor::{API_KEY, API_SECRET, Answer, Ended, Server, Vendor, second};
 use crate::{clock, judge};
 use std::fs;
 use std::ops::Range;
@@ -73,21 +73,25 @@ impl Stage {
 
     /// The same with the shim between it and the disk.
     pub fn watched(&self, arguments: &[String], trouble: &Trouble) -> Command {
-        let mut command = self.command(arguments);
-        let shared = self.vendor.path("shared");
-        fs::write(&shared, [0; 4096]).expect("a file");
-        self.watch(&mut command, trouble);
-        command
+        self.count_anew();
+        self.watched_too(arguments, trouble)
     }
 
-    /// Puts the shim before a command that shares its counts with others that run.
-    pub fn watch(&self, command: &mut Command, trouble: &Trouble) {
+    /// Lets the calls of what is watched from now on count from 1.
+    fn count_anew(&self) {
+        fs::write(self.vendor.path("shared"), [0; 4096]).expect("a file");
+    }
+
+    /// The same while others are watched: all of them count together.
+    fn watched_too(&self, arguments: &[String], trouble: &Trouble) -> Command {
+        let mut command = self.command(arguments);
         let preloaded = format!("{}:{}", shim::LIBRARY.display(), clock::LIBRARY.display());
         command.env("LD_PRELOAD", preloaded).env("FAULTS_ROOT", self.root());
         command.env("FAULTS_LOG", self.account());
         command.env("FAULTS_SHARED", self.vendor.path("shared"));
         command.envs(trouble.fails.iter().map(|fails| ("FAULTS_FAIL", fails)));
         command.envs(trouble.plant.iter().map(|plant| ("FAULTS_PLANT", plant)));
+        command
     }
 
     pub fn run(&self, arguments: &[String]) -> Ended {
@@ -113,6 +117,8 @@ pub struct Case {
     pub in_parts: bool,
     /// Whether the command makes a file and refuses to where there is one.
     pub refuses_again: bool,
+    /// Whether a server has the books open meanwhile; it answers the commands that are requests.
+    pub served: bool,
     /// Makes the books where they are of an earlier version.
     pub old_books: Option<fn(&Path)>,
     /// Files that commands read.
@@ -134,6 +140,7 @@ impl Case {
             commands: commands.iter().map(|line| words(line)).collect(),
             in_parts: false,
             refuses_again: false,
+            served: false,
             old_books: None,
             inputs: Vec::new(),
         }
@@ -156,10 +163,35 @@ impl Case {
     }
 }
 
+/// How a server is started.
+pub const SERVE: &str = "serve --listen 127.0.0.1:0";
+
+/// Has a request answered: `POST PATH FIELDS`, `DELETE PATH`, or `BILL FIRST LAST`.
+pub fn ask(server: &Server, request: &[String]) -> Option<Answer> {
+    let words: Vec<&str> = request.iter().map(String::as_str).collect();
+    match words[..] {
+        ["BILL", from, to] => Some(server.listing("/bill", second(from), second(to), 1)),
+        [method @ ("POST" | "DELETE"), path] => Some(server.call(method, path, "")),
+        [method @ ("POST" | "DELETE"), path, fields] => Some(server.call(method, path, fields)),
+        _ => None,
+    }
+}
+
+/// Does what a case says, all of it watched.
+fn do_command(stage: &Stage, command: &[String], server: Option<&Server>, trouble: &Trouble) {
+    if let Some(answer) = server.and_then(|server| ask(server, command)) {
+        assert_eq!(answer.status, 200, "{command:?}: {answer:?}");
+        return;
+    }
+    let ended = Ended::from(
+        stage.watched_too(command, trouble).output().expect("the executable runs"),
+    );
+    assert_eq!(ended.code, 0, "{command:?}: {}{}", ended.out, ended.err);
+}
+
 /// What commands did to a disk.
 pub struct History {
     pub case: Case,
-    pub stage: Stage,
     /// The disk before all of it.
     pub disk: Disk,
     pub before: judge::State,
@@ -183,13 +215,17 @@ impl History {
         let stage = case.stage();
         let disk = Disk::of(&stage.root());
         let before = judge::State::of_copy(&stage.root());
-        let (mut calls, mut steps) = (Vec::new(), Vec::new());
+        stage.count_anew();
+        let server = case.served.then(|| {
+            let command = stage.watched_too(&words(SERVE), trouble);
+            stage.vendor.serve_by(command)
+        });
+        let mut calls = stage.calls(0);
+        let mut steps = Vec::new();
         for command in &case.commands {
-            let (told, first) = (stage.told(), calls.len());
-            let output = stage.watched(command, trouble).output().expect("the executable runs");
-            let ended = Ended::from(output);
-            assert_eq!(ended.code, 0, "{command:?}: {}{}", ended.out, ended.err);
-            calls.extend(stage.calls(told));
+            let first = calls.len();
+            do_command(&stage, command, server.as_ref(), trouble);
+            calls = stage.calls(0);
             let own = &calls[first..];
             assert!(own.iter().any(Call::changes_disk), "{command:?} does nothing that is seen");
             let answered = own.iter().position(Call::is_answer).map_or(calls.len(), |n| first + n);
@@ -200,7 +236,7 @@ impl History {
                 after: judge::State::of_copy(&stage.root()),
             });
         }
-        Self { case: case.clone(), stage, disk, before, calls, steps }
+        Self { case: case.clone(), disk, before, calls, steps }
     }
 
     /// What was there before a step.
