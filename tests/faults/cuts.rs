@@ -7,6 +7,10 @@ use crate::vendor::long;
 use std::collections::BTreeSet;
 use std::io::Write;
 
+/// How many writes of one command the long form cuts at most: all of any command's but of an import
+/// and a migration, whose writes are many of a kind. Whatever is no write is always cut.
+const LONG_ENOUGH: usize = 400;
+
 /// What cuts of a history came to.
 #[derive(Default)]
 pub struct Found {
@@ -43,7 +47,7 @@ fn fates(point: usize) -> Vec<Fate> {
     vec![Fate::Lost, simple, Fate::Mixed(seed)]
 }
 
-/// Cuts the power everywhere in a history. Of many writes in a row, the short form cuts some.
+/// Cuts the power everywhere in a history. Of a command's writes, the short form cuts `enough`.
 pub fn cut(history: &History, enough: usize) -> Found {
     let stage = Stage::new();
     let mut found = Found::default();
@@ -57,7 +61,8 @@ pub fn cut(history: &History, enough: usize) -> Found {
             .filter(|n| history.calls[*n].changes_disk() || *n == step.answered)
             .collect();
         points.insert(0, step.calls.start);
-        let thinned = if long() { 1 } else { points.len().div_ceil(enough) };
+        let enough = if long() { LONG_ENOUGH } else { enough };
+        let thinned = points.len().div_ceil(enough);
         for at in step.calls.clone() {
             disk.apply(&history.calls[at]);
             let Some(point) = points.iter().position(|point| *point == at) else {
@@ -141,7 +146,11 @@ pub fn customers() -> Case {
         "setting set late carry",
         "customer forget c",
     ];
-    Case::new("plans, customers, projects", &[&CUSTOMER[..], &["record p 1 --id r"]].concat(), &commands)
+    Case::new(
+        "plans, customers, projects",
+        &[&CUSTOMER[..], &["record p 1 --id r"]].concat(),
+        &commands,
+    )
 }
 
 /// Agora's calls, a bill's last page, and the shell beside the server that answers them.
@@ -159,8 +168,9 @@ pub fn served() -> Case {
 
 pub fn import() -> Case {
     let mut rows = "id,projectId,amount,at\n".to_owned();
-    for number in 0..if long() { 3_000 } else { 1_200 } {
-        rows += &format!("i{number},p{},{}.5,2026-11-{:02}\n", number % 40, number, number % 20 + 1);
+    for number in 0..1_200 {
+        rows +=
+            &format!("i{number},p{},{}.5,2026-11-{:02}\n", number % 40, number, number % 20 + 1);
     }
     let mut case = Case::new("import", &CUSTOMER, &["import rows.csv"]);
     case.inputs.push(("rows.csv", rows));

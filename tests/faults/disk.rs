@@ -20,10 +20,13 @@ pub struct Disk {
     by_inode: HashMap<u64, usize>,
     sure_names: BTreeMap<PathBuf, usize>,
     /// Changes of names that are not sure, each with the folder that has to be synced.
-    new_names: Vec<(PathBuf, Vec<(PathBuf, Option<usize>)>)>,
+    new_names: Vec<(PathBuf, NameChanges)>,
     /// Whether what a failed sync left unwritten never reaches the disk, as on Linux.
     pub forgets: bool,
 }
+
+/// What names lead to from now on; nothing where they are gone.
+type NameChanges = Vec<(PathBuf, Option<usize>)>;
 
 /// The bytes of a file.
 #[derive(Clone, Default)]
@@ -91,7 +94,7 @@ impl Disk {
         names
     }
 
-    fn change_names(&mut self, path: &Path, changes: Vec<(PathBuf, Option<usize>)>) {
+    fn change_names(&mut self, path: &Path, changes: NameChanges) {
         let folder = path.parent().expect("a folder").to_owned();
         self.new_names.push((folder, changes));
     }
@@ -100,7 +103,8 @@ impl Disk {
     pub fn apply(&mut self, call: &Call) {
         let forgets = self.forgets;
         if call.failed {
-            if call.act == Act::Synced && forgets
+            if call.act == Act::Synced
+                && forgets
                 && let Some(file) = self.by_inode.get(&call.inode)
             {
                 self.files[*file].pending.clear();
@@ -176,12 +180,17 @@ impl Disk {
         let mut files = BTreeMap::new();
         for (path, file) in names {
             let name = path.strip_prefix(&self.root).expect("below the root").to_owned();
-            let bytes = if name.as_os_str().as_encoded_bytes().ends_with(b"-shm") {
+            let mut bytes = if name.as_os_str().as_encoded_bytes().ends_with(b"-shm") {
                 // Nobody ever syncs it: it may hold anything.
                 vec![dice.byte(); 32_768]
             } else {
                 self.files[file].bytes(fate, &mut dice)
             };
+            if fate != Fate::Kept && name.as_os_str().as_encoded_bytes().ends_with(b"-pages") {
+                // The machine has started anew, and has another name for this boot.
+                let boot = bytes.len().min(64);
+                bytes[boot.min(21)..boot].fill(b'0');
+            }
             files.insert(name, bytes);
         }
         Image(files)

@@ -2,7 +2,6 @@
 
 use crate::stage::{History, SERVE, Stage, ask, words};
 use rusqlite::Connection;
-use rusqlite::types::ValueRef;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -94,9 +93,10 @@ fn read(file: &Path) -> rusqlite::Result<Books> {
         let mut rows = select.query([])?;
         let mut texts = Vec::new();
         while let Some(row) = rows.next()? {
-            let values = (0..columns).map(|column| match row.get_ref(column)? {
-                ValueRef::Text(text) => Ok(String::from_utf8_lossy(text).into_owned()),
-                value => Ok(format!("{value:?}")),
+            let values = (0..columns).map(|column| {
+                let value = row.get_ref(column)?;
+                let text = value.as_str().map(str::to_owned);
+                Ok(text.unwrap_or_else(|_| format!("{value:?}")))
             });
             texts.push(values.collect::<rusqlite::Result<Vec<_>>>()?.join("|"));
         }
@@ -134,9 +134,8 @@ impl Judge<'_> {
     fn allowed(&self, found: &State) -> Result<(), String> {
         let before = self.history.before(self.step);
         let after = &self.history.steps[self.step].after;
-        let is_part = || {
-            self.history.case.in_parts && before.is_part_of(found) && found.is_part_of(after)
-        };
+        let is_part =
+            || self.history.case.in_parts && before.is_part_of(found) && found.is_part_of(after);
         if found == after || (!self.answered && (found == before || is_part())) {
             return Ok(());
         }

@@ -2,8 +2,8 @@
 //! system that fail, and changed bytes. `docs/reliability.md` says what is shown here.
 //!
 //! `shim.c` stands between the executable as it ships and the disk, and keeps an account of every
-//! call that changes a file. Out of the account, `disk` works out what a disk may hold after a power
-//! cut, `judge` has the executable open it, and says what is wrong with what is found.
+//! call that changes a file. Out of the account, `disk` works out what a disk may hold after a
+//! power cut, `judge` has the executable open it, and says what is wrong with what is found.
 //!
 //! Where `AGORA_VENDOR_LONG_TESTS` is set, all of the cuts and failures are tried, else some of
 //! each.

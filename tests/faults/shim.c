@@ -515,7 +515,8 @@ static void stop_calls(void) {
   filter[used++] = STATEMENT(BPF_RET | BPF_K, SECCOMP_RET_TRAP);
   filter[used++] = STATEMENT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
   struct sock_fprog program = {used, filter};
-  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program)) {
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+      prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program)) {
     abort();
   }
 }

@@ -120,13 +120,13 @@ fn size(word: u32) -> usize {
 /// A path without `.` and `..`, which the executable passes on as they were typed.
 fn path(bytes: &[u8]) -> PathBuf {
     let text = str::from_utf8(bytes).expect("UTF-8");
-    let mut path = PathBuf::new();
-    for part in Path::new(text).components() {
+    let mut path = PathBuf::from("/");
+    for part in text.split('/') {
         match part {
-            std::path::Component::ParentDir => {
+            ".." => {
                 path.pop();
             }
-            std::path::Component::CurDir => {}
+            "" | "." => {}
             part => path.push(part),
         }
     }

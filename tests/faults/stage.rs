@@ -183,9 +183,8 @@ fn do_command(stage: &Stage, command: &[String], server: Option<&Server>, troubl
         assert_eq!(answer.status, 200, "{command:?}: {answer:?}");
         return;
     }
-    let ended = Ended::from(
-        stage.watched_too(command, trouble).output().expect("the executable runs"),
-    );
+    let ended =
+        Ended::from(stage.watched_too(command, trouble).output().expect("the executable runs"));
     assert_eq!(ended.code, 0, "{command:?}: {}{}", ended.out, ended.err);
 }
 

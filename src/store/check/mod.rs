@@ -7,6 +7,7 @@ mod customer;
 mod file;
 mod history;
 mod license;
+mod log;
 mod plan;
 mod project;
 mod report;
@@ -33,6 +34,7 @@ pub fn check(tx: &ReadTx<'_>) -> Result<Report> {
     };
     for check in [
         file::check,
+        log::check,
         project::check,
         customer::check,
         plan::check,
