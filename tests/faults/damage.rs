@@ -5,7 +5,6 @@ use crate::judge::State;
 use crate::stage::{NOW, SERVE, Stage, ask, words};
 use crate::vendor::{API_KEY, long};
 use std::fs;
-use std::io::Write;
 
 /// Books with a month that was told, licenses, a void, and usage of this month.
 fn books() -> Stage {
@@ -81,10 +80,6 @@ fn a_changed_byte_changes_no_figure_that_check_does_not_see() {
         }
     }
     assert!(seen > 0 && harmless > 0, "{seen} seen, {harmless} harmless");
-    if long() {
-        writeln!(std::io::stderr(), "changed bytes: {seen} seen, {harmless} without effect")
-            .expect("a standard error");
-    }
 }
 
 /// Books whose log holds records that are not moved into the file, since a server was killed.

@@ -96,7 +96,7 @@ fn fail(history: &History, [short, full]: [usize; 2]) -> Found {
 /// Lets calls of a case fail, and wants nothing to be wrong.
 fn bears(case: &Case, thinned: [usize; 2]) {
     let found = fail(&History::of(case, &Trouble::default()), thinned);
-    found.tell(&format!("{}, failures", case.name));
+    found.tell(case.name, "failures");
     assert!(found.images > 0);
     assert!(found.faults.is_empty(), "{}: {}", found.faults.len(), found.faults[0]);
 }

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 
-const PAGES: [&str; 9] = [
+const PAGES: [&str; 10] = [
     "README.md",
     "docs/capacity.md",
     "docs/json.md",
@@ -27,6 +27,7 @@ const PAGES: [&str; 9] = [
     "docs/prices.md",
     "docs/protocol.md",
     "docs/recording.md",
+    "docs/reliability.md",
     "docs/statements.md",
 ];
 
