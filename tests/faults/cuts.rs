@@ -162,14 +162,14 @@ pub fn served() -> Case {
     Case { served: true, ..Case::new("serve", &before, &commands) }
 }
 
-pub fn import() -> Case {
-    let mut rows = "id,projectId,amount,at\n".to_owned();
-    for number in 0..500 {
-        rows +=
-            &format!("i{number},p{},{}.5,2026-11-{:02}\n", number % 40, number, number % 20 + 1);
+pub fn import(rows: usize) -> Case {
+    let mut text = "id,projectId,amount,at\n".to_owned();
+    for number in 0..rows {
+        let (project, day) = (number % 40, number % 20 + 1);
+        text += &format!("i{number},p{project},{number}.5,2026-11-{day:02}\n");
     }
     let mut case = Case::new("import", &CUSTOMER, &["import rows.csv"]);
-    case.inputs.push(("rows.csv", rows));
+    case.inputs.push(("rows.csv", text));
     case.in_parts = true;
     case
 }
@@ -229,7 +229,7 @@ fn what_a_server_answered_survives_a_power_cut() {
 
 #[test]
 fn an_import_survives_a_power_cut() {
-    survives(&import(), 20);
+    survives(&import(500), 20);
 }
 
 #[test]
