@@ -2,7 +2,8 @@
 
 use crate::disk::Fate;
 use crate::judge::Judge;
-use crate::stage::{Case, History, Stage, Trouble};
+use crate::shim::{Act, Call};
+use crate::stage::{Case, History, Stage, Step, Trouble};
 use crate::vendor::long;
 use std::collections::BTreeSet;
 
@@ -64,7 +65,7 @@ pub fn cut(history: &History, enough: usize) -> Found {
             let Some(point) = points.iter().position(|point| *point == at) else {
                 continue;
             };
-            let is_plain = matches!(history.calls[at].act, crate::shim::Act::Written { .. });
+            let is_plain = matches!(history.calls[at].act, Act::Written { .. });
             if is_plain && point % thinned != 0 {
                 continue;
             }
@@ -162,6 +163,17 @@ pub fn served() -> Case {
     Case { served: true, ..Case::new("serve", &before, &commands) }
 }
 
+/// Agora's calls while the log is full: the server moves it into the file, and the shell beside it
+/// begins the log anew.
+pub fn moved() -> Case {
+    let customer = |id| format!(r#"POST /customers/new "planId":"default","customerId":"{id}""#);
+    let mut commands: Vec<String> = (0..7).map(customer).collect();
+    commands.push("record p 1 --id beside".to_owned());
+    commands.push("void beside --reason mistake".to_owned());
+    let commands: Vec<&str> = commands.iter().map(String::as_str).collect();
+    Case { served: true, filled: true, ..Case::new("the log is moved", &CUSTOMER, &commands) }
+}
+
 pub fn import(rows: usize) -> Case {
     let mut text = "id,projectId,amount,at\n".to_owned();
     for number in 0..rows {
@@ -225,6 +237,26 @@ fn plans_customers_and_projects_survive_a_power_cut() {
 #[test]
 fn what_a_server_answered_survives_a_power_cut() {
     survives(&served(), 9);
+}
+
+#[test]
+fn a_log_that_a_server_moves_beside_a_shell_survives_a_power_cut() {
+    let history = History::of(&moved(), &Trouble::default());
+    let moves = |step: &Step| {
+        let mut own = history.calls[step.calls.clone()].iter();
+        let is_move = |call: &Call| call.changes_disk() && call.path == history.db;
+        step.command[0] == "POST" && own.any(is_move)
+    };
+    assert!(history.steps.iter().any(moves), "the server never moves the log into the file");
+    let again = history.steps.iter().any(|step| {
+        let begins = |call: &Call| matches!(call.act, Act::Written { offset: 0, .. });
+        let of_log = |call: &Call| call.path.as_os_str().as_encoded_bytes().ends_with(b"-wal");
+        history.calls[step.calls.clone()].iter().any(|call| begins(call) && of_log(call))
+    });
+    assert!(again, "the log never begins anew");
+    let found = cut(&history, 3);
+    found.tell(history.case.name, "disks");
+    assert!(found.faults.is_empty(), "{}: {}", found.faults.len(), found.faults[0]);
 }
 
 #[test]

@@ -119,6 +119,8 @@ pub struct Case {
     pub refuses_again: bool,
     /// Whether a server has the books open meanwhile; it answers the commands that are requests.
     pub served: bool,
+    /// Whether the log is first filled until it is about to be moved into the file.
+    pub filled: bool,
     /// Makes the books where they are of an earlier version.
     pub old_books: Option<fn(&Path)>,
     /// Files that commands read.
@@ -141,6 +143,7 @@ impl Case {
             in_parts: false,
             refuses_again: false,
             served: false,
+            filled: false,
             old_books: None,
             inputs: Vec::new(),
         }
@@ -177,6 +180,19 @@ pub fn ask(server: &Server, request: &[String]) -> Option<Answer> {
     }
 }
 
+/// Records until the log is a few frames short of the thousand at which SQLite moves it.
+fn fill_log(stage: &Stage, trouble: &Trouble) {
+    const ALMOST: u64 = 975 * (24 + 4096);
+    let length = || stage.root().join("agora-vendor.db-wal").metadata().map_or(0, |log| log.len());
+    for number in 0.. {
+        if length() > ALMOST {
+            break;
+        }
+        do_command(stage, &words(&format!("record f{number} 1 --id f{number}")), None, trouble);
+    }
+    assert!(length() < 1_000 * (24 + 4096), "the log is moved already");
+}
+
 /// Does what a case says, all of it watched.
 fn do_command(stage: &Stage, command: &[String], server: Option<&Server>, trouble: &Trouble) {
     if let Some(answer) = server.and_then(|server| ask(server, command)) {
@@ -191,6 +207,8 @@ fn do_command(stage: &Stage, command: &[String], server: Option<&Server>, troubl
 /// What commands did to a disk.
 pub struct History {
     pub case: Case,
+    /// The file of the books.
+    pub db: PathBuf,
     /// The disk before all of it.
     pub disk: Disk,
     pub before: judge::State,
@@ -213,12 +231,15 @@ impl History {
     pub fn of(case: &Case, trouble: &Trouble) -> Self {
         let stage = case.stage();
         let disk = Disk::of(&stage.root());
-        let before = judge::State::of_copy(&stage.root());
         stage.count_anew();
         let server = case.served.then(|| {
             let command = stage.watched_too(&words(SERVE), trouble);
             stage.vendor.serve_by(command)
         });
+        if case.filled {
+            fill_log(&stage, trouble);
+        }
+        let before = judge::State::of_copy(&stage.root());
         let mut calls = stage.calls(0);
         let mut steps = Vec::new();
         for command in &case.commands {
@@ -235,7 +256,7 @@ impl History {
                 after: judge::State::of_copy(&stage.root()),
             });
         }
-        Self { case: case.clone(), disk, before, calls, steps }
+        Self { case: case.clone(), db: stage.db(), disk, before, calls, steps }
     }
 
     /// What was there before a step.
