@@ -35,6 +35,47 @@ pub(super) enum Provisioning {
     ActivateLicense,
 }
 
+/// The paths of the calls. What stands in braces is an id: any segment that is not empty. Agora
+/// prints the paths of its deactivations with a doubled slash.
+const PATHS: [(&str, Call); 11] = [
+    ("/usage", Call::Usage),
+    ("/bill", Call::Bill),
+    ("/customers/{customerId}/license", Call::License),
+    ("/healthz", Call::Health),
+    ("/customers/new", Call::Provisioning(Provisioning::CreateCustomer)),
+    ("/customers/{customerId}/projects/new", Call::Provisioning(Provisioning::CreateProject)),
+    ("/customers/{customerId}/deactivate", Call::Provisioning(Provisioning::DeactivateCustomer)),
+    ("//customers/{customerId}/deactivate", Call::Provisioning(Provisioning::DeactivateCustomer)),
+    (
+        "/customers/{customerId}/projects/{projectId}/deactivate",
+        Call::Provisioning(Provisioning::DeactivateProject),
+    ),
+    (
+        "//customers/{customerId}/projects/{projectId}/deactivate",
+        Call::Provisioning(Provisioning::DeactivateProject),
+    ),
+    ("/license/customers/{customerId}/activate", Call::Provisioning(Provisioning::ActivateLicense)),
+];
+
+/// The customer's and the project's segment of a path that has this form; empty where it has none.
+fn matched<'a>(form: &str, path: &'a str) -> Option<[&'a str; 2]> {
+    let (mut wanted, mut segments) = (form.split('/'), path.split('/'));
+    let mut ids = [""; 2];
+    loop {
+        let (wanted, segment) = match (wanted.next(), segments.next()) {
+            (Some(wanted), Some(segment)) => (wanted, segment),
+            (None, None) => return Some(ids),
+            (Some(_), None) | (None, Some(_)) => return None,
+        };
+        match wanted {
+            "{customerId}" if !segment.is_empty() => ids[0] = segment,
+            "{projectId}" if !segment.is_empty() => ids[1] = segment,
+            _ if wanted == segment => {}
+            _ => return None,
+        }
+    }
+}
+
 /// A path that is a call's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Route<'a> {
@@ -155,48 +196,13 @@ impl BasePath {
     pub(super) fn find<'a>(&self, method: &str, path: &'a str) -> Result<Route<'a>, Unrouted> {
         let unknown = || Unrouted { refusal: Refusal::UnknownPath, form: Form::Word };
         let path = path.strip_prefix(self.0.as_str()).ok_or_else(unknown)?;
-        // Agora prints the path of its deactivations with a doubled slash.
-        let doubled = path.starts_with("//");
-        let mut parts =
-            path.strip_prefix(if doubled { "//" } else { "/" }).ok_or_else(unknown)?.split('/');
-        let segments = [(); 6].map(|()| parts.next());
-        if segments.contains(&Some("")) {
-            return Err(unknown());
-        }
-        let (call, customer, project) = match (doubled, segments) {
-            (false, [Some("usage"), None, ..]) => (Call::Usage, "", ""),
-            (false, [Some("bill"), None, ..]) => (Call::Bill, "", ""),
-            (false, [Some("healthz"), None, ..]) => (Call::Health, "", ""),
-            (false, [Some("customers"), Some("new"), None, ..]) => {
-                (Call::Provisioning(Provisioning::CreateCustomer), "", "")
-            }
-            (false, [Some("customers"), Some(customer), Some("license"), None, ..]) => {
-                (Call::License, customer, "")
-            }
-            (
-                false,
-                [Some("customers"), Some(customer), Some("projects"), Some("new"), None, _],
-            ) => (Call::Provisioning(Provisioning::CreateProject), customer, ""),
-            (_, [Some("customers"), Some(customer), Some("deactivate"), None, ..]) => {
-                (Call::Provisioning(Provisioning::DeactivateCustomer), customer, "")
-            }
-            (
-                _,
-                [
-                    Some("customers"),
-                    Some(customer),
-                    Some("projects"),
-                    Some(project),
-                    Some("deactivate"),
-                    None,
-                ],
-            ) => (Call::Provisioning(Provisioning::DeactivateProject), customer, project),
-            (
-                false,
-                [Some("license"), Some("customers"), Some(customer), Some("activate"), None, _],
-            ) => (Call::Provisioning(Provisioning::ActivateLicense), customer, ""),
-            _ => return Err(unknown()),
-        };
+        let (call, customer, project) = PATHS
+            .iter()
+            .find_map(|(form, call)| {
+                let [customer, project] = matched(form, path)?;
+                Some((*call, customer, project))
+            })
+            .ok_or_else(unknown)?;
         if call.methods().split(", ").any(|has| has == method) {
             Ok(Route { call, customer, project })
         } else {
