@@ -25,6 +25,7 @@ mod manners;
 mod migrations;
 mod names;
 mod owners;
+mod openapi;
 mod pages;
 mod prices;
 mod printing;

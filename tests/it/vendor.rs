@@ -256,6 +256,14 @@ impl Server {
         read_answer(&mut BufReader::new(stream))
     }
 
+    /// Sends bytes as they are, and gives all that is said until the server ends the connection.
+    pub fn say(&self, bytes: &[u8]) -> String {
+        let mut stream = self.connect();
+        // The server may answer and hang up before it has all of them.
+        let _sent = stream.write_all(bytes);
+        String::from_utf8(read_rest(stream)).expect("UTF-8")
+    }
+
     /// Asks for a target without signing it.
     pub fn get(&self, target: &str) -> Answer {
         let request = format!("GET {target} HTTP/1.1\r\nHost: vendor\r\n\r\n");
