@@ -4,4 +4,6 @@ pub mod agora;
 pub mod billing;
 pub mod cli;
 pub mod http;
+#[cfg(any(test, fuzzing))]
+pub mod laws;
 pub mod store;

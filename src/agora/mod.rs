@@ -3,6 +3,8 @@
 //! Wire shapes stay in here; nothing here reads a socket or a database. Source: the pages "Provide usage
 //! data to Agora", "Provision your extension" and "Encrypted signature" of the Agora Extensions Marketplace.
 
+#[cfg(any(test, fuzzing))]
+pub mod law;
 pub mod provisioning;
 pub mod reply;
 pub mod request;

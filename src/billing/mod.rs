@@ -11,6 +11,8 @@ pub mod event;
 pub mod history;
 pub mod id;
 pub mod key;
+#[cfg(any(test, fuzzing))]
+pub mod law;
 pub mod license;
 pub mod month_elsewhere;
 pub mod period;

@@ -16,6 +16,8 @@ mod init;
 mod input;
 mod json;
 mod key;
+#[cfg(any(test, fuzzing))]
+pub mod law;
 mod license;
 mod license_type;
 mod license_words;

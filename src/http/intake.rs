@@ -130,7 +130,7 @@ impl Exchange {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+pub(super) enum Phase {
     /// A request's head is not whole yet.
     Head,
     /// A request is handed on, so many bytes of it to go.
@@ -316,7 +316,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Intake<S> {
 }
 
 /// The method and the path of a request that may be broken, or not all there.
-fn method_and_path(buffer: &[u8]) -> (Cow<'_, str>, Cow<'_, str>) {
+pub(super) fn method_and_path(buffer: &[u8]) -> (Cow<'_, str>, Cow<'_, str>) {
     let line = buffer.split(|b| matches!(b, b'\r' | b'\n')).next().unwrap_or_default();
     let mut words = line.split(|b| *b == b' ');
     let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
@@ -333,7 +333,7 @@ fn method_and_path(buffer: &[u8]) -> (Cow<'_, str>, Cow<'_, str>) {
 }
 
 /// Looks over what starts with a whole head: how the request goes on.
-fn look_over(buffer: &[u8]) -> Result<Phase, Refusal> {
+pub(super) fn look_over(buffer: &[u8]) -> Result<Phase, Refusal> {
     let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let mut request = httparse::Request::new(&mut fields);
     let problem = |problem| Refusal::NotHttp { problem };

@@ -9,6 +9,8 @@ mod door;
 mod error;
 mod health;
 mod intake;
+#[cfg(any(test, fuzzing))]
+pub mod law;
 mod license;
 mod listed;
 mod listing;

@@ -197,6 +197,12 @@ impl Text {
         }
     }
 
+    /// A text that is not compressed.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn of(text: &str) -> Self {
+        Self { seq: 1, text: text.to_owned() }
+    }
+
     /// The entries that it says.
     pub(super) fn entries(&self) -> Result<Vec<Entry>> {
         let entry = |line| self.checked(serde_json::from_str(line)).map(EntryLine::entry);

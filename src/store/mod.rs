@@ -21,6 +21,8 @@ mod file;
 pub mod history;
 pub mod key;
 pub mod late;
+#[cfg(any(test, fuzzing))]
+pub mod law;
 pub mod license;
 mod made_id;
 pub mod migration;

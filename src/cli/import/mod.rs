@@ -11,6 +11,8 @@ pub(super) mod field;
 mod identity;
 mod inputs;
 mod json_rows;
+#[cfg(any(test, fuzzing))]
+pub(super) mod law;
 mod lines;
 mod progress;
 mod rejects;

@@ -1,0 +1,2 @@
+#![no_main]
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| agora_vendor::laws::try_on("json_rows", bytes));
