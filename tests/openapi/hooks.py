@@ -1,4 +1,4 @@
-"""Signs what schemathesis sends, as Agora does, and narrows the document to the server that is asked.
+"""Signs what schemathesis sends, as Agora does, and narrows the document to the server asked.
 
 The key pair is that of the examples on Agora's page "Encrypted signature".
 """
