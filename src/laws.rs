@@ -4,10 +4,6 @@
 //! in `fuzz/corpus`, with every case that ever broke one, and some hundred changes of each.
 
 use crate::{agora, billing, cli, http, store};
-use std::ffi::OsString;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 
 /// A law, by the name of its target and of its folder in `fuzz/corpus`.
 pub type Law = (&'static str, fn(&[u8]));
@@ -24,7 +20,7 @@ pub const ALL: [Law; 12] = [
     ("plan_file", cli::law::plan_file),
     ("csv_rows", cli::law::csv_rows),
     ("json_rows", cli::law::json_rows),
-    ("import", import),
+    ("import", cli::law::import),
     ("document", store::law::document),
 ];
 
@@ -37,100 +33,12 @@ pub fn try_on(target: &str, bytes: &[u8]) {
     law(bytes);
 }
 
-/// A folder that is gone with the value.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        let id: String = store::made_id();
-        let path = std::env::temp_dir().join(format!("agora-vendor-law-{id}"));
-        fs::create_dir(&path).expect("a new folder");
-        Self(path)
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-
-    /// Books with a key and nothing else, which are made once.
-    fn books(&self, name: &str) -> PathBuf {
-        static EMPTY: OnceLock<Vec<u8>> = OnceLock::new();
-        let empty = EMPTY.get_or_init(|| {
-            let folder = Self::new();
-            let db = folder.path("books.db");
-            assert_eq!(run(&db, &["init"]).0, 0);
-            fs::read(db).expect("books")
-        });
-        let db = self.path(name);
-        fs::write(&db, empty).expect("a copy");
-        db
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // What stays lies among other temporary files.
-        let _removed = fs::remove_dir_all(&self.0);
-    }
-}
-
-/// Runs a command on books: its exit code, and what it printed.
-fn run(db: &Path, words: &[&str]) -> (u8, String) {
-    let fixed = ["agora-vendor", "--db"].map(OsString::from);
-    let rest = words.iter().map(OsString::from);
-    let arguments = fixed.into_iter().chain([db.into()]).chain(rest);
-    let (mut out, mut err) = (Vec::new(), Vec::new());
-    let exit = cli::run(arguments, &mut out, &mut err);
-    (exit.code(), String::from_utf8(out).expect("UTF-8"))
-}
-
-/// The ids of the projects in books.
-fn projects(db: &Path) -> Vec<String> {
-    let (code, told) = run(db, &["project", "list", "--json"]);
-    assert_eq!(code, 0);
-    let listed: serde_json::Value = serde_json::from_str(&told).expect("JSON");
-    let rows = listed.as_array().or_else(|| listed["rows"].as_array()).expect("rows");
-    rows.iter().map(|row| row["projectId"].to_string()).collect()
-}
-
-/// A file that is imported with its bad rows put aside leaves the books as its good rows alone do:
-/// a bad row changes nothing. The same file again changes nothing. A file that starts with `{` is
-/// one of JSON lines.
-fn import(bytes: &[u8]) {
-    let folder = Folder::new();
-    let (db, other) = (folder.books("books.db"), folder.books("other.db"));
-    let format = if bytes.starts_with(b"{") { "jsonl" } else { "csv" };
-    let (file, rejects) = (folder.path("rows"), folder.path("rejects"));
-    fs::write(&file, bytes).expect("a file");
-    let path = |path: &Path| path.to_str().expect("UTF-8").to_owned();
-    let (file, rejects, again) = (path(&file), path(&rejects), path(&folder.path("again")));
-    let import = |rejects: &str| {
-        let words = ["import", &file, "--format", format, "--rejects", rejects];
-        let (_, told) = run(&db, &[&words[..], &["--quiet", "--new", "--json"]].concat());
-        let counts: serde_json::Value = serde_json::from_str(&told).unwrap_or_default();
-        ["read", "recorded", "duplicates", "rejected"].map(|n| counts[n].as_u64().unwrap_or(0))
-    };
-    let [read, recorded, duplicates, rejected] = import(&rejects);
-    assert_eq!(read, recorded + duplicates + rejected);
-    let (code, exported) = run(&db, &["export"]);
-    assert_eq!(code, 0);
-    assert_eq!(import(&again)[1], 0, "the same file again records nothing");
-    assert_eq!(run(&db, &["export"]).1, exported);
-    assert_eq!(run(&db, &["check"]).0, 0);
-
-    let good = path(&folder.path("good.jsonl"));
-    fs::write(&good, &exported).expect("a file");
-    let (code, _) = run(&other, &["import", &good, "--quiet", "--new"]);
-    assert_eq!(code, 0, "what was exported is imported");
-    assert_eq!(run(&other, &["export"]).1, exported);
-    assert_eq!(projects(&other), projects(&db), "a bad row registers nobody");
-    assert!(recorded > 0 || projects(&db).is_empty(), "nothing was recorded");
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::{Path, PathBuf};
 
     fn fuzz(folder: &str) -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz").join(folder)
@@ -175,12 +83,16 @@ mod tests {
 
     #[test]
     fn laws_hold_for_every_case_that_is_kept_and_for_changes_of_it() {
+        // The long form has other changes each time.
+        let long = std::env::var_os("AGORA_VENDOR_LONG_TESTS").is_some();
+        let now = std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(1, |since| since.as_secs());
+        let seed = if long { now } else { 0x2545_f491_4f6c_dd1d };
         for (target, law) in ALL {
             let cases = corpus(target);
             cases.iter().for_each(|case| law(case));
             // An import is a thousand times slower than a query.
-            let count = if target == "import" { 4 } else { 300 };
-            let mut dice = Dice(0x2545_f491_4f6c_dd1d);
+            let count = if target == "import" { 4 } else { 300 } * if long { 200 } else { 1 };
+            let mut dice = Dice(seed);
             for _ in 0..count {
                 let case = changed(&cases, &mut dice);
                 let held = std::panic::catch_unwind(|| law(&case));

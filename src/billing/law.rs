@@ -5,7 +5,8 @@ use crate::billing::escape::escape;
 use crate::billing::id::{CustomerId, Label, LicenseType, PlanId, ProjectId, RecordId, Words};
 use crate::billing::license::Platforms;
 use crate::billing::price::{Package, Part, Price, Tiers, charge, total};
-use bigdecimal::{BigDecimal, RoundingMode, Zero};
+use bigdecimal::num_bigint::BigInt;
+use bigdecimal::{BigDecimal, Zero};
 use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
@@ -112,11 +113,12 @@ fn reckoned(price: &Price, usage: &BigDecimal) -> BigDecimal {
             &counted * exact(&reached.expect("the last has no end").price)
         }
         Part::Package { size, price } => {
-            // Whole packages taken off one place after the other would be slow: it is divided with
-            // a remainder, in whole numbers of the finest place.
-            let places = counted.fractional_digit_count().max(exact(size).fractional_digit_count());
+            // In whole numbers of the finest place that an amount may have.
+            let finest = BigDecimal::new(1.into(), -18);
             let whole = |amount: &BigDecimal| {
-                amount.with_scale_round(places, RoundingMode::Down).into_bigint_and_exponent().0
+                let (digits, places) = (amount * &finest).normalized().into_bigint_and_exponent();
+                let zeros = u32::try_from(-places).expect("none is finer");
+                digits * BigInt::from(10).pow(zeros)
             };
             let (counted, size) = (whole(&counted), whole(&exact(size)));
             let started = (&counted + &size - 1_u8) / &size;
