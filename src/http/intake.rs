@@ -321,8 +321,10 @@ pub(super) fn method_and_path(buffer: &[u8]) -> (Cow<'_, str>, Cow<'_, str>) {
     let mut words = line.split(|b| *b == b' ');
     let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let path = target.split(|b| *b == b'?').next().unwrap_or_default();
-    // Of a target in absolute form the path is what is behind the authority.
-    let path = match path.windows(3).position(|three| three == b"://") {
+    // Of a target in absolute form the path is what is behind the authority: it starts with a
+    // scheme, any other with a slash.
+    let is_absolute = !path.starts_with(b"/");
+    let path = match path.windows(3).position(|three| three == b"://").filter(|_| is_absolute) {
         Some(scheme) => {
             let rest = &path[scheme + 3..];
             &rest[rest.iter().position(|b| *b == b'/').unwrap_or(rest.len())..]

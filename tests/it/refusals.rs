@@ -213,6 +213,10 @@ fn what_is_refused_early_has_the_form_of_its_call() {
         let answer = server.send(&bytes).expect("an answer");
         assert_eq!((answer.status, &answer.json()["status"]), (status, &status.into()));
     }
+    // What stands behind a :// inside a path is no path.
+    let inside = format!("GET /x://h/usage HTTP/1.1\r\nHost: h\r\na: {long}\r\n\r\n");
+    let answer = server.send(inside.as_bytes()).expect("an answer");
+    assert_eq!((answer.status, &answer.json()["status"]), (404, &"failed".into()));
 }
 
 #[test]
