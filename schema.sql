@@ -1,4 +1,4 @@
--- agora-vendor's books, version 5. One file holds one extension of one vendor.
+-- agora-vendor's books, version 6. One file holds one extension of one vendor.
 --
 -- Times are Unix seconds, UTC. Amounts are exact decimals as text, in canonical form: no exponent, no
 -- leading zeros, no zeros at the end of the fraction, zero as '0'; SQLite's own numbers would round them.
@@ -10,6 +10,25 @@ create table setting (
   value text not null               -- as given to `setting set`, checked there
 ) strict, without rowid;
 
+-- What settings were set to, by whom and when: append-only. Earlier versions did not keep it.
+create table setting_change (
+  seq   integer primary key,  -- order of writing, from 1
+  name  text    not null,     -- the setting's name
+  was   text    not null,     -- its value before, the default where nobody had set it
+  value text    not null,     -- its value from then on
+  at_s  integer not null,     -- seconds; when it was set
+  actor text    not null      -- by whom, as in event
+) strict;
+
+create trigger setting_change_is_not_changed before update on setting_change
+begin
+  select raise(abort, 'changes of settings are only added: one is not changed');
+end;
+create trigger setting_change_is_not_deleted before delete on setting_change
+begin
+  select raise(abort, 'changes of settings are only added: one is not deleted');
+end;
+
 -- The key pairs whose signatures are accepted.
 create table api_key (
   -- order of writing: of two live pairs the later one signs
@@ -19,7 +38,11 @@ create table api_key (
   api_secret   text    not null,                                         -- private half, never sent; HMAC needs it in the clear, so the file is mode 0600
   purpose      text    not null check (purpose in ('live', 'test')),     -- live: Agora's requests; test: the operator's own, kept apart from Agora's
   created_at_s integer not null,                                         -- seconds
-  revoked_at_s integer                                                   -- seconds; null while requests signed with it are accepted
+  revoked_at_s integer,                                                  -- seconds; null while requests signed with it are accepted
+  -- by whom it was added, as in event; null where an earlier version did not keep it
+  created_by   text,
+  -- by whom it was revoked; null too where an earlier version did not keep it
+  revoked_by   text
 ) strict;
 
 -- Price plans, by Agora's planId and date: append-only. A plan's first version holds for all time, or from the month after
@@ -145,6 +168,17 @@ begin
   select raise(abort, 'events are only added: one is not deleted');
 end;
 
+-- Who writes the usage ledger: an entry holds a number in the place of a name.
+create table actor (
+  actor_no integer primary key,    -- from 1, which takes no room in an entry
+  actor    text not null unique    -- as in event
+) strict;
+
+create trigger actor_is_not_changed before update on actor
+begin
+  select raise(abort, 'an actor is not changed: entries of the ledger tell who wrote them');
+end;
+
 -- The usage ledger: append-only, the one source of every sum.
 create table usage_ledger (
   seq           integer primary key,                                      -- order of writing, from 1, never reused (nothing is ever deleted)
@@ -157,12 +191,19 @@ create table usage_ledger (
   reverses_seq  integer references usage_ledger,                          -- the entry that this one takes back; null on a record
   in_crowd      integer not null check (in_crowd in (0, 1)),              -- 0: the first entry of its project in its second; 1: a further one, whose sums are in the rollup by second
   note          text,                                                     -- the operator's words; on a reversing entry the reason
+  -- who wrote it; null where an earlier version did not keep it
+  actor_no      integer references actor,
   check ((record_id is null) = (reverses_seq is not null)),               -- an entry is either a record or a reversal
   check (reverses_seq is null or in_crowd = 1)                            -- a reversal is never the first: its record is there
 ) strict;
 -- The ragged ends of a window; whole hours, days and months come from the rollup. One entry a project and
 -- second, so that an end costs no more where a million records are dated alike (a day's noon, say).
 create unique index usage_ledger_by_time on usage_ledger (at_s, project_no) where in_crowd = 0;
+-- The further records of a project and second, so that a list finds them by their time too.
+create index usage_ledger_crowd on usage_ledger (at_s, project_no)
+where in_crowd = 1 and record_id is not null;
+-- The records that were taken back, by their time.
+create index usage_ledger_void on usage_ledger (at_s, project_no) where reverses_seq is not null;
 -- A record is taken back once.
 create unique index usage_ledger_reversal on usage_ledger (reverses_seq) where reverses_seq is not null;
 

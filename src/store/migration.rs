@@ -1,14 +1,15 @@
 //! Books of an earlier version, brought to the present one: a copy is left beside them first, and the change is
 //! one transaction.
 //!
-//! The tables are laid out anew by `schema.sql` and filled out of the old ones, so that migrated books have the
-//! schema of fresh ones to the letter.
+//! Either way migrated books have the schema of fresh ones to the letter. Up to version 4 the tables
+//! are laid out anew by `schema.sql` and filled out of the old ones. Version 5 is grown in place:
+//! columns are added at the ends of tables, so that ten million records are not copied.
 
 use crate::store::connection::{check_writable, open_file, prepare_writer};
 use crate::store::document::Document;
 use crate::store::transaction::{ReadTx, WriteTx, commit};
 use crate::store::{Error, Result, Store, backup, balance, draft, file, schema};
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, Row, TransactionBehavior, named_params};
 use std::path::{Path, PathBuf};
 
 /// Fills the tables out of those of version 1, which stand as `old_…`. A license began on the day of its issue, and
@@ -161,6 +162,8 @@ const FROM_3: &str = "
     select seq, at_s, actor, customer_id, project_id, change, fields
     from old_event;
     insert into usage_ledger
+      (seq, record_id, project_no, at_s, amount, covered, recorded_at_s, reverses_seq, in_crowd,
+      note)
     select seq, record_id, project_no, at_s, amount, covered, recorded_at_s, reverses_seq, in_crowd,
       note
     from old_usage_ledger;
@@ -187,6 +190,13 @@ const FROM_3: &str = "
       exists (select 1 from old_statement_carry where statement_seq = seq), total, total_size, digest
     from old_statement;
     insert into usage_month select month_s, last_seq from old_usage_month;";
+
+/// Adds to version 5 the columns that it lacks, each at the end of its table. What they would say of
+/// rows of before is not known.
+const GROW_5: &str = "
+    alter table usage_ledger add column actor_no integer references actor;
+    alter table api_key add column created_by text;
+    alter table api_key add column revoked_by text;";
 
 /// What a migration did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -247,16 +257,20 @@ fn change(
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Another process may have done it while this one waited for the lock.
     let from = schema::version(&tx, path)?;
-    let fill = match from {
+    let change = match from {
         schema::VERSION => return Ok(None),
-        1 => FROM_1,
-        2 => FROM_2,
-        3 | 4 => FROM_3,
+        1 => Change::Fill(FROM_1),
+        2 => Change::Fill(FROM_2),
+        3 | 4 => Change::Fill(FROM_3),
+        5 => Change::Grow(GROW_5),
         _ => return Err(Error::NotOurs(path.to_owned())),
     };
     let copy = copied(from)?;
-    let filled = lay_out_anew(&WriteTx(ReadTx(&tx)), fill, from);
-    let migrated = filled.and_then(|()| commit(tx));
+    let changed = match change {
+        Change::Fill(fill) => lay_out_anew(&WriteTx(ReadTx(&tx)), fill, from),
+        Change::Grow(columns) => grow(&tx, columns, from),
+    };
+    let migrated = changed.and_then(|()| commit(tx));
     match migrated {
         Ok(()) => Ok(Some((from, copy))),
         // It may have been written all the same.
@@ -268,6 +282,99 @@ fn change(
             Err(error)
         }
     }
+}
+
+/// How books of an earlier version become those of the present one.
+#[derive(Clone, Copy)]
+enum Change {
+    /// All tables are laid out anew, and filled by this script.
+    Fill(&'static str),
+    /// The tables stay, and get more columns by this script.
+    Grow(&'static str),
+}
+
+/// Adds `columns`, and brings everything else of the schema to what `schema.sql` says, its comments
+/// included: SQLite keeps the text of a table, and an added column stands in it without its comment.
+fn grow(connection: &Connection, columns: &str, from: i64) -> Result<()> {
+    const TEXT: &str = "
+        update sqlite_schema
+        set sql = :sql
+        where type = 'table' and name = :name";
+    let fresh = Connection::open_in_memory()?;
+    schema::create(&fresh)?;
+    let mut wanted = parts(&fresh)?;
+    // A table before what is about it.
+    wanted.sort_by_key(|part| part.kind != "table");
+    for Part { kind, name, sql } in parts(connection)? {
+        let is_same = |part: &Part| part.name == name && part.sql == sql;
+        if kind != "table" && !wanted.iter().any(is_same) {
+            connection.execute_batch(&format!("drop {kind} {name};"))?;
+        }
+    }
+    connection.execute_batch(columns)?;
+    let stand = parts(connection)?;
+    let mut missing = String::new();
+    connection.execute_batch("pragma writable_schema = on;")?;
+    for Part { kind, name, sql } in &wanted {
+        match stand.iter().find(|part| part.name == *name) {
+            Some(part) if part.sql == *sql => {}
+            Some(_) if kind == "table" && table(connection, name)? == table(&fresh, name)? => {
+                connection.execute(TEXT, named_params! { ":sql": sql, ":name": name })?;
+            }
+            Some(_) => {
+                return Err(Error::Unsafe(format!(
+                    "the migration from version {from} does not know this {kind} {name}"
+                )));
+            }
+            None => missing += &format!("{sql};\n"),
+        }
+    }
+    // What was written is read from here on.
+    connection.execute_batch("pragma writable_schema = reset;")?;
+    connection.execute_batch(&missing)?;
+    schema::set_version(connection)?;
+    let changed = schema::changed(connection)?;
+    if changed.is_empty() { Ok(()) } else { Err(unsound(from, &changed)) }
+}
+
+/// The columns of a table, all that SQLite knows of each.
+fn table(connection: &Connection, name: &str) -> rusqlite::Result<Vec<[Option<String>; 4]>> {
+    const SELECT: &str = r#"
+        select name, type, dflt_value, "notnull" || ' ' || pk || ' ' || hidden
+        from pragma_table_xinfo(:name)
+        order by cid"#;
+    let column = |row: &Row<'_>| -> rusqlite::Result<[Option<String>; 4]> {
+        Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?])
+    };
+    let mut select = connection.prepare(SELECT)?;
+    select.query_map(named_params! { ":name": name }, column)?.collect()
+}
+
+/// A table, an index or a trigger, as SQLite keeps it.
+struct Part {
+    kind: String,
+    name: String,
+    sql: String,
+}
+
+/// All of them, tables last, but those that SQLite makes by itself, and the tables of Litestream.
+fn parts(connection: &Connection) -> rusqlite::Result<Vec<Part>> {
+    const SELECT: &str = "
+        select type, name, sql
+        from sqlite_schema
+        where sql is not null
+          and name not like 'sqlite\\_%' escape '\\'
+          and name not like '\\_litestream\\_%' escape '\\'
+        order by type = 'table', rowid";
+    let part = |row: &Row<'_>| Ok(Part { kind: row.get(0)?, name: row.get(1)?, sql: row.get(2)? });
+    connection.prepare(SELECT)?.query_map([], part)?.collect()
+}
+
+fn unsound(from: i64, changed: &[String]) -> Error {
+    let changed = changed.join(", ");
+    Error::Unsafe(format!(
+        "the migration from version {from} would not lead to sound books ({changed})"
+    ))
 }
 
 fn lay_out_anew(tx: &WriteTx<'_>, fill: &str, from: i64) -> Result<()> {
@@ -284,15 +391,7 @@ fn lay_out_anew(tx: &WriteTx<'_>, fill: &str, from: i64) -> Result<()> {
     }
     let dangling = connection.prepare("pragma foreign_key_check")?.exists([])?;
     let changed = schema::changed(connection)?;
-    match dangling || !changed.is_empty() {
-        true => {
-            let changed = changed.join(", ");
-            Err(Error::Unsafe(format!(
-                "the migration from version {from} would not lead to sound books ({changed})"
-            )))
-        }
-        false => Ok(()),
-    }
+    if dangling || !changed.is_empty() { Err(unsound(from, &changed)) } else { Ok(()) }
 }
 
 /// Copies what statements said. What bills carried of earlier months stood in documents of their own, without how much
@@ -322,18 +421,8 @@ fn copy_entries(connection: &Connection) -> Result<()> {
 
 /// Renames every table to `old_…`, its indexes and triggers dropped, and gives the new names.
 fn set_aside(connection: &Connection) -> Result<Vec<String>> {
-    const SELECT: &str = "
-        select type, name
-        from sqlite_schema
-        where sql is not null
-          and name not like 'sqlite\\_%' escape '\\'
-          and name not like '\\_litestream\\_%' escape '\\'
-        order by type = 'table'";
-    let parts =
-        connection.prepare(SELECT)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect();
-    let parts: rusqlite::Result<Vec<(String, String)>> = parts;
     let mut old = Vec::new();
-    for (kind, name) in parts? {
+    for Part { kind, name, .. } in parts(connection)? {
         if kind == "table" {
             connection.execute_batch(&format!("alter table {name} rename to old_{name};"))?;
             old.push(format!("old_{name}"));

@@ -3,6 +3,7 @@
 //! One transaction, one truth: what belongs together commits together. The ledger only grows, and every
 //! sum kept beside it can be recomputed from it. A commit that returns is on disk.
 
+mod actor;
 pub mod answer;
 pub mod backup;
 pub mod balance;

@@ -8,7 +8,7 @@ use std::path::Path;
 /// `AgVn` in ASCII; in the file's header, so that `file` and SQLite's tools can tell it.
 pub(super) const APPLICATION_ID: i64 = 0x4167_566e;
 /// The version that `schema.sql` describes.
-pub(super) const VERSION: i64 = 5;
+pub(super) const VERSION: i64 = 6;
 
 const SCHEMA: &str = include_str!("../../schema.sql");
 
@@ -16,8 +16,12 @@ const SCHEMA: &str = include_str!("../../schema.sql");
 pub(super) fn create(connection: &Connection) -> Result<()> {
     connection.execute_batch(SCHEMA)?;
     connection.pragma_update(None, "application_id", APPLICATION_ID)?;
-    connection.pragma_update(None, "user_version", VERSION)?;
-    Ok(())
+    set_version(connection)
+}
+
+/// Says of a file of ours that it has the newest schema.
+pub(super) fn set_version(connection: &Connection) -> Result<()> {
+    Ok(connection.pragma_update(None, "user_version", VERSION)?)
 }
 
 /// Refuses a file that is not ours or of another version than this executable's.

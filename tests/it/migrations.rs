@@ -90,6 +90,11 @@ pub fn of_version_4() -> Vendor {
     written_by(4, include_str!("schema-4.sql"), include_str!("books-4.sql"))
 }
 
+/// Books as version 5 wrote them: the same, and what was recorded and taken back since.
+fn of_version_5() -> Vendor {
+    written_by(5, include_str!("schema-5.sql"), include_str!("books-5.sql"))
+}
+
 /// Books of an earlier version, by its schema and its rows.
 fn written_by(version: u32, schema: &str, rows: &str) -> Vendor {
     let vendor = Vendor::without_books();
@@ -131,7 +136,7 @@ fn a_verb_does_not_touch_books_of_an_earlier_version_and_says_what_does() {
 fn migrated_books_have_the_schema_of_fresh_ones_and_what_the_old_ones_held() {
     let vendor = of_version_1();
     let told = vendor.json(["migrate"]);
-    assert_eq!((&told["from"], &told["to"]), (&json!(1), &json!(5)));
+    assert_eq!((&told["from"], &told["to"]), (&json!(1), &json!(6)));
     assert_eq!(schema(&vendor), schema(&Vendor::new()));
     vendor.ok(["check"]);
     assert_eq!(vendor.json(["migrate"]), json!(null));
@@ -165,7 +170,7 @@ fn migrated_books_have_the_schema_of_fresh_ones_and_what_the_old_ones_held() {
 fn books_of_version_2_keep_what_they_held() {
     let vendor = of_version_2();
     let told = vendor.json(["migrate"]);
-    assert_eq!((&told["from"], &told["to"]), (&json!(2), &json!(5)));
+    assert_eq!((&told["from"], &told["to"]), (&json!(2), &json!(6)));
     assert_eq!(schema(&vendor), schema(&Vendor::new()));
     vendor.ok(["check"]);
     assert_eq!(vendor.total(), "1.5");
@@ -186,7 +191,7 @@ fn books_of_version_2_keep_what_they_held() {
 fn books_of_version_3_keep_what_they_told() {
     let vendor = of_version_3();
     let told = vendor.json(["migrate"]);
-    assert_eq!((&told["from"], &told["to"]), (&json!(3), &json!(5)));
+    assert_eq!((&told["from"], &told["to"]), (&json!(3), &json!(6)));
     assert_eq!(schema(&vendor), schema(&Vendor::new()));
     vendor.ok(["check"]);
     let totals: Vec<_> = vendor.json(["statement", "list"])["statements"]
@@ -307,6 +312,82 @@ fn operations_that_books_of_version_3_name_are_done_once() {
     vendor.ok(["check"]);
 }
 
+/// The rows of every table of version 5, as text.
+fn rows_of_version_5(vendor: &Vendor) -> Vec<String> {
+    const COLUMNS: [&str; 2] = [
+        "seq, record_id, project_no, at_s, amount, covered, recorded_at_s, reverses_seq, in_crowd, \
+         note from usage_ledger",
+        "seq, api_key, api_secret, purpose, created_at_s, revoked_at_s from api_key",
+    ];
+    const WHOLE: [&str; 20] = [
+        "setting",
+        "plan_version",
+        "customer",
+        "project",
+        "customer_plan",
+        "project_customer",
+        "project_enablement",
+        "event",
+        "usage_rollup",
+        "license",
+        "license_ledger",
+        "license_operation",
+        "license_type",
+        "statement",
+        "statement_entries",
+        "balance",
+        "mark",
+        "snapshot",
+        "usage_month",
+        "sqlite_sequence",
+    ];
+    let sql = vendor.sql();
+    let selects = COLUMNS.map(str::to_owned).into_iter();
+    let selects = selects.chain(WHOLE.map(|table| format!("* from {table}")));
+    let mut all = Vec::new();
+    for select in selects {
+        let mut statement = sql.prepare(&format!("select {select}")).expect("a statement");
+        let columns = statement.column_count();
+        let mut rows = statement.query([]).expect("rows");
+        while let Some(row) = rows.next().expect("a row") {
+            let values = (0..columns).map(|n| format!("{:?}", row.get_ref(n).expect("a value")));
+            all.push(format!("{select}: {}", values.collect::<Vec<_>>().join(" ")));
+        }
+    }
+    all
+}
+
+#[test]
+fn books_of_version_5_are_grown_in_place_and_keep_every_row() {
+    let vendor = of_version_5();
+    let before = rows_of_version_5(&vendor);
+    assert!(before.len() > 100, "{}", before.len());
+    let told = vendor.json(["migrate"]);
+    assert_eq!((&told["from"], &told["to"]), (&json!(5), &json!(6)));
+    assert_eq!(schema(&vendor), schema(&Vendor::new()));
+    assert_eq!(rows_of_version_5(&vendor), before);
+    vendor.ok(["check"]);
+    // Entries of before have nobody who wrote them; those of now do.
+    let by = "select count(*) from usage_ledger where actor_no is not null";
+    assert_eq!(vendor.sql().query_row(by, [], |row| row.get(0)), Ok(0));
+    vendor.ok(["record", "a", "1", "--at", "2026-11-10", "--id", "of-now"]);
+    vendor.ok(["void", "n3", "--reason", "again"]);
+    assert_eq!(vendor.sql().query_row(by, [], |row| row.get(0)), Ok(2));
+    vendor.ok(["check"]);
+}
+
+#[test]
+fn a_migration_of_version_5_that_meets_another_schema_changes_nothing() {
+    let vendor = of_version_5();
+    vendor.sql().execute_batch("alter table license add column more text").expect("a column");
+    let before = schema(&vendor);
+    let said = vendor.fails(1, ["migrate"]);
+    assert!(said.contains("table license"), "{said}");
+    assert_eq!(schema(&vendor), before);
+    let version = "select user_version from pragma_user_version";
+    assert_eq!(vendor.sql().query_row(version, [], |row| row.get(0)), Ok(5));
+}
+
 #[test]
 fn a_migration_leaves_the_tables_of_litestream_where_they_are() {
     let vendor = of_version_2();
@@ -346,7 +427,7 @@ fn prices_plans_and_customers_hold_for_all_time_in_migrated_books() {
 fn the_server_migrates_when_it_starts() {
     let vendor = of_version_1();
     let server = vendor.serve();
-    assert!(server.log().contains("from schema version 1 to 5"), "{}", server.log());
+    assert!(server.log().contains("from schema version 1 to 6"), "{}", server.log());
     assert_eq!(server.get("/healthz").status, 200);
     vendor.ok(["license", "issue", "--new", "--unlimited", "c", "--expires", &days_from_now(3)]);
     vendor.ok(["check"]);

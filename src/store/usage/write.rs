@@ -12,7 +12,7 @@ use crate::store::column::covered;
 use crate::store::project::{self, Found, Registered};
 use crate::store::rollup::{self, UsageSum};
 use crate::store::usage::find::find;
-use crate::store::{Result, WriteTx, customer, license, setting};
+use crate::store::{Result, WriteTx, actor, customer, license, setting};
 use rusqlite::{ToSql, named_params};
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
@@ -97,6 +97,8 @@ pub fn void(
 pub struct Slice<'t, 'c> {
     tx: &'t WriteTx<'c>,
     stamp: &'t Stamp,
+    /// The number of whose stamp it is; `None` until something is written.
+    actor_no: Option<i64>,
     /// The projects that records were written for so far.
     projects: HashMap<ProjectId, OpenProject>,
     /// What is left to draw from, of the customers of those projects.
@@ -163,6 +165,7 @@ impl<'t, 'c> Slice<'t, 'c> {
         let mut slice = Self {
             tx,
             stamp,
+            actor_no: None,
             projects: HashMap::new(),
             drawable: HashMap::new(),
             follows_moves: false,
@@ -212,6 +215,16 @@ impl<'t, 'c> Slice<'t, 'c> {
         };
         self.unknown_projects = Some(becomes);
         Ok((becomes == UnknownProjects::Refuse).then_some(refusal))
+    }
+
+    /// The number of who writes.
+    fn actor_no(&mut self) -> Result<i64> {
+        let number = match self.actor_no {
+            Some(number) => number,
+            None => actor::number(self.tx, &self.stamp.actor)?,
+        };
+        self.actor_no = Some(number);
+        Ok(number)
     }
 
     /// Takes note of an entry for its month.
@@ -278,11 +291,12 @@ impl<'t, 'c> Slice<'t, 'c> {
         at_s: i64,
         registered: Registered,
     ) -> Result<Result<Recorded, RecordRefusal>> {
-        let now_s = self.stamp.at_s;
+        let (now_s, actor_no) = (self.stamp.at_s, self.actor_no()?);
         let draws = self.draws(new, at_s)?;
         let open = self.projects.get_mut(&new.project_id).expect("it has just been made sure of");
         let covered: Amount = draws.iter().map(|draw| &draw.amount).sum();
-        let Some((seq, in_crowd)) = insert(self.tx, new, open.no, at_s, &covered, now_s)? else {
+        let written = Written { project_no: open.no, at_s, now_s, actor_no };
+        let Some((seq, in_crowd)) = insert(self.tx, new, &written, &covered)? else {
             let stands = find(self.tx, &new.id)?.expect("its id is taken");
             return Ok(stands_or_refused(stands, new));
         };
@@ -384,13 +398,14 @@ impl<'t, 'c> Slice<'t, 'c> {
         if record.void.is_some() {
             return Ok(Some(Voided::Already(record)));
         }
-        let now_s = self.stamp.at_s;
+        let (now_s, actor_no) = (self.stamp.at_s, self.actor_no()?);
         // Never the first of its second: the record is there.
         let reversal = UsageSum { amount: -&record.amount, covered: -&record.covered, records: -1 };
         const INSERT: &str = "
             insert into usage_ledger
-              (project_no, at_s, amount, covered, recorded_at_s, reverses_seq, in_crowd, note)
-            select project_no, at_s, :amount, :covered, :recorded_at_s, seq, 1, :reason
+              (project_no, at_s, amount, covered, recorded_at_s, reverses_seq, in_crowd, note,
+              actor_no)
+            select project_no, at_s, :amount, :covered, :recorded_at_s, seq, 1, :reason, :actor_no
             from usage_ledger
             where record_id = :record_id
             returning seq";
@@ -399,6 +414,7 @@ impl<'t, 'c> Slice<'t, 'c> {
             ":covered": covered(&reversal.covered),
             ":recorded_at_s": now_s,
             ":reason": reason,
+            ":actor_no": actor_no,
             ":record_id": id,
         };
         let seq = self.tx.sql().prepare_cached(INSERT)?.query_row(params, |row| row.get(0))?;
@@ -472,35 +488,46 @@ fn take(licenses: &mut [Drawable], draws: &[Draw]) {
     }
 }
 
+/// Where and when a record is written.
+struct Written {
+    project_no: i64,
+    /// When it was used.
+    at_s: i64,
+    /// When it is recorded.
+    now_s: i64,
+    actor_no: i64,
+}
+
 /// Puts a record into the ledger; tells its place and whether its project has an entry in that
 /// second already, or `None` where its id is taken.
 fn insert(
     tx: &WriteTx<'_>,
     new: &NewRecord,
-    project_no: i64,
-    at_s: i64,
+    written: &Written,
     by_licenses: &Amount,
-    now_s: i64,
 ) -> Result<Option<(i64, bool)>> {
     // The first of its second unless there is one; asked of the index that has to be written
     // anyway.
     const FIRST: &str = "
         insert into usage_ledger
-          (record_id, project_no, at_s, amount, covered, recorded_at_s, in_crowd, note)
-        values (:record_id, :project_no, :at_s, :amount, :covered, :recorded_at_s, 0, :note)
+          (record_id, project_no, at_s, amount, covered, recorded_at_s, in_crowd, note, actor_no)
+        values
+          (:record_id, :project_no, :at_s, :amount, :covered, :recorded_at_s, 0, :note, :actor_no)
         on conflict (at_s, project_no) where in_crowd = 0 do nothing";
     const FURTHER: &str = "
         insert into usage_ledger
-          (record_id, project_no, at_s, amount, covered, recorded_at_s, in_crowd, note)
-        values (:record_id, :project_no, :at_s, :amount, :covered, :recorded_at_s, 1, :note)";
+          (record_id, project_no, at_s, amount, covered, recorded_at_s, in_crowd, note, actor_no)
+        values
+          (:record_id, :project_no, :at_s, :amount, :covered, :recorded_at_s, 1, :note, :actor_no)";
     let params: &[(&str, &dyn ToSql)] = named_params! {
         ":record_id": new.id,
-        ":project_no": project_no,
-        ":at_s": at_s,
+        ":project_no": written.project_no,
+        ":at_s": written.at_s,
         ":amount": new.amount,
         ":covered": covered(by_licenses),
-        ":recorded_at_s": now_s,
+        ":recorded_at_s": written.now_s,
         ":note": new.note,
+        ":actor_no": written.actor_no,
     };
     for (insert, in_crowd) in [(FIRST, false), (FURTHER, true)] {
         match tx.sql().prepare_cached(insert)?.execute(params) {
