@@ -74,9 +74,17 @@ impl<'a> Shell<'a> {
         let printed = if self.json {
             write_json(self.out, document).and_then(|()| writeln!(self.out))
         } else {
-            people(&mut ForPeople::new(self.out))
+            self.show(people)
         };
         Ok(heard_or_not(printed)?)
+    }
+
+    /// Prints for people alone.
+    pub(super) fn show(
+        &mut self,
+        people: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+    ) -> std::io::Result<()> {
+        people(&mut ForPeople::new(self.out))
     }
 
     /// Where data goes, for what is more than a document.

@@ -6,6 +6,7 @@ mod bill;
 mod check;
 mod clock;
 mod command;
+mod csv_out;
 mod customer;
 mod database;
 mod events;
@@ -18,6 +19,7 @@ mod json;
 mod key;
 #[cfg(any(test, fuzzing))]
 pub mod law;
+mod ledger;
 mod license;
 mod license_type;
 mod license_words;
@@ -41,6 +43,7 @@ mod totals;
 mod user;
 mod visible;
 mod warnings;
+mod window;
 mod wording;
 
 use crate::billing::escape::escape;
@@ -109,6 +112,8 @@ enum Verb {
     Void(record::VoidArgs),
     Import(import::Args),
     Export(export::Args),
+    #[command(subcommand)]
+    Ledger(ledger::Args),
     Totals(totals::Args),
     #[command(subcommand)]
     License(license::Args),
@@ -181,6 +186,7 @@ fn once_more(verb: &Verb) -> Sentence {
         | Verb::Import(_)
         | Verb::Export(_)
         | Verb::Totals(_)
+        | Verb::Ledger(_)
         | Verb::Plan(_)
         | Verb::Project(_)
         | Verb::Customer(_)
@@ -209,6 +215,7 @@ fn act(verb: Verb, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         Verb::Void(args) => record::void(&args, shell),
         Verb::Import(args) => import::run(&args, shell),
         Verb::Export(args) => export::run(&args, shell),
+        Verb::Ledger(args) => ledger::run(&args, shell),
         Verb::Totals(args) => totals::run(&args, shell),
         Verb::License(args) => license::run(&args, shell),
         Verb::Plan(args) => plan::run(&args, shell),

@@ -7,10 +7,11 @@ use crate::billing::statement::ListingKind;
 use crate::cli::command::Shell;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::json::exact;
-use crate::cli::moment::{self, Day, Moment, Month, rfc3339};
+use crate::cli::moment::{self, Month, rfc3339};
 use crate::cli::sentence::Sentence;
 use crate::cli::statement::{Stretch, print_overlaps};
 use crate::cli::table::{Columns, or_dash};
+use crate::cli::window::Window;
 use crate::cli::{customer, project};
 use crate::store::balance::{self, Balance};
 use crate::store::bill::Pricing;
@@ -46,43 +47,6 @@ pub(super) struct Args {
     /// Compare what was recorded with what Agora was told, for usage and for bills
     #[arg(long, requires = "month", conflicts_with_all = ["project", "customer", "by", "day", "from", "to"])]
     reconcile: bool,
-}
-
-/// A window of time; both ends are inside.
-#[derive(clap::Args)]
-struct Window {
-    /// From this time on, a day meaning its first second
-    #[arg(long, value_name = "TIME", requires = "to", conflicts_with_all = ["day", "month"])]
-    from: Option<Moment>,
-
-    /// Up to and with this time, a day meaning its last second
-    #[arg(long, value_name = "TIME", requires = "from", conflicts_with_all = ["day", "month"])]
-    to: Option<Moment>,
-
-    /// A whole day
-    #[arg(long, conflicts_with = "month")]
-    day: Option<Day>,
-
-    /// A whole month
-    #[arg(long)]
-    month: Option<Month>,
-}
-
-impl Window {
-    fn period(&self, now_s: i64) -> Result<Period, Failure> {
-        if let (Some(from), Some(to)) = (self.from, self.to) {
-            let (first_s, last_s) = (from.first_s(), to.last_s());
-            return Period::new(first_s, last_s).ok_or_else(|| {
-                Failure::words(format!(
-                    "the window from {} to {} is empty: --from has to be before --to",
-                    rfc3339(first_s),
-                    rfc3339(last_s)
-                ))
-            });
-        }
-        let month = || self.month.unwrap_or_else(|| Month::around(now_s)).period();
-        Ok(self.day.map_or_else(month, Day::period))
-    }
 }
 
 /// What the rows of a table of totals are.
@@ -341,7 +305,8 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     if let (true, Some(month)) = (args.reconcile, args.window.month) {
         return reconcile(month, shell);
     }
-    let period = args.window.period(shell.now_s)?;
+    let this_month = || Month::around(shell.now_s).period();
+    let period = args.window.period()?.unwrap_or_else(this_month);
     let rows = shell.open()?.read(|tx| rows(tx, args, period))?;
     let totals = Totals {
         from: rfc3339(period.first_s()),

@@ -1,13 +1,13 @@
 //! Laws of the ledger, in process: whatever is recorded and taken back, a window's kept sums are what adding
-//! up the ledger gives.
+//! up the ledger gives, and a list is what filtering all records gives.
 
 use agora_vendor::billing::amount::Amount;
 use agora_vendor::billing::event::{Actor, Stamp};
-use agora_vendor::billing::id::{ProjectId, RecordId};
+use agora_vendor::billing::id::{CustomerId, ProjectId, RecordId};
 use agora_vendor::billing::period::{Grain, Period, date};
 use agora_vendor::billing::record::{NewRecord, UsedAt};
-use agora_vendor::store::usage::{self, UsageSum};
-use agora_vendor::store::{self, Store, check};
+use agora_vendor::store::usage::{self, RecordFilter, RecordList, UsageSum};
+use agora_vendor::store::{self, Store, check, project as projects};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -104,6 +104,93 @@ fn naive(events: &[Event], period: Period) -> BTreeMap<ProjectId, UsageSum> {
         }
     }
     sums
+}
+
+/// What says of a project whose it is from a month on.
+fn moves() -> impl Strategy<Value = Vec<(u8, u8, i64)>> {
+    let month_s = prop::sample::select(vec![0, 1_761_955_200, 1_764_547_200, 1_772_323_200]);
+    prop::collection::vec((0_u8..4, 0_u8..3, month_s), 0..8)
+}
+
+fn customer(number: u8) -> CustomerId {
+    format!("c{number}").parse().expect("an id")
+}
+
+/// All records of a list, taken in parts of this size.
+fn listed(store: &mut Store, filter: &RecordFilter, most: usize) -> Vec<String> {
+    let list = store.read(|tx| RecordList::start(tx, filter.clone()));
+    let mut list = list.expect("a list");
+    let mut ids: Vec<String> = Vec::new();
+    loop {
+        let part = store.read(|tx| list.part(tx, most)).expect("a part");
+        ids.extend(part.iter().map(|kept| kept.record.id.to_string()));
+        if part.len() < most {
+            return ids;
+        }
+    }
+}
+
+/// The same, by looking at every record.
+fn filtered(store: &mut Store, events: &[Event], filter: &RecordFilter) -> Vec<String> {
+    let owners = store.read(|tx| projects::customers(tx, None)).expect("customers");
+    let is_listed = |event: &Event| {
+        let id = project(event.project);
+        let owner = owners.get(&id).and_then(|owners| owners.at(event.at_s));
+        (filter.period.first_s()..=filter.period.last_s()).contains(&event.at_s)
+            && filter.project_id.as_ref().is_none_or(|only| *only == id)
+            && (filter.customer_id.is_none() || filter.customer_id.as_ref() == owner)
+            && (!filter.voided || event.voided)
+    };
+    // Projects have their numbers in the order in which they came.
+    let mut came: Vec<u8> = Vec::new();
+    for event in events {
+        if !came.contains(&event.project) {
+            came.push(event.project);
+        }
+    }
+    let place = |event: &Event| came.iter().position(|project| *project == event.project);
+    let mut found: Vec<(usize, &Event)> =
+        events.iter().enumerate().filter(|(_, event)| is_listed(event)).collect();
+    found.sort_by_key(|(number, event)| (event.at_s, place(event), *number));
+    found.into_iter().map(|(number, _)| format!("r{number}")).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn a_list_is_what_filtering_all_records_gives(
+        events in events(),
+        moves in moves(),
+        filters in prop::collection::vec((
+            prop::option::of((second(), second())),
+            prop::option::of(0_u8..4),
+            prop::option::of(0_u8..3),
+            any::<bool>(),
+            1_usize..9,
+        ), 20),
+    ) {
+        let (_folder, mut store) = books(&events);
+        let stamp = Stamp { at_s: NOW, actor: Actor::Agora };
+        for (number, owner, from_s) in moves.into_iter().filter(|(number, ..)| {
+            events.iter().any(|event| event.project == *number)
+        }) {
+            store.write(|tx| {
+                projects::announce(tx, &project(number), &customer(owner), Some(from_s), &stamp)
+            }).expect("a move");
+        }
+        for (window, number, owner, voided, most) in filters {
+            let (one, other) = window.unwrap_or((0, NOW));
+            let filter = RecordFilter {
+                period: Period::new(one.min(other), one.max(other)).expect("a window"),
+                project_id: number.map(project),
+                customer_id: owner.map(customer),
+                voided,
+            };
+            let wanted = filtered(&mut store, &events, &filter);
+            prop_assert_eq!(listed(&mut store, &filter, most), wanted, "{:?}", filter);
+        }
+    }
 }
 
 proptest! {

@@ -32,6 +32,7 @@ mod printing;
 mod provisioning;
 mod raw_requests;
 mod recording;
+mod records;
 mod refusals;
 mod restore;
 mod signatures;
