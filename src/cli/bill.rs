@@ -5,16 +5,18 @@ use crate::billing::bill::{self, Bill, ProjectUsage};
 use crate::billing::id::ProjectId;
 use crate::billing::plan;
 use crate::cli::command::Shell;
+use crate::cli::csv_out::CsvFlag;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::json::exact;
 use crate::cli::moment::Month;
 use crate::cli::project;
 use crate::cli::sentence::Sentence;
 use crate::cli::table::{Columns, or_dash};
+use crate::cli::visible::ForPeople;
 use crate::store::balance;
 use crate::store::bill::Pricing;
 use serde::Serialize;
-use std::io::{self, Write};
+use std::io;
 
 /// Show the bill that Agora will be told of a month
 ///
@@ -32,7 +34,13 @@ pub(super) struct Args {
     /// Of this project alone
     #[arg(long, value_name = "P")]
     project: Option<ProjectId>,
+
+    #[command(flatten)]
+    csv: CsvFlag,
 }
+
+/// The keys of a row, as CSV has them; `lines` is JSON there.
+const KEYS: [&str; 6] = ["projectId", "amount", "description", "usage", "covered", "lines"];
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -142,7 +150,7 @@ impl<'a> Shown<'a> {
         }
     }
 
-    fn print_charges(&self, out: &mut dyn Write) -> io::Result<()> {
+    fn print_charges(&self, out: &mut ForPeople<'_>) -> io::Result<()> {
         let mut columns =
             Columns::new(&["project", "usage#", "covered#", "amount#", "description"]);
         for row in &self.rows {
@@ -170,7 +178,7 @@ impl<'a> Shown<'a> {
         columns.print(out)
     }
 
-    fn print_uncharged(&self, out: &mut dyn Write) -> io::Result<()> {
+    fn print_uncharged(&self, out: &mut ForPeople<'_>) -> io::Result<()> {
         if self.uncharged.is_empty() {
             return Ok(());
         }
@@ -186,7 +194,7 @@ impl<'a> Shown<'a> {
         columns.print(out)
     }
 
-    fn print_unpriced(&self, out: &mut dyn Write) -> io::Result<()> {
+    fn print_unpriced(&self, out: &mut ForPeople<'_>) -> io::Result<()> {
         if self.unpriced.is_empty() {
             return Ok(());
         }
@@ -243,11 +251,15 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let bill = bill::bill_adjusted(basis, read.standings);
 
     let shown = Shown::new(args.month, &bill);
-    shell.print(&shown, |out| {
-        shown.print_charges(out)?;
-        shown.print_uncharged(out)?;
-        shown.print_unpriced(out)
-    })?;
+    if args.csv.csv {
+        shell.print_csv(&KEYS, &shown.rows)?;
+    } else {
+        shell.print(&shown, |out| {
+            shown.print_charges(out)?;
+            shown.print_uncharged(out)?;
+            shown.print_unpriced(out)
+        })?;
+    }
     match shown.unpriced.len() {
         0 => Ok(Exit::Done),
         count => {

@@ -4,8 +4,10 @@ use crate::billing::amount::Amount;
 use crate::billing::escape::escape;
 use crate::billing::event::{Actor, Stamp, User};
 use crate::cli::clock::now_s;
+use crate::cli::csv_out::CsvOut;
 use crate::cli::database::Database;
 use crate::cli::failure::Failure;
+use crate::cli::screen::Screen;
 use crate::cli::sentence::Sentence;
 use crate::cli::user::user;
 use crate::cli::visible::{ForPeople, write_json};
@@ -69,7 +71,7 @@ impl<'a> Shell<'a> {
     pub(super) fn print(
         &mut self,
         document: &impl Serialize,
-        people: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+        people: impl FnOnce(&mut ForPeople<'_>) -> std::io::Result<()>,
     ) -> Result<(), Failure> {
         let printed = if self.json {
             write_json(self.out, document).and_then(|()| writeln!(self.out))
@@ -79,12 +81,43 @@ impl<'a> Shell<'a> {
         Ok(heard_or_not(printed)?)
     }
 
-    /// Prints for people alone.
+    /// Prints for people alone: on a terminal by a pager where it is higher than the screen.
     pub(super) fn show(
         &mut self,
-        people: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+        people: impl FnOnce(&mut ForPeople<'_>) -> std::io::Result<()>,
     ) -> std::io::Result<()> {
-        people(&mut ForPeople::new(self.out))
+        let Some(screen) = Screen::find() else {
+            return people(&mut ForPeople::new(self.out, None));
+        };
+        let mut text = Vec::new();
+        people(&mut ForPeople::new(&mut text, Some(screen)))?;
+        screen.show(&text, self.out)
+    }
+
+    /// Lets `write` write CSV. On a terminal it is escaped, since people read it there; elsewhere
+    /// programs read it as it is.
+    pub(super) fn write_csv<E>(
+        &mut self,
+        write: impl FnOnce(&mut dyn Write) -> Result<(), E>,
+    ) -> Result<(), E> {
+        match Screen::find() {
+            Some(_) => write(&mut ForPeople::new(self.out, None)),
+            None => write(self.out),
+        }
+    }
+
+    /// Prints rows as CSV, under a header of their keys.
+    pub(super) fn print_csv<R: Serialize>(
+        &mut self,
+        keys: &[&str],
+        rows: impl IntoIterator<Item = R>,
+    ) -> Result<(), Failure> {
+        let printed = self.write_csv(|out| {
+            let mut csv = CsvOut::new(out, keys)?;
+            rows.into_iter().try_for_each(|row| csv.row(&row))?;
+            csv.flush()
+        });
+        Ok(heard_or_not(printed)?)
     }
 
     /// Where data goes, for what is more than a document.

@@ -3,8 +3,8 @@
 use crate::billing::event::Event;
 use crate::cli::moment::rfc3339;
 use crate::cli::table::{Columns, or_dash};
+use crate::cli::visible::ForPeople;
 use serde::Serialize;
-use std::io::Write;
 
 /// An event as it stands in JSON documents.
 #[derive(Serialize)]
@@ -32,7 +32,7 @@ impl ShownEvent {
 }
 
 /// Prints what was changed, by whom and when, a line each.
-pub(super) fn print_events(out: &mut dyn Write, events: &[ShownEvent]) -> std::io::Result<()> {
+pub(super) fn print_events(out: &mut ForPeople<'_>, events: &[ShownEvent]) -> std::io::Result<()> {
     if events.is_empty() {
         return Ok(());
     }

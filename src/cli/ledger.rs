@@ -169,7 +169,7 @@ fn list(args: &ListArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let limit = if args.limit == 0 { usize::MAX } else { args.limit };
     let mut parts = Parts { store, records, left: limit, more: false };
     let printed = if args.csv.csv {
-        print_csv(&mut parts, shell.out())
+        shell.write_csv(|out| print_csv(&mut parts, out))
     } else if shell.wants_json() {
         print_json(&mut parts, shell.out())
     } else {

@@ -8,6 +8,7 @@ use crate::billing::license::{
 };
 use crate::billing::period::{self, DAY_S};
 use crate::cli::command::Shell;
+use crate::cli::csv_out::CsvFlag;
 use crate::cli::customer;
 use crate::cli::database::shell_quoted;
 use crate::cli::failure::{Exit, Failure};
@@ -192,7 +193,28 @@ pub(super) struct ListArgs {
     /// Those alone that are not over yet and will be within so many days, e.g. 30d
     #[arg(long, value_name = "DAYS", allow_hyphen_values = true)]
     expiring: Option<Days>,
+
+    #[command(flatten)]
+    csv: CsvFlag,
 }
+
+/// The keys of a license, as CSV has them.
+const KEYS: [&str; 14] = [
+    "id",
+    "customerId",
+    "type",
+    "platforms",
+    "issuedAt",
+    "starts",
+    "startsAt",
+    "expires",
+    "expiresAt",
+    "count",
+    "residue",
+    "state",
+    "revokedAt",
+    "reason",
+];
 
 #[derive(clap::Args)]
 pub(super) struct ShowArgs {
@@ -695,6 +717,10 @@ fn list(args: &ListArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         licenses.sort_by_key(|license| license.expires_at_s);
     }
     let shown: Vec<Shown> = licenses.iter().map(|license| Shown::new(license, now_s)).collect();
+    if args.csv.csv {
+        shell.print_csv(&KEYS, &shown)?;
+        return Ok(Exit::Done);
+    }
     shell.print(&shown, |out| {
         let names = [
             "id", "customer", "type", "issued", "starts", "expires", "count#", "residue#", "state",

@@ -31,6 +31,7 @@ mod plan_file;
 mod project;
 mod record;
 mod restore;
+mod screen;
 mod secret;
 mod sentence;
 mod serve;

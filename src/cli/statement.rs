@@ -7,16 +7,19 @@ use crate::billing::month_elsewhere::MonthElsewhere;
 use crate::billing::period::{self, Grain, LAST_SECOND, Period};
 use crate::billing::statement::{Entry, ListingKind, Statement, Timeline};
 use crate::cli::command::Shell;
+use crate::cli::csv_out::CsvFlag;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::json::exact;
 use crate::cli::moment::{self, Month, rfc3339};
 use crate::cli::sentence::Sentence;
 use crate::cli::table::{Columns, or_dash, print_properties};
+use crate::cli::visible::ForPeople;
+use crate::store::bill::Pricing;
 use crate::store::usage::UsageSum;
-use crate::store::{self, ReadTx, late, statement};
+use crate::store::{self, ReadTx, balance, late, statement};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io;
 
 /// How many stretches, or months, a list for people names.
 const NAMED: usize = 10;
@@ -46,7 +49,28 @@ pub(super) struct ListArgs {
     /// Of usage or of bills alone
     #[arg(long, value_name = "usage|bill")]
     kind: Option<ListingKind>,
+
+    #[command(flatten)]
+    csv: CsvFlag,
 }
+
+/// The keys of a statement, as CSV has them.
+const KEYS: [&str; 14] = [
+    "seq",
+    "kind",
+    "from",
+    "to",
+    "firstAskedAt",
+    "lastAskedAt",
+    "asked",
+    "provisional",
+    "total",
+    "totalSize",
+    "knewSeq",
+    "lastKnewSeq",
+    "monthElsewhere.month",
+    "monthElsewhere.hoursAhead",
+];
 
 #[derive(clap::Args)]
 pub(super) struct ShowArgs {
@@ -60,6 +84,9 @@ pub(super) struct LateArgs {
     /// Of this month alone
     #[arg(long)]
     month: Option<Month>,
+
+    #[command(flatten)]
+    csv: CsvFlag,
 }
 
 pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
@@ -231,6 +258,10 @@ fn list(args: &ListArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         overlaps,
         never_asked: never_asked_of,
     };
+    if args.csv.csv {
+        shell.print_csv(&KEYS, &listed.statements)?;
+        return Ok(Exit::Done);
+    }
     shell.print(&listed, |out| {
         let mut columns = Columns::new(&[
             "number#",
@@ -263,7 +294,7 @@ fn list(args: &ListArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn print_elsewhere(out: &mut dyn std::io::Write, statements: &[Statement]) -> std::io::Result<()> {
+fn print_elsewhere(out: &mut ForPeople<'_>, statements: &[Statement]) -> std::io::Result<()> {
     let mut months =
         statements.iter().filter_map(|one| Some((one.seq, elsewhere(one)?))).peekable();
     if months.peek().is_none() {
@@ -278,15 +309,12 @@ fn print_elsewhere(out: &mut dyn std::io::Write, statements: &[Statement]) -> st
 }
 
 /// Names the windows that overlap.
-pub(super) fn print_overlaps(
-    out: &mut dyn std::io::Write,
-    overlaps: &[Stretch],
-) -> std::io::Result<()> {
+pub(super) fn print_overlaps(out: &mut ForPeople<'_>, overlaps: &[Stretch]) -> std::io::Result<()> {
     print_stretches(out, "Asked for in several windows:", overlaps)
 }
 
 fn print_stretches(
-    out: &mut dyn std::io::Write,
+    out: &mut ForPeople<'_>,
     title: &str,
     stretches: &[Stretch],
 ) -> std::io::Result<()> {
@@ -395,7 +423,11 @@ fn show(args: &ShowArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn print_statement(out: &mut dyn Write, statement: &Statement, shown: &Shown) -> io::Result<()> {
+fn print_statement(
+    out: &mut ForPeople<'_>,
+    statement: &Statement,
+    shown: &Shown,
+) -> io::Result<()> {
     let provisional = if statement.provisional { ", before it was over: provisional" } else { "" };
     print_properties(
         out,
@@ -413,7 +445,7 @@ fn print_statement(out: &mut dyn Write, statement: &Statement, shown: &Shown) ->
     )
 }
 
-fn print_told(out: &mut dyn Write, told: &[&ShownEntry<'_>]) -> io::Result<()> {
+fn print_told(out: &mut ForPeople<'_>, told: &[&ShownEntry<'_>]) -> io::Result<()> {
     let mut columns = Columns::new(&["project", "amount#", "description"]);
     for entry in told {
         columns.row([
@@ -425,7 +457,7 @@ fn print_told(out: &mut dyn Write, told: &[&ShownEntry<'_>]) -> io::Result<()> {
     columns.print(out)
 }
 
-fn print_adjustments(out: &mut dyn Write, entries: &[ShownEntry<'_>]) -> io::Result<()> {
+fn print_adjustments(out: &mut ForPeople<'_>, entries: &[ShownEntry<'_>]) -> io::Result<()> {
     if entries.iter().all(|entry| entry.adjustments.is_empty()) {
         return Ok(());
     }
@@ -440,7 +472,7 @@ fn print_adjustments(out: &mut dyn Write, entries: &[ShownEntry<'_>]) -> io::Res
     columns.print(out)
 }
 
-fn print_left_out(out: &mut dyn Write, left_out: &[&ShownEntry<'_>]) -> io::Result<()> {
+fn print_left_out(out: &mut ForPeople<'_>, left_out: &[&ShownEntry<'_>]) -> io::Result<()> {
     if left_out.is_empty() {
         return Ok(());
     }
@@ -472,6 +504,54 @@ struct LateRow {
     project_id: String,
     usage: Option<ShownLate>,
     bill: Option<ShownLate>,
+    /// What the month costs and no bill told, in money; null where no bill of it is kept, where
+    /// nothing is due, or without a price.
+    due: Option<String>,
+}
+
+/// The keys of what is late, as CSV has them.
+const LATE_KEYS: [&str; 9] = [
+    "month",
+    "projectId",
+    "usage.amount",
+    "usage.covered",
+    "usage.records",
+    "bill.amount",
+    "bill.covered",
+    "bill.records",
+    "due",
+];
+
+/// What is not told of a project's month.
+#[derive(Default)]
+struct NotTold {
+    usage: Option<UsageSum>,
+    bill: Option<UsageSum>,
+    due: Option<Amount>,
+}
+
+/// What is not told, by month and project.
+fn not_told(tx: &ReadTx<'_>, scope: Period) -> store::Result<BTreeMap<(i64, ProjectId), NotTold>> {
+    let mut rows: BTreeMap<(i64, ProjectId), NotTold> = BTreeMap::new();
+    for (key, sum) in late::by_month(tx, ListingKind::Usage, scope)? {
+        rows.entry(key).or_default().usage = Some(sum);
+    }
+    for (key, sum) in late::by_month(tx, ListingKind::Bill, scope)? {
+        rows.entry(key).or_default().bill = Some(sum);
+    }
+    let mut months = balance::billed_from(tx, scope.first_s())?;
+    months.retain(|month_s| *month_s <= scope.last_s());
+    if !months.is_empty() {
+        let pricing = Pricing::read(tx, None)?;
+        for month_s in months {
+            for (project_id, balance) in balance::now(tx, &pricing, month_s)? {
+                if let Some(due) = balance.due().filter(|due| !due.is_zero()) {
+                    rows.entry((month_s, project_id)).or_default().due = Some(due);
+                }
+            }
+        }
+    }
+    Ok(rows)
 }
 
 #[derive(Serialize)]
@@ -483,34 +563,29 @@ struct ShownLateness {
 
 fn late(args: &LateArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let scope = scope(args.month);
-    let read = |tx: &ReadTx<'_>| {
-        let of = |kind| late::by_month(tx, kind, scope);
-        Ok::<_, store::Error>((of(ListingKind::Usage)?, of(ListingKind::Bill)?, untold(tx, scope)?))
-    };
-    let (usage, bill, untold) = shell.open()?.read(read)?;
-    let mut rows: BTreeMap<(i64, ProjectId), (Option<UsageSum>, Option<UsageSum>)> =
-        BTreeMap::new();
-    usage.into_iter().for_each(|(key, sum)| rows.entry(key).or_default().0 = Some(sum));
-    bill.into_iter().for_each(|(key, sum)| rows.entry(key).or_default().1 = Some(sum));
+    let read = |tx: &ReadTx<'_>| Ok::<_, store::Error>((not_told(tx, scope)?, untold(tx, scope)?));
+    let (rows, untold) = shell.open()?.read(read)?;
     let shown = |sum: UsageSum| ShownLate {
         amount: sum.amount,
         covered: sum.covered,
         records: sum.records,
     };
-    let row = |((month, project_id), (usage, bill)): (
-        (i64, ProjectId),
-        (Option<UsageSum>, Option<UsageSum>),
-    )| LateRow {
-        month: moment::month(month),
+    let row = |((month_s, project_id), not_told): ((i64, ProjectId), NotTold)| LateRow {
+        month: moment::month(month_s),
         project_id: project_id.to_string(),
-        usage: usage.map(shown),
-        bill: bill.map(shown),
+        usage: not_told.usage.map(shown),
+        bill: not_told.bill.map(shown),
+        due: not_told.due.map(|due| due.to_string()),
     };
     let over = untold.into_iter().filter(|start_s| Grain::Month.after(*start_s) <= shell.now_s);
     let shown = ShownLateness {
         rows: rows.into_iter().map(row).collect(),
         unknown: over.map(moment::month).collect(),
     };
+    if args.csv.csv {
+        shell.print_csv(&LATE_KEYS, &shown.rows)?;
+        return Ok(Exit::Done);
+    }
     shell.print(&shown, |out| {
         let names = [
             "month",
@@ -520,9 +595,10 @@ fn late(args: &LateArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
             "late for the bill#",
             "covered#",
             "records#",
+            "due#",
         ];
         let mut columns = Columns::new(&names);
-        for LateRow { month, project_id, usage, bill } in &shown.rows {
+        for LateRow { month, project_id, usage, bill, due } in &shown.rows {
             let (of_usage, of_bill) = (usage.as_ref(), bill.as_ref());
             columns.row([
                 month.clone(),
@@ -532,6 +608,7 @@ fn late(args: &LateArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
                 or_dash(of_bill.map(|late| &late.amount)),
                 or_dash(of_bill.map(|late| &late.covered)),
                 or_dash(of_bill.map(|late| &late.records)),
+                or_dash(due.as_ref()),
             ]);
         }
         match shown.rows.is_empty() {

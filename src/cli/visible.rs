@@ -2,10 +2,12 @@
 //! the terminal would obey, or that misleads the eye. What prints goes through here, so that no
 //! caller can forget it.
 
-use crate::billing::escape::{escape_lines, is_hidden};
+use crate::billing::escape::{escape, escape_lines, is_hidden};
+use crate::cli::screen::Screen;
 use serde::Serialize;
 use serde_json::Serializer;
 use serde_json::ser::Formatter;
+use std::fmt;
 use std::io::{self, Write};
 
 /// The most bytes that a character has in UTF-8.
@@ -14,13 +16,30 @@ const CHARACTER_BYTES: usize = 4;
 /// A stream for people: what is written to it is escaped, but for line feeds.
 pub(super) struct ForPeople<'a> {
     out: &'a mut dyn Write,
+    /// The terminal that it goes to, where it does.
+    pub(super) screen: Option<Screen>,
     /// The first bytes of a character whose others are not written yet.
     begun: Vec<u8>,
 }
 
 impl<'a> ForPeople<'a> {
-    pub(super) fn new(out: &'a mut dyn Write) -> Self {
-        Self { out, begun: Vec::new() }
+    pub(super) fn new(out: &'a mut dyn Write, screen: Option<Screen>) -> Self {
+        Self { out, screen, begun: Vec::new() }
+    }
+
+    /// What `write!` and `writeln!` call, so that who prints need not name the trait.
+    pub(super) fn write_fmt(&mut self, text: fmt::Arguments<'_>) -> io::Result<()> {
+        Write::write_fmt(self, text)
+    }
+
+    /// Writes a line that stands above others: in bold where there is color.
+    pub(super) fn heading(&mut self, line: &str) -> io::Result<()> {
+        let line = escape(line);
+        if self.screen.is_some_and(|screen| screen.color) {
+            writeln!(self.out, "\u{1b}[1m{line}\u{1b}[0m")
+        } else {
+            writeln!(self.out, "{line}")
+        }
     }
 }
 
@@ -102,7 +121,7 @@ mod tests {
     #[test]
     fn a_character_may_come_in_pieces() {
         let mut out = Vec::new();
-        let mut people = ForPeople::new(&mut out);
+        let mut people = ForPeople::new(&mut out, None);
         for byte in "é\u{9b}\u{202e}😀\n".as_bytes() {
             people.write_all(&[*byte]).expect("memory takes everything");
         }

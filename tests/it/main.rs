@@ -38,7 +38,9 @@ mod restore;
 mod signatures;
 mod statement_histories;
 mod statements;
+mod terminal;
 mod tls;
+
 mod typing;
 mod use_time;
 mod vendor;

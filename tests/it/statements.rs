@@ -489,14 +489,18 @@ fn what_comes_too_late_is_said_at_once_and_added_up() {
         assert!(imported.err.contains(&said), "{}", imported.err);
     }
     let late = vendor.json(["statement", "late", "--month", "2026-10"]);
-    let row = |project: &str, usage: Value, bill: Value| json!({"month": "2026-10", "projectId": project, "usage": usage, "bill": bill});
+    let row = |project: &str, usage: Value, bill: Value, due: &str| {
+        json!({
+            "month": "2026-10", "projectId": project, "usage": usage, "bill": bill, "due": due,
+        })
+    };
     let sum = |amount: &str, covered: &str, records: i64| json!({"amount": amount, "covered": covered, "records": records});
     assert_eq!(
         late,
         json!({"rows": [
-            row("b", sum("10", "0", 1), sum("30", "0", 2)),
-            row("d", sum("-2", "0", -1), sum("-2", "0", -1)),
-            row("n", sum("1", "1", 1), sum("6", "3", 2)),
+            row("b", sum("10", "0", 1), sum("30", "0", 2), "60"),
+            row("d", sum("-2", "0", -1), sum("-2", "0", -1), "-4"),
+            row("n", sum("1", "1", 1), sum("6", "3", 2), "6"),
         ], "unknown": []})
     );
     let all = vendor.json(["statement", "late"]);
@@ -516,7 +520,7 @@ fn what_comes_too_late_is_said_at_once_and_added_up() {
     let rows = vendor.json(["statement", "late"])["rows"].clone();
     assert_eq!(
         rows,
-        json!([{"month": "2026-09", "projectId": "b", "usage": sum("1", "0", 1), "bill": null}])
+        json!([{"month": "2026-09", "projectId": "b", "usage": sum("1", "0", 1), "bill": null, "due": null}])
     );
 }
 
@@ -927,13 +931,18 @@ fn one_month_worked_through_by_hand_from_its_records_to_its_second_bill() {
     }
     let sum = |amount: &str, covered: &str, records: i64| json!({"amount": amount, "covered": covered, "records": records});
     let late = vendor.json(["statement", "late", "--month", "2026-09"])["rows"].clone();
-    for (place, (project, lateness)) in
-        [("a", sum("50", "0", 1)), ("b", sum("-20", "0", -1)), ("c", sum("-20", "-20", -1))]
-            .into_iter()
-            .enumerate()
+    for (place, (project, lateness, due)) in [
+        ("a", sum("50", "0", 1), json!("1")),
+        ("b", sum("-20", "0", -1), json!("-2")),
+        ("c", sum("-20", "-20", -1), json!(null)),
+    ]
+    .into_iter()
+    .enumerate()
     {
-        let row =
-            json!({"month": "2026-09", "projectId": project, "usage": lateness, "bill": lateness});
+        let row = json!({
+            "month": "2026-09", "projectId": project, "usage": lateness, "bill": lateness,
+            "due": due,
+        });
         assert_eq!(late[place], row);
     }
     let billed = || {

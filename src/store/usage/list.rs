@@ -14,6 +14,7 @@ use crate::store::project::{self, Found};
 use crate::store::{ReadTx, Result};
 use rusqlite::{OptionalExtension, Row, named_params};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 /// A record with all that the books keep of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,12 +115,14 @@ impl RecordList {
         let params = named_params! { ":seq": seq, ":last_seq": self.last_seq };
         let mut select = tx.sql().prepare_cached(RECORD)?;
         let (project_no, mut kept) = select.query_row(params, kept_record)?;
-        if !self.customers.contains_key(&project_no) {
-            let found = project::look_up(tx, &kept.record.project_id)?;
-            let customers = found.map(|found| found.customers).unwrap_or_default();
-            self.customers.insert(project_no, customers);
-        }
-        kept.record.customer_id = self.customers[&project_no].at(kept.record.at_s).cloned();
+        let customers = match self.customers.entry(project_no) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => {
+                let found = project::look_up(tx, &kept.record.project_id)?;
+                unknown.insert(found.map(|found| found.customers).unwrap_or_default())
+            }
+        };
+        kept.record.customer_id = customers.at(kept.record.at_s).cloned();
         Ok(kept)
     }
 }

@@ -1,0 +1,78 @@
+//! The terminal that data is printed to, where it is one: its size, whether it takes color, and the
+//! pager for what is longer than it is high.
+
+use rustix::termios::tcgetwinsize;
+use std::io::{self, IsTerminal, Write, stdout};
+use std::process::{Command, Stdio};
+
+/// What shows text without end where `PAGER` is not set.
+const USUAL_PAGER: &str = "less";
+/// How `less` is to behave unless `LESS` says otherwise: it ends at once where all fits, shows color
+/// and leaves the text on the screen.
+const LESS: &str = "FRX";
+
+/// A terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Screen {
+    /// In columns; `None` where the terminal does not tell.
+    pub(super) width: Option<u16>,
+    /// In lines.
+    pub(super) height: Option<u16>,
+    pub(super) color: bool,
+}
+
+impl Screen {
+    /// The terminal of standard output; `None` where that is none.
+    pub(super) fn find() -> Option<Self> {
+        let out = stdout();
+        if !out.is_terminal() {
+            return None;
+        }
+        let size = tcgetwinsize(&out).ok();
+        let told = |length: u16| Some(length).filter(|length| *length > 0);
+        let color = !anstyle_query::no_color()
+            && anstyle_query::clicolor().unwrap_or(true)
+            && anstyle_query::term_supports_color();
+        Some(Self {
+            width: size.and_then(|size| told(size.ws_col)),
+            height: size.and_then(|size| told(size.ws_row)),
+            color,
+        })
+    }
+
+    /// Shows a text, by the pager where it is higher than the screen.
+    pub(super) fn show(self, text: &[u8], out: &mut dyn Write) -> io::Result<()> {
+        let lines = text.split(|byte| *byte == b'\n').count();
+        let is_high = self.height.is_some_and(|height| lines > usize::from(height));
+        if is_high {
+            out.flush()?;
+            if page(text) {
+                return Ok(());
+            }
+        }
+        out.write_all(text)
+    }
+}
+
+/// Hands a text to the pager; tells whether there is one.
+fn page(text: &[u8]) -> bool {
+    let pager = std::env::var("PAGER").unwrap_or_else(|_| USUAL_PAGER.to_owned());
+    if pager.trim().is_empty() {
+        return false;
+    }
+    let mut command = Command::new("sh");
+    command.args(["-c", &pager]).stdin(Stdio::piped());
+    if std::env::var_os("LESS").is_none() {
+        command.env("LESS", LESS);
+    }
+    let Ok(mut pager) = command.spawn() else {
+        return false;
+    };
+    if let Some(mut input) = pager.stdin.take() {
+        // Whoever quits before the end has read enough.
+        let _read = input.write_all(text);
+    }
+    // What a shell says of a command that it does not find, or may not run.
+    const NOT_RUN: [Option<i32>; 2] = [Some(126), Some(127)];
+    pager.wait().is_ok_and(|end| !NOT_RUN.contains(&end.code()))
+}
