@@ -5,12 +5,14 @@ use crate::billing::id::{CustomerId, ProjectId};
 use crate::billing::period::{self, Grain, Period};
 use crate::billing::statement::ListingKind;
 use crate::cli::command::Shell;
+use crate::cli::csv_out::CsvFlag;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::json::exact;
 use crate::cli::moment::{self, Month, rfc3339};
 use crate::cli::sentence::Sentence;
 use crate::cli::statement::{Stretch, print_overlaps};
 use crate::cli::table::{Columns, or_dash};
+use crate::cli::visible::ForPeople;
 use crate::cli::window::Window;
 use crate::cli::{customer, project};
 use crate::store::balance::{self, Balance};
@@ -40,12 +42,24 @@ pub(super) struct Args {
     #[arg(long, value_name = "C")]
     customer: Option<CustomerId>,
 
-    /// What the rows are
-    #[arg(long, value_enum, default_value_t = By::Project)]
-    by: By,
+    /// What the rows are; several, as in customer,month, are joined
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "project")]
+    by: Vec<By>,
+
+    /// Show the same of another month beside it, and the difference
+    #[arg(long, value_name = "MONTH", conflicts_with_all = ["day", "from", "to"])]
+    compare: Option<Month>,
+
+    #[command(flatten)]
+    csv: CsvFlag,
 
     /// Compare what was recorded with what Agora was told, for usage and for bills
-    #[arg(long, requires = "month", conflicts_with_all = ["project", "customer", "by", "day", "from", "to"])]
+    #[arg(
+        long,
+        requires = "month",
+        conflicts_with_all =
+            ["project", "customer", "by", "day", "from", "to", "compare", "csv"]
+    )]
     reconcile: bool,
 }
 
@@ -83,27 +97,97 @@ impl By {
 struct Totals {
     from: String,
     to: String,
-    by: &'static str,
+    by: String,
+    /// The month that it is compared with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compare: Option<String>,
     rows: Vec<Row>,
     #[serde(serialize_with = "exact")]
     total: Amount,
+    #[serde(flatten)]
+    compared: Option<Comparison>,
 }
 
 struct Row {
-    by: By,
-    /// `None`: usage of projects without a customer.
-    of: Option<String>,
+    by: Vec<By>,
+    /// What `by` says, in its order. `None`: usage of projects without a customer.
+    of: Vec<Option<String>>,
     sum: UsageSum,
+    compared: Option<Comparison>,
 }
 
 impl Serialize for Row {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut row = serializer.serialize_map(Some(3))?;
-        row.serialize_entry(self.by.field(), &self.of)?;
+        let mut row = serializer.serialize_map(None)?;
+        for (by, of) in self.by.iter().zip(&self.of) {
+            row.serialize_entry(by.field(), of)?;
+        }
         row.serialize_entry("amount", &self.sum.amount.to_string())?;
         row.serialize_entry("records", &self.sum.records)?;
+        if let Some(Comparison { before, difference, per_cent }) = &self.compared {
+            row.serialize_entry("before", &before.to_string())?;
+            row.serialize_entry("difference", &difference.to_string())?;
+            row.serialize_entry("percent", per_cent)?;
+        }
         row.end()
     }
+}
+
+/// What another month had, and how far this one is from it.
+#[derive(Clone, Serialize)]
+struct Comparison {
+    #[serde(serialize_with = "exact")]
+    before: Amount,
+    #[serde(serialize_with = "exact")]
+    difference: Amount,
+    /// The difference in hundredths of what was before; `None` where that was nothing.
+    #[serde(rename = "percent")]
+    per_cent: Option<String>,
+}
+
+impl Comparison {
+    fn new(amount: &Amount, before: Amount) -> Self {
+        let difference = amount - &before;
+        let per_cent = per_cent(&difference, &before).map(|per_cent| per_cent.to_string());
+        Self { before, difference, per_cent }
+    }
+
+    fn cells(&self) -> [String; 3] {
+        [self.before.to_string(), self.difference.to_string(), or_dash(self.per_cent.as_ref())]
+    }
+}
+
+/// How many hundredths of `whole` a part is, to two places; `None` where the whole is not above
+/// zero.
+fn per_cent(part: &Amount, whole: &Amount) -> Option<Amount> {
+    if !whole.is_positive() {
+        return None;
+    }
+    let (is_below, part) =
+        (part.is_negative(), if part.is_negative() { -part } else { part.clone() });
+    // The nearest whole number of hundredths of a per cent: the floor of twice as much and a half.
+    let twice = &(&part * &Amount::from(20_000)) + whole;
+    let size = whole * &Amount::from(2);
+    let started = twice.blocks_of(&size);
+    let nearest = match &started * &size == twice {
+        true => started,
+        false => &started - &Amount::from(1),
+    };
+    let hundredth = Amount::from_canonical("0.01").expect("it is a plain decimal");
+    let per_cent = &nearest * &hundredth;
+    Some(if is_below { -&per_cent } else { per_cent })
+}
+
+/// The most blocks that a bar has.
+const BAR: u32 = 20;
+
+/// A bar as long beside the longest one as an amount is beside the greatest.
+fn bar(amount: &Amount, greatest: &Amount) -> String {
+    if !amount.is_positive() {
+        return String::new();
+    }
+    let blocks = (amount * &Amount::from(BAR)).blocks_of(greatest);
+    "█".repeat(blocks.to_string().parse().unwrap_or_default())
 }
 
 /// What became of a project's usage in a month.
@@ -307,34 +391,108 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     }
     let this_month = || Month::around(shell.now_s).period();
     let period = args.window.period()?.unwrap_or_else(this_month);
-    let rows = shell.open()?.read(|tx| rows(tx, args, period))?;
-    let totals = Totals {
-        from: rfc3339(period.first_s()),
-        to: rfc3339(period.last_s()),
-        by: args.by.name(),
-        total: rows.iter().map(|row| &row.sum.amount).sum(),
-        rows,
-    };
-    shell.print(&totals, |out| {
-        writeln!(out, "{} to {}", totals.from, totals.to)?;
-        let mut columns = Columns::new(&[args.by.name(), "amount#", "records#"]);
-        for row in &totals.rows {
-            columns.row([
-                or_dash(row.of.as_ref()),
-                row.sum.amount.to_string(),
-                row.sum.records.to_string(),
-            ]);
+    let by = checked(args)?;
+    let totals = shell.open()?.read(|tx| totals(tx, args, by, period))?;
+    if args.csv.csv {
+        let mut keys: Vec<&str> = by.iter().map(|by| by.field()).collect();
+        keys.extend(["amount", "records"]);
+        if args.compare.is_some() {
+            keys.extend(["before", "difference", "percent"]);
         }
-        let records: i64 = totals.rows.iter().map(|row| row.sum.records).sum();
-        // Set apart, since a project may have this name.
-        columns.row([String::new()]);
-        columns.row(["total".to_owned(), totals.total.to_string(), records.to_string()]);
-        columns.print(out)
-    })?;
+        shell.print_csv(&keys, &totals.rows)?;
+        return Ok(Exit::Done);
+    }
+    shell.print(&totals, |out| print_totals(out, by, &totals))?;
     Ok(Exit::Done)
 }
 
-fn rows(tx: &ReadTx<'_>, args: &Args, period: Period) -> Result<Vec<Row>, Failure> {
+/// What the rows are, if that can be.
+fn checked(args: &Args) -> Result<&[By], Failure> {
+    let by = args.by.as_slice();
+    let is_twice = |(place, one): (usize, &By)| by[..place].contains(one);
+    if by.iter().enumerate().any(is_twice) {
+        return Err(Failure::words("--by names the same twice: name each once"));
+    }
+    if args.compare.is_some() && by.iter().any(|by| matches!(by, By::Day | By::Month)) {
+        return Err(Failure::words(
+            "--compare is about two months, which have no days in common: leave day and month out \
+             of --by",
+        ));
+    }
+    Ok(by)
+}
+
+fn totals(tx: &ReadTx<'_>, args: &Args, by: &[By], period: Period) -> Result<Totals, Failure> {
+    let mut sums = sums(tx, args, by, period)?;
+    let mut befores = match args.compare {
+        Some(month) => Some(self::sums(tx, args, by, month.period())?),
+        None => None,
+    };
+    for of in befores.iter().flat_map(BTreeMap::keys) {
+        // What was used then and is not now is a difference too.
+        sums.entry(of.clone()).or_default();
+    }
+    let total: Amount = sums.values().map(|sum| &sum.amount).sum();
+    let before: Option<Amount> =
+        befores.as_ref().map(|befores| befores.values().map(|sum| &sum.amount).sum());
+    let row = |(of, sum): (Vec<Option<String>>, UsageSum)| {
+        let compared = befores.as_mut().map(|befores| {
+            let before = befores.remove(&of).unwrap_or_default();
+            Comparison::new(&sum.amount, before.amount)
+        });
+        Row { by: by.to_vec(), of, sum, compared }
+    };
+    Ok(Totals {
+        from: rfc3339(period.first_s()),
+        to: rfc3339(period.last_s()),
+        by: by.iter().map(|by| by.name()).collect::<Vec<_>>().join(","),
+        compare: args.compare.map(|month| month.to_string()),
+        rows: sums.into_iter().map(row).collect(),
+        compared: before.map(|before| Comparison::new(&total, before)),
+        total,
+    })
+}
+
+fn print_totals(out: &mut ForPeople<'_>, by: &[By], totals: &Totals) -> std::io::Result<()> {
+    match &totals.compare {
+        None => writeln!(out, "{} to {}", totals.from, totals.to)?,
+        Some(month) => {
+            writeln!(out, "{} to {}, compared with {month}", totals.from, totals.to)?;
+        }
+    }
+    let mut names: Vec<&str> = by.iter().map(|by| by.name()).collect();
+    names.extend(["amount#", "records#"]);
+    if totals.compare.is_some() {
+        names.extend(["before#", "difference#", "per cent#"]);
+    }
+    // A bar is for the eye alone.
+    let has_bars = out.screen.is_some() && totals.rows.len() > 1;
+    names.extend(has_bars.then_some(""));
+    let greatest = totals.rows.iter().map(|row| &row.sum.amount).max().cloned();
+    let greatest = greatest.unwrap_or_default();
+    let mut columns = Columns::new(&names);
+    for row in &totals.rows {
+        let mut cells: Vec<String> = row.of.iter().map(|of| or_dash(of.as_ref())).collect();
+        cells.extend([row.sum.amount.to_string(), row.sum.records.to_string()]);
+        cells.extend(row.compared.iter().flat_map(Comparison::cells));
+        cells.extend(has_bars.then(|| bar(&row.sum.amount, &greatest)));
+        columns.row(cells);
+    }
+    let records: i64 = totals.rows.iter().map(|row| row.sum.records).sum();
+    // Set apart, since a project may have this name.
+    columns.row([String::new()]);
+    let mut cells = vec![String::new(); by.len()];
+    "total".clone_into(&mut cells[0]);
+    cells.extend([totals.total.to_string(), records.to_string()]);
+    cells.extend(totals.compared.iter().flat_map(Comparison::cells));
+    columns.row(cells);
+    columns.print(out)
+}
+
+/// Sums by what the rows are.
+type Sums = BTreeMap<Vec<Option<String>>, UsageSum>;
+
+fn sums(tx: &ReadTx<'_>, args: &Args, by: &[By], period: Period) -> Result<Sums, Failure> {
     let only = args.project.as_ref();
     if let Some(project_id) = only {
         project::find(tx, project_id)?;
@@ -342,34 +500,66 @@ fn rows(tx: &ReadTx<'_>, args: &Args, period: Period) -> Result<Vec<Row>, Failur
     if let Some(customer_id) = &args.customer {
         customer::find(tx, customer_id)?;
     }
+    let mut sums = Sums::new();
+    if let ([By::Project], None) = (by, &args.customer) {
+        for (project_id, sum) in usage::by_project(tx, period, only)? {
+            sums.insert(vec![Some(project_id.to_string())], sum);
+        }
+        return Ok(sums);
+    }
     let customers = store::project::customers(tx, only)?;
     // The customer of a time is the one whom the bill of its month goes to.
     let owner = |project_id: &ProjectId, at_s: i64| {
         customers.get(project_id).and_then(|customers| customers.at(at_s))
     };
-    let mut sums: BTreeMap<Option<String>, UsageSum> = BTreeMap::new();
-    if let (By::Project, None) = (args.by, &args.customer) {
-        for (project_id, sum) in usage::by_project(tx, period, only)? {
-            sums.insert(Some(project_id.to_string()), sum);
+    let grain = if by.contains(&By::Day) { Grain::Day } else { Grain::Month };
+    for ((start_s, project_id), sum) in usage::by_stretch(tx, period, grain, only)? {
+        let owner = owner(&project_id, start_s);
+        if args.customer.is_some() && owner != args.customer.as_ref() {
+            continue;
         }
-    } else {
-        let grain = match args.by {
-            By::Project | By::Customer | By::Month => Grain::Month,
-            By::Day => Grain::Day,
-        };
-        for ((start_s, project_id), sum) in usage::by_stretch(tx, period, grain, only)? {
-            let owner = owner(&project_id, start_s);
-            if args.customer.is_some() && owner != args.customer.as_ref() {
-                continue;
-            }
-            let of = match args.by {
-                By::Project => Some(project_id.to_string()),
-                By::Customer => owner.map(ToString::to_string),
-                By::Day => Some(period::date(start_s).to_string()),
-                By::Month => Some(moment::month(start_s)),
-            };
-            sums.entry(of).or_default().add(&sum);
-        }
+        let of = by.iter().map(|by| match by {
+            By::Project => Some(project_id.to_string()),
+            By::Customer => owner.map(ToString::to_string),
+            By::Day => Some(period::date(start_s).to_string()),
+            By::Month => Some(moment::month(start_s)),
+        });
+        sums.entry(of.collect()).or_default().add(&sum);
     }
-    Ok(sums.into_iter().map(|(of, sum)| Row { by: args.by, of, sum }).collect())
+    Ok(sums)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn amount(text: &str) -> Amount {
+        Amount::from_canonical(text).expect("an amount")
+    }
+
+    #[test]
+    fn per_cent_is_rounded_to_two_places_half_away_from_zero() {
+        for (part, whole, wanted) in [
+            ("1", "3", "33.33"),
+            ("2", "3", "66.67"),
+            ("-2", "3", "-66.67"),
+            ("0", "7", "0"),
+            ("0.00005", "1", "0.01"),
+            ("0.000049", "1", "0"),
+            ("-0.00005", "1", "-0.01"),
+            ("12.5", "10", "125"),
+            ("1", "123456789012345678901234567890123456789.5", "0"),
+        ] {
+            let found = per_cent(&amount(part), &amount(whole)).map(|found| found.to_string());
+            assert_eq!(found.as_deref(), Some(wanted), "{part} of {whole}");
+        }
+        assert_eq!(per_cent(&amount("1"), &amount("0")), None);
+        assert_eq!(per_cent(&amount("1"), &amount("-2")), None);
+    }
+
+    #[test]
+    fn a_bar_is_as_long_as_its_amount_and_what_is_above_zero_has_one() {
+        let length = |text: &str| bar(&amount(text), &amount("40")).chars().count();
+        assert_eq!(["40", "20", "0.001", "0", "-3"].map(length), [20, 10, 1, 0, 0]);
+    }
 }

@@ -40,7 +40,7 @@ mod statement_histories;
 mod statements;
 mod terminal;
 mod tls;
-
+mod totals;
 mod typing;
 mod use_time;
 mod vendor;
