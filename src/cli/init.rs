@@ -38,8 +38,9 @@ pub(super) fn create(
     let live = given.unwrap_or_else(|| key::make(Purpose::Live, shell.now_s));
     let test = key::make(Purpose::Test, shell.now_s);
     let created = Store::create(shell.database.path(), |tx| {
-        key::add(tx, &live)?;
-        key::add(tx, &test)?;
+        let actor = shell.stamp().actor;
+        key::add_by(tx, &live, Some(&actor))?;
+        key::add_by(tx, &test, Some(&actor))?;
         Ok::<_, store::Error>(())
     });
     created.map_err(|error| shell.database.explain(error))?;

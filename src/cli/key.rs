@@ -1,5 +1,6 @@
 //! `key`: the key pairs whose signatures are accepted.
 
+use crate::billing::event::Actor;
 use crate::billing::id::ApiKey;
 use crate::billing::key::{KeyPair, Purpose};
 use crate::cli::command::Shell;
@@ -10,7 +11,8 @@ use crate::cli::near::near;
 use crate::cli::secret;
 use crate::cli::sentence::Sentence;
 use crate::cli::table::{Columns, or_dash, print_properties};
-use crate::store::{ReadTx, key};
+use crate::store::ReadTx;
+use crate::store::key::{self, KeyActors};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -100,17 +102,29 @@ struct Shown {
     api_secret: Option<String>,
     purpose: &'static str,
     created_at: String,
+    /// Null: an earlier version did not keep it.
+    created_by: Option<String>,
     revoked_at: Option<String>,
+    /// Null too while the pair is valid.
+    revoked_by: Option<String>,
+}
+
+/// Who added and who revoked one pair.
+fn actors_of(tx: &ReadTx<'_>, api_key: &ApiKey) -> Result<KeyActors, Failure> {
+    Ok(key::actors(tx)?.remove(api_key).unwrap_or_default())
 }
 
 impl Shown {
-    fn new(pair: &KeyPair) -> Self {
+    fn new(pair: &KeyPair, (created_by, revoked_by): &KeyActors) -> Self {
+        let words = |actor: &Option<Actor>| actor.as_ref().map(ToString::to_string);
         Self {
             api_key: pair.api_key.to_string(),
             api_secret: None,
             purpose: pair.purpose.as_str(),
             created_at: rfc3339(pair.created_at_s),
+            created_by: words(created_by),
             revoked_at: pair.revoked_at_s.map(rfc3339),
+            revoked_by: words(revoked_by),
         }
     }
 
@@ -121,7 +135,10 @@ impl Shown {
                 ("purpose", self.purpose.to_owned()),
                 ("created", self.created_at.clone()),
             ];
+            let by = |by: &Option<String>, words| by.clone().map(|by| (words, by));
+            properties.extend(by(&self.created_by, "by"));
             properties.extend(self.revoked_at.clone().map(|revoked_at| ("revoked", revoked_at)));
+            properties.extend(by(&self.revoked_by, "revoked by"));
             print_properties(out, &properties)
         })?;
         Ok(Exit::Done)
@@ -173,14 +190,14 @@ fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let mut store = shell.open()?;
     let given = args.pair.read(purpose, now_s)?;
     let pair = given.unwrap_or_else(|| key::make(purpose, now_s));
-    let (pair, added) = store.write(|tx| {
+    let (pair, added, actors) = store.write(|tx| {
         let pairs = key::list(tx)?;
         if let Some(stands) = pairs.iter().find(|stands| stands.api_key == pair.api_key) {
             return match (&stands.api_secret, stands.purpose, stands.revoked_at_s) {
                 (secret, purpose, None)
                     if *secret == pair.api_secret && purpose == pair.purpose =>
                 {
-                    Ok((stands.clone(), false))
+                    Ok((stands.clone(), false, actors_of(tx, &pair.api_key)?))
                 }
                 (_, purpose, revoked_at_s) => Err(Failure::conflict(format!(
                     "the key pair {} stands already, as a {} one{}, and is not changed",
@@ -199,28 +216,34 @@ fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
                 one.api_key, other.api_key
             )));
         }
-        key::add(tx, &pair)?;
-        Ok((pair.clone(), true))
+        key::add_by(tx, &pair, Some(&shell.stamp().actor))?;
+        Ok((pair.clone(), true, actors_of(tx, &pair.api_key)?))
     })?;
     if added {
         shell.point_out(Sentence::from("").hint(show_secret(&pair.api_key), "shows the secret"));
     } else {
         shell.note("the pair stands already; nothing was changed");
     }
-    Shown::new(&pair).print(shell)
+    Shown::new(&pair, &actors).print(shell)
 }
 
 fn list(shell: &mut Shell<'_>) -> Result<Exit, Failure> {
-    let pairs: Vec<Shown> = shell.open()?.read(key::list)?.iter().map(Shown::new).collect();
+    let read = |tx: &ReadTx<'_>| Ok::<_, Failure>((key::list(tx)?, key::actors(tx)?));
+    let (pairs, actors) = shell.open()?.read(read)?;
+    let shown = |pair: &KeyPair| {
+        Shown::new(pair, actors.get(&pair.api_key).unwrap_or(&KeyActors::default()))
+    };
+    let pairs: Vec<Shown> = pairs.iter().map(shown).collect();
     shell.print(&pairs, |out| {
-        let mut columns = Columns::new(&["key", "purpose", "created", "revoked"]);
+        let mut columns = Columns::new(&["key", "purpose", "created", "by", "revoked", "by"]);
         for pair in &pairs {
-            let revoked = or_dash(pair.revoked_at.as_ref());
             columns.row([
                 pair.api_key.clone(),
                 pair.purpose.to_owned(),
                 pair.created_at.clone(),
-                revoked,
+                or_dash(pair.created_by.as_ref()),
+                or_dash(pair.revoked_at.as_ref()),
+                or_dash(pair.revoked_by.as_ref()),
             ]);
         }
         columns.print(out)
@@ -229,20 +252,22 @@ fn list(shell: &mut Shell<'_>) -> Result<Exit, Failure> {
 }
 
 fn show(args: &ShowArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
-    let pair = shell.open()?.read(|tx| find(tx, &args.api_key))?;
+    let read = |tx: &ReadTx<'_>| {
+        Ok::<_, Failure>((find(tx, &args.api_key)?, actors_of(tx, &args.api_key)?))
+    };
+    let (pair, actors) = shell.open()?.read(read)?;
     if !args.secret {
-        return Shown::new(&pair).print(shell);
+        return Shown::new(&pair, &actors).print(shell);
     }
     let secret = pair.api_secret.reveal();
-    let shown = Shown { api_secret: Some(secret.to_owned()), ..Shown::new(&pair) };
+    let shown = Shown { api_secret: Some(secret.to_owned()), ..Shown::new(&pair, &actors) };
     shell.print(&shown, |out| writeln!(out, "{secret}"))?;
     Ok(Exit::Done)
 }
 
 fn revoke(args: &RevokeArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
-    let now_s = shell.now_s;
     let api_key = &args.api_key;
-    let (pair, before) = shell.open()?.write(|tx| {
+    let (pair, before, actors) = shell.open()?.write(|tx| {
         let pair = find(tx, api_key)?;
         let live = key::list(tx)?.iter().filter(|pair| is_live(pair)).count();
         if is_live(&pair) && live == 1 {
@@ -252,11 +277,11 @@ fn revoke(args: &RevokeArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
             ))
             .hint("key add", "does"));
         }
-        key::revoke(tx, api_key, now_s)?;
-        Ok::<_, Failure>((find(tx, api_key)?, pair))
+        key::revoke(tx, api_key, &shell.stamp())?;
+        Ok::<_, Failure>((find(tx, api_key)?, pair, actors_of(tx, api_key)?))
     })?;
     if before.revoked_at_s.is_some() {
         shell.note("already revoked; nothing was changed");
     }
-    Shown::new(&pair).print(shell)
+    Shown::new(&pair, &actors).print(shell)
 }

@@ -16,6 +16,7 @@ use crate::cli::near::near;
 use crate::cli::sentence::Sentence;
 use crate::cli::start::first_months;
 use crate::cli::statement::late_words;
+use crate::cli::user::user;
 use crate::store::project::Registered;
 use crate::store::usage::{self, RecordRefusal, Recorded, Slice, Voided};
 use crate::store::{self, ReadTx, WriteTx, customer, license, made_id, project, statement};
@@ -141,6 +142,8 @@ pub(super) fn record(args: &RecordArgs, shell: &mut Shell<'_>) -> Result<Exit, F
         note: args.note.clone(),
     };
     let mut store = shell.open()?;
+    // The ledger tells who recorded it. Looked up before the lock is had, since others wait for it.
+    let _known = user();
     let written = store.write(|tx| {
         let stamp = shell.stamp();
         let recorded = write(tx, &new, args.new, &stamp)?;
@@ -378,7 +381,9 @@ pub(super) fn refused(refusal: &RecordRefusal, new: &NewRecord, near: &str) -> F
 }
 
 pub(super) fn void(args: &VoidArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
-    let (voided, told) = shell.open()?.write(|tx| {
+    let mut store = shell.open()?;
+    let _known = user();
+    let (voided, told) = store.write(|tx| {
         let voided = usage::void(tx, &args.id, &args.reason, &shell.stamp())?;
         let told = match &voided {
             Some(Voided::Done(record)) => statement::told_already(tx, record.at_s)?,

@@ -3,18 +3,21 @@
 use crate::billing::setting::{Name, Settings};
 use crate::cli::command::Shell;
 use crate::cli::failure::{Exit, Failure};
+use crate::cli::moment::rfc3339;
 use crate::cli::near::near;
 use crate::cli::table::Columns;
 use crate::store::setting;
 use serde::Serialize;
 
-/// Settings that change an answer or a figure: list them, set one
+/// Settings that change an answer or a figure: list them, set one, show what they were
 #[derive(clap::Subcommand)]
 pub(super) enum Args {
     /// List all settings
     List,
     /// Set one
     Set(SetArgs),
+    /// Show who set what, when, and what it was before
+    History(HistoryArgs),
 }
 
 #[derive(clap::Args)]
@@ -26,6 +29,13 @@ pub(super) struct SetArgs {
     /// Its value
     #[arg(allow_hyphen_values = true)]
     value: String,
+}
+
+#[derive(clap::Args)]
+pub(super) struct HistoryArgs {
+    /// Of this setting alone
+    #[arg(value_parser = name)]
+    name: Option<Name>,
 }
 
 /// Reads a setting's name.
@@ -54,6 +64,37 @@ impl Shown {
     }
 }
 
+/// A setting that got another value.
+#[derive(Serialize)]
+struct ShownChange {
+    at: String,
+    by: String,
+    name: String,
+    from: String,
+    to: String,
+}
+
+fn history(args: &HistoryArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
+    let changes = shell.open()?.read(|tx| setting::history(tx, args.name))?;
+    let shown = changes.into_iter().map(|change| ShownChange {
+        at: rfc3339(change.stamp.at_s),
+        by: change.stamp.actor.to_string(),
+        name: change.name,
+        from: change.was,
+        to: change.value,
+    });
+    let shown: Vec<ShownChange> = shown.collect();
+    shell.print(&shown, |out| {
+        let mut columns = Columns::new(&["at", "by", "name", "from", "to"]);
+        for change in &shown {
+            let ShownChange { at, by, name, from, to } = change;
+            columns.row([at, by, name, from, to].map(Clone::clone));
+        }
+        columns.print(out)
+    })?;
+    Ok(Exit::Done)
+}
+
 pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     match args {
         Args::List => {
@@ -80,12 +121,13 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
                         args.value
                     ))
                 })?;
-                setting::write(tx, args.name, &settings)?;
+                setting::set(tx, args.name, &settings, &shell.stamp())?;
                 Ok::<_, Failure>(settings)
             })?;
             let shown = Shown::new(args.name, &settings);
             shell.print(&shown, |out| writeln!(out, "{} is {}", shown.name, shown.value))?;
         }
+        Args::History(args) => return history(args, shell),
     }
     Ok(Exit::Done)
 }

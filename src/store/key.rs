@@ -1,11 +1,13 @@
 //! Key pairs.
 
+use crate::billing::event::{Actor, Stamp};
 use crate::billing::id::{ApiKey, CustomerId, ProjectId};
 use crate::billing::key::{ApiSecret, AppKeys, KeyPair, Purpose};
 use crate::store::{ReadTx, Result, WriteTx};
 use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 use rusqlite::{Row, named_params};
+use std::collections::HashMap;
 
 /// The length of the halves of a pair made here, as Agora's are, and of a project's `appKey`.
 const LEN: usize = 32;
@@ -85,15 +87,24 @@ fn text_of(len: usize, mut fill: impl FnMut(&mut [u8; 32])) -> String {
 /// # Errors
 /// When SQLite fails.
 pub fn add(tx: &WriteTx<'_>, pair: &KeyPair) -> Result<bool> {
+    add_by(tx, pair, None)
+}
+
+/// The same with who adds it.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn add_by(tx: &WriteTx<'_>, pair: &KeyPair, actor: Option<&Actor>) -> Result<bool> {
     const INSERT: &str = "
-        insert into api_key (api_key, api_secret, purpose, created_at_s)
-        values (:api_key, :api_secret, :purpose, :created_at_s)
+        insert into api_key (api_key, api_secret, purpose, created_at_s, created_by)
+        values (:api_key, :api_secret, :purpose, :created_at_s, :created_by)
         on conflict (api_key) do nothing";
     let inserted = tx.sql().prepare_cached(INSERT)?.execute(named_params! {
         ":api_key": pair.api_key,
         ":api_secret": pair.api_secret,
         ":purpose": pair.purpose,
         ":created_at_s": pair.created_at_s,
+        ":created_by": actor,
     })?;
     Ok(inserted == 1)
 }
@@ -135,13 +146,31 @@ pub fn accepted(tx: &ReadTx<'_>) -> Result<Vec<KeyPair>> {
 ///
 /// # Errors
 /// When SQLite fails.
-pub fn revoke(tx: &WriteTx<'_>, api_key: &ApiKey, now_s: i64) -> Result<()> {
+pub fn revoke(tx: &WriteTx<'_>, api_key: &ApiKey, stamp: &Stamp) -> Result<()> {
     const UPDATE: &str = "
         update api_key
-        set revoked_at_s = coalesce(revoked_at_s, :now_s)
-        where api_key = :api_key";
-    tx.sql()
-        .prepare_cached(UPDATE)?
-        .execute(named_params! { ":api_key": api_key, ":now_s": now_s })?;
+        set revoked_at_s = :now_s,
+            revoked_by = :revoked_by
+        where api_key = :api_key
+          and revoked_at_s is null";
+    tx.sql().prepare_cached(UPDATE)?.execute(named_params! {
+        ":api_key": api_key, ":now_s": stamp.at_s, ":revoked_by": stamp.actor,
+    })?;
     Ok(())
+}
+
+/// Who added and who revoked a pair, as far as that was kept.
+pub type KeyActors = (Option<Actor>, Option<Actor>);
+
+/// Who added and who revoked each pair.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn actors(tx: &ReadTx<'_>) -> Result<HashMap<ApiKey, KeyActors>> {
+    const SELECT: &str = "
+        select api_key, created_by, revoked_by
+        from api_key";
+    let actors = |row: &Row<'_>| Ok((row.get(0)?, (row.get(1)?, row.get(2)?)));
+    let mut select = tx.sql().prepare_cached(SELECT)?;
+    Ok(select.query_map([], actors)?.collect::<rusqlite::Result<_>>()?)
 }

@@ -44,3 +44,4 @@ mod totals;
 mod typing;
 mod use_time;
 mod vendor;
+mod who;
