@@ -6,9 +6,10 @@ use crate::cli::database::shell_quoted;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::moment::{self, rfc3339};
 use crate::cli::table::{Columns, print_properties};
+use crate::cli::visible::ForPeople;
 use crate::store::restore::{Candidate, LastRecord, Reach, Replaced, Restored, StatementHead};
 use serde::Serialize;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// How many differences of a bad backup are named.
@@ -132,7 +133,7 @@ fn reach_words(reach: &Reach) -> [String; 2] {
     [record, statement]
 }
 
-fn print(out: &mut dyn Write, restored: &Restored, db: &Path, from: &Path) -> io::Result<()> {
+fn print(out: &mut ForPeople<'_>, restored: &Restored, db: &Path, from: &Path) -> io::Result<()> {
     let [record, statement] = reach_words(&restored.reach);
     let mut properties = vec![
         ("database", text(db)),

@@ -9,6 +9,7 @@
 //! each.
 
 #[path = "../it/clock.rs"]
+#[expect(dead_code, reason = "the other tests have more libraries")]
 mod clock;
 #[path = "../it/vendor.rs"]
 #[expect(dead_code, reason = "the fixture is shared with the other tests, which use more of it")]

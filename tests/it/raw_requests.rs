@@ -7,8 +7,8 @@ use std::net::Shutdown;
 
 /// How the reason of each request starts that is no HTTP.
 const NOT_HTTP: &str = "the request is not well-formed HTTP/1.1: ";
-const UNSIGNED: &str = "401 the apiKey is unknown or the signature is missing or wrong: a request \
-                        signed with a valid key pair is wanted";
+const UNSIGNED: &str = "401 the apiKey is unknown, or the signature is missing or wrong: sign the \
+                        request with a valid key pair";
 
 /// The answers in what a server said, each as its status and its reason without [`NOT_HTTP`].
 fn answers(said: &[u8]) -> Vec<String> {
@@ -116,7 +116,7 @@ const REQUESTS: [(&str, &str, &[&str]); 23] = [
     (
         "the preface of HTTP/2",
         "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-        &["400 HTTP/1.1 or HTTP/1.0 is wanted"],
+        &["400 use HTTP/1.1 or HTTP/1.0"],
     ),
     (
         "a hello of TLS",
