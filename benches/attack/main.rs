@@ -1,5 +1,5 @@
-//! How long signed answers take while somebody without a key abuses the port: requests at a constant
-//! rate, on new and on standing connections, beside one kind of abuse after another. See
+//! How long signed answers take while somebody without a key abuses the port: requests at a
+//! constant rate, on new and on standing connections, beside one kind of abuse after another. See
 //! `benches/README.md`.
 #![expect(
     clippy::print_stdout,
@@ -195,8 +195,8 @@ async fn ask_beside(
     Ok((answers, failed))
 }
 
-/// Asks on a connection that stands; where that has been closed meanwhile, on another, as any client
-/// of HTTP does.
+/// Asks on a connection that stands; where that has been closed meanwhile, on another, as any
+/// client of HTTP does.
 async fn ask_standing(
     place: &Mutex<Option<Connection>>,
     address: SocketAddr,

@@ -20,7 +20,8 @@ const GIVES_UP: u32 = 20;
 /// How often Agora asks, and so how often at most it may have to.
 const TRIES: Bar = Bar::AtMost(3.0);
 
-/// Measures page 1 of bills for which earlier months have to be looked at, each time after a commit elsewhere.
+/// Measures page 1 of bills for which earlier months have to be looked at, each time after a commit
+/// elsewhere.
 pub async fn measure(
     database: &Path,
     keys: &Keys,
@@ -37,7 +38,8 @@ pub async fn measure(
         earlier.len(),
         length.carries
     ));
-    // As every month brings them: of the months before nothing changes by that. Not in the second in which those were told.
+    // As every month brings them: of the months before nothing changes by that. Not in the second
+    // in which those were told.
     std::thread::sleep(Duration::from_millis(1_100));
     announce(database, length.projects..length.projects + length.projects / 50)?;
     let mut asking = Asking { connection, store: Store::open(database)?, commits: 0 };

@@ -1,5 +1,5 @@
-//! How long a month's bill of 10,000 projects takes, page by page, and what it costs to carry what earlier months were not
-//! told. See `benches/README.md`.
+//! How long a month's bill of 10,000 projects takes, page by page, and what it costs to carry what
+//! earlier months were not told. See `benches/README.md`.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -101,7 +101,8 @@ fn measure() -> Outcome<bool> {
 }
 
 impl Length {
-    /// The requests for all pages of a month's bill, as Agora signs them, so that what is told is kept.
+    /// The requests for all pages of a month's bill, as Agora signs them, so that what is told is
+    /// kept.
     fn requests(&self, keys: &Keys, month: Period) -> Vec<Vec<u8>> {
         let pages = 1..=self.projects.div_ceil(LIMIT);
         pages

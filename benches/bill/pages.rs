@@ -1,4 +1,5 @@
-//! First: a bill followed page by page, once while its month goes on changing, and once as fast as it can be asked.
+//! First: a bill followed page by page, once while its month goes on changing, and once as fast as
+//! it can be asked.
 
 use crate::books::{self, Keys, NOVEMBER_S, OCTOBER_S};
 use crate::client::{Connection, histogram, nanoseconds};

@@ -57,7 +57,8 @@ pub fn create(path: &Path, keys: &Keys, projects: usize) -> Outcome {
     set_price(path)
 }
 
-/// Issues a license each to so many customers that have no projects, so that no usage draws from them.
+/// Issues a license each to so many customers that have no projects, so that no usage draws from
+/// them.
 pub fn issue_licenses(path: &Path, customers: usize) -> Outcome {
     let mut store = Store::open(path)?;
     let all: Vec<usize> = (0..customers).collect();

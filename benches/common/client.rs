@@ -1,4 +1,5 @@
-//! Plays Agora over keep-alive connections, as cheaply as it can: what the client takes, the servers lack.
+//! Plays Agora over keep-alive connections, as cheaply as it can: what the client takes, the
+//! servers lack.
 
 use crate::Outcome;
 use hdrhistogram::Histogram;

@@ -66,7 +66,8 @@ impl Server {
     /// The processors' time that it has taken so far, its own and the system's for it.
     pub fn processor_time(&self) -> Outcome<Duration> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // Behind the name in brackets, which may hold anything: utime and stime are fields 14 and 15 (proc(5)).
+        // Behind the name in brackets, which may hold anything: utime and stime are fields 14 and
+        // 15 (proc(5)).
         let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
         let ticks: Vec<u32> =
             fields.split_whitespace().skip(11).take(2).map(str::parse).collect::<Result<_, _>>()?;

@@ -81,7 +81,8 @@ impl Report {
         self.all_met &= met;
     }
 
-    /// Ends with the verdicts, and keeps the run if it was one at full length; tells whether every bar was met.
+    /// Ends with the verdicts, and keeps the run if it was one at full length; tells whether every
+    /// bar was met.
     pub fn finish(mut self, is_full: bool) -> Outcome<bool> {
         self.say("");
         for verdict in std::mem::take(&mut self.verdicts) {

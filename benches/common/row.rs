@@ -52,7 +52,8 @@ fn project_number(n: usize) -> usize {
     430_000 + n
 }
 
-/// Rows in the order of time, spread evenly over a stretch: of all projects in turn, each as often as the others.
+/// Rows in the order of time, spread evenly over a stretch: of all projects in turn, each as often
+/// as the others.
 pub fn spread(rows: Range<usize>, first_s: i64, length_s: i64) -> impl Iterator<Item = Row> {
     let (first, count) = (rows.start, whole(rows.len()));
     rows.map(move |n| Row {

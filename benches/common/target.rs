@@ -36,8 +36,8 @@ pub fn get(target: &str) -> Vec<u8> {
     format!("GET {target} HTTP/1.1\r\nhost: localhost\r\n\r\n").into_bytes()
 }
 
-/// So many of the pages of these days' usage, no two alike, in no order: whole pages of all projects with limits from
-/// 50 to 150, and each listing's last.
+/// So many of the pages of these days' usage, no two alike, in no order: whole pages of all
+/// projects with limits from 50 to 150, and each listing's last.
 pub fn pages(pair: &KeyPair, days: &[Period], projects: usize, count: usize) -> Vec<String> {
     let mut all = Vec::new();
     for day in days {
@@ -57,8 +57,8 @@ pub fn first_pages(pair: &KeyPair, days: &[Period]) -> Vec<String> {
     days.iter().map(|day| page(pair, "/usage", *day, 1, 100)).collect()
 }
 
-/// Puts items into an order that is the same in every run and else like chance (a linear congruential generator, after
-/// Knuth's MMIX).
+/// Puts items into an order that is the same in every run and else like chance (a linear
+/// congruential generator, after Knuth's MMIX).
 pub fn shuffle<T>(items: &mut [T]) {
     let mut state = 1_u64;
     for last in (1..items.len()).rev() {

@@ -1,5 +1,6 @@
-//! How fast an import is, as it is installed: the real executable on a file of JSON lines, beside a bare loop that
-//! inserts the same rows, in the same run and in turn; and what a record takes on disk. See `benches/README.md`.
+//! How fast an import is, as it is installed: the real executable on a file of JSON lines, beside a
+//! bare loop that inserts the same rows, in the same run and in turn; and what a record takes on
+//! disk. See `benches/README.md`.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -107,7 +108,8 @@ fn measure() -> Outcome<bool> {
     report.finish(length == FULL)
 }
 
-/// The size of a database whose write-ahead log has gone into it: whoever closes it last sees to that.
+/// The size of a database whose write-ahead log has gone into it: whoever closes it last sees to
+/// that.
 fn settled_bytes(path: &Path) -> Outcome<u64> {
     match path.with_extension("db-wal").exists() {
         false => Ok(path.metadata()?.len()),

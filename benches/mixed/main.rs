@@ -1,5 +1,6 @@
-//! How long answers take while an import runs at full speed, and while backups do: requests at a constant rate that does not wait for answers,
-//! each counted from the moment at which it was due. See `benches/README.md`.
+//! How long answers take while an import runs at full speed, and while backups do: requests at a
+//! constant rate that does not wait for answers, each counted from the moment at which it was due.
+//! See `benches/README.md`.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -134,8 +135,8 @@ enum Kind {
 /// Their names.
 const KINDS: [&str; 3] = ["usage", "license", "bill"];
 
-/// As many requests, in no order: usage pages of varied days and limits, licenses of varied customers, and pages of a
-/// month's bill.
+/// As many requests, in no order: usage pages of varied days and limits, licenses of varied
+/// customers, and pages of a month's bill.
 fn requests(keys: &Keys, customers: usize, count: usize) -> Vec<(Kind, Vec<u8>)> {
     let pages =
         target::pages(&keys.test, &books::days(SEPTEMBER_S..NOVEMBER_S), row::PROJECTS, count);
@@ -290,8 +291,8 @@ fn back_up_until(is_over: &AtomicBool, database: &Path) -> Outcome<String> {
     })
 }
 
-/// Sends each request at its time, on a connection of its own, whether or not those before it have been answered; gives
-/// how long each took from then on, or why it failed.
+/// Sends each request at its time, on a connection of its own, whether or not those before it have
+/// been answered; gives how long each took from then on, or why it failed.
 async fn ask(
     address: SocketAddr,
     requests: Vec<(Kind, Vec<u8>)>,

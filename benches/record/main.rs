@@ -1,5 +1,5 @@
-//! How long one `record` takes, as a whole process, beside `sqlite3` inserting the same row into a plain table, as
-//! durably, in the same run and in turn. See `benches/README.md`.
+//! How long one `record` takes, as a whole process, beside `sqlite3` inserting the same row into a
+//! plain table, as durably, in the same run and in turn. See `benches/README.md`.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -87,7 +87,8 @@ fn measure() -> Outcome<bool> {
     let added = 2 * (WARM_UP + length.pairs);
     let mut rows = month(length.rows..length.rows + added);
     compare("nobody else has the files open", &ours, &shell, &mut rows, length.pairs, &mut report)?;
-    // As beside a server: whoever closes a file last moves the write-ahead log into it, and here nobody is the last.
+    // As beside a server: whoever closes a file last moves the write-ahead log into it, and here
+    // nobody is the last.
     let held = [hold(&ours)?, hold(&shell.database)?];
     compare(
         "another process has the files open",

@@ -1,7 +1,8 @@
 //! The measure of speed: hyper with nothing behind it, answering the same bytes.
 //!
-//! It runs in a process of its own, as the server beside it does: this executable, started again. With one answer it
-//! gives it to whatever it is asked; with several it looks the target up in a table.
+//! It runs in a process of its own, as the server beside it does: this executable, started again.
+//! With one answer it gives it to whatever it is asked; with several it looks the target up in a
+//! table.
 
 use crate::Outcome;
 use crate::process::Server;

@@ -71,8 +71,8 @@ pub async fn measure(
     Ok(())
 }
 
-/// Compares the sides by several pairs of servers, since where the system happens to put the threads of
-/// one changes its times by a third for as long as it runs.
+/// Compares the sides by several pairs of servers, since where the system happens to put the
+/// threads of one changes its times by a third for as long as it runs.
 async fn compare(
     sides: &mut [Side<'_>; 2],
     request: &[u8],
@@ -105,7 +105,8 @@ fn line(title: &str, name: &str, latencies: &Histogram<u64>) -> String {
     format!("   {title:44}  {name:7}  {p50:8.1}  {p99:8.1}  {:8.1}", microseconds(latencies.max()))
 }
 
-/// Asks a new pair of servers, started in the order told, so often; the one that is first second the next time.
+/// Asks a new pair of servers, started in the order told, so often; the one that is first second
+/// the next time.
 async fn ask_in_turn(
     sides: &mut [Side<'_>; 2],
     request: &[u8],

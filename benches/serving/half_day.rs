@@ -32,8 +32,8 @@ pub async fn measure(
         "\n5. half a day of one project with {} records on that day, {} times, a commit before each request",
         length.records, length.half_days
     ));
-    // The second window's ends are as far from whole hours as can be: an hour of ledger is read. The third
-    // ends in the very second in which half of all records lie.
+    // The second window's ends are as far from whole hours as can be: an hour of ledger is read.
+    // The third ends in the very second in which half of all records lie.
     for (title, from_s) in [
         ("00:00:00 to 11:59:59", 0),
         ("00:30:00 to 12:29:59", HALF_HOUR_S),

@@ -18,8 +18,8 @@ pub struct Load {
 }
 
 impl Load {
-    /// Puts a load on a server: each of so many connections asks as soon as it has its answer, always the next request
-    /// of the list, which starts over at its end.
+    /// Puts a load on a server: each of so many connections asks as soon as it has its answer,
+    /// always the next request of the list, which starts over at its end.
     pub async fn put(
         address: SocketAddr,
         requests: &Arc<[Vec<u8>]>,

@@ -1,8 +1,9 @@
 //! How fast the server answers, as it is installed: the real executable, a real socket, full books.
 //!
-//! Requests per second beside a bare hyper server that answers the same bytes; the same page with few records behind
-//! it and with many; half a day of a project whose records are all on that day; provisioning calls while 50 processes
-//! record; and the server's memory, size and start. See `benches/README.md`.
+//! Requests per second beside a bare hyper server that answers the same bytes; the same page with
+//! few records behind it and with many; half a day of a project whose records are all on that day;
+//! provisioning calls while 50 processes record; and the server's memory, size and start. See
+//! `benches/README.md`.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -128,7 +129,8 @@ fn cases(keys: &Keys, length: &Length) -> [Case; 3] {
     ]
 }
 
-/// Holds against their bars what the server takes: its memory is the most that it had since its start.
+/// Holds against their bars what the server takes: its memory is the most that it had since its
+/// start.
 fn judge_size(server: &Server, report: &mut Report) -> Outcome {
     let mebibytes = |bytes: u64| bytes as f64 / f64::from(1 << 20);
     let (_, most_kib) = server.memory_kib()?;

@@ -24,8 +24,8 @@ const RECORDERS: usize = 50;
 const BAR: Bar = Bar::AtMost(250.0);
 const NONE: Bar = Bar::AtMost(0.0);
 
-/// Measures accounts and projects being created: each call is sent at its time, whether or not those before it have
-/// been answered, and counted from that time.
+/// Measures accounts and projects being created: each call is sent at its time, whether or not
+/// those before it have been answered, and counted from that time.
 pub async fn measure(
     database: &Path,
     pair: &KeyPair,
@@ -113,8 +113,8 @@ fn record(database: &Path, recorder: usize) -> Outcome<bool> {
     Ok(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status()?.success())
 }
 
-/// Makes the calls, each on a connection of its own: in turn an account and, half a second later, its project. Gives
-/// how long each took, or why it failed.
+/// Makes the calls, each on a connection of its own: in turn an account and, half a second later,
+/// its project. Gives how long each took, or why it failed.
 async fn call(
     server: &Server,
     pair: &KeyPair,

@@ -82,7 +82,8 @@ impl Books {
     }
 }
 
-/// September and October with so many records each, spread evenly: every project has usage on every day.
+/// September and October with so many records each, spread evenly: every project has usage on every
+/// day.
 fn seed_large(path: &Path, keys: &Keys, length: &Length) -> Outcome {
     books::create(path, keys, PROJECTS)?;
     books::issue_licenses(path, length.customers)?;
@@ -99,8 +100,8 @@ fn seed_many(path: &Path, keys: &Keys, records: usize) -> Outcome {
     row::import(path, row::spread(0..records, OCTOBER_S, NOVEMBER_S - OCTOBER_S))
 }
 
-/// The same sums of the asked day and of the month, of each project: the very same pages. All of the day is one
-/// record, most of the month another, and the others are small and on other days.
+/// The same sums of the asked day and of the month, of each project: the very same pages. All of
+/// the day is one record, most of the month another, and the others are small and on other days.
 fn seed_few(path: &Path, keys: &Keys, many: &Path) -> Outcome {
     let asked = |period| Store::open(many)?.read(|tx| usage::by_project(tx, period, None));
     let (day, month) = (asked(day())?, asked(month())?);
@@ -122,8 +123,8 @@ fn seed_few(path: &Path, keys: &Keys, many: &Path) -> Outcome {
     row::import(path, rows)
 }
 
-/// One project with all of its `records` on the asked day: half of them spread evenly, half dated noon, as records are
-/// that were told only their day.
+/// One project with all of its `records` on the asked day: half of them spread evenly, half dated
+/// noon, as records are that were told only their day.
 fn seed_crowded(path: &Path, keys: &Keys, records: usize) -> Outcome {
     books::create(path, keys, PROJECTS)?;
     let rows = (0..records).map(|n| {
@@ -136,8 +137,8 @@ fn seed_crowded(path: &Path, keys: &Keys, records: usize) -> Outcome {
     row::import(path, rows)
 }
 
-/// Commits one record of a month that is not asked about: the server must make its next answer anew.
-/// No two calls with the same store have the same `n`.
+/// Commits one record of a month that is not asked about: the server must make its next answer
+/// anew. No two calls with the same store have the same `n`.
 pub fn commit_elsewhere(store: &mut Store, n: usize) -> Outcome {
     let record = NewRecord {
         id: format!("elsewhere-{n}").parse()?,

@@ -10,7 +10,8 @@ use std::time::Instant;
 /// Milliseconds, at most.
 const BAR: Bar = Bar::AtMost(30.0);
 
-/// Starts it again and again; the time is over when the line that says where it listens has been read.
+/// Starts it again and again; the time is over when the line that says where it listens has been
+/// read.
 pub fn measure(database: &Path, length: &Length, report: &mut Report) -> Outcome {
     let mut times_ms = Vec::new();
     for _ in 0..length.starts {

@@ -1,7 +1,8 @@
-//! What Agora asks to be provisioned: the fields of the bodies, read once the signature is known to be right.
+//! What Agora asks to be provisioned: the fields of the bodies, read once the signature is known to
+//! be right.
 //!
-//! Source: the page "Provision your extension" of the Agora Extensions Marketplace, and the page about
-//! configuring licenses, which exists in Chinese alone.
+//! Source: the page "Provision your extension" of the Agora Extensions Marketplace, and the page
+//! about configuring licenses, which exists in Chinese alone.
 
 use crate::agora::request::{Body, Error};
 use crate::billing::id::{self, CustomerId, LicenseType, PlanId, ProjectId, Words};
@@ -9,7 +10,8 @@ use crate::billing::license::{NewLicense, Platforms};
 use crate::billing::period::Period;
 use std::str::FromStr;
 
-/// The longest contact that is taken, in bytes. Agora's page says 32, which names and addresses outgrow.
+/// The longest contact that is taken, in bytes. Agora's page says 32, which names and addresses
+/// outgrow.
 const MAX_CONTACT_BYTES: usize = 255;
 
 const AN_ID: &str = "it must be 1 to 64 bytes of printable ASCII without spaces";
@@ -122,8 +124,8 @@ fn bad(name: &'static str, value: &str, rule: &'static str) -> Error {
     Error::Bad { name, value: value.to_owned(), rule }
 }
 
-/// A user must not be kept from activating the extension by what stands in a name: what would mislead where it is
-/// shown, such as a line break or a change of direction, is taken as a space.
+/// A user must not be kept from activating the extension by what stands in a name: what would
+/// mislead where it is shown, such as a line break or a change of direction, is taken as a space.
 fn contact(body: &Body, name: &'static str) -> Result<Option<Words>, Error> {
     let rule = "it must be at most 255 bytes";
     let Some(value) = body.optional(name, rule)? else {

@@ -137,13 +137,20 @@ impl Refusal {
     pub fn sentence(&self) -> String {
         match self {
             Self::UnknownPath => {
-                "no call has this path: use /usage, /bill, /customers/{customerId}/license or the path of a \
+                "no call has this path: use /usage, /bill, /customers/{customerId}/license or the \
+                 path of a \
                  provisioning call"
                     .into()
             }
-            Self::WrongMethod { allow } => format!("this path does not have that method: use {allow}"),
+            Self::WrongMethod { allow } => format!(
+                "this path does not have that method: use \
+                {allow}"
+            ),
             Self::Slow => {
-                format!("the request did not arrive within {MAX_ARRIVAL_S} seconds: send it at once")
+                format!(
+                    "the request did not arrive within {MAX_ARRIVAL_S} seconds: send it at \
+                    once"
+                )
             }
             Self::HeadTooLong => format!(
                 "the request's headers are too long: send at most {} KiB and {MAX_FIELDS} fields",
@@ -154,23 +161,33 @@ impl Refusal {
                 MAX_REQUEST_LINE_BYTES >> 10
             ),
             Self::BodyTooLarge => {
-                format!("the request's body is too large: send at most {} KiB", MAX_BODY_BYTES >> 10)
+                format!(
+                    "the request's body is too large: send at most {} KiB",
+                    MAX_BODY_BYTES >> 10
+                )
             }
-            Self::NotHttp { problem } => format!("the request is not well-formed HTTP/1.1: {problem}"),
+            Self::NotHttp { problem } => format!(
+                "the request is not well-formed HTTP/1.1: \
+                {problem}"
+            ),
             Self::Parameter(error) => error.to_string(),
             Self::Signature => {
-                "the apiKey is unknown, or the signature is missing or wrong: sign the request with a valid \
+                "the apiKey is unknown, or the signature is missing or wrong: sign the request \
+                 with a valid \
                  key pair"
                     .into()
             }
             Self::NoLicense => "the customer never had a license".into(),
-            Self::OtherCustomer => "the project belongs to another customer: nothing was changed".into(),
+            Self::OtherCustomer => {
+                "the project belongs to another customer: nothing was changed".into()
+            }
             Self::Busy => "the answer cannot be had in time: try again".into(),
             Self::TooManyWaiting => {
                 "too many answers wait to be written to the database: try again".into()
             }
             Self::OtherBill => {
-                "another month's bill was told since page 1 of this one: ask for page 1 again".into()
+                "another month's bill was told since page 1 of this one: ask for page 1 again"
+                    .into()
             }
             Self::NewerAnswer => {
                 "a newer answer was told of this window since page 1: ask for page 1 again".into()
@@ -178,7 +195,10 @@ impl Refusal {
             Self::SnapshotGone => {
                 "the snapshot that page 1 was cut from is gone: ask for page 1 again".into()
             }
-            Self::Fault { reference } => format!("internal error: the log tells more under reference {reference}"),
+            Self::Fault { reference } => format!(
+                "internal error: the log tells more under \
+                reference {reference}"
+            ),
         }
     }
 
@@ -284,12 +304,14 @@ struct Sent<'a> {
 }
 
 impl Listing {
-    /// A listing without entries; `total_size` is the number of projects in which the extension is added.
+    /// A listing without entries; `total_size` is the number of projects in which the extension is
+    /// added.
     pub fn new(kind: ListingKind, total_size: usize) -> Self {
         Self { kind, total_size, json: Vec::new(), commas: Vec::new() }
     }
 
-    /// The listing of entries in the order of their project ids; those without a figure are left out.
+    /// The listing of entries in the order of their project ids; those without a figure are left
+    /// out.
     pub fn of(kind: ListingKind, total_size: usize, entries: &[statement::Entry]) -> Self {
         let mut listing = Self::new(kind, total_size);
         for statement::Entry { project_id, figure, .. } in entries {
@@ -300,7 +322,8 @@ impl Listing {
         listing
     }
 
-    /// Adds an entry. They are added in the order of their project ids, bytewise; the amount is not zero.
+    /// Adds an entry. They are added in the order of their project ids, bytewise; the amount is not
+    /// zero.
     pub fn push(&mut self, project_id: &ProjectId, amount: &Amount, description: &str) {
         // As raw JSON, since a number of serde_json's own would be a float.
         let digits = amount.to_string();

@@ -44,7 +44,8 @@ pub enum Error {
     #[error("the query parameter {} is not of the form name=value", quoted(.0))]
     NotAPair(String),
     /// A `%` that no two hexadecimal digits follow.
-    #[error("the parameter {} holds a broken escape: write % and two hexadecimal digits", quoted(.0))]
+    #[error("the parameter {} holds a broken escape: write % and two hexadecimal \
+        digits", quoted(.0))]
     BrokenEscape(String),
     /// Bytes that are no UTF-8 once decoded.
     #[error("the parameter {} is not UTF-8 once decoded", quoted(.0))]
@@ -81,7 +82,8 @@ pub enum Error {
     },
     /// A window that ends before it starts.
     #[error(
-        "the parameter fromTs is {from_ts}, later than toTs, which is {to_ts}: fromTs must be the window's first second"
+        "the parameter fromTs is {from_ts}, later than toTs, which is {to_ts}: fromTs must be the \
+         window's first second"
     )]
     EmptyWindow {
         /// Its first second as given.
@@ -256,7 +258,8 @@ impl ListingRequest {
     /// Reads the parameters of a usage or bill request.
     ///
     /// # Errors
-    /// The first parameter, in the order `fromTs`, `toTs`, `pageNum`, `limit`, that is missing or not as wanted.
+    /// The first parameter, in the order `fromTs`, `toTs`, `pageNum`, `limit`, that is missing or
+    /// not as wanted.
     pub fn from_fields(fields: &Fields) -> Result<Self, Error> {
         let from_ts = timestamp(fields, "fromTs")?;
         let to_ts = timestamp(fields, "toTs")?;
@@ -312,8 +315,8 @@ fn limit(fields: &Fields) -> Result<usize, Error> {
     Ok(significant.parse().map_or(MAX_LIMIT, |number: usize| number.min(MAX_LIMIT)))
 }
 
-/// A JSON body taken apart: its fields as they are signed, a string as its content, a number, `true`, `false` and
-/// `null` as written.
+/// A JSON body taken apart: its fields as they are signed, a string as its content, a number,
+/// `true`, `false` and `null` as written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Body {
     fields: Fields,
@@ -413,8 +416,8 @@ impl Body {
     }
 }
 
-/// The names and values of a JSON object in their order, of too many the first ones; the values as raw text, since a
-/// number read as one would lose digits, and with them the signature.
+/// The names and values of a JSON object in their order, of too many the first ones; the values as
+/// raw text, since a number read as one would lose digits, and with them the signature.
 struct Pairs<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'de> de::Deserialize<'de> for Pairs<'de> {
@@ -448,7 +451,8 @@ impl<'de> Visitor<'de> for PairsVisitor {
 /// A URL taken apart as a signature needs it, nothing normalised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Url<'a> {
-    /// Scheme and authority, e.g. `http://127.0.0.1:8080`; empty where the URL is only path and query.
+    /// Scheme and authority, e.g. `http://127.0.0.1:8080`; empty where the URL is only path and
+    /// query.
     pub origin: &'a str,
     /// What stands between host and `?`.
     pub path: &'a str,

@@ -1,8 +1,9 @@
 //! The signature of a request: `Base64(HMAC-SHA1(apiSecret + "&", SourceString))`.
 //!
-//! `SourceString = METHOD & enc(path) & enc("k1=v1&k2=v2…")`, the pairs sorted by name, `signature` left
-//! out. Agora's page leaves open how `enc` treats a space, `*` and `~`; both usual ways are accepted, since
-//! a vendor must never turn Agora away over an encoding. Source: Agora's page "Encrypted signature".
+//! `SourceString = METHOD & enc(path) & enc("k1=v1&k2=v2…")`, the pairs sorted by name, `signature`
+//! left out. Agora's page leaves open how `enc` treats a space, `*` and `~`; both usual ways are
+//! accepted, since a vendor must never turn Agora away over an encoding. Source: Agora's page
+//! "Encrypted signature".
 
 use crate::billing::key::ApiSecret;
 use base64::Engine;
@@ -22,7 +23,8 @@ pub type Fields = Vec<(String, String)>;
 /// A way to URL-encode the path and the joined pairs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
-    /// `application/x-www-form-urlencoded`, as Java's `URLEncoder` does it: space is `+`, `*` stays, `~` is `%7E`.
+    /// `application/x-www-form-urlencoded`, as Java's `URLEncoder` does it: space is `+`, `*`
+    /// stays, `~` is `%7E`.
     Form,
     /// RFC 3986: space is `%20`, `*` is `%2A`, `~` stays.
     Rfc3986,
@@ -54,8 +56,8 @@ impl Encoding {
     }
 }
 
-/// The text that is signed. `path` is what stands between host and `?`, as it is sent; of `fields` all
-/// but `signature` are part of it, sorted bytewise by name.
+/// The text that is signed. `path` is what stands between host and `?`, as it is sent; of `fields`
+/// all but `signature` are part of it, sorted bytewise by name.
 pub fn source_string(method: &str, path: &str, fields: &Fields, encoding: Encoding) -> String {
     source_of(method, path, &joined(fields), encoding)
 }
@@ -99,8 +101,8 @@ pub fn sign(secret: &ApiSecret, source: &str) -> String {
     STANDARD.encode(hmac::sign(&Key::from(secret).0, source.as_bytes()))
 }
 
-/// Tells whether a plain Base64 signature belongs to a request, in either encoding. The signature is
-/// decoded strictly, so that no second spelling of it passes, and compared in constant time.
+/// Tells whether a plain Base64 signature belongs to a request, in either encoding. The signature
+/// is decoded strictly, so that no second spelling of it passes, and compared in constant time.
 pub fn verify(key: &Key, method: &str, path: &str, fields: &Fields, signature: &str) -> bool {
     // A signature that does not decode is still compared, so that a refusal takes the same time.
     let given = STANDARD.decode(signature).unwrap_or_default();
@@ -109,13 +111,14 @@ pub fn verify(key: &Key, method: &str, path: &str, fields: &Fields, signature: &
         let source = source_of(method, path, &joined, encoding);
         hmac::verify(&key.0, source.as_bytes(), &given).is_ok()
     };
-    // The encodings mostly agree; whether they do depends on the request alone, never on the secret.
+    // The encodings mostly agree; whether they do depends on the request alone, never on the
+    // secret.
     let agree = Encoding::agree_on(path) && Encoding::agree_on(&joined);
     is_signed(Encoding::Form) | (!agree && is_signed(Encoding::Rfc3986))
 }
 
-/// Tells whether a text from outside is the one that is wanted, in a time that tells nothing of how much of it
-/// is right.
+/// Tells whether a text from outside is the one that is wanted, in a time that tells nothing of how
+/// much of it is right.
 pub fn is_same(wanted: &str, given: &str) -> bool {
     let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new())
         .expect("the system has randomness to give");
@@ -245,7 +248,10 @@ mod tests {
         }
 
         #[test]
-        fn a_changed_value_or_path_or_method_does_not_verify(value in "\\PC{1,10}", other in "\\PC{1,10}") {
+        fn a_changed_value_or_path_or_method_does_not_verify(
+            value in "\\PC{1,10}",
+            other in "\\PC{1,10}",
+        ) {
             prop_assume!(value != other);
             let signed = fields(&[("a", &value)]);
             let signature = sign(&secret(), &source_string("GET", "/usage", &signed, Encoding::Rfc3986));

@@ -1,7 +1,7 @@
 //! Exact decimals: parse, print, add, multiply. No float, no rounding.
 //!
-//! Sums are mostly of short decimals, by the hundred thousand: those are held as a whole number of the
-//! fraction's last place, and only what does not fit becomes a `BigDecimal`.
+//! Sums are mostly of short decimals, by the hundred thousand: those are held as a whole number of
+//! the fraction's last place, and only what does not fit becomes a `BigDecimal`.
 
 use bigdecimal::num_bigint::BigInt;
 use bigdecimal::{BigDecimal, Signed, ToPrimitive};
@@ -13,8 +13,8 @@ use std::str::FromStr;
 
 /// An exact decimal: an amount of usage, a price, a sum of money.
 ///
-/// Prints in canonical form: no exponent, no leading zeros, no zeros at the end of the fraction, zero as
-/// `0`. Two amounts are equal when their values are, however they were written.
+/// Prints in canonical form: no exponent, no leading zeros, no zeros at the end of the fraction,
+/// zero as `0`. Two amounts are equal when their values are, however they were written.
 #[derive(Clone)]
 pub struct Amount(Value);
 
@@ -31,7 +31,8 @@ enum Value {
 /// The most places behind the point of a short amount: ten to this power fits its units.
 const SHORT_PLACES: u8 = 36;
 
-/// The longest text of a short amount: a sign, 39 digits and a point; or a zero, a point and the places behind it.
+/// The longest text of a short amount: a sign, 39 digits and a point; or a zero, a point and the
+/// places behind it.
 const MAX_SHORT_TEXT: usize = 41;
 
 /// Why a text is not an amount.
@@ -103,8 +104,8 @@ impl Amount {
         *self == Self::default()
     }
 
-    /// How many blocks of `size` it starts: the least whole number of them that holds it. Both are zero or above, and
-    /// `size` is not zero.
+    /// How many blocks of `size` it starts: the least whole number of them that holds it. Both are
+    /// zero or above, and `size` is not zero.
     pub fn blocks_of(&self, size: &Self) -> Self {
         if let Some((a, b, _)) = self.aligned(size) {
             return Self(Value::Short { units: a / b + i128::from(a % b != 0), places: 0 });
@@ -178,7 +179,8 @@ fn split_decimal(text: &str) -> Result<(&str, &str), Error> {
 }
 
 /// Reads an amount as an operator or a pipeline gives it: a plain decimal, not negative, within the
-/// limits of [`Amount::MAX_DIGITS`] and [`Amount::MAX_FRACTION_DIGITS`]; more is refused, never rounded.
+/// limits of [`Amount::MAX_DIGITS`] and [`Amount::MAX_FRACTION_DIGITS`]; more is refused, never
+/// rounded.
 impl FromStr for Amount {
     type Err = Error;
 
@@ -394,7 +396,9 @@ mod tests {
         }
 
         #[test]
-        fn sums_products_and_negatives_are_those_of_bigdecimal_in_any_order(texts in prop::collection::vec(written(), 1..20)) {
+        fn sums_products_and_negatives_are_those_of_bigdecimal_in_any_order(
+            texts in prop::collection::vec(written(), 1..20),
+        ) {
             let amounts: Vec<Amount> = texts.iter().map(|text| amount(text)).collect();
             let exact = |text: &String| text.parse::<BigDecimal>().expect("written as a decimal");
             let sum: Amount = amounts.iter().sum();
@@ -409,14 +413,19 @@ mod tests {
         }
     }
 
-    /// What bigdecimal makes of the same texts, for decimals of any length around the bounds of the short form.
+    /// What bigdecimal makes of the same texts, for decimals of any length around the bounds of the
+    /// short form.
     fn any_length() -> impl Strategy<Value = String> {
         ("-?[0-9]{1,45}", "[0-9]{1,45}").prop_map(|(whole, fraction)| format!("{whole}.{fraction}"))
     }
 
     proptest! {
         #[test]
-        fn short_and_long_amounts_agree_with_bigdecimal(a in any_length(), b in any_length(), c in written()) {
+        fn short_and_long_amounts_agree_with_bigdecimal(
+            a in any_length(),
+            b in any_length(),
+            c in written(),
+        ) {
             for (a, b) in [(&a, &b), (&a, &c), (&c, &b)] {
                 let amount = |text: &str| Amount::from_canonical(text).expect("a decimal");
                 let exact = |text: &str| text.parse::<BigDecimal>().expect("a decimal");
@@ -436,7 +445,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_blocks_an_amount_starts_are_the_fewest_that_hold_it(text in any_length(), size in any_length(), c in written()) {
+        fn the_blocks_an_amount_starts_are_the_fewest_that_hold_it(
+            text in any_length(),
+            size in any_length(),
+            c in written(),
+        ) {
             let positive = |text: &str| Amount::from_canonical(text.trim_start_matches('-')).expect("a decimal");
             for (held, size) in [(positive(&text), positive(&size)), (amount(&c), positive(&size)), (positive(&text), amount(&c))] {
                 prop_assume!(!size.is_zero());

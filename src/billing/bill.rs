@@ -1,4 +1,5 @@
-//! A bill: what every project used in a window, month by month, priced by what was in force in each.
+//! A bill: what every project used in a window, month by month, priced by what was in force in
+//! each.
 
 use crate::billing::adjustment::{Adjustment, Due, split};
 use crate::billing::amount::Amount;
@@ -105,7 +106,8 @@ pub struct MonthUsage {
 pub struct Basis {
     /// The window.
     pub period: Period,
-    /// The projects that were enabled in it at any moment, or have usage in it, in the order of their ids.
+    /// The projects that were enabled in it at any moment, or have usage in it, in the order of
+    /// their ids.
     pub projects: Vec<Project>,
     /// By what they are priced.
     pub terms: Arc<Terms>,
@@ -126,7 +128,8 @@ impl Line {
         plan::describe_line(&self.plan, &self.charge)
     }
 
-    /// Adds another line to this one, where it says the same of another month; tells whether it did.
+    /// Adds another line to this one, where it says the same of another month; tells whether it
+    /// did.
     fn join(&mut self, other: &Self) -> bool {
         let (plan, others) = (&self.plan, &other.plan);
         let alike =
@@ -144,7 +147,8 @@ pub struct Entry {
     pub amount: Amount,
     /// How it came about, in the words Agora shows.
     pub description: String,
-    /// How it came about, line by line; what several months have alike is one line. None where it is as it was told.
+    /// How it came about, line by line; what several months have alike is one line. None where it
+    /// is as it was told.
     pub lines: Vec<Line>,
     /// What is taken off the charge, below zero, since later bills tell it.
     pub elsewhere: Amount,
@@ -168,9 +172,11 @@ pub struct Unpriced {
 /// A window, priced.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Bill {
-    /// The charges, in the order of the projects' ids: none that is zero, but where adjustments made it so.
+    /// The charges, in the order of the projects' ids: none that is zero, but where adjustments
+    /// made it so.
     pub entries: Vec<Entry>,
-    /// The projects whose usage costs nothing, covered by licenses or free: in the order of their ids.
+    /// The projects whose usage costs nothing, covered by licenses or free: in the order of their
+    /// ids.
     pub uncharged: Vec<Entry>,
     /// The projects that could not be priced.
     pub unpriced: Vec<Unpriced>,
@@ -275,12 +281,13 @@ impl Entry {
     }
 }
 
-/// Prices a window: for each project the sum, over the months that the window touches, of that month's price for what
-/// no license covered of its usage there. A flat fee and a minimum are due, whole, for each month in which the window
-/// holds usage of the project or a second in which it was enabled.
+/// Prices a window: for each project the sum, over the months that the window touches, of that
+/// month's price for what no license covered of its usage there. A flat fee and a minimum are due,
+/// whole, for each month in which the window holds usage of the project or a second in which it was
+/// enabled.
 ///
-/// A project one of whose months has no price is set apart whole, never priced by another plan; one whose charge is zero
-/// has no entry, since Agora takes none that is zero.
+/// A project one of whose months has no price is set apart whole, never priced by another plan; one
+/// whose charge is zero has no entry, since Agora takes none that is zero.
 pub fn bill(basis: Basis) -> Bill {
     let months = basis.period.months();
     let mut bill = Bill::default();
@@ -324,8 +331,9 @@ fn usage_of(project: Project, terms: &Terms, second: i64) -> ProjectUsage {
     }
 }
 
-/// The lines of a project over the months of a window, told by their first seconds. Months in a row in which it was
-/// enabled, used nothing and was priced alike are charged at once, however many they are.
+/// The lines of a project over the months of a window, told by their first seconds. Months in a row
+/// in which it was enabled, used nothing and was priced alike are charged at once, however many
+/// they are.
 fn charge(project: &Project, months: &[i64], terms: &Terms) -> Result<Vec<Line>, PlanId> {
     let place_of =
         |second: i64| months.partition_point(|month_s| *month_s <= second).saturating_sub(1);
@@ -366,7 +374,8 @@ fn charge(project: &Project, months: &[i64], terms: &Terms) -> Result<Vec<Line>,
         match in_force.plan {
             Ok(plan) => {
                 let count = u32::try_from(end - place).expect("the calendar has far fewer months");
-                // Lines of one month never join each other: two parts alike charge the same units twice.
+                // Lines of one month never join each other: two parts alike charge the same units
+                // twice.
                 let mut earlier: Vec<usize> = (0..lines.len()).collect();
                 for charge in price::charge(&plan.price, &uncovered) {
                     let line = Line { plan: Arc::clone(plan), charge: charge.times(count) };
@@ -553,7 +562,8 @@ mod tests {
                 (
                     "stays",
                     "4".to_owned(),
-                    "2 Minute × Standard (1 each) + 1 Minute × Standard (2 each) + 1 Minute × Standard (0 each)"
+                    "2 Minute × Standard (1 each) + 1 Minute × Standard (2 each) + 1 Minute × \
+                     Standard (0 each)"
                 ),
                 // 2 × 1 + 2 × 5
                 (
@@ -578,13 +588,15 @@ mod tests {
             vec![project("p", None, &[(10, "160", "0"), (11, "40", "0")])],
             &terms,
         );
-        // October: 10 free, 100 × 1 + 50 × 0.5 = 125. November: 10 free, 30 × 1, 20 up to the minimum.
+        // October: 10 free, 100 × 1 + 50 × 0.5 = 125. November: 10 free, 30 × 1, 20 up to the
+        // minimum.
         assert_eq!(
             entries(&bill),
             [(
                 "p",
                 "175".to_owned(),
-                "20 Minute × Standard (free) + 130 Minute × Standard (Tier 1 at 1) + 50 Minute × Standard (Tier 2 at 0.5) + Standard (20 up to the minimum of 50)"
+                "20 Minute × Standard (free) + 130 Minute × Standard (Tier 1 at 1) + 50 Minute × \
+                 Standard (Tier 2 at 0.5) + Standard (20 up to the minimum of 50)"
             )]
         );
     }
@@ -633,7 +645,8 @@ mod tests {
         assert_eq!(
             bill.entries[0].description,
             format!(
-                "Standard ({count} × flat fee 10) + Standard ({} up to the minimum of {count} × 12)",
+                "Standard ({count} × flat fee 10) + Standard ({} up to the minimum of {count} × \
+                 12)",
                 2 * count
             )
         );
@@ -733,7 +746,8 @@ mod tests {
         )
     }
 
-    /// What a month costs, or `None` where it has no price: everything looked up anew, in the plainest way.
+    /// What a month costs, or `None` where it has no price: everything looked up anew, in the
+    /// plainest way.
     fn of_month(basis: &Basis, month_s: i64) -> Option<Amount> {
         let project = &basis.projects[0];
         let end_s = Grain::Month.after(month_s);

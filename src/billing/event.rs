@@ -20,7 +20,8 @@ pub enum Actor {
 pub enum User {
     /// By name.
     Named(Label),
-    /// To be looked up where the name is wanted: that takes as long as a tenth of a `record`, which mostly wants none.
+    /// To be looked up where the name is wanted: that takes as long as a tenth of a `record`, which
+    /// mostly wants none.
     LookedUp(fn() -> Label),
 }
 

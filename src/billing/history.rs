@@ -3,8 +3,8 @@
 use crate::billing::event::Stamp;
 use crate::billing::period::Grain;
 
-/// What was said to hold, each from a second on until the next. What holds at a second is the one with the latest start
-/// not after it; of several with the same start, the one that was said last.
+/// What was said to hold, each from a second on until the next. What holds at a second is the one
+/// with the latest start not after it; of several with the same start, the one that was said last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct History<T>(Vec<(i64, T)>);
 
@@ -49,7 +49,8 @@ impl<T> History<T> {
         self.at(second).or_else(|| self.0.first().map(|(_, value)| value))
     }
 
-    /// The second from which something else holds than at `second`; `None` where that holds for ever.
+    /// The second from which something else holds than at `second`; `None` where that holds for
+    /// ever.
     pub fn until(&self, second: i64) -> Option<i64> {
         let after = self.0.partition_point(|(start_s, _)| *start_s <= second);
         self.0.get(after).map(|(start_s, _)| *start_s)
@@ -65,10 +66,12 @@ impl<T> History<T> {
         self.0.is_empty()
     }
 
-    /// From when something new holds: the first of its kind reaches back to `open_s`, unless an earlier month was
-    /// asked for, and a later one holds from the month that was asked for, by default the next one.
+    /// From when something new holds: the first of its kind reaches back to `open_s`, unless an
+    /// earlier month was asked for, and a later one holds from the month that was asked for, by
+    /// default the next one.
     ///
-    /// `open_s` is 0 where no month was billed, else the first second after the last month that was.
+    /// `open_s` is 0 where no month was billed, else the first second after the last month that
+    /// was.
     ///
     /// This is the one rule for prices of plans, plans of customers and customers of projects.
     pub fn start(&self, asked_s: Option<i64>, open_s: i64, now_s: i64) -> i64 {
@@ -76,11 +79,13 @@ impl<T> History<T> {
         if self.is_empty() { asked_s.min(open_s) } else { asked_s }
     }
 
-    /// The month to ask [`Self::start`] for where somebody names `from_s`. Only who says `rewrite` changes a month that
-    /// has begun: the first of its kind reaches back by itself, but never to a month that was billed.
+    /// The month to ask [`Self::start`] for where somebody names `from_s`. Only who says `rewrite`
+    /// changes a month that has begun: the first of its kind reaches back by itself, but never to a
+    /// month that was billed.
     ///
     /// # Errors
-    /// When it is not the first, and `from_s` is in this month or a past one, unless that may be rewritten.
+    /// When it is not the first, and `from_s` is in this month or a past one, unless that may be
+    /// rewritten.
     pub fn asked(
         &self,
         from_s: Option<i64>,
@@ -96,8 +101,8 @@ impl<T> History<T> {
     }
 }
 
-/// The month from which something new is to hold, by its first second: the one that was asked for, by
-/// default the next one.
+/// The month from which something new is to hold, by its first second: the one that was asked for,
+/// by default the next one.
 pub fn month_meant(asked_s: Option<i64>, now_s: i64) -> i64 {
     asked_s.unwrap_or_else(|| next_month(now_s))
 }
@@ -179,7 +184,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_history_agrees_with_looking_through_all_that_was_said(said in prop::collection::vec((0_i64..12, 0_u8..4), 0..12)) {
+        fn a_history_agrees_with_looking_through_all_that_was_said(
+            said in prop::collection::vec((0_i64..12, 0_u8..4), 0..12),
+        ) {
             let history: History<u8> = said.iter().copied().collect();
             for second in 0..12 {
                 // Sorting is stable: of the same start, the last said is last.

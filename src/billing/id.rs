@@ -43,7 +43,8 @@ macro_rules! text_type {
             }
         }
 
-        /// Ordered and compared as its text is: a map can be asked with a text that is not yet owned.
+        /// Ordered and compared as its text is: a map can be asked with a text that is not yet
+        /// owned.
         impl Borrow<str> for $name {
             fn borrow(&self) -> &str {
                 &self.0
@@ -72,8 +73,8 @@ fn id(text: &str, max_bytes: usize) -> Result<(), Error> {
     }
 }
 
-/// Tells whether a character misleads where a text is shown on one line: it breaks the line, or turns the direction
-/// of the text around it.
+/// Tells whether a character misleads where a text is shown on one line: it breaks the line, or
+/// turns the direction of the text around it.
 pub fn misleads(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
@@ -87,7 +88,8 @@ fn name(text: &str, max_characters: usize) -> Result<(), Error> {
 }
 
 text_type! {
-    /// Agora's id of a user who activated the extension: 1 to 64 bytes of printable ASCII without space, compared bytewise.
+    /// Agora's id of a user who activated the extension: 1 to 64 bytes of printable ASCII without
+    /// space, compared bytewise.
     CustomerId, |text| id(text, 64)
 }
 text_type! {
@@ -103,11 +105,13 @@ text_type! {
     LicenseId, |text| id(text, 64)
 }
 text_type! {
-    /// The idempotency key of an operation on licenses: 1 to 128 bytes of printable ASCII without space.
+    /// The idempotency key of an operation on licenses: 1 to 128 bytes of printable ASCII without
+    /// space.
     OpId, |text| id(text, 128)
 }
 text_type! {
-    /// The public half of a key pair (Agora's have 32 characters): 1 to 128 bytes of printable ASCII without space.
+    /// The public half of a key pair (Agora's have 32 characters): 1 to 128 bytes of printable
+    /// ASCII without space.
     ApiKey, |text| id(text, 128)
 }
 text_type! {

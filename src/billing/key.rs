@@ -4,12 +4,14 @@ use crate::billing::id::{self, ApiKey};
 use std::fmt;
 use std::str::FromStr;
 
-/// The private half of a key pair: 1 to 128 bytes of printable ASCII without space. Never shown by `Debug`.
+/// The private half of a key pair: 1 to 128 bytes of printable ASCII without space. Never shown by
+/// `Debug`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiSecret(String);
 
 impl ApiSecret {
-    /// The secret in the clear: for signing, for the books, and for an operator who asked to see it.
+    /// The secret in the clear: for signing, for the books, and for an operator who asked to see
+    /// it.
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -82,8 +84,8 @@ pub struct KeyPair {
     pub revoked_at_s: Option<i64>,
 }
 
-/// What the vendor's backend knows a project's own calls by: made once, told to Agora whenever it creates the
-/// project, and never changed. The secret is not shown by `Debug`.
+/// What the vendor's backend knows a project's own calls by: made once, told to Agora whenever it
+/// creates the project, and never changed. The secret is not shown by `Debug`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppKeys {
     /// The public half: 32 letters and digits.

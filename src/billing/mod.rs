@@ -1,7 +1,7 @@
 //! The decisions, as pure functions: values in, values out.
 //!
-//! Nothing here knows SQL, HTTP, JSON, files, the environment or the clock; nothing here is a float, and
-//! nothing is rounded.
+//! Nothing here knows SQL, HTTP, JSON, files, the environment or the clock; nothing here is a
+//! float, and nothing is rounded.
 
 pub mod adjustment;
 pub mod amount;

@@ -1,5 +1,5 @@
-//! Windows of time, closed at both ends, in Unix seconds (UTC), and how a window is put together from
-//! whole months, days and hours.
+//! Windows of time, closed at both ends, in Unix seconds (UTC), and how a window is put together
+//! from whole months, days and hours.
 
 use jiff::civil::{Date, date as civil_date};
 use jiff::{SignedDuration, ToSpan};
@@ -55,8 +55,8 @@ pub struct Piece {
 }
 
 impl Period {
-    /// The window from `first_s` to `last_s`, both inside; `None` where it would be empty or outside the
-    /// calendar (before 1970 or after [`LAST_SECOND`]).
+    /// The window from `first_s` to `last_s`, both inside; `None` where it would be empty or
+    /// outside the calendar (before 1970 or after [`LAST_SECOND`]).
     pub fn new(first_s: i64, last_s: i64) -> Option<Self> {
         let fits = 0 <= first_s && first_s <= last_s && last_s <= LAST_SECOND;
         fits.then_some(Self { first_s, last_s })
@@ -86,9 +86,9 @@ impl Period {
             .collect()
     }
 
-    /// The pieces whose sums, added and subtracted, are the window's. There are at most seven, whatever its
-    /// length, and at most half an hour of ledger at each ragged end: past that, a whole hour less the
-    /// rest is nearer; likewise for hours in a day and days in a month.
+    /// The pieces whose sums, added and subtracted, are the window's. There are at most seven,
+    /// whatever its length, and at most half an hour of ledger at each ragged end: past that, a
+    /// whole hour less the rest is nearer; likewise for hours in a day and days in a month.
     pub fn cover(self) -> Vec<Piece> {
         let mut pieces = Vec::new();
         cover(Some(Grain::Month), self.first_s..self.last_s + 1, false, &mut pieces);
@@ -110,8 +110,8 @@ impl Period {
         merged
     }
 
-    /// The window cut at the edges of a grain: a part of a stretch at the start, whole stretches, a part
-    /// at the end; each `None` where empty. A window inside one stretch is all start.
+    /// The window cut at the edges of a grain: a part of a stretch at the start, whole stretches, a
+    /// part at the end; each `None` where empty. A window inside one stretch is all start.
     pub fn cut(self, grain: Grain) -> (Option<Self>, Option<Self>, Option<Self>) {
         let end = self.last_s + 1;
         let whole_from = match grain.floor(self.first_s) {
@@ -140,8 +140,8 @@ fn cover(grain: Option<Grain>, seconds: Range<i64>, subtracted: bool, pieces: &m
     if from == to {
         return cover(grain.finer(), seconds, subtracted, pieces);
     }
-    // Between an edge of the window and the nearest edge of a stretch: missing from the whole stretches
-    // where the window reaches further, and too much in them where it does not.
+    // Between an edge of the window and the nearest edge of a stretch: missing from the whole
+    // stretches where the window reaches further, and too much in them where it does not.
     let mut ragged = |edge: i64, nearest: i64, missing: bool| {
         let between = edge.min(nearest)..edge.max(nearest);
         cover(grain.finer(), between, subtracted == missing, pieces);
@@ -250,7 +250,10 @@ mod tests {
         }
 
         #[test]
-        fn a_cover_is_small_and_its_rollups_are_whole(first_s in 0_i64..4_000_000_000, length in 1_i64..4_000_000_000) {
+        fn a_cover_is_small_and_its_rollups_are_whole(
+            first_s in 0_i64..4_000_000_000,
+            length in 1_i64..4_000_000_000,
+        ) {
             let pieces = Period::new(first_s, first_s + length - 1).expect("not empty").cover();
             prop_assert!(pieces.len() <= 7, "{:?}", pieces);
             for piece in &pieces {
@@ -266,7 +269,10 @@ mod tests {
         }
 
         #[test]
-        fn the_parts_of_a_cut_join_to_the_window(first_s in 0_i64..4_000_000_000, length in 1_i64..100_000_000) {
+        fn the_parts_of_a_cut_join_to_the_window(
+            first_s in 0_i64..4_000_000_000,
+            length in 1_i64..100_000_000,
+        ) {
             let window = Period::new(first_s, first_s + length - 1).expect("not empty");
             for grain in Grain::WHOLE {
                 let (start, whole, end) = window.cut(grain);

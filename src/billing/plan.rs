@@ -1,4 +1,5 @@
-//! Price plans by date, which of them applies, and the words for them: those Agora shows the user, and the operator's.
+//! Price plans by date, which of them applies, and the words for them: those Agora shows the user,
+//! and the operator's.
 
 use crate::billing::adjustment::Adjustment;
 use crate::billing::amount::Amount;
@@ -30,7 +31,8 @@ pub struct Plan {
 pub struct PlanBook(BTreeMap<PlanId, History<Arc<Plan>>>);
 
 impl PlanBook {
-    /// The plan, as it is at a second, for a customer for whom `named` was chosen; the plan `default` where none was.
+    /// The plan, as it is at a second, for a customer for whom `named` was chosen; the plan
+    /// `default` where none was.
     ///
     /// # Errors
     /// The id of a plan that is not set up; never the default in place of one that was named.
@@ -40,8 +42,8 @@ impl PlanBook {
             .ok_or_else(|| named.cloned().unwrap_or_else(PlanId::fallback))
     }
 
-    /// What the plan was and is to be, of the one that is named or else of the plan `default`; `None` where it is not
-    /// set up.
+    /// What the plan was and is to be, of the one that is named or else of the plan `default`;
+    /// `None` where it is not set up.
     pub fn versions(&self, named: Option<&PlanId>) -> Option<&History<Arc<Plan>>> {
         self.0.get(named.map_or(PlanId::FALLBACK, PlanId::as_str))
     }
@@ -115,8 +117,8 @@ fn months(count: &Amount) -> String {
 /// Between what a description is made of.
 const PLUS: &str = " + ";
 
-/// Joins what a charge is for to the description that Agora shows: at most [`MAX_DESCRIPTION_BYTES`]; what does not fit
-/// is counted at its end.
+/// Joins what a charge is for to the description that Agora shows: at most
+/// [`MAX_DESCRIPTION_BYTES`]; what does not fit is counted at its end.
 pub fn describe(lines: impl IntoIterator<Item = String>) -> String {
     let lines: Vec<String> = lines.into_iter().collect();
     // The longest end that says how many do not fit.
@@ -152,14 +154,15 @@ pub fn describe_adjustment(adjustment: &Adjustment) -> String {
     format!("{} carried from {:04}-{:02}", adjustment.amount, month.year(), month.month())
 }
 
-/// Says what is taken off a month's charge, or put back: `-3.5 told by later bills`, `3.5 taken off by later bills`.
+/// Says what is taken off a month's charge, or put back: `-3.5 told by later bills`, `3.5 taken off
+/// by later bills`.
 pub fn describe_elsewhere(elsewhere: &Amount) -> String {
     let done = if elsewhere.is_negative() { "told" } else { "taken off" };
     format!("{elsewhere} {done} by later bills")
 }
 
-/// Joins what a charge is for, what later bills tell of it and what it tells of earlier months; where not all of it
-/// fits, the earlier months come first.
+/// Joins what a charge is for, what later bills tell of it and what it tells of earlier months;
+/// where not all of it fits, the earlier months come first.
 pub fn describe_adjusted(
     mut lines: Vec<String>,
     elsewhere: &Amount,
@@ -219,7 +222,10 @@ impl Plan {
         cliffs
             .map(|cliff| {
                 let (usage, charge, above) = (cliff.usage, cliff.charge, cliff.charge_above);
-                format!("{usage} {unit} cost {charge}, and a little more than that costs {above}: the bill falls there")
+                format!(
+                    "{usage} {unit} cost {charge}, and a little more than that costs {above}: \
+                    the bill falls there"
+                )
             })
             .collect()
     }
@@ -306,7 +312,8 @@ mod tests {
         );
         assert_eq!(
             described("flat 10 + package 1000:5 free 100 minimum 20", "1250"),
-            "100 Minute × Standard (free) + Standard (flat fee 10) + 2 × 1000 Minute × Standard (5 a package)"
+            "100 Minute × Standard (free) + Standard (flat fee 10) + 2 × 1000 Minute × Standard \
+             (5 a package)"
         );
         assert_eq!(
             described("per-unit 0.01 minimum 20", "1250"),
@@ -363,7 +370,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_description_is_never_too_long_and_never_broken(lines in prop::collection::vec("[aé×€😀]{0,300}", 0..20)) {
+        fn a_description_is_never_too_long_and_never_broken(
+            lines in prop::collection::vec("[aé×€😀]{0,300}", 0..20),
+        ) {
             let text = describe(lines.clone());
             prop_assert!(text.len() <= MAX_DESCRIPTION_BYTES);
             let whole = lines.join(" + ");
@@ -374,15 +383,22 @@ mod tests {
 
     #[test]
     fn a_plan_is_said_as_a_person_would() {
-        let terms = plan("p", "flat 10 + per-unit 0.5 + graduated 1000:0.01,10000:0.008,rest:0.005 + volume rest:1 + package 100:2 free 50 minimum 20").terms();
+        let terms = plan(
+            "p",
+            "flat 10 + per-unit 0.5 + graduated \
+            1000:0.01,10000:0.008,rest:0.005 + volume rest:1 + package 100:2 free 50 minimum 20",
+        )
+        .terms();
         assert_eq!(
             terms,
             [
                 "the first 50 Minute of a month are free, and what follows counts from there",
                 "10 a month, whatever is used",
                 "0.5 per Minute",
-                "each Minute of a month at the price of its own tier: up to 1000 Minute at 0.01 (Tier 1), above 1000 up to 10000 at 0.008 (Tier 2), above 10000 at 0.005 (Tier 3)",
-                "every Minute of a month at the price of the tier that all of them reach: all at 1 (Tier 1)",
+                "each Minute of a month at the price of its own tier: up to 1000 Minute at 0.01 \
+                 (Tier 1), above 1000 up to 10000 at 0.008 (Tier 2), above 10000 at 0.005 (Tier 3)",
+                "every Minute of a month at the price of the tier that all of them reach: all at \
+                 1 (Tier 1)",
                 "2 for every package of 100 Minute that is started in a month",
                 "20 a month at least",
             ]

@@ -4,8 +4,8 @@ use crate::billing::amount::{self, Amount};
 use std::fmt;
 use std::str::FromStr;
 
-/// What a month of a project costs: a sum of parts over what the allowance leaves of its usage, and at least the
-/// minimum.
+/// What a month of a project costs: a sum of parts over what the allowance leaves of its usage, and
+/// at least the minimum.
 ///
 /// Prints in the one form in which the books hold it, and reads it back:
 /// `flat 10 + graduated 1000:0.01,10000:0.008,rest:0.005 free 100 minimum 20`.
@@ -36,8 +36,8 @@ pub enum Part {
     },
 }
 
-/// Tiers, each from where the one before ends (not itself inside) up to its own end (inside); the first starts at zero,
-/// the last has no end.
+/// Tiers, each from where the one before ends (not itself inside) up to its own end (inside); the
+/// first starts at zero, the last has no end.
 ///
 /// Prints as `1000:0.01,10000:0.008,rest:0.005`, and reads it back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,7 +89,8 @@ pub enum Error {
     },
     /// A last tier with an end.
     #[error(
-        "tier {tier} is the last and ends at {up_to}, so that what is above has no price: leave its end away"
+        "tier {tier} is the last and ends at {up_to}, so that what is above has no price: leave \
+         its end away"
     )]
     NotOpen {
         /// The tier.
@@ -108,7 +109,8 @@ pub enum Error {
     Amount(String, amount::Error),
     /// A word that is none of the grammar.
     #[error(
-        "{0:?} is no part of a price: a part is flat, per-unit, graduated, volume or package with its figures"
+        "{0:?} is no part of a price: a part is flat, per-unit, graduated, volume or package with \
+         its figures"
     )]
     NotAPart(String),
     /// What is wrong with a figure of a tier.
@@ -121,7 +123,8 @@ pub enum Error {
     },
     /// A text in another form than `1000:0.01,rest:0.005`.
     #[error(
-        "{0:?} is not a tier: write its end and its price, such as 1000:0.01, and rest:0.005 for the last"
+        "{0:?} is not a tier: write its end and its price, such as 1000:0.01, and rest:0.005 for \
+         the last"
     )]
     NotATier(String),
     /// A text in another form than `1000:5`.
@@ -183,10 +186,12 @@ impl Price {
     /// The most parts of a price.
     pub const MAX_PARTS: usize = 16;
 
-    /// A price of these parts: over the usage that is left once `free` units are taken off, and `minimum` at least.
+    /// A price of these parts: over the usage that is left once `free` units are taken off, and
+    /// `minimum` at least.
     ///
     /// # Errors
-    /// When there are no parts or too many; when anything is below zero, or a package holds nothing.
+    /// When there are no parts or too many; when anything is below zero, or a package holds
+    /// nothing.
     pub fn new(parts: Vec<Part>, free: Amount, minimum: Amount) -> Result<Self, Error> {
         if parts.is_empty() {
             return Err(Error::NoParts);
@@ -234,7 +239,8 @@ impl Price {
         }
     }
 
-    /// Where a bill falls as usage grows, ascending: only at the end of a tier by volume that the next one undercuts.
+    /// Where a bill falls as usage grows, ascending: only at the end of a tier by volume that the
+    /// next one undercuts.
     pub fn cliffs(&self) -> Vec<Cliff> {
         let volumes = self.parts.iter().filter_map(|part| match part {
             Part::Volume(tiers) => Some(tiers),
@@ -318,8 +324,8 @@ impl Tiers {
     /// Tiers that follow one another without a gap.
     ///
     /// # Errors
-    /// When there are none or too many, when they do not ascend, when one before the last has no end or the last has
-    /// one, and when a price is below zero; naming the tier.
+    /// When there are none or too many, when they do not ascend, when one before the last has no
+    /// end or the last has one, and when a price is below zero; naming the tier.
     pub fn new(tiers: Vec<Tier>) -> Result<Self, Error> {
         if tiers.len() > Self::MAX {
             return Err(Error::TooManyTiers);
@@ -351,7 +357,8 @@ impl Tiers {
         &self.0
     }
 
-    /// The place of the tier in which an amount is; exactly at an end it is in the tier that ends there.
+    /// The place of the tier in which an amount is; exactly at an end it is in the tier that ends
+    /// there.
     fn reached(&self, amount: &Amount) -> usize {
         self.0.partition_point(|tier| tier.up_to.as_ref().is_some_and(|up_to| up_to < amount))
     }
@@ -389,7 +396,8 @@ impl Line {
         }
     }
 
-    /// Adds another line to this one, where it charges the same at the same price; tells whether it did.
+    /// Adds another line to this one, where it charges the same at the same price; tells whether it
+    /// did.
     pub fn join(&mut self, other: &Self) -> bool {
         let alike = self.of == other.of && self.price == other.price;
         if alike {
@@ -405,8 +413,8 @@ pub fn total<'l>(lines: impl IntoIterator<Item = &'l Line>) -> Amount {
     lines.into_iter().map(|line| &line.amount).sum()
 }
 
-/// Charges a month of a project: `usage` units, zero or more, that no license covered. The lines add up to the charge;
-/// there are none where nothing is due.
+/// Charges a month of a project: `usage` units, zero or more, that no license covered. The lines
+/// add up to the charge; there are none where nothing is due.
 pub fn charge(price: &Price, usage: &Amount) -> Vec<Line> {
     let mut lines = Vec::with_capacity(price.parts.len());
     let free = usage.min(&price.free);
@@ -840,7 +848,8 @@ mod tests {
             Price::new(parts, tenths(self.free), thousandths(self.minimum)).expect("a price")
         }
 
-        /// What so many tenths of a unit cost, in thousandths and tenths of those, by walking through them one by one.
+        /// What so many tenths of a unit cost, in thousandths and tenths of those, by walking
+        /// through them one by one.
         fn charge(&self, usage: i64) -> i64 {
             let counted = 1..=(usage - self.free).max(0);
             // The tier of a tenth: the first that does not end before it. The last has no end.
@@ -899,7 +908,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn lines_add_up_to_what_walking_through_the_usage_bit_by_bit_gives(plain in plain(), usage in 0_i64..300) {
+        fn lines_add_up_to_what_walking_through_the_usage_bit_by_bit_gives(
+            plain in plain(),
+            usage in 0_i64..300,
+        ) {
             let lines = charge(&plain.price(), &tenths(usage));
             let walked = plain.charge(usage);
             prop_assert_eq!(total(&lines), amount(&format!("{}.{:04}", walked / 10_000, walked % 10_000)));
@@ -912,14 +924,17 @@ mod tests {
         }
 
         #[test]
-        fn a_bill_never_falls_as_usage_grows_but_at_the_cliffs_that_the_price_tells(plain in plain()) {
+        fn a_bill_never_falls_as_usage_grows_but_at_the_cliffs_that_the_price_tells(
+            plain in plain(),
+        ) {
             let price = plain.price();
             let cliffs: Vec<Amount> = price.cliffs().into_iter().map(|cliff| cliff.usage).collect();
             for usage in 0..300 {
                 let falls = plain.charge(usage + 1) < plain.charge(usage);
                 let is_cliff = cliffs.contains(&tenths(usage));
                 prop_assert!(is_cliff || !falls, "{} falls after {}", price, usage);
-                // A tenth further it may have risen above what it was; the least bit further it has not.
+                // A tenth further it may have risen above what it was; the least bit further it has
+                // not.
                 let bit = &tenths(usage) + &amount("0.000000000000000001");
                 if is_cliff {
                     prop_assert!(total(&charge(&price, &bit)) < total(&charge(&price, &tenths(usage))), "{}", price);
@@ -928,7 +943,10 @@ mod tests {
         }
 
         #[test]
-        fn graduated_and_volume_with_one_tier_are_per_unit(each in "[0-9]{1,6}(\\.[0-9]{1,18})?", usage in "[0-9]{1,12}(\\.[0-9]{1,18})?") {
+        fn graduated_and_volume_with_one_tier_are_per_unit(
+            each in "[0-9]{1,6}(\\.[0-9]{1,18})?",
+            usage in "[0-9]{1,12}(\\.[0-9]{1,18})?",
+        ) {
             let wanted = total_of(&format!("per-unit {each}"), &usage);
             prop_assert_eq!(&total_of(&format!("graduated rest:{each}"), &usage), &wanted);
             prop_assert_eq!(&total_of(&format!("volume rest:{each}"), &usage), &wanted);
@@ -944,7 +962,8 @@ mod tests {
 
     #[test]
     fn the_printed_form_is_what_the_books_hold() {
-        let text = "flat 10 + per-unit 0.01 + graduated 1000:0.01,rest:0.005 + volume rest:1 + package 0.5:2 free 100 minimum 20";
+        let text = "flat 10 + per-unit 0.01 + graduated 1000:0.01,rest:0.005 + volume rest:1 + \
+            package 0.5:2 free 100 minimum 20";
         assert_eq!(price(text).to_string(), text);
         assert_eq!(price("flat 1.50 free 0 minimum 00").to_string(), "flat 1.5");
     }

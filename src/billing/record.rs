@@ -6,8 +6,8 @@ use crate::billing::period::{Grain, LAST_SECOND, date, first_second};
 use jiff::civil::Date;
 use std::ops::RangeInclusive;
 
-/// How far ahead of the clock a record may be dated, in seconds: clocks differ, but usage that has not
-/// happened is a mistake.
+/// How far ahead of the clock a record may be dated, in seconds: clocks differ, but usage that has
+/// not happened is a mistake.
 pub const MAX_AHEAD_S: i64 = 300;
 
 /// A record dated more days back than that is pointed out: a month and its bill are over by then.

@@ -43,7 +43,8 @@ impl Name {
             Self::Unit => "the word for one unit of usage where no plan says another",
             Self::UnlimitedAs => "what residueCount says while a customer has an unlimited license",
             Self::Late => {
-                "what came after its month was billed: report it, or carry its price in the next month's bill"
+                "what came after its month was billed: report it, or carry its price in the next \
+                 month's bill"
             }
             Self::UnknownProjects => {
                 "a project or customer that nobody announced: `record` and `import` register it, \
@@ -139,7 +140,8 @@ impl Settings {
         &self.unlimited_as
     }
 
-    /// What becomes of usage that is recorded after its month was billed; it is reported unless set otherwise.
+    /// What becomes of usage that is recorded after its month was billed; it is reported unless set
+    /// otherwise.
     pub fn late(&self) -> Late {
         self.late
     }

@@ -409,7 +409,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_second_is_told_by_the_statement_that_knew_most_of_those_whose_window_holds_it(statements in statements()) {
+        fn a_second_is_told_by_the_statement_that_knew_most_of_those_whose_window_holds_it(
+            statements in statements(),
+        ) {
             let timeline = Timeline::new(statements.clone());
             for second in 0..100 {
                 let holding = statements.iter().filter(|s| !s.provisional && (s.period.first_s()..=s.period.last_s()).contains(&second));
@@ -419,7 +421,11 @@ mod tests {
         }
 
         #[test]
-        fn the_parts_of_a_cut_are_the_window(statements in statements(), first_s in 0_i64..80, length in 0_i64..40) {
+        fn the_parts_of_a_cut_are_the_window(
+            statements in statements(),
+            first_s in 0_i64..80,
+            length in 0_i64..40,
+        ) {
             let timeline = Timeline::new(statements);
             let window = Period::new(first_s, first_s + length).expect("a window");
             let mut next = first_s;

@@ -25,7 +25,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "FOLDER")]
     dir: Option<PathBuf>,
 
-    /// Keep this many of the copies in the folder, the newest, and remove the others that --dir named
+    /// Keep this many of the copies in the folder, the newest, and remove the others that --dir
+    /// named
     #[arg(long, value_name = "NUMBER", requires = "dir", conflicts_with = "file",
         value_parser = at_least_one)]
     keep: Option<usize>,

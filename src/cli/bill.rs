@@ -20,11 +20,12 @@ use std::io;
 
 /// Show the bill that Agora will be told of a month
 ///
-/// Charges what no license covered, by the prices, plans and customers that are in force in the month. Projects that
-/// need a price and have none are left out of what Agora is told; they are listed apart, and the command ends with 1.
+/// Charges what no license covered, by the prices, plans and customers that are in force in the
+/// month. Projects that need a price and have none are left out of what Agora is told; they are
+/// listed apart, and the command ends with 1.
 ///
-/// Where the setting `late` is `carry`, a line for each earlier month tells what it costs by now less what bills told of
-/// it. What later bills have told of the month is taken off.
+/// Where the setting `late` is `carry`, a line for each earlier month tells what it costs by now
+/// less what bills told of it. What later bills have told of the month is taken off.
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// The month, e.g. 2026-11

@@ -105,7 +105,8 @@ pub(super) fn words(difference: &Difference) -> String {
         Difference::Overdrawn { id } => format!("license {id}: more was drawn than it granted"),
         Difference::Draw { seq } => {
             format!(
-                "license ledger entry {seq} draws from a license that was not good then, or for usage of another time"
+                "license ledger entry {seq} draws from a license that was not good then, or for \
+                 usage of another time"
             )
         }
         Difference::GivenBack { seq } => {
@@ -115,11 +116,13 @@ pub(super) fn words(difference: &Difference) -> String {
         }
         Difference::Covered { seq } => {
             format!(
-                "ledger entry {seq}: what licenses covered of it is not what was drawn from them, or not within it"
+                "ledger entry {seq}: what licenses covered of it is not what was drawn from them, \
+                 or not within it"
             )
         }
         Difference::History { place } => format!(
-            "{place} by date do not add up: each holds from a month's first second, and what was said last is what stands"
+            "{place} by date do not add up: each holds from a month's first second, and what was \
+             said last is what stands"
         ),
         Difference::Statement { seq, problem } => {
             format!("statement {seq}: {}", problem_words(*problem))

@@ -32,8 +32,8 @@ pub(super) enum Args {
     Deactivate(DeactivateArgs),
     /// Blank a customer's name, e-mail and phone; ids, usage and amounts stay
     ///
-    /// For accounts that are to be deleted. Backups made before still hold the contacts, and so may the file
-    /// that ends in -wal until the server is restarted.
+    /// For accounts that are to be deleted. Backups made before still hold the contacts, and so may
+    /// the file that ends in -wal until the server is restarted.
     Forget(ForgetArgs),
 }
 

@@ -21,7 +21,8 @@ pub(super) struct Database {
 }
 
 impl Database {
-    /// Finds the path: as told, else of the environment, else of the service where there is one, else here.
+    /// Finds the path: as told, else of the environment, else of the service where there is one,
+    /// else here.
     pub(super) fn resolve(told: Option<PathBuf>) -> Self {
         let of_environment =
             || std::env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
@@ -126,7 +127,8 @@ impl Database {
         }
         let advice = if matches!(error, store::Error::Exists(_)) {
             format!(
-                "{path} ({because}) exists already and is never overwritten: use it as it is, or name another with --db"
+                "{path} ({because}) exists already and is never overwritten: use it as it is, or \
+                 name another with --db"
             )
         } else if matches!(error, store::Error::NotOurs(_)) {
             format!(

@@ -16,14 +16,16 @@ use std::io::{self, Write};
 
 /// Write the usage records out, as a file that `import` takes
 ///
-/// To standard output, in the order in which they were recorded. A record that was taken back has the reason
-/// as voidReason, and is taken back again where it is imported.
+/// To standard output, in the order in which they were recorded. A record that was taken back has
+/// the reason as voidReason, and is taken back again where it is imported.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example: agora-vendor export --from 2026-10-01 --to 2026-10-31 --format csv > october.csv"
+    after_help = "Example: agora-vendor export --from 2026-10-01 --to 2026-10-31 --format csv > \
+        october.csv"
 )]
 pub(super) struct Args {
-    /// Of those alone that are dated from then on: a time, Unix seconds, or a day (its first second)
+    /// Of those alone that are dated from then on: a time, Unix seconds, or a day (its first
+    /// second)
     #[arg(long, value_name = "TIME")]
     from: Option<Moment>,
 
@@ -135,7 +137,8 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     })?;
     let mut store = shell.open()?;
     let mut export = store.read(|tx| Export::start(tx, period))?;
-    // Written while no transaction is open: whoever reads it may be slow, and the write-ahead log must not grow for it.
+    // Written while no transaction is open: whoever reads it may be slow, and the write-ahead log
+    // must not grow for it.
     let written = Out::new(args.format, shell.out()).map_err(Ended::Output).and_then(|mut out| {
         while let Some(part) = store.read(|tx| export.part(tx)).map_err(Ended::Store)? {
             part.iter().try_for_each(|exported| out.write(exported)).map_err(Ended::Output)?;

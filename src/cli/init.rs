@@ -12,8 +12,8 @@ use std::io::IsTerminal;
 
 /// Create the database, with a live key pair for Agora and a test pair for your own requests
 ///
-/// Never overwrites. The file is readable by its owner alone (mode 0600). A secret that is made is shown
-/// on a terminal and in --json; `key show K --secret` shows it again.
+/// Never overwrites. The file is readable by its owner alone (mode 0600). A secret that is made is
+/// shown on a terminal and in --json; `key show K --secret` shows it again.
 #[derive(clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]

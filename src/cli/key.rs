@@ -18,7 +18,8 @@ use std::path::PathBuf;
 
 /// Key pairs: add one, list them, show or revoke one
 ///
-/// Two live pairs may be valid at a time, for rotating: add the new one, tell Agora, revoke the old one.
+/// Two live pairs may be valid at a time, for rotating: add the new one, tell Agora, revoke the old
+/// one.
 #[derive(clap::Subcommand)]
 pub(super) enum Args {
     /// Add a live pair, or with --test one for your own requests

@@ -57,7 +57,8 @@ pub(super) enum Args {
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example: agora-vendor license issue 123456 --expires 2030-12-31 --count 1000 --id order-17"
+    after_help = "Example: agora-vendor license issue 123456 --expires 2030-12-31 --count 1000 \
+        --id order-17"
 )]
 pub(super) struct IssueArgs {
     /// The customer, by Agora's id
@@ -519,11 +520,13 @@ fn refused(
         }
         (Refusal::NoCustomer, _) => Failure::not_found("there is no such customer"),
         (Refusal::OtherContent(asked), _) => Failure::conflict(format!(
-            "the id {id} stands for another license, issued by `{}`: nothing was issued; give a new license an id of its own",
+            "the id {id} stands for another license, issued by `{}`: nothing was issued; give a \
+             new license an id of its own",
             asked_words(&asked)
         )),
         (Refusal::OtherOperation(asked), _) => Failure::conflict(format!(
-            "the operation {} was another, `{}`: nothing was changed; give a new operation an id of its own",
+            "the operation {} was another, `{}`: nothing was changed; give a new operation an id \
+             of its own",
             or_dash(op_id.as_ref()),
             asked_words(&asked)
         )),
@@ -544,7 +547,8 @@ fn refused(
         }
         (Refusal::BelowZero { left }, Operation::Consume { customer_id, amount, .. }) => {
             Failure::failed(format!(
-                "customer {customer_id} has {left} left over all live licenses, less than {amount}: nothing was consumed"
+                "customer {customer_id} has {left} left over all live licenses, less than \
+                 {amount}: nothing was consumed"
             ))
         }
         (Refusal::BelowZero { left }, _) => Failure::failed(format!(

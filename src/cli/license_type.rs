@@ -11,8 +11,8 @@ use serde::Serialize;
 
 /// What your types of licenses grant: set one up, list them
 ///
-/// Agora names a type when a user buys a license. One that is not set up is sold without limit, and the log
-/// points it out.
+/// Agora names a type when a user buys a license. One that is not set up is sold without limit, and
+/// the log points it out.
 #[derive(clap::Subcommand)]
 pub(super) enum Args {
     /// Set a type up, or change it for licenses to come; those that are issued stay as they are

@@ -7,7 +7,8 @@ use serde_json::json;
 
 /// Bring the database to the version of this executable, leaving a copy of it beside it first
 ///
-/// `serve` does so by itself when it starts; no other verb does. Stop a server of an earlier version before.
+/// `serve` does so by itself when it starts; no other verb does. Stop a server of an earlier
+/// version before.
 #[derive(clap::Args)]
 pub(super) struct Args {}
 

@@ -60,9 +60,11 @@ use wording::Refused;
 
 pub use failure::Exit;
 
-/// Answers the Agora Extensions Marketplace about usage, bills and licenses, out of one SQLite file.
+/// Answers the Agora Extensions Marketplace about usage, bills and licenses, out of one SQLite
+/// file.
 ///
-/// `serve` answers Agora; the other verbs keep the books from the shell, at the same time if need be.
+/// `serve` answers Agora; the other verbs keep the books from the shell, at the same time if need
+/// be.
 #[derive(Parser)]
 #[command(name = "agora-vendor", version, max_term_width = 100, arg_required_else_help = true)]
 struct Cli {
@@ -86,8 +88,8 @@ struct Everywhere {
     json: bool,
 }
 
-/// `record` alone. It is called by the thousand, a process for each record, and describing all verbs to the parser takes a
-/// fifth of the processor time of one.
+/// `record` alone. It is called by the thousand, a process for each record, and describing all
+/// verbs to the parser takes a fifth of the processor time of one.
 #[derive(Parser)]
 #[command(name = "agora-vendor")]
 struct RecordAlone {
@@ -136,7 +138,8 @@ enum Verb {
     Migrate(migrate::Args),
 }
 
-/// Runs the command that `arguments` (the executable's name first) say. Data goes to `out`, all else to `err`.
+/// Runs the command that `arguments` (the executable's name first) say. Data goes to `out`, all
+/// else to `err`.
 pub fn run(
     arguments: impl Iterator<Item = OsString>,
     out: &mut dyn Write,

@@ -1,4 +1,5 @@
-//! Times as they are written at the shell: a TIME, a DAY, a MONTH, all UTC unless an offset says otherwise.
+//! Times as they are written at the shell: a TIME, a DAY, a MONTH, all UTC unless an offset says
+//! otherwise.
 
 use crate::billing::period::{self, Grain, LAST_SECOND, Period};
 use crate::billing::record::UsedAt;
@@ -183,7 +184,8 @@ impl FromStr for Moment {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        // Fewer digits would be a second of the early 1970s, and are more likely a date without its dashes.
+        // Fewer digits would be a second of the early 1970s, and are more likely a date without its
+        // dashes.
         let is_seconds = text.len() >= 9 && text.bytes().all(|b| b.is_ascii_digit());
         let second = match is_seconds {
             true => text.parse().ok(),

@@ -23,20 +23,22 @@ use std::path::PathBuf;
 
 /// Price plans: set one up, list them, show one
 ///
-/// A project is priced by its customer's plan; the plan called `default` prices projects whose customer
-/// has no plan named, and those without a customer.
+/// A project is priced by its customer's plan; the plan called `default` prices projects whose
+/// customer has no plan named, and those without a customer.
 #[derive(clap::Subcommand)]
 pub(super) enum Args {
     /// Set a plan up, or change it from a month on
     ///
-    /// A plan is a sum of parts: a flat fee a month, a price per unit, tiers that are each at their own price
-    /// (graduated), tiers of which the one that is reached prices all (volume), started packages. A tier goes up to
-    /// its end, which is inside; the last has no end. An allowance comes off first, and the other parts count
-    /// what remains. All counts per project and calendar month (UTC), for usage that no license covers.
+    /// A plan is a sum of parts: a flat fee a month, a price per unit, tiers that are each at their
+    /// own price (graduated), tiers of which the one that is reached prices all (volume), started
+    /// packages. A tier goes up to its end, which is inside; the last has no end. An allowance
+    /// comes off first, and the other parts count what remains. All counts per project and calendar
+    /// month (UTC), for usage that no license covers.
     ///
-    /// The first version of a plan holds for all time, or from the month after those that were billed. A later one
-    /// holds from the next month on, or from --from. Where that is a month that was billed, or this month or a past one
-    /// that has a price, --rewrite says that its bill may change. What holds already is not set again.
+    /// The first version of a plan holds for all time, or from the month after those that were
+    /// billed. A later one holds from the next month on, or from --from. Where that is a month that
+    /// was billed, or this month or a past one that has a price, --rewrite says that its bill may
+    /// change. What holds already is not set again.
     Set(Box<SetArgs>),
     /// List all plans as they are this month
     List,
@@ -47,7 +49,8 @@ pub(super) enum Args {
 #[derive(clap::Args)]
 #[command(after_help = help())]
 #[command(
-    override_usage = "agora-vendor plan set <ID> --name <TEXT> --unit <TEXT> <PRICE> [OPTIONS]\n       \
+    override_usage = "agora-vendor plan set <ID> --name <TEXT> --unit <TEXT> <PRICE> [OPTIONS]\n  \
+             \
     where <PRICE> is --file <F>, or any of --price, --flat, --graduated, --volume, --package"
 )]
 #[command(group = clap::ArgGroup::new("priced").required(true).multiple(true)
@@ -56,7 +59,8 @@ pub(super) struct SetArgs {
     /// Agora's planId, at most 16 characters, or `default`
     id: PlanId,
 
-    /// The plan's name in descriptions, e.g. Standard; may stand in the file, and need not be told again
+    /// The plan's name in descriptions, e.g. Standard; may stand in the file, and need not be told
+    /// again
     #[arg(long, value_name = "TEXT")]
     name: Option<Label>,
 
@@ -104,7 +108,8 @@ fn help() -> String {
     format!(
         "Example: agora-vendor plan set default --name Standard --unit Minute --price 0.01\n\n\
         A file for --file holds one JSON object. Its parts are flat, perUnit, graduated, volume and package\n\
-        ({{\"package\": {{\"size\": \"1000\", \"price\": \"5\"}}}}), any number of them; amounts are texts or numbers:\n\n{EXAMPLE}"
+        ({{\"package\": {{\"size\": \"1000\", \"price\": \"5\"}}}}), any number of them; amounts \
+            are texts or numbers:\n\n{EXAMPLE}"
     )
 }
 

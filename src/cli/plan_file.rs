@@ -1,6 +1,8 @@
-//! A plan as a JSON document: what `plan set --file` reads, and what `plan show --json` prints of a price.
+//! A plan as a JSON document: what `plan set --file` reads, and what `plan show --json` prints of a
+//! price.
 //!
-//! Read strictly: a member that is not known is refused. A number is taken by its text, never as a float.
+//! Read strictly: a member that is not known is refused. A number is taken by its text, never as a
+//! float.
 
 use crate::billing::amount::Amount;
 use crate::billing::id::Label;
@@ -115,10 +117,9 @@ impl TryFrom<PartMembers> for PartTerms {
         let mut told = told.into_iter().flatten();
         match (told.next(), told.next()) {
             (Some(part), None) => Ok(part),
-            _ => {
-                Err("a part is one of flat, perUnit, graduated, volume and package: each in an object of its own"
-                    .into())
-            }
+            _ => Err("a part is one of flat, perUnit, graduated, volume and package: each in an \
+                    object of its own"
+                .into()),
         }
     }
 }
@@ -227,7 +228,8 @@ mod tests {
         let file = PlanFile::read(text).expect("a plan");
         assert_eq!(
             file.price.to_string(),
-            "flat 10 + per-unit 0.5 + graduated 1000:0.01,rest:0.005 + volume rest:1 + package 100:2.5 free 50 minimum 20"
+            "flat 10 + per-unit 0.5 + graduated 1000:0.01,rest:0.005 + volume rest:1 + package \
+             100:2.5 free 50 minimum 20"
         );
         assert_eq!((file.name.as_ref().map(Label::as_str), file.unit), (Some("Pro"), None));
         let printed = serde_json::to_string(&Terms::new(&file.price)).expect("JSON");

@@ -43,10 +43,12 @@ pub(super) enum Args {
     /// Enable the extension for a project of a customer again; an account that was deactivated is
     /// active again
     Enable(EnableArgs),
-    /// Verify the appKey and appSecret that came with a call: ends with 0 if they are the project's, else with 1
+    /// Verify the appKey and appSecret that came with a call: ends with 0 if they are the
+    /// project's, else with 1
     ///
-    /// For the vendor's own backend. They are those that Agora was told when it created the project; of a
-    /// project that is not enabled they are not accepted. Where the database cannot be read it ends with 75.
+    /// For the vendor's own backend. They are those that Agora was told when it created the
+    /// project; of a project that is not enabled they are not accepted. Where the database cannot
+    /// be read it ends with 75.
     Verify(VerifyArgs),
 }
 
@@ -74,7 +76,8 @@ pub(super) struct EnableArgs {
 
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example: printf %s \"$SECRET\" | agora-vendor project verify 430892 --app-key QJ1B9CkqQDsjmbcVAvRz9YL3vhmzQmkS"
+    after_help = "Example: printf %s \"$SECRET\" | agora-vendor project verify 430892 --app-key \
+        QJ1B9CkqQDsjmbcVAvRz9YL3vhmzQmkS"
 )]
 pub(super) struct VerifyArgs {
     /// The project, by Agora's id
@@ -320,7 +323,8 @@ fn verify(args: &VerifyArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         shell.open().and_then(|mut store| Ok(store.read(|tx| project::find(tx, &args.project))?));
     // A backend must not take an outage for a wrong secret.
     let project = project.map_err(Failure::into_passing)?;
-    // Whether there are keys to compare with, and which half is wrong, is not to be told by the time it takes.
+    // Whether there are keys to compare with, and which half is wrong, is not to be told by the
+    // time it takes.
     let (app_key, app_secret) = match project.as_ref().and_then(|project| project.app_keys.as_ref())
     {
         Some(keys) => (keys.app_key.as_str(), keys.app_secret.reveal()),

@@ -25,9 +25,9 @@ use std::fmt::Display;
 
 /// Record usage of a project
 ///
-/// It is on disk when the command ends with 0. Safe to repeat with the same --id: what is there already is
-/// not counted again. A project that nobody announced is registered on the spot, unless the setting
-/// `unknown-projects` is `refuse`.
+/// It is on disk when the command ends with 0. Safe to repeat with the same --id: what is there
+/// already is not counted again. A project that nobody announced is registered on the spot, unless
+/// the setting `unknown-projects` is `refuse`.
 #[derive(clap::Args)]
 #[command(
     after_help = "Example: agora-vendor record 430892 1.5 --id call-7781 --at 2026-11-22T09:30:00Z"
@@ -40,7 +40,8 @@ pub(super) struct RecordArgs {
     #[arg(allow_hyphen_values = true)]
     amount: Amount,
 
-    /// When it was used: a time, Unix seconds, or a day (meaning its noon; of today, before noon: now); now if omitted
+    /// When it was used: a time, Unix seconds, or a day (meaning its noon; of today, before noon:
+    /// now); now if omitted
     #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
     at: Option<Moment>,
 
@@ -63,8 +64,8 @@ pub(super) struct RecordArgs {
 
 /// Take a usage record back
 ///
-/// A reversing entry dated as the record is takes it out of every window that held it. Its id stays spent:
-/// to correct a figure, void the record and record anew under another id.
+/// A reversing entry dated as the record is takes it out of every window that held it. Its id stays
+/// spent: to correct a figure, void the record and record anew under another id.
 #[derive(clap::Args)]
 pub(super) struct VoidArgs {
     /// The record's id
@@ -168,7 +169,8 @@ pub(super) fn record(args: &RecordArgs, shell: &mut Shell<'_>) -> Result<Exit, F
             point_out_registered(record, registered, &new, &uncovered, shell);
             if let Some(disabled_at_s) = disabled_at_s {
                 shell.note(&format!(
-                    "project {} was disabled at {}: this usage is dated after that; it is reported and billed like any other",
+                    "project {} was disabled at {}: this usage is dated after that; it is \
+                     reported and billed like any other",
                     record.project_id,
                     rfc3339(disabled_at_s)
                 ));
@@ -239,7 +241,8 @@ fn point_out_registered(
     let months = first_months(from_s);
     if registered.bound {
         shell.note(&format!(
-            "project {id} had no customer and is {customer_id}'s now: {customer_id} is billed for {months}"
+            "project {id} had no customer and is {customer_id}'s now: {customer_id} is billed for \
+             {months}"
         ));
         if let Some(words) = uncovered_words(id, customer_id, uncovered) {
             shell.note(&words);

@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 
 /// What shows text without end where `PAGER` is not set.
 const USUAL_PAGER: &str = "less";
-/// How `less` is to behave unless `LESS` says otherwise: it ends at once where all fits, shows color
-/// and leaves the text on the screen.
+/// How `less` is to behave unless `LESS` says otherwise: it ends at once where all fits, shows
+/// color and leaves the text on the screen.
 const LESS: &str = "FRX";
 
 /// A terminal.

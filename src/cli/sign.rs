@@ -198,7 +198,8 @@ fn sign<'a>(request: &Request<'a>, pairs: &[KeyPair], live: bool) -> Result<Sign
             Ok(Signed { method: request.method, url, body: None })
         }
         Some(body) => {
-            // Added to the text as it is, since a body read and printed anew would not be the one given.
+            // Added to the text as it is, since a body read and printed anew would not be the one
+            // given.
             let object = body.trim_end();
             let open = object.strip_suffix('}').unwrap_or(object).trim_end();
             let join = if open.ends_with('{') { "" } else { "," };

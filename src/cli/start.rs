@@ -17,8 +17,8 @@ const PAUSE: Duration = Duration::from_millis(4);
 /// The month from which something new holds.
 #[derive(clap::Args)]
 pub(super) struct Start {
-    /// From this month on; by default from the next one. The first of its kind reaches back to the month after those
-    /// that were billed
+    /// From this month on; by default from the next one. The first of its kind reaches back to the
+    /// month after those that were billed
     #[arg(long, value_name = "MONTH")]
     from: Option<Month>,
 
@@ -83,13 +83,14 @@ pub(super) fn first_months(from_s: i64) -> String {
     }
 }
 
-/// What becomes of the months from `from_s` on that were billed before something new was said to hold in them; `None`
-/// where none was.
+/// What becomes of the months from `from_s` on that were billed before something new was said to
+/// hold in them; `None` where none was.
 pub(super) fn billed_words(tx: &ReadTx<'_>, from_s: i64) -> store::Result<Option<Sentence>> {
     changed_words(tx, &balance::billed_from(tx, from_s)?)
 }
 
-/// What becomes of months that were billed before something was said that changes them; `None` where there is none.
+/// What becomes of months that were billed before something was said that changes them; `None`
+/// where there is none.
 pub(super) fn changed_words(tx: &ReadTx<'_>, months: &[i64]) -> store::Result<Option<Sentence>> {
     let were_billed = match *months {
         [] => return Ok(None),
@@ -106,8 +107,8 @@ pub(super) fn changed_words(tx: &ReadTx<'_>, months: &[i64]) -> store::Result<Op
     }))
 }
 
-/// Works out what the months cost by now that were billed before something was said that changes them, so that the next
-/// bill need not.
+/// Works out what the months cost by now that were billed before something was said that changes
+/// them, so that the next bill need not.
 pub(super) fn settle(shell: &mut Shell<'_>) -> Result<(), Failure> {
     let mut store = shell.open().map_err(|failure| {
         failure.with("what was asked for is done, and the server prices anew what was billed")
@@ -139,7 +140,8 @@ pub(super) fn from_month(from_s: i64) -> Option<String> {
     (from_s > 0).then(|| month(from_s))
 }
 
-/// What holds by date, in words: `silver; from 2026-12 gold`. The same, said again of a later month, is no change.
+/// What holds by date, in words: `silver; from 2026-12 gold`. The same, said again of a later
+/// month, is no change.
 pub(super) fn timeline<T: Display + PartialEq>(history: &History<T>) -> String {
     let mut words: Vec<String> = Vec::new();
     let mut before = None;

@@ -26,9 +26,9 @@ use std::collections::BTreeMap;
 
 /// Show what usage adds up to: by default this month's, by project
 ///
-/// The window is --from and --to together, or --day, or --month. With --reconcile, what was recorded in a month beside what
-/// became of it: what Agora was told, what came too late for that, and what it has not asked for; it ends with 1
-/// where that does not add up.
+/// The window is --from and --to together, or --day, or --month. With --reconcile, what was
+/// recorded in a month beside what became of it: what Agora was told, what came too late for that,
+/// and what it has not asked for; it ends with 1 where that does not add up.
 #[derive(clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]

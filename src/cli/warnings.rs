@@ -1,4 +1,5 @@
-//! What the store warns of while a verb runs: a sentence on standard error. `serve` has a log instead.
+//! What the store warns of while a verb runs: a sentence on standard error. `serve` has a log
+//! instead.
 
 use crate::billing::escape::escape;
 use log::{LevelFilter, Log, Metadata, Record};

@@ -14,8 +14,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
-/// How much memory the kept listings may take, but for the newest, which is kept whatever it takes; and how much
-/// the begun sequences.
+/// How much memory the kept listings may take, but for the newest, which is kept whatever it takes;
+/// and how much the begun sequences.
 pub(super) const KEPT_BYTES: usize = 8 << 20;
 /// How many listings are kept, and how many sequences.
 pub(super) const KEPT: usize = 128;
@@ -199,8 +199,8 @@ impl Sequence {
     }
 }
 
-/// The sequences that pages were asked of, the one that was begun last at the end. Beyond [`KEPT`] of them, or
-/// [`KEPT_BYTES`], the oldest are forgotten.
+/// The sequences that pages were asked of, the one that was begun last at the end. Beyond [`KEPT`]
+/// of them, or [`KEPT_BYTES`], the oldest are forgotten.
 #[derive(Default)]
 pub(super) struct Sequences(Mutex<VecDeque<Arc<Sequence>>>);
 

@@ -143,9 +143,10 @@ pub(super) fn parse<T: FromSql>(text: &str) -> rusqlite::Result<T> {
     Ok(T::column_result(text.into())?)
 }
 
-/// Gives a connection `decimal_add(a, b)`, the exact sum of two amounts, since SQLite's own `+` would round;
-/// and for checks `is_amount(a)`, `is_price(p)`, `is_id(i)`, `is_label(l)` and `is_license_type(t)`, which tell whether a
-/// text is an amount or a price in canonical form, an id of a project, customer or license, a name, or a license's type.
+/// Gives a connection `decimal_add(a, b)`, the exact sum of two amounts, since SQLite's own `+`
+/// would round; and for checks `is_amount(a)`, `is_price(p)`, `is_id(i)`, `is_label(l)` and
+/// `is_license_type(t)`, which tell whether a text is an amount or a price in canonical form, an id
+/// of a project, customer or license, a name, or a license's type.
 pub(super) fn register_functions(connection: &Connection) -> rusqlite::Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8
         | FunctionFlags::SQLITE_DETERMINISTIC

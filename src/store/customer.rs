@@ -12,7 +12,8 @@ use std::collections::HashMap;
 pub struct Customer {
     /// Agora's id.
     pub id: CustomerId,
-    /// The plan that was named last for it; `None`: the plan `default`. What prices it in a month is in [`plans_of`].
+    /// The plan that was named last for it; `None`: the plan `default`. What prices it in a month
+    /// is in [`plans_of`].
     pub plan_id: Option<PlanId>,
     /// Contact, where told.
     pub name: Option<Words>,
@@ -33,8 +34,8 @@ pub struct Customer {
 pub struct Announcement {
     /// The plan named for it.
     pub plan_id: Option<PlanId>,
-    /// The first second of the month from which the plan is to hold, as in [`History::start`]. What holds then already
-    /// is not said again.
+    /// The first second of the month from which the plan is to hold, as in [`History::start`]. What
+    /// holds then already is not said again.
     pub plan_from_s: Option<i64>,
     /// Contact.
     pub name: Option<Words>,
@@ -95,7 +96,8 @@ fn insert(tx: &WriteTx<'_>, id: &CustomerId, stamp: &Stamp) -> Result<bool> {
     Ok(tx.sql().prepare_cached(INSERT)?.execute(params)? == 1)
 }
 
-/// Announces a customer, or changes what was announced of it; an account that was deactivated is active again.
+/// Announces a customer, or changes what was announced of it; an account that was deactivated is
+/// active again.
 ///
 /// # Errors
 /// When SQLite fails.
@@ -271,7 +273,8 @@ pub fn forget(tx: &WriteTx<'_>, customer: &Customer, stamp: &Stamp) -> Result<bo
 /// When SQLite fails.
 pub fn find(tx: &ReadTx<'_>, id: &CustomerId) -> Result<Option<Customer>> {
     const SELECT: &str = "
-        select customer_id, plan_id, name, email, phone, first_seen_at_s, announced_at_s, deactivated_at_s
+        select customer_id, plan_id, name, email, phone, first_seen_at_s, announced_at_s,
+          deactivated_at_s
         from customer
         where customer_id = :customer_id";
     Ok(tx
@@ -287,7 +290,8 @@ pub fn find(tx: &ReadTx<'_>, id: &CustomerId) -> Result<Option<Customer>> {
 /// When SQLite fails.
 pub fn list(tx: &ReadTx<'_>) -> Result<Vec<Customer>> {
     const SELECT: &str = "
-        select customer_id, plan_id, name, email, phone, first_seen_at_s, announced_at_s, deactivated_at_s
+        select customer_id, plan_id, name, email, phone, first_seen_at_s, announced_at_s,
+          deactivated_at_s
         from customer
         order by customer_id";
     let mut select = tx.sql().prepare_cached(SELECT)?;

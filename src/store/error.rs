@@ -17,7 +17,8 @@ pub enum Error {
     #[error("{} exists already and is never overwritten", .0.display())]
     Exists(PathBuf),
     /// A file of SQLite's lies where a new database should be made, without its database.
-    #[error("{} lies there without its database: put both together again, or move it away first", .0.display())]
+    #[error("{} lies there without its database: put both together again, or move it away \
+        first", .0.display())]
     LeftBehind(PathBuf),
     /// What was given is no path of a file.
     #[error(
@@ -122,7 +123,8 @@ pub enum Error {
     )]
     InUse(PathBuf),
     /// The file was moved, removed or replaced while it was open.
-    #[error("{} is not the file any more that was opened: it was moved, removed or replaced; restart the server", .0.display())]
+    #[error("{} is not the file any more that was opened: it was moved, removed or replaced; \
+        restart the server", .0.display())]
     Replaced(PathBuf),
     /// The file, or its disk, may only be read.
     #[error(
@@ -155,7 +157,8 @@ pub enum Error {
     #[error("{} is not an agora-vendor database", .0.display())]
     NotOurs(PathBuf),
     /// The file is of a later version.
-    #[error("{} has schema version {found}, and this executable knows versions up to {known}: use a newer agora-vendor", .path.display())]
+    #[error("{} has schema version {found}, and this executable knows versions up to {known}: use \
+        a newer agora-vendor", .path.display())]
     Newer {
         /// The file.
         path: PathBuf,
@@ -179,7 +182,8 @@ pub enum Error {
         known: i64,
     },
     /// The file cannot be opened for lack of rights, or is read-only.
-    #[error("{} cannot be opened: {reason}; run as the user who owns it (under systemd: `sudo -u agora-vendor agora-vendor …`)", .path.display())]
+    #[error("{} cannot be opened: {reason}; run as the user who owns it (under systemd: `sudo -u \
+        agora-vendor agora-vendor …`)", .path.display())]
     NoAccess {
         /// The file.
         path: PathBuf,

@@ -1,4 +1,5 @@
-//! What was changed of customers and projects, and by whom: written in the transaction that changes it.
+//! What was changed of customers and projects, and by whom: written in the transaction that changes
+//! it.
 
 use crate::billing::event::{Change, Event, Stamp};
 use crate::billing::id::{CustomerId, ProjectId};
@@ -58,7 +59,8 @@ pub(super) fn of_project(
     add(tx, &Event { stamp: stamp.clone(), customer_id, project_id, change, fields })
 }
 
-/// The events of a customer's account and of the projects while they were the customer's, the oldest first.
+/// The events of a customer's account and of the projects while they were the customer's, the
+/// oldest first.
 ///
 /// # Errors
 /// When SQLite fails.

@@ -25,7 +25,8 @@ pub fn start<T>(
     Ok(history.start(asked_s, open_s, now_s))
 }
 
-/// What was and is to be in force of a list of `(of whom, from when, what)`, which is in the order in which it was said.
+/// What was and is to be in force of a list of `(of whom, from when, what)`, which is in the order
+/// in which it was said.
 pub(super) fn histories<K: Eq + Hash, T>(
     said: impl Iterator<Item = rusqlite::Result<(K, i64, T)>>,
 ) -> Result<HashMap<K, History<T>>> {

@@ -67,7 +67,8 @@ fn random_text(len: usize) -> String {
 /// So many letters and digits, each as likely as the others where `fill` gives random bytes.
 fn text_of(len: usize, mut fill: impl FnMut(&mut [u8; 32])) -> String {
     const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-    // The largest multiple of the alphabet's length that a byte reaches; what is above would favour its start.
+    // The largest multiple of the alphabet's length that a byte reaches; what is above would favour
+    // its start.
     const EVEN: u8 = 248;
     let mut text = String::with_capacity(len);
     while text.len() < len {
@@ -82,7 +83,8 @@ fn text_of(len: usize, mut fill: impl FnMut(&mut [u8; 32])) -> String {
     text
 }
 
-/// Puts a key pair into the books; tells whether its public half was new. One that is there stays as it is.
+/// Puts a key pair into the books; tells whether its public half was new. One that is there stays
+/// as it is.
 ///
 /// # Errors
 /// When SQLite fails.

@@ -1,9 +1,9 @@
-//! Books of an earlier version, brought to the present one: a copy is left beside them first, and the change is
-//! one transaction.
+//! Books of an earlier version, brought to the present one: a copy is left beside them first, and
+//! the change is one transaction.
 //!
-//! Either way migrated books have the schema of fresh ones to the letter. Up to version 4 the tables
-//! are laid out anew by `schema.sql` and filled out of the old ones. Version 5 is grown in place:
-//! columns are added at the ends of tables, so that ten million records are not copied.
+//! Either way migrated books have the schema of fresh ones to the letter. Up to version 4 the
+//! tables are laid out anew by `schema.sql` and filled out of the old ones. Version 5 is grown in
+//! place: columns are added at the ends of tables, so that ten million records are not copied.
 
 use crate::store::connection::{check_writable, open_file, prepare_writer};
 use crate::store::document::Document;
@@ -12,8 +12,8 @@ use crate::store::{Error, Result, Store, backup, balance, draft, file, schema};
 use rusqlite::{Connection, OpenFlags, Row, TransactionBehavior, named_params};
 use std::path::{Path, PathBuf};
 
-/// Fills the tables out of those of version 1, which stand as `old_…`. A license began on the day of its issue, and
-/// who issued or revoked it was not written down.
+/// Fills the tables out of those of version 1, which stand as `old_…`. A license began on the day
+/// of its issue, and who issued or revoked it was not written down.
 const FROM_1: &str = "
     insert into setting select name, value from old_setting;
     insert into api_key (api_key, api_secret, purpose, created_at_s, revoked_at_s)
@@ -42,8 +42,10 @@ const FROM_1: &str = "
     where customer_id is not null
     order by project_id;
     insert into project_enablement select project_id, from_s, until_s from old_project_enablement;
-    insert into usage_ledger (seq, record_id, project_no, at_s, amount, recorded_at_s, reverses_seq, in_crowd, note)
-    select u.seq, u.record_id, p.project_no, u.at_s, u.amount, u.recorded_at_s, u.reverses_seq, u.in_crowd, u.note
+    insert into usage_ledger (seq, record_id, project_no, at_s, amount, recorded_at_s,
+      reverses_seq, in_crowd, note)
+    select u.seq, u.record_id, p.project_no, u.at_s, u.amount, u.recorded_at_s, u.reverses_seq,
+      u.in_crowd, u.note
     from old_usage_ledger u
     cross join project p on p.project_id = u.project_id
     order by u.seq;
@@ -58,9 +60,11 @@ const FROM_1: &str = "
     from usage_ledger
     group by 1;
     insert into license
-      (license_id, customer_id, issued_at_s, asked, starts_at_s, expires_at_s, granted, balance, revoked_at_s)
+      (license_id, customer_id, issued_at_s, asked, starts_at_s, expires_at_s, granted, balance,
+        revoked_at_s)
     select license_id, customer_id, issued_at_s,
-      'issue ' || customer_id || ' --expires ' || date(expires_at_s, 'unixepoch') || coalesce(' --count ' || granted, ''),
+      'issue ' || customer_id || ' --expires ' || date(expires_at_s, 'unixepoch')
+        || coalesce(' --count ' || granted, ''),
       min(issued_at_s, expires_at_s) / 86400 * 86400, expires_at_s, granted, granted, revoked_at_s
     from old_license
     order by issued_at_s, license_id;
@@ -76,8 +80,8 @@ const FROM_1: &str = "
     where o.revoked_at_s is not null
     order by l.seq;";
 
-/// Fills the tables out of those of version 2, which stand as `old_…`. There the ledger and its sums told projects by
-/// their ids, grains by words, and what licenses did not cover as zero.
+/// Fills the tables out of those of version 2, which stand as `old_…`. There the ledger and its
+/// sums told projects by their ids, grains by words, and what licenses did not cover as zero.
 const FROM_2: &str = "
     insert into setting select name, value from old_setting;
     insert into api_key (api_key, api_secret, purpose, created_at_s, revoked_at_s)
@@ -89,7 +93,8 @@ const FROM_2: &str = "
     from old_plan
     order by plan_id;
     insert into customer
-    select customer_id, plan_id, name, email, phone, first_seen_at_s, announced_at_s, deactivated_at_s
+    select customer_id, plan_id, name, email, phone, first_seen_at_s, announced_at_s,
+      deactivated_at_s
     from old_customer;
     insert into project (project_id, customer_id, first_seen_at_s, app_key, app_secret)
     select project_id, customer_id, first_seen_at_s, app_key, app_secret
@@ -106,10 +111,13 @@ const FROM_2: &str = "
     where customer_id is not null
     order by project_id;
     insert into project_enablement select project_id, from_s, until_s from old_project_enablement;
-    insert into event select seq, at_s, actor, customer_id, project_id, change, fields from old_event;
+    insert into event select seq, at_s, actor, customer_id, project_id, change, fields
+    from old_event;
     insert into usage_ledger
-      (seq, record_id, project_no, at_s, amount, covered, recorded_at_s, reverses_seq, in_crowd, note)
-    select u.seq, u.record_id, p.project_no, u.at_s, u.amount, nullif(u.covered, '0'), u.recorded_at_s, u.reverses_seq,
+      (seq, record_id, project_no, at_s, amount, covered, recorded_at_s, reverses_seq, in_crowd,
+        note)
+    select u.seq, u.record_id, p.project_no, u.at_s, u.amount, nullif(u.covered, '0'),
+      u.recorded_at_s, u.reverses_seq,
       u.in_crowd, u.note
     from old_usage_ledger u
     cross join project p on p.project_id = u.project_id
@@ -125,7 +133,8 @@ const FROM_2: &str = "
     from usage_ledger
     group by 1;
     insert into license
-    select seq, license_id, customer_id, type, platforms, issued_at_s, asked, starts_at_s, expires_at_s, granted, balance,
+    select seq, license_id, customer_id, type, platforms, issued_at_s, asked, starts_at_s,
+      expires_at_s, granted, balance,
       revoked_at_s
     from old_license;
     insert into license_ledger
@@ -134,8 +143,9 @@ const FROM_2: &str = "
     insert into license_operation select op_id, at_s, asked from old_license_operation;
     insert into license_type select type, name, granted from old_license_type;";
 
-/// Fills the tables out of those of version 3 or 4, which stand as `old_…`, but for the entries of statements. The bill of
-/// a month that was asked for on its last day was provisional in version 3. Snapshots are left behind.
+/// Fills the tables out of those of version 3 or 4, which stand as `old_…`, but for the entries of
+/// statements. The bill of a month that was asked for on its last day was provisional in version 3.
+/// Snapshots are left behind.
 const FROM_3: &str = "
     insert into setting select name, value from old_setting;
     insert into api_key (api_key, api_secret, purpose, created_at_s, revoked_at_s)
@@ -146,7 +156,8 @@ const FROM_3: &str = "
     select seq, plan_id, from_s, name, unit, price, at_s, actor
     from old_plan_version;
     insert into customer
-    select customer_id, plan_id, name, email, phone, first_seen_at_s, announced_at_s, deactivated_at_s
+    select customer_id, plan_id, name, email, phone, first_seen_at_s, announced_at_s,
+      deactivated_at_s
     from old_customer;
     insert into project
     select project_no, project_id, customer_id, first_seen_at_s, app_key, app_secret
@@ -180,19 +191,23 @@ const FROM_3: &str = "
     insert into license_operation select op_id, at_s, asked from old_license_operation;
     insert into license_type select type, name, granted from old_license_type;
     insert into statement
-    select seq, kind, first_s, last_s, first_asked_at_s, last_asked_at_s, asked, knew_seq, last_knew_seq,
+    select seq, kind, first_s, last_s, first_asked_at_s, last_asked_at_s, asked, knew_seq,
+      last_knew_seq,
       provisional and not (
         kind = 'bill'
         and first_s - unixepoch(first_s, 'unixepoch', 'start of month') <= 1
-        and unixepoch(first_s, 'unixepoch', 'start of month', '+1 month') - 1 - last_s between 0 and 1
-        and first_asked_at_s >= unixepoch(first_s, 'unixepoch', 'start of month', '+1 month', '-1 day')
+        and unixepoch(first_s, 'unixepoch', 'start of month', '+1 month') - 1 - last_s
+          between 0 and 1
+        and first_asked_at_s >= unixepoch(first_s, 'unixepoch', 'start of month', '+1 month',
+          '-1 day')
       ),
-      exists (select 1 from old_statement_carry where statement_seq = seq), total, total_size, digest
+      exists (select 1 from old_statement_carry where statement_seq = seq), total, total_size,
+        digest
     from old_statement;
     insert into usage_month select month_s, last_seq from old_usage_month;";
 
-/// Adds to version 5 the columns that it lacks, each at the end of its table. What they would say of
-/// rows of before is not known.
+/// Adds to version 5 the columns that it lacks, each at the end of its table. What they would say
+/// of rows of before is not known.
 const GROW_5: &str = "
     alter table usage_ledger add column actor_no integer references actor;
     alter table api_key add column created_by text;
@@ -212,8 +227,8 @@ pub struct Migrated {
 /// Brings the books at `path` to the present version; `None` where they have it.
 ///
 /// # Errors
-/// As [`Store::open`]; when the copy cannot be made; when SQLite fails. The books are as they were then, and there is no
-/// copy.
+/// As [`Store::open`]; when the copy cannot be made; when SQLite fails. The books are as they were
+/// then, and there is no copy.
 pub fn migrate(path: &Path) -> Result<Option<Migrated>> {
     match Store::open(path) {
         Err(Error::Older { .. }) => migrate_older(path),
@@ -252,7 +267,8 @@ fn change(
     let mut connection = open_file(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     prepare_writer(&connection)?;
     check_writable(&connection, path)?;
-    // Renaming must not touch what other tables say of one, and filling is in no order that references hold in.
+    // Renaming must not touch what other tables say of one, and filling is in no order that
+    // references hold in.
     connection.execute_batch("pragma foreign_keys = off; pragma legacy_alter_table = on;")?;
     let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Another process may have done it while this one waited for the lock.
@@ -294,7 +310,8 @@ enum Change {
 }
 
 /// Adds `columns`, and brings everything else of the schema to what `schema.sql` says, its comments
-/// included: SQLite keeps the text of a table, and an added column stands in it without its comment.
+/// included: SQLite keeps the text of a table, and an added column stands in it without its
+/// comment.
 fn grow(connection: &Connection, columns: &str, from: i64) -> Result<()> {
     const TEXT: &str = "
         update sqlite_schema
@@ -394,8 +411,8 @@ fn lay_out_anew(tx: &WriteTx<'_>, fill: &str, from: i64) -> Result<()> {
     if dangling || !changed.is_empty() { Err(unsound(from, &changed)) } else { Ok(()) }
 }
 
-/// Copies what statements said. What bills carried of earlier months stood in documents of their own, without how much
-/// waited.
+/// Copies what statements said. What bills carried of earlier months stood in documents of their
+/// own, without how much waited.
 fn copy_entries(connection: &Connection) -> Result<()> {
     const ENTRIES: &str = "select statement_seq, entries from old_statement_entries";
     const CARRIES: &str = "

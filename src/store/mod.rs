@@ -1,7 +1,7 @@
 //! The books: the only SQL.
 //!
-//! One transaction, one truth: what belongs together commits together. The ledger only grows, and every
-//! sum kept beside it can be recomputed from it. A commit that returns is on disk.
+//! One transaction, one truth: what belongs together commits together. The ledger only grows, and
+//! every sum kept beside it can be recomputed from it. A commit that returns is on disk.
 
 mod actor;
 pub mod answer;

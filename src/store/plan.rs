@@ -7,8 +7,9 @@ use crate::billing::plan::{Plan, PlanBook};
 use crate::store::{ReadTx, Result, WriteTx, history};
 use rusqlite::{Row, named_params};
 
-/// Sets a plan up, or changes it from `from_s` on, a month's first second; its first version reaches back as far as
-/// [`History::start`] says. Tells whether anything was written: what is in force from then on already is not said again.
+/// Sets a plan up, or changes it from `from_s` on, a month's first second; its first version
+/// reaches back as far as [`History::start`] says. Tells whether anything was written: what is in
+/// force from then on already is not said again.
 ///
 /// # Errors
 /// When SQLite fails.

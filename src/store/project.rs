@@ -14,7 +14,8 @@ use std::collections::{HashMap, HashSet};
 pub struct Project {
     /// Agora's id.
     pub id: ProjectId,
-    /// Whose project it is, as was said last, where anybody has said. Who pays for a month is in [`customers_of`].
+    /// Whose project it is, as was said last, where anybody has said. Who pays for a month is in
+    /// [`customers_of`].
     pub customer_id: Option<CustomerId>,
     /// When the books first heard of it.
     pub first_seen_at_s: i64,
@@ -38,7 +39,8 @@ pub struct Registered {
     pub customer: bool,
     /// Whether the project had been there without a customer and is this customer's now.
     pub bound: bool,
-    /// The second from which its usage is billed to its first customer, where it has got one: 0 for all time.
+    /// The second from which its usage is billed to its first customer, where it has got one: 0 for
+    /// all time.
     pub billed_from_s: Option<i64>,
     /// Whether the project was another customer's and is this customer's from the record's month
     /// on.
@@ -178,9 +180,9 @@ fn assign(
     Ok(())
 }
 
-/// Writes down from when a project's usage is billed to this customer, as [`History::start`] has it of the month that
-/// `asked_s` begins, and returns that second. Writes nothing and returns `None` where that is so already. Whose
-/// project it is otherwise stays as it is.
+/// Writes down from when a project's usage is billed to this customer, as [`History::start`] has it
+/// of the month that `asked_s` begins, and returns that second. Writes nothing and returns `None`
+/// where that is so already. Whose project it is otherwise stays as it is.
 fn hand_over(
     tx: &WriteTx<'_>,
     id: &ProjectId,
@@ -312,9 +314,10 @@ pub fn customers(
     history::histories(select.query_map(params, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?)
 }
 
-/// Announces a project of a customer: it is that customer's from now on, whoever's it was, and enabled; the
-/// customer's account is active again if it was not. Its usage is billed to the customer as [`History::start`] has it of
-/// the month that `from_s` begins; with `None` nothing is said of that where the project is the customer's already.
+/// Announces a project of a customer: it is that customer's from now on, whoever's it was, and
+/// enabled; the customer's account is active again if it was not. Its usage is billed to the
+/// customer as [`History::start`] has it of the month that `from_s` begins; with `None` nothing is
+/// said of that where the project is the customer's already.
 ///
 /// # Errors
 /// When SQLite fails.
@@ -353,7 +356,8 @@ pub fn announce(
     Ok(find(tx, id)?.expect("it was just written"))
 }
 
-/// Creates a project of a customer as Agora asks for it: announces it, and makes its keys unless it has them.
+/// Creates a project of a customer as Agora asks for it: announces it, and makes its keys unless it
+/// has them.
 ///
 /// # Errors
 /// When SQLite fails.
@@ -470,8 +474,9 @@ pub fn any_enabled(tx: &ReadTx<'_>, customer_id: &CustomerId) -> Result<bool> {
     Ok(!enabled_of(tx, customer_id)?.is_empty())
 }
 
-/// The second after which usage of the project dated `at_s` was not to come: the last in which it was enabled before
-/// then, or, where it never had been, in which its customer's account was active. `None` where it was enabled.
+/// The second after which usage of the project dated `at_s` was not to come: the last in which it
+/// was enabled before then, or, where it never had been, in which its customer's account was
+/// active. `None` where it was enabled.
 ///
 /// # Errors
 /// When SQLite fails.
@@ -482,8 +487,9 @@ pub fn disabled_before(tx: &ReadTx<'_>, id: &ProjectId, at_s: i64) -> Result<Opt
     Ok(window.map(|window| window.first_s() - 1))
 }
 
-/// The windows in which the project was disabled after it had been enabled, the last of them without an end; of one
-/// that never was, the time since the account was deactivated of the customer whose it is then.
+/// The windows in which the project was disabled after it had been enabled, the last of them
+/// without an end; of one that never was, the time since the account was deactivated of the
+/// customer whose it is then.
 ///
 /// # Errors
 /// When SQLite fails.
@@ -576,7 +582,8 @@ fn select(tx: &ReadTx<'_>, which: &str, params: &[(&str, &dyn ToSql)]) -> Result
         from project p
         left join project_enablement e
           on e.project_id = p.project_id
-          and e.from_s = (select max(from_s) from project_enablement where project_id = p.project_id)
+          and e.from_s = (select max(from_s) from project_enablement where project_id =
+            p.project_id)
         {which}
         order by p.project_id"
     );
@@ -620,7 +627,8 @@ pub fn enabled_in(tx: &ReadTx<'_>, period: Period) -> Result<HashSet<ProjectId>>
     Ok(select.query_map(params, |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
 }
 
-/// When projects were enabled within a window, stretch by stretch in the order of time; of one project alone where told.
+/// When projects were enabled within a window, stretch by stretch in the order of time; of one
+/// project alone where told.
 ///
 /// # Errors
 /// When SQLite fails.

@@ -68,8 +68,9 @@ pub(super) fn add(
     Ok(())
 }
 
-/// Calls `each` with the sums of every project in every stretch that starts within `starts`, ordered by
-/// start; of one project alone where its number is told. The project is told as its text: mostly it is known.
+/// Calls `each` with the sums of every project in every stretch that starts within `starts`,
+/// ordered by start; of one project alone where its number is told. The project is told as its
+/// text: mostly it is known.
 pub(super) fn each(
     tx: &ReadTx<'_>,
     grain: Grain,
@@ -95,7 +96,8 @@ pub(super) fn each_readable(
     project_no: Option<i64>,
     mut each: impl FnMut(i64, &str, Result<UsageSum>) -> Result<()>,
 ) -> Result<()> {
-    // A cross join keeps the order of reading: one range of the sums, and a look at the project of each.
+    // A cross join keeps the order of reading: one range of the sums, and a look at the project of
+    // each.
     const SELECT: &str = "
         select r.start_s, p.project_id, r.amount, r.covered, r.records
         from usage_rollup r

@@ -52,8 +52,8 @@ pub(super) fn version(connection: &Connection, path: &Path) -> Result<i64> {
     }
 }
 
-/// The names of what is not in the file as `schema.sql` has it: changed, missing, or more than there should be. Litestream
-/// keeps tables of its own in a file that it replicates.
+/// The names of what is not in the file as `schema.sql` has it: changed, missing, or more than
+/// there should be. Litestream keeps tables of its own in a file that it replicates.
 pub(super) fn changed(connection: &Connection) -> Result<Vec<String>> {
     const SELECT: &str = "
         select name, coalesce(sql, '')

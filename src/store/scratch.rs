@@ -1,5 +1,5 @@
-//! Scratch books: what an import would write is written there, so that each row is judged as the import would judge
-//! it, and nothing of it stands.
+//! Scratch books: what an import would write is written there, so that each row is judged as the
+//! import would judge it, and nothing of it stands.
 
 use crate::billing::event::Stamp;
 use crate::billing::id::ProjectId;
@@ -19,7 +19,8 @@ impl Scratch {
     /// When SQLite fails.
     pub fn new() -> Result<Self> {
         check_sqlite()?;
-        // No name: a file for this connection alone, of which no more is in memory than of any other.
+        // No name: a file for this connection alone, of which no more is in memory than of any
+        // other.
         let connection = Connection::open("")?;
         connection.execute_batch("pragma synchronous = off; pragma foreign_keys = on;")?;
         column::register_functions(&connection)?;
@@ -41,8 +42,8 @@ impl Scratch {
     }
 }
 
-/// Puts into the scratch books what the books hold of a record's project, its customer and its id, unless it is there
-/// already: all that decides what comes of the record.
+/// Puts into the scratch books what the books hold of a record's project, its customer and its id,
+/// unless it is there already: all that decides what comes of the record.
 ///
 /// # Errors
 /// When SQLite fails.

@@ -175,7 +175,8 @@ pub fn timeline(tx: &ReadTx<'_>, kind: ListingKind, period: Period) -> Result<Ti
 /// # Errors
 /// When SQLite fails.
 pub fn told_already(tx: &ReadTx<'_>, at_s: i64) -> Result<Vec<Statement>> {
-    // Preparing SELECT is a twentieth of the time of a whole `record`, and most records are not late.
+    // Preparing SELECT is a twentieth of the time of a whole `record`, and most records are not
+    // late.
     const IS_ANY: &str = "
         select 1 from statement where last_s >= :at_s and first_s <= :at_s and provisional = 0";
     const SELECT: &str = select!(

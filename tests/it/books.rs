@@ -1,4 +1,5 @@
-//! The database file: made once, never overwritten, checked, copied; and what is told when it is not there.
+//! The database file: made once, never overwritten, checked, copied; and what is told when it is
+//! not there.
 
 use crate::vendor::{Vendor, day};
 use serde_json::json;

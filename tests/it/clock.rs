@@ -15,7 +15,8 @@ pub static DISK: LazyLock<PathBuf> = LazyLock::new(|| library("disk"));
 /// The library of a machine that is short of threads.
 pub static THREADS: LazyLock<PathBuf> = LazyLock::new(|| library("threads"));
 
-/// A library that stands before the system's own, built by the C compiler that SQLite is built with.
+/// A library that stands before the system's own, built by the C compiler that SQLite is built
+/// with.
 pub fn library(name: &str) -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
     // Tests of one process may build the same one at once.
@@ -34,8 +35,8 @@ pub fn library(name: &str) -> PathBuf {
 }
 
 impl Vendor {
-    /// Sets the clock that this vendor's executable goes by, also one that is running; it stands still.
-    /// `time` is RFC 3339. Without a call the executable goes by the system's clock.
+    /// Sets the clock that this vendor's executable goes by, also one that is running; it stands
+    /// still. `time` is RFC 3339. Without a call the executable goes by the system's clock.
     pub fn at(&self, time: &str) -> &Self {
         // Renamed into place, so that no process reads half of it.
         let draft = self.path("clock.draft");

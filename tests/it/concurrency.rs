@@ -59,7 +59,8 @@ fn the_same_record_from_many_processes_counts_once() {
     assert_eq!((written, vendor.total().as_str()), (1, "1.5"));
 }
 
-/// Records in a loop until it is killed with all its children, and gives the ids that were acknowledged.
+/// Records in a loop until it is killed with all its children, and gives the ids that were
+/// acknowledged.
 fn killed_recorder(vendor: &Vendor, round: usize, after: Duration) -> Vec<String> {
     let told = vendor.path(&format!("acknowledged-{round}"));
     // Each id is written down only after the command for it has ended with 0.

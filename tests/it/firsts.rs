@@ -1,4 +1,5 @@
-//! A customer's first plan, a project's first customer, a plan's first version: what was billed before stays as it was.
+//! A customer's first plan, a project's first customer, a plan's first version: what was billed
+//! before stays as it was.
 
 use crate::vendor::{Server, Vendor, second};
 use serde_json::json;
@@ -19,8 +20,8 @@ fn entry(project: &str, amount: &str) -> (String, String) {
     (project.to_owned(), amount.to_owned())
 }
 
-/// Books whose bills carry, with a price of 1 by default and of 2 by the plan gold; 40 units of the project 1 in January,
-/// which was billed on 3 February.
+/// Books whose bills carry, with a price of 1 by default and of 2 by the plan gold; 40 units of the
+/// project 1 in January, which was billed on 3 February.
 fn with_january() -> (Vendor, Server) {
     let vendor = Vendor::new();
     vendor.at("2026-01-10T00:00:00Z").ok(["setting", "set", "late", "carry"]);

@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 /// The dates of an import of rows of one day, as they stand in its summary.
 const NOON: &str = r#""from":"2026-10-10T12:00:00Z","to":"2026-10-10T12:00:00Z""#;
 
-/// A row of JSON by its number: some projects, over two months, two records of each in the same second, with amounts
-/// that floats would round.
+/// A row of JSON by its number: some projects, over two months, two records of each in the same
+/// second, with amounts that floats would round.
 fn row(n: u64) -> String {
     let (project, tenths, at) = (n % 7, 1 + n % 9, 1_790_812_800 + n / 14 * 36_107 % 4_000_000);
     format!(r#"{{"id":"r{n}","projectId":"p{project}","amount":{}.{tenths},"at":{at}}}"#, n % 50)
@@ -762,7 +762,8 @@ struct Usage {
 
 impl Usage {
     fn any() -> impl Strategy<Value = Self> {
-        // Crowded seconds, one after the other over the ends of hours, days and months; and any over some months.
+        // Crowded seconds, one after the other over the ends of hours, days and months; and any
+        // over some months.
         let at_s = prop_oneof![1_793_491_190_i64..1_793_491_210, 1_785_000_000_i64..1_795_000_000];
         let millionths = prop_oneof![1_u64..10, 1_u64..100_000_000, Just(u64::MAX / 1_000)];
         (0_u8..6, millionths, at_s, prop::bool::weighted(0.1)).prop_map(
@@ -971,7 +972,8 @@ fn an_import_killed_at_any_moment_and_run_again_counts_every_row_once() {
     };
     let (mut interrupted, mut at_work) = (0, 0);
     for kill in 0..kills {
-        // Of what is there already only the end: else it would be killed while it passes over that, and write nothing.
+        // Of what is there already only the end: else it would be killed while it passes over that,
+        // and write nothing.
         let before = recorded();
         let start = before.saturating_sub(300);
         fs::write(vendor.path("u.jsonl"), rows(start..start + 20_000)).expect("a file");

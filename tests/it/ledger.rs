@@ -1,5 +1,5 @@
-//! Laws of the ledger, in process: whatever is recorded and taken back, a window's kept sums are what adding
-//! up the ledger gives, and a list is what filtering all records gives.
+//! Laws of the ledger, in process: whatever is recorded and taken back, a window's kept sums are
+//! what adding up the ledger gives, and a list is what filtering all records gives.
 
 use agora_vendor::billing::amount::Amount;
 use agora_vendor::billing::event::{Actor, Stamp};

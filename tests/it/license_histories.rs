@@ -1,5 +1,5 @@
-//! Laws of licenses, in process: whatever happens in whatever order, what is left of each license, what they cover and
-//! what is billed is what following the history by hand gives, unit by unit.
+//! Laws of licenses, in process: whatever happens in whatever order, what is left of each license,
+//! what they cover and what is billed is what following the history by hand gives, unit by unit.
 
 use crate::vendor::long;
 use agora_vendor::billing::amount::Amount;
@@ -23,7 +23,8 @@ use std::sync::Arc;
 const START_S: i64 = 1_780_012_800;
 const DAY_S: i64 = 86_400;
 
-/// Something that happens. Licenses and records are told by their number, which may be of one that there is not.
+/// Something that happens. Licenses and records are told by their number, which may be of one that
+/// there is not.
 #[derive(Clone, Debug)]
 enum Step {
     Issue {
@@ -64,7 +65,8 @@ enum Step {
     },
     /// The operation before it once more, under the same id.
     Repeat,
-    /// A record of this project dated at an edge of a license: its start or its expiry, or a second off.
+    /// A record of this project dated at an edge of a license: its start or its expiry, or a second
+    /// off.
     RecordAtEdge {
         project: usize,
         license: usize,

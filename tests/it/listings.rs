@@ -1,4 +1,5 @@
-//! `/usage` and `/bill` over the socket: windows, pages, both envelopes, and what others change meanwhile.
+//! `/usage` and `/bill` over the socket: windows, pages, both envelopes, and what others change
+//! meanwhile.
 
 use crate::vendor::{Server, Vendor, day, second};
 use serde_json::json;

@@ -1,6 +1,8 @@
-//! The real executable and the real server, over real sockets and real files. Each test has its own books.
+//! The real executable and the real server, over real sockets and real files. Each test has its own
+//! books.
 //!
-//! Where `AGORA_VENDOR_LONG_TESTS` is set, crash loops and exhaustive changes run in their long form.
+//! Where `AGORA_VENDOR_LONG_TESTS` is set, crash loops and exhaustive changes run in their long
+//! form.
 
 mod acme;
 mod architecture;

@@ -259,7 +259,8 @@ fn a_flat_fee_is_due_where_a_project_was_enabled_and_no_license_lifts_it() {
     assert_eq!(told("2026-09-01T00:00:00Z", "2026-09-30T23:59:59Z"), brief);
     assert_eq!(told("2026-09-30T23:59:59Z", "2026-10-01T00:00:00Z"), brief);
     assert_eq!(told("2026-10-01T00:00:00Z", "2026-10-31T23:59:59Z"), [""; 0]);
-    // Neither enabled nor used within the window, though in its month. One without the last second is the month's.
+    // Neither enabled nor used within the window, though in its month. One without the last second
+    // is the month's.
     assert_eq!(told("2026-09-01T00:00:00Z", "2026-09-30T23:59:57Z"), [""; 0]);
     assert_eq!(told("2026-09-01T00:00:00Z", "2026-09-30T23:59:58Z"), brief);
     let page =
@@ -384,8 +385,8 @@ fn the_first_version_of_a_plan_holds_for_all_time_whatever_it_is_told() {
     assert_eq!(vendor.json(["plan", "show", "gold"])["from"], json!(null));
 }
 
-/// Books with the plans `default`, `gold` and `silver`, and 10 units of customer c's project in three
-/// months.
+/// Books with the plans `default`, `gold` and `silver`, and 10 units of customer c's project in
+/// three months.
 fn with_three_plans() -> Vendor {
     let vendor = Vendor::new();
     for (plan, price) in [("default", "1"), ("gold", "2"), ("silver", "3")] {
@@ -524,7 +525,8 @@ fn a_plan_that_agora_changes_takes_effect_next_month() {
         assert_eq!(plans(), said + 1);
     }
 
-    // The first plan of a customer whose usage was priced by another changes past bills: the operator is told.
+    // The first plan of a customer whose usage was priced by another changes past bills: the
+    // operator is told.
     vendor.ok(["customer", "add", "unplanned"]);
     create("gold", "unplanned");
     assert!(
@@ -536,7 +538,8 @@ fn a_plan_that_agora_changes_takes_effect_next_month() {
     );
     assert!(!server.log().contains("customer c had no plan"), "{}", server.log());
 
-    // A project that was only recorded so far, for a customer of whom Agora has not heard, and that it creates under another.
+    // A project that was only recorded so far, for a customer of whom Agora has not heard, and that
+    // it creates under another.
     vendor.ok(["record", "2", "1", "--customer", "recorded", "--new"]);
     set(&vendor, "default", &["--flat", "100"]);
     create("silver", "d");

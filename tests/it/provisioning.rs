@@ -1,4 +1,5 @@
-//! The provisioning calls over a real socket: what they change, that they may be repeated, and what they refuse.
+//! The provisioning calls over a real socket: what they change, that they may be repeated, and what
+//! they refuse.
 
 use crate::vendor::{
     API_KEY, API_SECRET, Answer, Server, Vendor, long, read_answer, second, signed_body, with_body,
@@ -754,8 +755,8 @@ fn events_are_only_added_and_tell_which_shell_user() {
     }
 }
 
-/// Sends a call on an open connection as often as Agora does until there is an answer other than that the server
-/// is busy.
+/// Sends a call on an open connection as often as Agora does until there is an answer other than
+/// that the server is busy.
 fn insist(stream: &mut BufReader<std::net::TcpStream>, request: &str) -> Answer {
     for _ in 0..3 {
         stream.get_mut().write_all(request.as_bytes()).expect("sent");
@@ -812,9 +813,9 @@ fn sixty_four_connections_that_create_the_same_at_once_make_one() {
     vendor.ok(["check"]);
 }
 
-/// Announces an account and its project, each of this id, as Agora does: the keys that are answered,
-/// or `None` where the server is gone. Inside, `None` where Agora is asked to try again (503): an
-/// account comes before its project.
+/// Announces an account and its project, each of this id, as Agora does: the keys that are
+/// answered, or `None` where the server is gone. Inside, `None` where Agora is asked to try again
+/// (503): an account comes before its project.
 fn provision(server: SocketAddr, id: &str) -> Option<Option<String>> {
     let calls = [
         ("/customers/new".to_owned(), format!(r#""planId":"p","customerId":"{id}""#)),
@@ -836,8 +837,8 @@ fn provision(server: SocketAddr, id: &str) -> Option<Option<String>> {
     Some(keys)
 }
 
-/// Checks that each account has its one event, and each project its keys, its stretch and its event,
-/// or none of them.
+/// Checks that each account has its one event, and each project its keys, its stretch and its
+/// event, or none of them.
 fn check_whole_or_undone(vendor: &Vendor) {
     let sql = vendor.sql();
     let broken: i64 = sql
@@ -891,7 +892,8 @@ fn a_server_killed_while_it_provisions_leaves_each_call_whole_or_undone() {
                     }
                 });
             }
-            // On a slow disk an answer takes longer than the time in which the server is killed after it.
+            // On a slow disk an answer takes longer than the time in which the server is killed
+            // after it.
             let until = Instant::now() + Duration::from_secs(10);
             while answered.lock().expect("no panic").len() < 2 && Instant::now() < until {
                 std::thread::sleep(Duration::from_millis(1));

@@ -1,4 +1,5 @@
-//! What Agora is told: pages that cannot shift, the ledger of statements, and what came too late for them.
+//! What Agora is told: pages that cannot shift, the ledger of statements, and what came too late
+//! for them.
 
 use crate::vendor::{Answer, Server, Vendor, day, second};
 use serde_json::{Value, json};
@@ -850,7 +851,8 @@ fn month(number: i64) -> (i64, i64) {
     }
 }
 
-/// Books of three months with three plans, a price that changes, a plan that changes and a license that runs out.
+/// Books of three months with three plans, a price that changes, a plan that changes and a license
+/// that runs out.
 fn three_months() -> Vendor {
     let vendor = Vendor::new();
     // Three plans. The first costs 0.01 a unit, and 0.02 from September on.
@@ -868,7 +870,8 @@ fn three_months() -> Vendor {
     ]));
     vendor.ok(named("tiers", ["--graduated", "100:0.1,rest:0.05"]));
     vendor.ok(named("packs", ["--package", "50:2"]));
-    // The customer of b has tiers, and packages from September on; that of c has tiers, and a license of 30 units.
+    // The customer of b has tiers, and packages from September on; that of c has tiers, and a
+    // license of 30 units.
     vendor.ok(["customer", "add", "cb", "--plan", "tiers"]);
     vendor.ok(["customer", "add", "cb", "--plan", "packs", "--from", "2026-09", "--rewrite"]);
     vendor.ok(["customer", "add", "cc", "--plan", "tiers"]);
@@ -890,7 +893,8 @@ fn three_months() -> Vendor {
         ("a", None, "100", "a9", "2026-09-05"),
         ("b", Some("cb"), "100", "b9", "2026-09-05"),
         ("b", Some("cb"), "20", "b9-more", "2026-09-06"),
-        // The license covers 20, then 10 of 25, and then it has run out: 15 + 40 are left to be billed.
+        // The license covers 20, then 10 of 25, and then it has run out: 15 + 40 are left to be
+        // billed.
         ("c", Some("cc"), "20", "c9-1", "2026-09-10"),
         ("c", Some("cc"), "25", "c9-2", "2026-09-14"),
         ("c", Some("cc"), "40", "c9-3", "2026-09-20"),
@@ -921,7 +925,8 @@ fn one_month_worked_through_by_hand_from_its_records_to_its_second_bill() {
     page(&server, "/usage", month(9), 1, 100);
     until_kept(&vendor, 3);
 
-    // A late record, a late void, and the void of what the license had covered, which gets its 20 units back.
+    // A late record, a late void, and the void of what the license had covered, which gets its 20
+    // units back.
     assert_eq!(
         vendor.ok(["record", "a", "50", "--id", "late", "--at", "2026-09-30"]).err.lines().count(),
         2
@@ -987,12 +992,14 @@ fn the_same_month_worked_through_by_hand_where_the_next_bill_carries() {
     };
     // August: 100 × 0.01; 100 × 0.1 + 20 × 0.05.
     assert_eq!(bill(8), ["a 1", "b 11"]);
-    // September: 100 × 0.02; 120 are three started packages of 50 at 2; 55 × 0.1, since the license covered 30 of 85.
+    // September: 100 × 0.02; 120 are three started packages of 50 at 2; 55 × 0.1, since the license
+    // covered 30 of 85.
     let september = ["a 2", "b 6", "c 5.5"];
     assert_eq!(bill(9), september);
 
-    // A late record of a: 50 × 0.02 = 1 more. A void of 20 of b: 100 are two packages, 2 less. A void of 20 of c that the
-    // license had covered: 65 less 10 are the 55 that were billed, nothing more or less.
+    // A late record of a: 50 × 0.02 = 1 more. A void of 20 of b: 100 are two packages, 2 less. A
+    // void of 20 of c that the license had covered: 65 less 10 are the 55 that were billed, nothing
+    // more or less.
     vendor.ok(["record", "a", "50", "--id", "late", "--at", "2026-09-30"]);
     for id in ["b9-more", "c9-1"] {
         vendor.ok(["void", id, "--reason", "a mistake"]);
@@ -1005,7 +1012,8 @@ fn the_same_month_worked_through_by_hand_where_the_next_bill_carries() {
     // September asked for again after that is what it was, and October carries the same.
     assert_eq!(bill(9), september);
     assert_eq!(bill(10), october);
-    // Told of all: a 1 + 2 + 1.2 and b 11 + 6 + 2, which is what the three months cost: 1 + 3 + 0.2 and 11 + 4 + 4.
+    // Told of all: a 1 + 2 + 1.2 and b 11 + 6 + 2, which is what the three months cost: 1 + 3 + 0.2
+    // and 11 + 4 + 4.
     for month in ["2026-08", "2026-09", "2026-10"] {
         let shown = vendor.json(["totals", "--reconcile", "--month", month]);
         for row in shown["bill"].as_array().expect("rows") {

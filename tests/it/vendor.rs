@@ -248,7 +248,8 @@ impl Server {
         stream
     }
 
-    /// Sends bytes as they are, and gives the first answer; none where the server hangs up without one.
+    /// Sends bytes as they are, and gives the first answer; none where the server hangs up without
+    /// one.
     pub fn send(&self, bytes: &[u8]) -> Option<Answer> {
         let mut stream = self.connect();
         // The server may answer and hang up before it has all of them.

@@ -44,8 +44,8 @@ pub(super) struct Tally {
     pub(super) new_projects: Names,
     #[serde(skip)]
     pub(super) new_customers: Names,
-    /// The projects that got their first customer and are not billed to it in all months, by the first second of
-    /// those months in which they are.
+    /// The projects that got their first customer and are not billed to it in all months, by the
+    /// first second of those months in which they are.
     #[serde(skip)]
     pub(super) billed_from: BTreeMap<i64, Names>,
     /// Projects that this file moved, with the customer and the month.
@@ -135,7 +135,8 @@ impl Tally {
             (
                 &disabled,
                 "projects",
-                "are disabled since before some of their usage; it is reported and billed like any other",
+                "are disabled since before some of their usage; it is reported and billed like \
+                 any other",
             ),
         ] {
             if let Some(names) = names.words() {

@@ -209,8 +209,8 @@ pub(in crate::store) fn is_outdone(
     Ok(false)
 }
 
-/// Writes the drafts of the bill whose number is `seq`. A month is marked where anything that prices
-/// it was changed after the bill was made.
+/// Writes the drafts of the bill whose number is `seq`. A month is marked where anything that
+/// prices it was changed after the bill was made.
 ///
 /// # Errors
 /// When SQLite fails.

@@ -2,10 +2,11 @@
 //! what the month costs.
 //!
 //! A month has one document, with a line for each project. The transaction that keeps a bill
-//! rewrites it: what the bill tells takes the place of what its month's bill before told. So nothing
-//! has to be looked for in statements. What a project costs of a month is what its line says, unless
-//! there is a mark. Triggers write marks in the very transaction that changes what prices the month.
-//! So a bill prices its own month, and of earlier months the marked projects alone.
+//! rewrites it: what the bill tells takes the place of what its month's bill before told. So
+//! nothing has to be looked for in statements. What a project costs of a month is what its line
+//! says, unless there is a mark. Triggers write marks in the very transaction that changes what
+//! prices the month. So a bill prices its own month, and of earlier months the marked projects
+//! alone.
 //!
 //! `lines` reads and writes the documents, `mark` knows what may cost something else by now,
 //! `due` adds up what a bill can tell of earlier months, `draft` keeps what it told, and

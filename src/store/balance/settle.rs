@@ -23,8 +23,8 @@ pub(in crate::store) fn open(tx: &ReadTx<'_>) -> Result<HashMap<i64, Option<Hash
     Ok(open)
 }
 
-/// Prices the marked projects of one month, writes what they cost into its balances, and removes the
-/// marks, so that no bill has to. Returns whether there was such a month.
+/// Prices the marked projects of one month, writes what they cost into its balances, and removes
+/// the marks, so that no bill has to. Returns whether there was such a month.
 ///
 /// # Errors
 /// When SQLite fails.
