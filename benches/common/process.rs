@@ -30,6 +30,8 @@ impl Server {
             "--log",
             "warn",
         ]);
+        // As the units of packaging/ set it.
+        command.env("MALLOC_ARENA_MAX", "2");
         Self::start(command)
     }
 

@@ -64,16 +64,13 @@ impl Readers {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let file = file::find(path)?;
         let before = Standing::of(&file).ok().map(|standing| standing.identity);
+        verify(&file, path, flags)?;
         let watch = || {
             let watch = open_found(&file, path, flags)?;
-            // Of a file that cannot be written nothing else is told as well.
-            check_writable(&watch, path)?;
             prepare_reader(&watch).map_err(|error| explain(error.into(), path))?;
-            // It reads nothing but whether anybody has committed, and never waits.
+            // It reads nothing but whether anybody has committed, not even the schema, and never
+            // waits.
             watch.execute_batch("pragma cache_size = -16;")?;
-            schema::verify(&watch, path)
-                .and_then(|()| check_reader(&watch))
-                .map_err(|error| explain_opening(error, path, &watch))?;
             watch.busy_timeout(Duration::ZERO)?;
             Ok(Mutex::new(watch))
         };
@@ -200,6 +197,18 @@ impl Readers {
         let mut was_asked = false;
         read(&connection, move || std::mem::replace(&mut was_asked, true), f)
     }
+}
+
+/// Checks that a file can be served, by a connection of its own: the schema that it reads for that
+/// takes memory.
+fn verify(file: &Path, path: &Path, flags: OpenFlags) -> Result<()> {
+    let connection = open_found(file, path, flags)?;
+    // Of a file that cannot be written nothing else is told as well.
+    check_writable(&connection, path)?;
+    prepare_reader(&connection).map_err(|error| explain(error.into(), path))?;
+    schema::verify(&connection, path)
+        .and_then(|()| check_reader(&connection))
+        .map_err(|error| explain_opening(error, path, &connection))
 }
 
 /// A transaction that reads, until it is dropped. Its statements are prepared once: rusqlite's
