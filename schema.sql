@@ -215,8 +215,12 @@ end;
 
 -- Who writes the usage ledger: an entry holds a number in the place of a name.
 create table actor (
-  actor_no integer primary key,    -- from 1, which takes no room in an entry
-  actor    text not null unique    -- as in event
+  actor_no    integer primary key,    -- from 1, which takes no room in an entry
+  actor       text not null,          -- as in event
+  -- the system's number of a user of the shell, by which the name is not looked up again; null for
+  -- all others
+  user_number text,
+  unique (user_number, actor)
 ) strict;
 
 create trigger actor_is_not_changed before update on actor

@@ -20,16 +20,21 @@ pub enum Actor {
 pub enum User {
     /// By name.
     Named(Label),
-    /// To be looked up where the name is wanted: that takes as long as a tenth of a `record`, which
-    /// mostly wants none.
-    LookedUp(fn() -> Label),
+    /// By the system's number. The name is looked up where it is needed: that takes as long as a
+    /// tenth of a `record`, which mostly needs none.
+    Numbered {
+        /// The number of the user; under sudo, that of the one who called it before it.
+        number: String,
+        /// Looks the name up.
+        name: fn() -> Label,
+    },
 }
 
 impl User {
     fn name(&self) -> Label {
         match self {
             Self::Named(name) => name.clone(),
-            Self::LookedUp(look_up) => look_up(),
+            Self::Numbered { name, .. } => name(),
         }
     }
 }

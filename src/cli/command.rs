@@ -9,7 +9,7 @@ use crate::cli::database::Database;
 use crate::cli::failure::Failure;
 use crate::cli::screen::Screen;
 use crate::cli::sentence::Sentence;
-use crate::cli::user::user;
+use crate::cli::user::{user, user_number};
 use crate::cli::visible::{ForPeople, write_json};
 use crate::store::{self, Store};
 use serde::Serialize;
@@ -59,7 +59,10 @@ impl<'a> Shell<'a> {
     /// clock as this is called, which is once the lock is had, since waiting for it may take half a
     /// minute.
     pub(super) fn stamp(&self) -> Stamp {
-        Stamp { at_s: now_s(), actor: Actor::Shell(User::LookedUp(user)) }
+        Stamp {
+            at_s: now_s(),
+            actor: Actor::Shell(User::Numbered { number: user_number(), name: user }),
+        }
     }
 
     /// Tells whether to print one JSON document.

@@ -16,7 +16,6 @@ use crate::cli::near::near;
 use crate::cli::sentence::Sentence;
 use crate::cli::start::first_months;
 use crate::cli::statement::late_words;
-use crate::cli::user::user;
 use crate::store::project::Registered;
 use crate::store::usage::{self, RecordRefusal, Recorded, Slice, Voided};
 use crate::store::{self, ReadTx, WriteTx, customer, license, made_id, project, statement};
@@ -143,8 +142,6 @@ pub(super) fn record(args: &RecordArgs, shell: &mut Shell<'_>) -> Result<Exit, F
         note: args.note.clone(),
     };
     let mut store = shell.open()?;
-    // The ledger tells who recorded it. Looked up before the lock is had, since others wait for it.
-    let _known = user();
     let written = store.write(|tx| {
         let stamp = shell.stamp();
         let recorded = write(tx, &new, args.new, &stamp)?;
@@ -385,7 +382,6 @@ pub(super) fn refused(refusal: &RecordRefusal, new: &NewRecord, near: &str) -> F
 
 pub(super) fn void(args: &VoidArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let mut store = shell.open()?;
-    let _known = user();
     let (voided, told) = store.write(|tx| {
         let voided = usage::void(tx, &args.id, &args.reason, &shell.stamp())?;
         let told = match &voided {

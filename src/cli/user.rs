@@ -10,6 +10,16 @@ pub(super) fn user() -> Label {
     USER.get_or_init(look_up_user).clone()
 }
 
+/// The system's number of the user, which takes no look into any file; under sudo with that of the
+/// one who called it.
+pub(super) fn user_number() -> String {
+    let uid = Uid::current();
+    match std::env::var("SUDO_UID") {
+        Ok(caller) if caller != uid.to_string() => format!("{caller} as {uid}"),
+        Ok(_) | Err(_) => uid.to_string(),
+    }
+}
+
 fn look_up_user() -> Label {
     let uid = Uid::current();
     let name =
