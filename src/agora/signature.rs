@@ -117,8 +117,8 @@ pub fn verify(key: &Key, method: &str, path: &str, fields: &Fields, signature: &
     is_signed(Encoding::Form) | (!agree && is_signed(Encoding::Rfc3986))
 }
 
-/// Tells whether a text from outside is the one that is wanted, in a time that tells nothing of how
-/// much of it is right.
+/// Compares a text from outside with the right one. How long that takes says nothing of how much
+/// of it is right.
 pub fn is_same(wanted: &str, given: &str) -> bool {
     let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new())
         .expect("the system has randomness to give");

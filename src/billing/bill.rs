@@ -147,8 +147,8 @@ pub struct Entry {
     pub amount: Amount,
     /// How it came about, in the words Agora shows.
     pub description: String,
-    /// How it came about, line by line; what several months have alike is one line. None where it
-    /// is as it was told.
+    /// How it came about, line by line; what several months have alike is one line. Empty when it
+    /// repeats an earlier bill.
     pub lines: Vec<Line>,
     /// What is taken off the charge, below zero, since later bills tell it.
     pub elsewhere: Amount,

@@ -130,6 +130,10 @@ fn what_is_recorded_between_two_pages_and_a_restart_is_carried_by_the_next_bill(
     assert_eq!(page(&server, "/bill", february, 1, 1).entries(), entry("p1", "3"));
     let server = restart(&vendor, server, "TERM");
     assert_eq!(page(&server, "/bill", february, 2, 1).entries(), entry("p2", "1"));
+    // What the bill found January to cost is not in its snapshot, and is not told twice for that.
+    vendor.at("2024-04-02T00:00:00Z").ok(["record", "p2", "2", "--at", "2024-03-10"]);
+    let march = (february.1, second("2024-04-01T00:00:00Z"));
+    assert_eq!(page(&server, "/bill", march, 1, 2).entries(), entry("p2", "2"));
     stop(server);
     let shown = vendor.json(["statement", "show", "2"]);
     let carries = json!([{"month": "2024-01", "amount": "3", "whole": true}]);
