@@ -465,9 +465,8 @@ begin
   select raise(abort, 'what was told is not deleted');
 end;
 
--- What a statement said of each project, and what a bill was made from. One document a
--- statement: it is only read whole, and
--- it is on disk in one small write.
+-- What a statement said of each project, and what a bill was made from. One document a statement:
+-- it is only read whole, and it is on disk in one small write.
 create table statement_entries (
   statement_seq integer primary key references statement,  -- the statement
   -- Compressed with zstd: a JSON object a line, in the order of project ids, with projectId,
@@ -491,10 +490,9 @@ begin
 end;
 
 -- What Agora has been told of each month by the newest kept bills of all months, and what the
--- month costs: the money side
--- of the statements. A row for each month that has a kept bill, rewritten in the transaction
--- that keeps a bill that speaks
--- of the month. Derived, and recomputed by `check`.
+-- month costs: the money side of the statements. A row for each month that has a kept bill,
+-- rewritten in the transaction that keeps a bill that speaks of the month. Derived, and recomputed
+-- by `check`.
 create table balance (
   month_s     integer primary key,                             -- seconds; the month's first
   -- the last statement that changed what is told of the month
@@ -506,82 +504,22 @@ create table balance (
   -- 1: some project's cost is not what is told, or is not known
   waiting     integer not null check (waiting in (0, 1)),
   -- Compressed with zstd: a line a project, in the order of project ids, with words between
-  -- spaces: the id; what the month's
-  -- own bill tells; what later bills tell, at its end left out where zero; what the month
-  -- costs, left out where it is
-  -- the sum of both, '?' without a price. A mark makes a project's cost unknown
+  -- spaces: the id; what the month's own bill tells; what later bills tell, at its end left out
+  -- where zero; what the month costs, left out where it is the sum of both, '?' without a price. A
+  -- mark makes a project's cost unknown
   balances    blob    not null
 ) strict;
 
--- Whose cost of a month may be another than its balance says: written by the triggers below, in
--- the transaction that
--- changes it, for months that have a balance. A bill prices these projects; once it is kept they
--- are deleted.
+-- Whose cost of a month may be another than its balance says: written in the transaction that
+-- changes it, for months that have a balance (see src/store/mark.rs). A bill prices these projects;
+-- once it is kept they are deleted.
 create table mark (
-  seq        integer primary key autoincrement,  -- order of writing, from 1, never reused
+  -- order of writing, from 1, never reused: a mark that is written again has a new number
+  seq        integer primary key autoincrement,
   month_s    integer not null,                   -- seconds; the month's first
   project_no integer not null,                   -- whose cost; 0: everybody's
   unique (month_s, project_no)
 ) strict;
--- Written again it has a new number.
-create trigger mark_is_written_anew before insert on mark
-begin
-  delete from mark where month_s = new.month_s and project_no = new.project_no;
-end;
-
--- Usage that is recorded or taken back changes its project's sum of the month.
-create trigger usage_is_marked after insert on usage_rollup
-when new.grain = 2 and exists (select 1 from balance where month_s = new.start_s)
-begin
-  insert into mark (month_s, project_no) values (new.start_s, new.project_no);
-end;
-create trigger further_usage_is_marked after update on usage_rollup
-when new.grain = 2 and exists (select 1 from balance where month_s = new.start_s)
-begin
-  insert into mark (month_s, project_no) values (new.start_s, new.project_no);
-end;
-create trigger plan_version_is_marked after insert on plan_version
-begin
-  insert into mark (month_s, project_no)
-  select month_s, 0
-  from balance
-  where month_s >= new.from_s;
-end;
--- A cross join keeps the order of reading: without months there is nothing to look for.
-create trigger customer_plan_is_marked after insert on customer_plan
-begin
-  insert into mark (month_s, project_no)
-  select b.month_s, p.project_no
-  from balance b
-  cross join project_customer c on c.customer_id = new.customer_id
-  cross join project p on p.project_id = c.project_id
-  where b.month_s >= new.from_s;
-end;
-create trigger project_customer_is_marked after insert on project_customer
-begin
-  insert into mark (month_s, project_no)
-  select b.month_s, p.project_no
-  from balance b
-  cross join project p on p.project_id = new.project_id
-  where b.month_s >= new.from_s;
-end;
-create trigger enablement_is_marked after insert on project_enablement
-begin
-  insert into mark (month_s, project_no)
-  select b.month_s, p.project_no
-  from balance b
-  cross join project p on p.project_id = new.project_id
-  where unixepoch(b.month_s, 'unixepoch', '+1 month') > new.from_s;
-end;
-create trigger further_enablement_is_marked after update on project_enablement
-begin
-  insert into mark (month_s, project_no)
-  select b.month_s, p.project_no
-  from balance b
-  cross join project p on p.project_id = new.project_id
-  where unixepoch(b.month_s, 'unixepoch', '+1 month')
-    >= coalesce(min(old.until_s, new.until_s), old.until_s, new.until_s);
-end;
 
 -- What the pages of a usage or bill answer are cut from. Page 1 leaves it, so that later pages
 -- go on

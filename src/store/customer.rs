@@ -3,7 +3,7 @@
 use crate::billing::event::{Change, Stamp};
 use crate::billing::history::{History, Said};
 use crate::billing::id::{CustomerId, PlanId, Words};
-use crate::store::{ReadTx, Result, WriteTx, event, history};
+use crate::store::{ReadTx, Result, WriteTx, event, history, mark};
 use rusqlite::{OptionalExtension, Row, named_params};
 use std::collections::HashMap;
 
@@ -178,7 +178,7 @@ fn name_plan(
         ":at_s": stamp.at_s,
         ":actor": stamp.actor,
     })?;
-    Ok(())
+    mark::customer(tx, id, from_s)
 }
 
 /// The plans that were named for a customer, the oldest first.

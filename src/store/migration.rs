@@ -2,7 +2,7 @@
 //! the change is one transaction.
 //!
 //! Either way migrated books have the schema of fresh ones to the letter. Up to version 4 the
-//! tables are laid out anew by `schema.sql` and filled out of the old ones. Version 5 is grown in
+//! tables are laid out anew by `schema.sql` and filled out of the old ones. Later ones are grown in
 //! place: columns are added at the ends of tables, so that ten million records are not copied.
 
 use crate::store::connection::{check_writable, open_file, prepare_writer};
@@ -213,6 +213,9 @@ const GROW_5: &str = "
     alter table api_key add column created_by text;
     alter table api_key add column revoked_by text;";
 
+/// Version 6 lacks no column. It had triggers that wrote marks, and its comments in the file.
+const GROW_6: &str = "";
+
 /// What a migration did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Migrated {
@@ -279,6 +282,7 @@ fn change(
         2 => Change::Fill(FROM_2),
         3 | 4 => Change::Fill(FROM_3),
         5 => Change::Grow(GROW_5),
+        6 => Change::Grow(GROW_6),
         _ => return Err(Error::NotOurs(path.to_owned())),
     };
     let copy = copied(from)?;
@@ -309,9 +313,8 @@ enum Change {
     Grow(&'static str),
 }
 
-/// Adds `columns`, and brings everything else of the schema to what `schema.sql` says, its comments
-/// included: SQLite keeps the text of a table, and an added column stands in it without its
-/// comment.
+/// Adds `columns`, and brings everything else of the schema to what `schema.sql` says, to the
+/// letter: SQLite keeps the text of a table, and an added column stands at its end.
 fn grow(connection: &Connection, columns: &str, from: i64) -> Result<()> {
     const TEXT: &str = "
         update sqlite_schema

@@ -26,6 +26,7 @@ pub mod late;
 pub mod law;
 pub mod license;
 mod made_id;
+mod mark;
 pub mod migration;
 pub mod newest;
 mod owner;

@@ -4,7 +4,7 @@ use crate::billing::event::Stamp;
 use crate::billing::history::{History, Said};
 use crate::billing::id::PlanId;
 use crate::billing::plan::{Plan, PlanBook};
-use crate::store::{ReadTx, Result, WriteTx, history};
+use crate::store::{ReadTx, Result, WriteTx, history, mark};
 use rusqlite::{Row, named_params};
 
 /// Sets a plan up, or changes it from `from_s` on, a month's first second; its first version
@@ -31,6 +31,7 @@ pub fn set(tx: &WriteTx<'_>, plan: &Plan, from_s: i64, stamp: &Stamp) -> Result<
         ":at_s": stamp.at_s,
         ":actor": stamp.actor,
     })?;
+    mark::everybody(tx, from_s)?;
     Ok(true)
 }
 

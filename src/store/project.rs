@@ -5,7 +5,7 @@ use crate::billing::history::{History, Said};
 use crate::billing::id::{CustomerId, ProjectId};
 use crate::billing::key::AppKeys;
 use crate::billing::period::{Grain, LAST_SECOND, Period};
-use crate::store::{ReadTx, Result, WriteTx, customer, event, history, key, rollup};
+use crate::store::{ReadTx, Result, WriteTx, customer, event, history, key, mark, rollup};
 use rusqlite::{Row, ToSql, named_params};
 use std::collections::{HashMap, HashSet};
 
@@ -220,7 +220,7 @@ fn say(
         ":at_s": stamp.at_s,
         ":actor": stamp.actor,
     })?;
-    Ok(())
+    mark::project(tx, id, from_s)
 }
 
 /// Puts a project into other books with all that decides about records of it: whose it was, whether
@@ -395,6 +395,7 @@ fn enable(tx: &WriteTx<'_>, id: &ProjectId, customer_id: &CustomerId, stamp: &St
     let stamp = not_before_the_last(tx, id, Change::Enabled, stamp)?;
     let params = named_params! { ":project_id": id, ":at_s": stamp.at_s };
     tx.sql().prepare_cached(UPSERT)?.execute(params)?;
+    mark::project(tx, id, stamp.at_s)?;
     event::of_project(tx, id, Some(customer_id), Change::Enabled, &stamp)
 }
 
@@ -416,6 +417,7 @@ pub fn disable(tx: &WriteTx<'_>, project: &Project, stamp: &Stamp) -> Result<()>
     let stamp = not_before_the_last(tx, &project.id, Change::Disabled, stamp)?;
     let params = named_params! { ":project_id": project.id, ":at_s": stamp.at_s };
     if tx.sql().prepare_cached(UPDATE)?.execute(params)? == 1 {
+        mark::project(tx, &project.id, stamp.at_s)?;
         event::of_project(tx, &project.id, project.customer_id.as_ref(), Change::Disabled, &stamp)?;
     }
     Ok(())

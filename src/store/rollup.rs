@@ -3,7 +3,7 @@
 use crate::billing::amount::Amount;
 use crate::billing::period::Grain;
 use crate::store::column::{Covered, covered};
-use crate::store::{ReadTx, Result, WriteTx};
+use crate::store::{ReadTx, Result, WriteTx, mark};
 use rusqlite::{Row, named_params};
 use std::ops::Range;
 
@@ -65,7 +65,7 @@ pub(super) fn add(
         ":covered": covered(&sum.covered),
         ":records": sum.records,
     })?;
-    Ok(())
+    if grain == Grain::Month { mark::usage(tx, start_s, project_no) } else { Ok(()) }
 }
 
 /// Calls `each` with the sums of every project in every stretch that starts within `starts`,

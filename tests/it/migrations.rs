@@ -95,6 +95,12 @@ fn of_version_5() -> Vendor {
     written_by(5, include_str!("schema-5.sql"), include_str!("books-5.sql"))
 }
 
+/// Books as version 6 wrote them: the same, and what was recorded and taken back since, with who did
+/// it.
+fn of_version_6() -> Vendor {
+    written_by(6, include_str!("schema-6.sql"), include_str!("books-6.sql"))
+}
+
 /// Books of an earlier version, by its schema and its rows.
 fn written_by(version: u32, schema: &str, rows: &str) -> Vendor {
     let vendor = Vendor::without_books();
@@ -136,7 +142,7 @@ fn a_verb_does_not_touch_books_of_an_earlier_version_and_says_what_does() {
 fn migrated_books_have_the_schema_of_fresh_ones_and_what_the_old_ones_held() {
     let vendor = of_version_1();
     let told = vendor.json(["migrate"]);
-    assert_eq!((&told["from"], &told["to"]), (&json!(1), &json!(6)));
+    assert_eq!((&told["from"], &told["to"]), (&json!(1), &json!(7)));
     assert_eq!(schema(&vendor), schema(&Vendor::new()));
     vendor.ok(["check"]);
     assert_eq!(vendor.json(["migrate"]), json!(null));
@@ -170,7 +176,7 @@ fn migrated_books_have_the_schema_of_fresh_ones_and_what_the_old_ones_held() {
 fn books_of_version_2_keep_what_they_held() {
     let vendor = of_version_2();
     let told = vendor.json(["migrate"]);
-    assert_eq!((&told["from"], &told["to"]), (&json!(2), &json!(6)));
+    assert_eq!((&told["from"], &told["to"]), (&json!(2), &json!(7)));
     assert_eq!(schema(&vendor), schema(&Vendor::new()));
     vendor.ok(["check"]);
     assert_eq!(vendor.total(), "1.5");
@@ -191,7 +197,7 @@ fn books_of_version_2_keep_what_they_held() {
 fn books_of_version_3_keep_what_they_told() {
     let vendor = of_version_3();
     let told = vendor.json(["migrate"]);
-    assert_eq!((&told["from"], &told["to"]), (&json!(3), &json!(6)));
+    assert_eq!((&told["from"], &told["to"]), (&json!(3), &json!(7)));
     assert_eq!(schema(&vendor), schema(&Vendor::new()));
     vendor.ok(["check"]);
     let totals: Vec<_> = vendor.json(["statement", "list"])["statements"]
@@ -341,18 +347,21 @@ fn rows_of_version_5(vendor: &Vendor) -> Vec<String> {
         "usage_month",
         "sqlite_sequence",
     ];
-    let sql = vendor.sql();
     let selects = COLUMNS.map(str::to_owned).into_iter();
     let selects = selects.chain(WHOLE.map(|table| format!("* from {table}")));
+    selects.flat_map(|select| rows_of(vendor, &select)).collect()
+}
+
+/// What `select` and these words give, a line a row.
+fn rows_of(vendor: &Vendor, select: &str) -> Vec<String> {
+    let sql = vendor.sql();
+    let mut statement = sql.prepare(&format!("select {select}")).expect("a statement");
+    let columns = statement.column_count();
+    let mut rows = statement.query([]).expect("rows");
     let mut all = Vec::new();
-    for select in selects {
-        let mut statement = sql.prepare(&format!("select {select}")).expect("a statement");
-        let columns = statement.column_count();
-        let mut rows = statement.query([]).expect("rows");
-        while let Some(row) = rows.next().expect("a row") {
-            let values = (0..columns).map(|n| format!("{:?}", row.get_ref(n).expect("a value")));
-            all.push(format!("{select}: {}", values.collect::<Vec<_>>().join(" ")));
-        }
+    while let Some(row) = rows.next().expect("a row") {
+        let values = (0..columns).map(|n| format!("{:?}", row.get_ref(n).expect("a value")));
+        all.push(format!("{select}: {}", values.collect::<Vec<_>>().join(" ")));
     }
     all
 }
@@ -363,7 +372,7 @@ fn books_of_version_5_are_grown_in_place_and_keep_every_row() {
     let before = rows_of_version_5(&vendor);
     assert!(before.len() > 100, "{}", before.len());
     let told = vendor.json(["migrate"]);
-    assert_eq!((&told["from"], &told["to"]), (&json!(5), &json!(6)));
+    assert_eq!((&told["from"], &told["to"]), (&json!(5), &json!(7)));
     assert_eq!(schema(&vendor), schema(&Vendor::new()));
     assert_eq!(rows_of_version_5(&vendor), before);
     vendor.ok(["check"]);
@@ -373,6 +382,36 @@ fn books_of_version_5_are_grown_in_place_and_keep_every_row() {
     vendor.ok(["record", "a", "1", "--at", "2026-11-10", "--id", "of-now"]);
     vendor.ok(["void", "n3", "--reason", "again"]);
     assert_eq!(vendor.sql().query_row(by, [], |row| row.get(0)), Ok(2));
+    vendor.ok(["check"]);
+}
+
+#[test]
+fn books_of_version_6_keep_every_row_and_their_marks() {
+    const MORE: [&str; 5] = [
+        "* from usage_ledger",
+        "* from api_key",
+        "* from setting_change",
+        "* from actor",
+        "* from mark order by 2, 3",
+    ];
+    let vendor = of_version_6();
+    let rows = |vendor: &Vendor| {
+        let mut rows = rows_of_version_5(vendor);
+        rows.extend(MORE.iter().flat_map(|select| rows_of(vendor, select)));
+        rows
+    };
+    let before = rows(&vendor);
+    let told = vendor.json(["migrate"]);
+    assert_eq!((&told["from"], &told["to"]), (&json!(6), &json!(7)));
+    assert_eq!(schema(&vendor), schema(&Vendor::new()));
+    assert_eq!(rows(&vendor), before);
+    vendor.ok(["check"]);
+    // What triggers did, the executable does: this month was billed.
+    let marks = "select count(*) from mark where month_s = 1785542400";
+    let count = || vendor.sql().query_row(marks, [], |row| row.get::<_, i64>(0));
+    assert_eq!(count(), Ok(1));
+    vendor.ok(["record", "a", "1", "--at", "2026-08-13", "--id", "late-7"]);
+    assert_eq!(count(), Ok(2));
     vendor.ok(["check"]);
 }
 
@@ -427,7 +466,7 @@ fn prices_plans_and_customers_hold_for_all_time_in_migrated_books() {
 fn the_server_migrates_when_it_starts() {
     let vendor = of_version_1();
     let server = vendor.serve();
-    assert!(server.log().contains("from schema version 1 to 6"), "{}", server.log());
+    assert!(server.log().contains("from schema version 1 to 7"), "{}", server.log());
     assert_eq!(server.get("/healthz").status, 200);
     vendor.ok(["license", "issue", "--new", "--unlimited", "c", "--expires", &days_from_now(3)]);
     vendor.ok(["check"]);

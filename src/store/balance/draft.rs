@@ -230,7 +230,9 @@ pub(in crate::store) fn keep(
         let is_new = month.is_none() && is_changed(tx, own_s, made_of)?;
         let is_unpriced = draft.month_s != own_s && !made_of.adjusts;
         if is_new || is_unpriced || settled_seq > made_of.mark_seq {
-            const INSERT: &str = "insert into mark (month_s, project_no) values (:month_s, 0)";
+            const INSERT: &str = "
+                insert or replace into mark (month_s, project_no)
+                values (:month_s, 0)";
             let params = named_params! { ":month_s": draft.month_s };
             tx.sql().prepare_cached(INSERT)?.execute(params)?;
         }
