@@ -67,10 +67,10 @@ impl Database {
         ))
     }
 
-    /// Where SQLite keeps its log.
+    /// Where SQLite keeps its log: beside the file itself, not beside a link to it.
     pub(super) fn log(&self) -> PathBuf {
-        let file = self.path.canonicalize();
-        let mut name = file.unwrap_or_else(|_| self.path.clone()).into_os_string();
+        let linked = self.path.is_symlink().then(|| self.path.canonicalize().ok()).flatten();
+        let mut name = linked.unwrap_or_else(|| self.path.clone()).into_os_string();
         name.push("-wal");
         name.into()
     }

@@ -27,8 +27,8 @@ impl Store {
     /// When there is no file, or it is not ours, of a later version, or cannot be used safely.
     pub fn open(path: &Path) -> Result<Self> {
         check_sqlite()?;
-        let file = file::find(path)?;
-        match Self::open_to_write(&file, path) {
+        let (file, standing) = file::find_standing(path)?;
+        match Self::open_to_write(&file, standing, path) {
             Err(
                 error @ (Error::NoAccess { .. } | Error::ReadOnly | Error::AnothersFile { .. }),
             ) => match Frozen::new(&file) {
@@ -39,10 +39,8 @@ impl Store {
         }
     }
 
-    fn open_to_write(file: &Path, path: &Path) -> Result<Self> {
+    fn open_to_write(file: &Path, before: Standing, path: &Path) -> Result<Self> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let identity = || Standing::of(file).ok().map(|standing| standing.identity);
-        let before = identity();
         let connection = open_found(file, path, flags)?;
         connection.busy_handler(Some(wait_for_the_lock))?;
         // Before anything is asked of the file that only one of ours need answer.
@@ -51,7 +49,7 @@ impl Store {
             .map_err(|error| explain_opening(error, path, &connection))?;
         // A restore may have replaced the file while its lock was waited for. From here on it finds
         // the file in use.
-        if identity() != before {
+        if !Standing::of(file).is_ok_and(|now| now.identity == before.identity) {
             return Err(Error::Changed(path.to_owned()));
         }
         Ok(Self { connection, frozen: None, path: path.to_owned() })

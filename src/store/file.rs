@@ -77,6 +77,11 @@ pub(super) fn refuse_no_path(path: &Path) -> Result<()> {
 /// end. A draft that was linked into place, and whose own name was not removed since, is removed
 /// now, and a restore that was cut short is taken back.
 pub(super) fn find(path: &Path) -> Result<PathBuf> {
+    find_standing(path).map(|(file, _)| file)
+}
+
+/// The same, and the file as it is now.
+pub(super) fn find_standing(path: &Path) -> Result<(PathBuf, Standing)> {
     refuse_no_path(path)?;
     let unreadable = |error: io::Error| {
         let path = path.to_owned();
@@ -100,7 +105,7 @@ pub(super) fn find(path: &Path) -> Result<PathBuf> {
     }
     match standing.second_name() {
         Some(why) => Err(Error::SecondName { path: path.to_owned(), why }),
-        None => Ok(file),
+        None => Ok((file, standing)),
     }
 }
 
