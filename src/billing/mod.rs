@@ -5,6 +5,7 @@
 
 pub mod adjustment;
 pub mod amount;
+pub mod asked;
 pub mod bill;
 pub mod escape;
 pub mod event;
