@@ -32,6 +32,25 @@ begin
   select raise(abort, 'changes of settings are only added: one is not deleted');
 end;
 
+-- Backups that succeeded: append-only. Each is written after its copy was made, so that a copy does
+-- not hold itself.
+create table backup_made (
+  seq   integer primary key,  -- order of writing, from 1
+  at_s  integer not null,     -- seconds; when it was begun: up to then it holds all that was written
+  path  text    not null,     -- the copy's file, from the root, as it was then
+  bytes integer not null,     -- the copy's length
+  actor text    not null      -- by whom, as in event
+) strict;
+
+create trigger backup_made_is_not_changed before update on backup_made
+begin
+  select raise(abort, 'backups are only added: one is not changed');
+end;
+create trigger backup_made_is_not_deleted before delete on backup_made
+begin
+  select raise(abort, 'backups are only added: one is not deleted');
+end;
+
 -- The key pairs whose signatures are accepted.
 create table api_key (
   -- order of writing: of two live pairs the later one signs

@@ -1,10 +1,12 @@
 //! `backup`: a copy of the books.
 
+use crate::cli::clock::now_s;
 use crate::cli::command::Shell;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::import::STEPS_BACK;
+use crate::store::backup::{self, BackupMade};
 use crate::store::copies::{self, Pruning};
-use crate::store::{Store, backup};
+use crate::store::{Error, Store};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -44,7 +46,7 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let mut store = shell.open()?;
     match (&args.file, &args.dir) {
         (Some(file), _) => {
-            backup::write(&mut store, file)?;
+            copy(&mut store, file, shell)?;
             let file = file.display().to_string();
             shell.print(&json!({ "file": file }), |out| writeln!(out, "copied to {file}"))?;
         }
@@ -52,6 +54,26 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         (None, None) => return Err(Failure::words("name the new file, or a folder with --dir")),
     }
     Ok(Exit::Done)
+}
+
+/// Makes the copy, and keeps in the books that it was made, so that `doctor` knows. A copy is made
+/// where that cannot be kept, too.
+fn copy(store: &mut Store, file: &Path, shell: &mut Shell<'_>) -> Result<(), Failure> {
+    let at_s = now_s();
+    backup::write(store, file)?;
+    let path = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    let bytes = file.metadata().map_or(0, |found| found.len());
+    let stamp = shell.stamp();
+    match store.write(|tx| backup::keep(tx, &BackupMade { at_s, path, bytes }, &stamp)) {
+        // Whoever may only read the books makes copies of them all the same.
+        Ok(()) | Err(Error::OnlyRead(_) | Error::ReadOnly | Error::ReadOnlyDisk(_)) => {}
+        Err(error) => shell.note(&format!(
+            "the copy {} is made; the database could not take note of it, so `doctor` does not \
+             know of it: {error}",
+            file.display()
+        )),
+    }
+    Ok(())
 }
 
 fn into_folder(
@@ -66,19 +88,19 @@ fn into_folder(
             folder.display()
         )));
     }
-    let copy = folder.join(copies::name(shell.database.path(), shell.now_s));
-    backup::write(store, &copy)?;
-    let pruned = keep.map(|keep| copies::prune(store, &copy, keep)).transpose();
+    let file = folder.join(copies::name(shell.database.path(), shell.now_s));
+    copy(store, &file, shell)?;
+    let pruned = keep.map(|keep| copies::prune(store, &file, keep)).transpose();
     let pruned = pruned.map_err(|error| {
-        Failure::from(error).with(&format!("the copy {} is made", copy.display()))
+        Failure::from(error).with(&format!("the copy {} is made", file.display()))
     })?;
     let Pruning { removed, left } = pruned.unwrap_or_default();
     let text = |path: &PathBuf| path.display().to_string();
     let removed: Vec<String> = removed.iter().map(text).collect();
     let left_names: Vec<String> = left.iter().map(|(path, _)| text(path)).collect();
-    let document = json!({ "file": text(&copy), "removed": removed, "left": left_names });
+    let document = json!({ "file": text(&file), "removed": removed, "left": left_names });
     shell.print(&document, |out| {
-        writeln!(out, "copied to {}", copy.display())?;
+        writeln!(out, "copied to {}", file.display())?;
         removed.iter().try_for_each(|path| writeln!(out, "removed {path}"))
     })?;
     for (path, reason) in left {

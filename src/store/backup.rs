@@ -1,12 +1,58 @@
 //! Copies of the books.
 
+use crate::billing::event::Stamp;
 use crate::store::connection::use_wal;
 use crate::store::draft::{Draft, into_place};
 use crate::store::sound::{self, Extent};
-use crate::store::{Error, Result, Store, file, schema};
-use rusqlite::{Connection, OpenFlags, named_params};
+use crate::store::{Error, ReadTx, Result, Store, WriteTx, file, schema};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, named_params};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// A backup that succeeded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackupMade {
+    /// When it was begun, in Unix seconds: it holds all that was written up to then.
+    pub at_s: i64,
+    /// Its file, from the root, as it was then.
+    pub path: PathBuf,
+    /// Its length.
+    pub bytes: u64,
+}
+
+/// Keeps in the books that a backup was made, and when it was begun.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn keep(tx: &WriteTx<'_>, made: &BackupMade, stamp: &Stamp) -> Result<()> {
+    const INSERT: &str = "
+        insert into backup_made (at_s, path, bytes, actor)
+        values (:at_s, :path, :bytes, :actor)";
+    tx.sql().prepare_cached(INSERT)?.execute(named_params! {
+        ":at_s": made.at_s,
+        ":path": made.path.to_string_lossy(),
+        ":bytes": i64::try_from(made.bytes).unwrap_or(i64::MAX),
+        ":actor": stamp.actor,
+    })?;
+    Ok(())
+}
+
+/// The newest backup that was made of these books.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn newest(tx: &ReadTx<'_>) -> Result<Option<BackupMade>> {
+    const SELECT: &str = "
+        select at_s, path, bytes
+        from backup_made
+        order by seq desc
+        limit 1";
+    let made = |row: &Row<'_>| {
+        let (path, bytes): (String, i64) = (row.get(1)?, row.get(2)?);
+        Ok(BackupMade { at_s: row.get(0)?, path: path.into(), bytes: bytes.unsigned_abs() })
+    };
+    Ok(tx.sql().prepare_cached(SELECT)?.query_row([], made).optional()?)
+}
 
 /// Writes a consistent copy of the books to a new file, while others read and write them. The copy
 /// is compact, checked, and ready to be opened as books.
