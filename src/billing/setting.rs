@@ -16,6 +16,8 @@ pub enum Name {
     Late,
     /// What becomes of usage of a project, or for a customer, that nobody has announced.
     UnknownProjects,
+    /// After how many hours without a record `doctor` warns.
+    SilenceHours,
 }
 
 /// A name that is not a setting's.
@@ -25,7 +27,8 @@ pub struct UnknownName;
 
 impl Name {
     /// Every setting.
-    pub const ALL: [Self; 4] = [Self::Unit, Self::UnlimitedAs, Self::Late, Self::UnknownProjects];
+    pub const ALL: [Self; 5] =
+        [Self::Unit, Self::UnlimitedAs, Self::Late, Self::UnknownProjects, Self::SilenceHours];
 
     /// The name as the operator writes it.
     pub fn as_str(self) -> &'static str {
@@ -34,6 +37,7 @@ impl Name {
             Self::UnlimitedAs => "unlimited-as",
             Self::Late => "late",
             Self::UnknownProjects => "unknown-projects",
+            Self::SilenceHours => "silence-hours",
         }
     }
 
@@ -49,6 +53,10 @@ impl Name {
             Self::UnknownProjects => {
                 "a project or customer that nobody announced: `record` and `import` register it, \
                  or refuse it without --new"
+            }
+            Self::SilenceHours => {
+                "after how many hours without a record `doctor` warns, since silence is not zero \
+                 usage; or off"
             }
         }
     }
@@ -106,6 +114,44 @@ impl UnknownProjects {
     }
 }
 
+/// After how many hours without a record somebody is warned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SilenceHours {
+    hours: Option<u32>,
+    text: String,
+}
+
+impl SilenceHours {
+    const OFF: &str = "off";
+    /// A year: who records less often has no use for it.
+    const MOST: u32 = 8_784;
+
+    /// As it is written.
+    fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl Default for SilenceHours {
+    fn default() -> Self {
+        Self { hours: None, text: Self::OFF.to_owned() }
+    }
+}
+
+impl FromStr for SilenceHours {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        if text == Self::OFF {
+            return Ok(Self::default());
+        }
+        let is_plain = text.bytes().all(|b| b.is_ascii_digit());
+        let hours = text.parse().ok().filter(|hours| is_plain && (1..=Self::MOST).contains(hours));
+        let hours: u32 = hours.ok_or(Error::SilenceHours)?;
+        Ok(Self { hours: Some(hours), text: hours.to_string() })
+    }
+}
+
 /// Why a text cannot be a setting's value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
@@ -118,6 +164,9 @@ pub enum Error {
     /// The same of `unknown-projects`.
     #[error("it must be register or refuse")]
     UnknownProjects,
+    /// No hours.
+    #[error("it must be off, or a whole number of hours from 1 to {}", SilenceHours::MOST)]
+    SilenceHours,
 }
 
 /// The settings in force.
@@ -127,6 +176,7 @@ pub struct Settings {
     unlimited_as: Label,
     late: Late,
     unknown_projects: UnknownProjects,
+    silence_hours: SilenceHours,
 }
 
 impl Settings {
@@ -152,6 +202,11 @@ impl Settings {
         self.unknown_projects
     }
 
+    /// After how many hours without a record `doctor` warns; never unless set.
+    pub fn silence_hours(&self) -> Option<u32> {
+        self.silence_hours.hours
+    }
+
     /// The value of one setting.
     pub fn get(&self, name: Name) -> &str {
         match name {
@@ -159,6 +214,7 @@ impl Settings {
             Name::UnlimitedAs => self.unlimited_as.as_str(),
             Name::Late => self.late.as_str(),
             Name::UnknownProjects => self.unknown_projects.as_str(),
+            Name::SilenceHours => self.silence_hours.as_str(),
         }
     }
 
@@ -166,7 +222,8 @@ impl Settings {
     ///
     /// # Errors
     /// When it is empty, of more than one line or longer than 64 characters; of `late`, unless it
-    /// is `report` or `carry`; of `unknown-projects`, unless it is `register` or `refuse`.
+    /// is `report` or `carry`; of `unknown-projects`, unless it is `register` or `refuse`; of
+    /// `silence-hours`, unless it is `off` or a number of hours.
     pub fn set(&mut self, name: Name, value: &str) -> Result<(), Error> {
         match name {
             Name::Unit => self.unit = value.parse()?,
@@ -182,6 +239,7 @@ impl Settings {
                     .find(|becomes| becomes.as_str() == value);
                 self.unknown_projects = named.ok_or(Error::UnknownProjects)?;
             }
+            Name::SilenceHours => self.silence_hours = value.parse()?,
         }
         Ok(())
     }
@@ -195,6 +253,7 @@ impl Default for Settings {
             unlimited_as: label("-1"),
             late: Late::default(),
             unknown_projects: UnknownProjects::default(),
+            silence_hours: SilenceHours::default(),
         }
     }
 }
