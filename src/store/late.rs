@@ -70,17 +70,20 @@ fn add(sums: &mut Sums, project_id: &str, sum: &UsageSum) -> Result<()> {
 }
 
 /// Calls `each` with every entry of the usage ledger that is dated within `period` and was written
-/// too late for what was told of its time, and the segment that holds it.
+/// too late for what was told of its time, and the segment that holds it; of those entries that
+/// were written after `after_seq`.
 fn each_late(
     tx: &ReadTx<'_>,
     timeline: &Timeline,
     period: Period,
+    after_seq: i64,
     mut each: impl FnMut(&Segment, &LedgerEntry<'_>) -> Result<()>,
 ) -> Result<()> {
     let tellers = timeline.tellers(period);
     let Some(knew_seq) = tellers.iter().map(|teller| teller.last_knew_seq).min() else {
         return Ok(());
     };
+    let knew_seq = knew_seq.max(after_seq);
     let is_bill = tellers.iter().any(|teller| teller.kind == ListingKind::Bill);
     let settled = if is_bill { Some(Settled::read(tx)?) } else { None };
     written_after(tx, knew_seq, period, |entry| {
@@ -143,8 +146,21 @@ pub fn by_month(
     kind: ListingKind,
     period: Period,
 ) -> Result<BTreeMap<(i64, ProjectId), UsageSum>> {
+    by_month_after(tx, kind, period, 0)
+}
+
+/// The same of what was written after an entry of the ledger: what is read is not more than that.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn by_month_after(
+    tx: &ReadTx<'_>,
+    kind: ListingKind,
+    period: Period,
+    after_seq: i64,
+) -> Result<BTreeMap<(i64, ProjectId), UsageSum>> {
     let mut late: BTreeMap<(i64, ProjectId), UsageSum> = BTreeMap::new();
-    each_late(tx, &statement::timeline(tx, kind, period)?, period, |_, entry| {
+    each_late(tx, &statement::timeline(tx, kind, period)?, period, after_seq, |_, entry| {
         let key = (Grain::Month.floor(entry.at_s), column::parse(entry.project_id)?);
         late.entry(key).or_default().add(&entry.sum);
         Ok(())
@@ -315,7 +331,7 @@ pub fn reconcile(
 ) -> Result<BTreeMap<ProjectId, Reconciled>> {
     let timeline = statement::timeline(tx, kind, month)?;
     let mut late: BTreeMap<i64, Sums> = BTreeMap::new();
-    each_late(tx, &timeline, month, |segment, entry| {
+    each_late(tx, &timeline, month, 0, |segment, entry| {
         add(late.entry(segment.period.first_s()).or_default(), entry.project_id, &entry.sum)
     })?;
     let settled = if kind == ListingKind::Bill { Some(Settled::read(tx)?) } else { None };

@@ -41,6 +41,7 @@ pub mod setting;
 pub mod snapshot;
 mod sound;
 pub mod statement;
+pub mod survey;
 mod transaction;
 pub mod usage;
 mod writer;

@@ -123,6 +123,16 @@ pub fn billed_from(tx: &ReadTx<'_>, from_s: i64) -> Result<Vec<i64>> {
     Ok(months.filter(|month_s| *month_s >= from_s).collect())
 }
 
+/// The months of which something may be due: some project's cost is not what is told, or it has a
+/// mark. By their first seconds in the order of time.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn unsettled(tx: &ReadTx<'_>) -> Result<Vec<i64>> {
+    let months = Month::before(tx, i64::MAX)?.into_iter();
+    Ok(months.filter(|month| month.waiting || month.marked).map(|month| month.month_s).collect())
+}
+
 /// A line of a month's balances, as it is written.
 pub(super) struct Line<'l> {
     text: &'l Text,

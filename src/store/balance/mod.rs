@@ -24,7 +24,7 @@ pub(super) use anew::{problems, write_anew};
 pub use draft::Draft;
 pub(super) use draft::{drafts, is_outdone, keep};
 pub use due::{Costs, Dues, dues};
-pub use lines::{Balance, Balances, billed_from};
+pub use lines::{Balance, Balances, billed_from, unsettled};
 pub use mark::last_mark;
 pub(super) use settle::open;
 pub use settle::{now, settle};
