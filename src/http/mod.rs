@@ -5,9 +5,11 @@ pub mod acme;
 mod answer;
 mod bill;
 mod books;
+mod client;
 mod door;
 mod error;
 mod health;
+pub mod inquiry;
 mod intake;
 #[cfg(any(test, fuzzing))]
 pub mod law;

@@ -22,7 +22,7 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// How many days before its end a certificate is warned of.
-const WARN_DAYS: i64 = 14;
+pub const WARN_DAYS: i64 = 14;
 const DAY_S: i64 = 86_400;
 /// What a certificate authority offers to speak where it checks a host (RFC 8737), and nobody else.
 const CHALLENGE: &[u8] = b"acme-tls/1";
@@ -171,7 +171,12 @@ fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
 pub fn expires_at_s(certificate: &Path) -> Result<i64, Error> {
     let file = |problem: String| Error::File { path: certificate.to_owned(), problem };
     let der = CertificateDer::from_pem_file(certificate).map_err(|e| file(e.to_string()))?;
-    let (_, parsed) = X509Certificate::from_der(&der).map_err(|e| file(e.to_string()))?;
+    last_second(&der).map_err(file)
+}
+
+/// The last second in which a certificate is good, in Unix seconds.
+pub(super) fn last_second(der: &CertificateDer<'_>) -> Result<i64, String> {
+    let (_, parsed) = X509Certificate::from_der(der).map_err(|error| error.to_string())?;
     Ok(parsed.validity().not_after.timestamp())
 }
 

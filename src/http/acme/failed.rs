@@ -1,6 +1,6 @@
 //! Why there is no new certificate, and what to do about it.
 
-use crate::http::acme::client::Unheard;
+use crate::http::client::Unheard;
 use instant_acme::{Error, Problem};
 
 /// What makes a check of a host fail, mostly.

@@ -8,8 +8,9 @@ mod kept;
 mod order;
 mod renewal;
 
+use crate::http::client::Roots;
 use crate::http::tls::{Certificate, Current, acceptor, day};
-use client::{Client, Roots};
+use client::AuthorityClient;
 use failed::Failed;
 use instant_acme::{Account, AccountBuilder, CertificateIdentifier, Key};
 use kept::AcmeFolder;
@@ -36,6 +37,9 @@ const ATTEMPT: Duration = Duration::from_secs(300);
 const USED: Duration = Duration::from_secs(3_600);
 /// How soon the authority is asked for its advice again: as it says itself, within these bounds.
 const ADVICE: (Duration, Duration) = (Duration::from_secs(600), Duration::from_secs(86_400));
+
+/// The flag that names who signs the authority's own certificate.
+const CA_FLAG: &str = "--acme-ca";
 
 /// What a server is told of ACME.
 #[derive(Clone, Debug)]
@@ -83,7 +87,7 @@ impl Acme {
     pub fn open(database: &Path, options: AcmeOptions) -> Result<Self, AcmeError> {
         let roots = options.ca.clone().map_or(Roots::System, Roots::File);
         if options.ca.is_some() {
-            roots.read().map_err(AcmeError::Ca)?;
+            roots.read(CA_FLAG).map_err(AcmeError::Ca)?;
         }
         let kept = AcmeFolder::open(database, &options.directory)
             .map_err(|source| AcmeError::Folder { database: database.to_owned(), source })?;
@@ -351,9 +355,10 @@ impl Renewer {
         if let Some(account) = &self.account {
             return Ok(account.clone());
         }
-        let roots = block_in_place(|| self.acme.roots.read()).map_err(Failed::new)?;
+        let roots = block_in_place(|| self.acme.roots.read(CA_FLAG)).map_err(Failed::new)?;
         let key = block_in_place(|| self.account_key())?;
-        let http: AccountBuilder = Account::builder_with_http(Box::new(Client::new(roots)));
+        let http: AccountBuilder =
+            Account::builder_with_http(Box::new(AuthorityClient::new(roots)));
         let directory = self.acme.options.directory.clone();
         let (account, _) = http.create_from_key(key, directory).await?;
         self.account = Some(account.clone());
