@@ -22,6 +22,12 @@ pub fn never_asked(grain: Grain, statements: &[Statement], from_s: i64, now_s: i
     over.filter(|start_s| has_gap(&windows, Period::around(grain, *start_s))).collect()
 }
 
+/// Tells whether the day or month that starts at a second is the last one that should have been
+/// asked for by now: where it was not, nobody asks any more.
+pub fn is_last(grain: Grain, start_s: i64, now_s: i64) -> bool {
+    grain.after(grain.after(start_s)) + GRACE_S > now_s
+}
+
 /// The part of a statement's window that it told.
 fn told(statement: &Statement) -> Option<Period> {
     let period = statement.period;

@@ -9,6 +9,7 @@ mod command;
 mod csv_out;
 mod customer;
 mod database;
+mod doctor;
 mod events;
 mod export;
 mod failure;
@@ -133,6 +134,7 @@ enum Verb {
     #[command(subcommand)]
     Setting(setting::Args),
     Check(check::Args),
+    Doctor(doctor::Args),
     Backup(backup::Args),
     Restore(restore::Args),
     Migrate(migrate::Args),
@@ -199,6 +201,7 @@ fn once_more(verb: &Verb) -> Sentence {
         | Verb::Sign(_)
         | Verb::Setting(_)
         | Verb::Check(_)
+        | Verb::Doctor(_)
         | Verb::Backup(_)
         | Verb::Restore(_)
         | Verb::Migrate(_) => None,
@@ -230,6 +233,7 @@ fn act(verb: Verb, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         Verb::Sign(args) => sign::run(&args, shell),
         Verb::Setting(args) => setting::run(&args, shell),
         Verb::Check(args) => check::run(&args, shell),
+        Verb::Doctor(args) => doctor::run(&args, shell),
         Verb::Backup(args) => backup::run(&args, shell),
         Verb::Restore(args) => restore::run(&args, shell),
         Verb::Migrate(args) => migrate::run(&args, shell),

@@ -110,6 +110,11 @@ impl Store {
         })
     }
 
+    /// Tells whether the books are open to be read alone, since file and folder may only be read.
+    pub fn is_read_alone(&self) -> bool {
+        self.frozen.is_some()
+    }
+
     /// Reads one state of the books.
     ///
     /// # Errors

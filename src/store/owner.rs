@@ -87,12 +87,14 @@ fn anothers(file: &Path, owner: u32, user: u32) -> Error {
     Error::AnothersFile { path: file.to_owned(), owner, user }
 }
 
-fn name_of_user(uid: u32) -> String {
+/// The name of a user.
+pub(super) fn name_of_user(uid: u32) -> String {
     let user = User::from_uid(Uid::from_raw(uid)).ok().flatten();
     user.map_or_else(|| format!("uid {uid}"), |user| user.name)
 }
 
-fn name_of_group(gid: u32) -> String {
+/// The name of a group.
+pub(super) fn name_of_group(gid: u32) -> String {
     let group = Group::from_gid(Gid::from_raw(gid)).ok().flatten();
     group.map_or_else(|| format!("gid {gid}"), |group| group.name)
 }

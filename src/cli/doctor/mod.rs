@@ -1,0 +1,155 @@
+//! `doctor`: is all well with the database, its surroundings, the server, and what Agora asked for.
+//! What cannot be looked at is told, and the other checks go on.
+//!
+//! `files` looks at what is around the database, `books` at the books themselves, `money` at what
+//! may cost money, `request` at the server.
+
+mod books;
+mod files;
+mod finding;
+mod money;
+mod request;
+mod words;
+
+use crate::billing::escape::escape;
+use crate::billing::key::KeyPair;
+use crate::billing::statement::ListingKind;
+use crate::cli::command::Shell;
+use crate::cli::failure::{Exit, Failure};
+use crate::cli::import::STEPS_BACK;
+use crate::store::condition::Condition;
+use crate::store::surroundings::Surroundings;
+use crate::store::survey::Survey;
+use crate::store::{self, ReadTx, Store, key};
+use finding::{Finding, Verdict};
+use request::ServerUrl;
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// Check the database, its surroundings, the server, and what Agora asked for
+///
+/// One line a check: ✓ all is well; ! look at it some time; ✗ money, records or answers may be lost.
+/// After → stands a command that mends it or shows more. Ends with 1 on any ✗. It changes nothing,
+/// and is safe while serving.
+#[derive(clap::Args)]
+#[command(after_help = "Example: agora-vendor doctor --url https://extension.example.com")]
+pub(super) struct Args {
+    /// The address that Agora calls, with the path that the server is mounted under, if any; by
+    /// default http://127.0.0.1:8080. One request, signed with a test pair, goes there
+    #[arg(long, value_name = "URL", env = "AGORA_VENDOR_URL")]
+    url: Option<ServerUrl>,
+
+    /// Who signs the certificate of that address, a PEM file; by default whoever this system trusts
+    #[arg(long, value_name = "F")]
+    ca: Option<PathBuf>,
+
+    /// The certificate of `serve --tls-cert`, to tell its end
+    #[arg(long, value_name = "F", env = "AGORA_VENDOR_TLS_CERT")]
+    tls_cert: Option<PathBuf>,
+
+    /// Leave out what takes long with many records: the file's integrity, and every sum against the
+    /// ledgers
+    #[arg(long)]
+    quick: bool,
+}
+
+#[derive(Serialize)]
+struct Shown {
+    checks: Vec<Finding>,
+}
+
+/// What is read of the books at once.
+struct Read {
+    condition: Condition,
+    survey: Survey,
+    pairs: Vec<KeyPair>,
+}
+
+impl Read {
+    fn read(tx: &ReadTx<'_>, now_s: i64) -> store::Result<Self> {
+        let (condition, survey) = (Condition::read(tx)?, Survey::read(tx, now_s)?);
+        Ok(Self { condition, survey, pairs: key::accepted(tx)? })
+    }
+}
+
+pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
+    if !args.quick
+        && let Err(error) = rustix::process::nice(STEPS_BACK)
+    {
+        log::debug!("a doctor has the priority of all else: {error}");
+    }
+    let shown = Shown { checks: checks(args, shell) };
+    shell.print(&shown, |out| {
+        let width = shown.checks.iter().map(|check| check.name.len()).max().unwrap_or_default();
+        for Finding { name, state, says, remedy } in &shown.checks {
+            let remedy = remedy.as_ref().map(|remedy| format!(" → {remedy}")).unwrap_or_default();
+            writeln!(out, "{} {name:width$}  {}", state.sign(), escape(&(says.clone() + &remedy)))?;
+        }
+        Ok(())
+    })?;
+    let is_ill = shown.checks.iter().any(|check| check.state == Verdict::Failed);
+    Ok(if is_ill { Exit::Failed } else { Exit::Done })
+}
+
+fn checks(args: &Args, shell: &Shell<'_>) -> Vec<Finding> {
+    let (database, now_s) = (&shell.database, shell.now_s);
+    // Opened first: that takes back what a killed process left, a second name among it.
+    let opened = Store::open(database.path());
+    let seen = Surroundings::look(database.path());
+    let (mut store, read) = match opened {
+        Ok(mut store) => {
+            let read = store.read(|tx| Read::read(tx, now_s));
+            (Some(store), read)
+        }
+        Err(error) => (None, Err(error)),
+    };
+    let survey = read.as_ref().ok().map(|read| &read.survey);
+    let mut checks = vec![files::database(database, &seen)];
+    if let Ok(seen) = &seen {
+        checks.extend([files::files(seen), files::names(seen), files::space(seen, survey)]);
+    }
+    let is_read_alone = store.as_ref().is_some_and(Store::is_read_alone);
+    let read = match read {
+        Ok(read) => Some(read),
+        // Of a file that is not there, everything is said.
+        Err(store::Error::Missing(_)) => None,
+        Err(error) => {
+            checks.push(books::unopened(database, error));
+            None
+        }
+    };
+    if let Some(read) = &read {
+        checks.push(books::sqlite(&read.condition, is_read_alone));
+        checks.push(books::schema(database, &read.condition));
+    }
+    if let Some(store) = store.as_mut().filter(|_| !args.quick) {
+        checks.extend(books::soundness(database, store.read(store::check::check)));
+    }
+    // Its pages may be needed, and nobody else's may wait for them.
+    drop(store);
+    let server = args.url.clone().unwrap_or_default();
+    let asked = read
+        .as_ref()
+        .map(|read| request::request(database, &server, args.ca.as_deref(), &read.pairs, now_s));
+    let (request, ends_at_s) = asked.map_or((None, None), |(finding, end)| (Some(finding), end));
+    if let Some(Read { survey, .. }) = &read {
+        checks.push(books::clock(survey, now_s));
+    }
+    checks.push(files::certificate(database, args.tls_cert.as_ref(), ends_at_s, now_s));
+    if let Some(Read { survey, .. }) = &read {
+        checks.extend([
+            books::backup(database, survey, now_s),
+            books::keys(database, survey),
+            money::plans(database, survey),
+            money::license_types(database, survey),
+            money::prices(database, survey),
+            money::asked(database, survey, ListingKind::Usage, now_s),
+            money::asked(database, survey, ListingKind::Bill, now_s),
+            money::silence(database, survey, now_s),
+            money::late(database, survey),
+            money::licenses(database, survey),
+        ]);
+    }
+    checks.extend(request);
+    checks
+}

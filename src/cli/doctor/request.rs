@@ -1,0 +1,136 @@
+//! One request through the real listener, signed with a test pair: it leaves nothing in the books.
+
+use crate::agora::signature::{self, API_KEY, Encoding, SIGNATURE, source_string};
+use crate::billing::key::{KeyPair, Purpose};
+use crate::billing::period::Grain;
+use crate::cli::database::{Database, shell_quoted};
+use crate::cli::doctor::finding::Finding;
+use crate::http::inquiry::{Inquiry, Unheard, inquire};
+use std::path::Path;
+
+const NAME: &str = "request";
+/// Where a server listens that is told nothing else.
+const DEFAULT: &str = "http://127.0.0.1:8080";
+/// Agora gives up after this. Source: Agora's page "Provide usage data to Agora".
+const AGORA_WAITS_MS: u128 = 500;
+
+/// The address of a server, without a path of a call.
+#[derive(Clone, Debug)]
+pub(super) struct ServerUrl {
+    url: String,
+    /// Whether somebody named it.
+    is_named: bool,
+}
+
+impl Default for ServerUrl {
+    fn default() -> Self {
+        Self { url: DEFAULT.to_owned(), is_named: false }
+    }
+}
+
+impl std::str::FromStr for ServerUrl {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+        let is_address = rest.is_some_and(|rest| {
+            rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[')
+                && rest.bytes().all(|b| b.is_ascii_graphic() && b != b'?' && b != b'#')
+        });
+        if !is_address {
+            return Err(
+                "write the address that Agora calls, such as https://extension.example.com \
+                        or http://127.0.0.1:8080",
+            );
+        }
+        Ok(Self { url: text.trim_end_matches('/').to_owned(), is_named: true })
+    }
+}
+
+/// Asks for the usage of the hour before this one, and tells what came of it; with when the
+/// certificate ends that the server showed.
+pub(super) fn request(
+    database: &Database,
+    server: &ServerUrl,
+    ca: Option<&Path>,
+    pairs: &[KeyPair],
+    now_s: i64,
+) -> (Finding, Option<i64>) {
+    let Some(pair) = pairs.iter().rfind(|pair| pair.purpose == Purpose::Test) else {
+        let says = "there is no test pair to sign a request with";
+        return (Finding::warning(NAME, says).ours(database, "key add --test"), None);
+    };
+    match inquire(&signed(server, pair, now_s), ca) {
+        Ok(answer) => (answered(server, &answer), answer.certificate_ends_at_s),
+        Err(error) => (unheard(server, &error), None),
+    }
+}
+
+/// The address with its parameters, key and signature.
+fn signed(server: &ServerUrl, pair: &KeyPair, now_s: i64) -> String {
+    let to_s = Grain::Hour.floor(now_s);
+    let target = format!("{}/usage", server.url);
+    let path_at = target.find("://").map_or(0, |at| at + 3);
+    let path_at = target[path_at..].find('/').map_or(0, |at| path_at + at);
+    let fields = [
+        ("fromTs", (to_s - 3_600).to_string()),
+        ("toTs", (to_s - 1).to_string()),
+        ("pageNum", "1".to_owned()),
+        ("limit", "1".to_owned()),
+        (API_KEY, pair.api_key.to_string()),
+    ];
+    let mut fields = fields.map(|(name, value)| (name.to_owned(), value)).to_vec();
+    let source = source_string("GET", &target[path_at..], &fields, Encoding::Form);
+    fields.push((SIGNATURE.to_owned(), signature::sign(&pair.api_secret, &source)));
+    let encode = |text: &str| Encoding::Rfc3986.encode(text);
+    let query = fields.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value)));
+    format!("{target}?{}", query.collect::<Vec<_>>().join("&"))
+}
+
+fn answered(server: &ServerUrl, answer: &Inquiry) -> Finding {
+    let took_ms = answer.took.as_millis();
+    let says =
+        format!("{} answered a signed request with {} in {took_ms} ms", server.url, answer.status);
+    let document: Option<serde_json::Value> = serde_json::from_slice(&answer.body).ok();
+    let log = "journalctl -u agora-vendor --since -5min";
+    let Some(document) = document.filter(serde_json::Value::is_object) else {
+        let says = format!("{says}, and what it said is not JSON: something else listens there");
+        // The default may be anybody's.
+        let finding = match server.is_named {
+            true => Finding::failed(NAME, says),
+            false => Finding::warning(NAME, says),
+        };
+        return finding.remedy("sudo ss -ltnp");
+    };
+    let reason = document.get("statusReason").and_then(|reason| reason.as_str());
+    match (answer.status, reason) {
+        (200, _) if took_ms > AGORA_WAITS_MS => {
+            Finding::warning(NAME, format!("{says}: Agora waits {AGORA_WAITS_MS} ms")).remedy(log)
+        }
+        (200, _) => Finding::ok(NAME, says),
+        (401, _) => {
+            let says = format!(
+                "{says}: it serves another database, or a proxy changes the path or the query"
+            );
+            Finding::failed(NAME, says).remedy("systemctl show agora-vendor -p Environment")
+        }
+        (_, reason) => {
+            let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+            Finding::failed(NAME, format!("{says}{reason}")).remedy(log)
+        }
+    }
+}
+
+fn unheard(server: &ServerUrl, error: &Unheard) -> Finding {
+    let says = format!("{} did not answer: {error}", server.url);
+    match error {
+        Unheard::NoWay(_) if !server.is_named => Finding::warning(
+            NAME,
+            format!("{says}; name the server's address with --url, or start it"),
+        )
+        .remedy("sudo systemctl start agora-vendor"),
+        Unheard::NoWay(_) => Finding::failed(NAME, says).remedy("systemctl status agora-vendor"),
+        Unheard::NoAnswer(_) => Finding::failed(NAME, says)
+            .remedy(format!("curl -v {}/healthz", shell_quoted(&server.url))),
+    }
+}
