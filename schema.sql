@@ -32,11 +32,12 @@ begin
   select raise(abort, 'changes of settings are only added: one is not deleted');
 end;
 
--- Backups that succeeded: append-only. Each is written after its copy was made, so that a copy does
--- not hold itself.
+-- Backups that succeeded: append-only. Each is written after its copy was made: no copy holds
+-- itself.
 create table backup_made (
   seq   integer primary key,  -- order of writing, from 1
-  at_s  integer not null,     -- seconds; when it was begun: up to then it holds all that was written
+  -- seconds; when it was begun: it holds all that was written up to then
+  at_s  integer not null,
   path  text    not null,     -- the copy's file, from the root, as it was then
   bytes integer not null,     -- the copy's length
   actor text    not null      -- by whom, as in event

@@ -92,6 +92,14 @@ impl Database {
         }
     }
 
+    /// The same without quotes, as it is typed where the environment is another, as under sudo.
+    pub(super) fn command_elsewhere(&self, command: &str) -> String {
+        let told = self.told || std::env::var_os(VARIABLE).is_some();
+        let path = std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone());
+        let elsewhere = Self { path, because: self.because, told };
+        elsewhere.command(command).trim_matches('`').to_owned()
+    }
+
     /// Says of an error which path it is about, and what to do.
     pub(super) fn explain(&self, error: store::Error) -> Failure {
         let path = self.path.display();

@@ -75,9 +75,9 @@ impl Surroundings {
     /// # Errors
     /// [`Error::Missing`], and [`Error::NoAccess`] when it cannot be looked at.
     pub fn look(path: &Path) -> Result<Self, Error> {
-        let unseen = |error: io::Error| match error.kind() {
-            io::ErrorKind::NotFound => Error::Missing(path.to_owned()),
-            _ => Error::NoAccess { path: path.to_owned(), reason: error.to_string() },
+        let unseen = |error: io::Error| match error.kind() == io::ErrorKind::NotFound {
+            true => Error::Missing(path.to_owned()),
+            false => Error::NoAccess { path: path.to_owned(), reason: error.to_string() },
         };
         let file = path.canonicalize().map_err(unseen)?;
         let folder = file.parent().unwrap_or(Path::new("/")).to_owned();

@@ -13,6 +13,7 @@ mod carry_laws;
 mod clock;
 mod concurrency;
 mod docs;
+mod doctor;
 mod door;
 mod failures;
 mod firsts;

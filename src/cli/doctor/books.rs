@@ -3,8 +3,8 @@
 
 use crate::billing::period::DAY_S;
 use crate::cli::check::words as difference_words;
-use crate::cli::database::{Database, shell_quoted};
-use crate::cli::doctor::finding::Finding;
+use crate::cli::database::shell_quoted;
+use crate::cli::doctor::finding::{Finding, Ours};
 use crate::cli::doctor::words::{count, list, span};
 use crate::cli::moment::rfc3339;
 use crate::store::check::{Difference, Report};
@@ -25,31 +25,29 @@ const BACKUP_FOLDER: &str = "/var/backups/agora-vendor";
 const TIME_SERVICE: &str = "/run/systemd/timesync";
 
 /// Why the books cannot be read, and what to do.
-pub(super) fn unopened(database: &Database, error: Error) -> Finding {
-    const NAME: &str = "open";
-    let ours = |command: &'static str| move |finding: Finding| finding.ours(database, command);
-    let remedy: Box<dyn FnOnce(Finding) -> Finding> = match &error {
-        Error::Older { .. } => Box::new(ours("migrate")),
-        Error::AnothersFile { owner, .. } => {
-            let again = database.command("doctor");
-            let again = format!("sudo -u {owner} {}", again.trim_matches('`'));
-            Box::new(|finding| finding.remedy(again))
-        }
-        Error::AnybodysFolder(folder) => {
-            let folder = shell_quoted(&folder.display().to_string());
-            Box::new(move |finding| finding.remedy(format!("sudo chmod go-rwx {folder}")))
-        }
-        Error::SecondName { path, .. } => {
-            let path = shell_quoted(&path.display().to_string());
-            Box::new(move |finding| finding.remedy(format!("sudo find / -xdev -samefile {path}")))
-        }
-        Error::Missing(_) => Box::new(ours("init")),
-        error if error.is_damage() => Box::new(ours("restore FILE")),
-        error if error.is_passing() => Box::new(ours("doctor")),
-        _ => Box::new(|finding| finding),
+pub(super) fn unopened(ours: &Ours<'_>, error: Error) -> Finding {
+    let quoted = |path: &Path| shell_quoted(&path.display().to_string());
+    let remedy = if let Error::AnothersFile { owner, .. } = &error {
+        let user = shell_quoted(owner);
+        Some(format!("sudo -u {user} {}", ours.database.command_elsewhere("doctor")))
+    } else if let Error::AnybodysFolder(folder) = &error {
+        Some(format!("sudo chmod go-rwx {}", quoted(folder)))
+    } else if let Error::SecondName { path, .. } = &error {
+        Some(format!("sudo find / -xdev -samefile {}", quoted(path)))
+    } else if matches!(error, Error::Older { .. }) {
+        Some(ours.typed("migrate"))
+    } else if error.is_damage() {
+        Some(ours.typed("restore FILE"))
+    } else {
+        error.is_passing().then(|| ours.typed("doctor"))
     };
-    let failure = database.explain(error);
-    remedy(Finding::failed(NAME, failure.sentence().text()))
+    let says = match matches!(error, Error::SecondName { .. }) {
+        // What is wrong is said by its own check.
+        true => "the file has a second name".to_owned(),
+        false => ours.database.explain(error).sentence().text().to_owned(),
+    };
+    let says = format!("what is in the database was not looked at: {says}");
+    Finding { remedy, ..Finding::failed("open", says) }
 }
 
 /// How SQLite has them open.
@@ -72,7 +70,7 @@ pub(super) fn sqlite(condition: &Condition, is_read_alone: bool) -> Finding {
 }
 
 /// Whether they are laid out as they were made.
-pub(super) fn schema(database: &Database, condition: &Condition) -> Finding {
+pub(super) fn schema(ours: &Ours<'_>, condition: &Condition) -> Finding {
     const NAME: &str = "schema";
     let version = condition.schema_version;
     if condition.changed.is_empty() {
@@ -82,18 +80,18 @@ pub(super) fn schema(database: &Database, condition: &Condition) -> Finding {
         "version {version}, and not as it was made: {}",
         list(condition.changed.iter().cloned())
     );
-    Finding::failed(NAME, says).ours(database, "restore FILE")
+    Finding::failed(NAME, says).ours(ours, "restore FILE")
 }
 
 /// The file's pages and layout, and the ledgers against all that is derived from them.
-pub(super) fn soundness(database: &Database, report: store::Result<Report>) -> Vec<Finding> {
+pub(super) fn soundness(ours: &Ours<'_>, report: store::Result<Report>) -> Vec<Finding> {
     const INTEGRITY: &str = "integrity";
     const SUMS: &str = "sums";
     let report = match report {
         Ok(report) => report,
         Err(error) => {
             let says = format!("the check broke off: {}", error.of_read());
-            return vec![Finding::failed(INTEGRITY, says).ours(database, "check")];
+            return vec![Finding::failed(INTEGRITY, says).ours(ours, "check")];
         }
     };
     let (of_file, of_sums): (Vec<&Difference>, Vec<&Difference>) = report
@@ -105,14 +103,14 @@ pub(super) fn soundness(database: &Database, report: store::Result<Report>) -> V
     };
     let integrity = match of_file.is_empty() {
         true => Finding::ok(INTEGRITY, "the file's pages, its log and its layout are whole"),
-        false => Finding::failed(INTEGRITY, words(&of_file)).ours(database, "restore FILE"),
+        false => Finding::failed(INTEGRITY, words(&of_file)).ours(ours, "restore FILE"),
     };
     let entries = count(report.entries, "ledger entry").replace("entrys", "entries");
     let sums = match of_sums.is_empty() {
         true => {
             Finding::ok(SUMS, format!("sums, licenses and statements are what {entries} add up to"))
         }
-        false => Finding::failed(SUMS, words(&of_sums)).ours(database, "check"),
+        false => Finding::failed(SUMS, words(&of_sums)).ours(ours, "check"),
     };
     vec![integrity, sums]
 }
@@ -146,35 +144,35 @@ pub(super) fn clock(survey: &Survey, now_s: i64) -> Finding {
 }
 
 /// How old the newest backup is, and whether it is still there.
-pub(super) fn backup(database: &Database, survey: &Survey, now_s: i64) -> Finding {
+pub(super) fn backup(ours: &Ours<'_>, survey: &Survey, now_s: i64) -> Finding {
     const NAME: &str = "backup";
     let into = |folder: &str| format!("backup --dir {} --keep 30", shell_quoted(folder));
     let Some(made) = &survey.backup else {
         let says = "no backup of this database was made yet by `backup`";
-        return Finding::warning(NAME, says).ours(database, &into(BACKUP_FOLDER));
+        return Finding::warning(NAME, says).ours(ours, &into(BACKUP_FOLDER));
     };
     let folder = made.path.parent().map(|folder| folder.display().to_string());
     let again = into(folder.as_deref().unwrap_or(BACKUP_FOLDER));
     let age_s = now_s - made.at_s;
     let says = format!("the newest one is {} old: {}", span(age_s), made.path.display());
     if age_s > TOO_OLD_S {
-        return Finding::failed(NAME, says).ours(database, &again);
+        return Finding::failed(NAME, says).ours(ours, &again);
     }
     if age_s > OLD_S {
-        return Finding::warning(NAME, says).ours(database, &again);
+        return Finding::warning(NAME, says).ours(ours, &again);
     }
     // Elsewhere it may be hidden from this user.
     match made.path.symlink_metadata() {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let says = format!("{says}, which is not there any more");
-            Finding::warning(NAME, says).ours(database, &again)
+            Finding::warning(NAME, says).ours(ours, &again)
         }
         Ok(_) | Err(_) => Finding::ok(NAME, says),
     }
 }
 
 /// Who may sign.
-pub(super) fn keys(database: &Database, survey: &Survey) -> Finding {
+pub(super) fn keys(ours: &Ours<'_>, survey: &Survey) -> Finding {
     const NAME: &str = "keys";
     let live = |place: usize| {
         let key = &survey.live_keys[place];
@@ -183,10 +181,10 @@ pub(super) fn keys(database: &Database, survey: &Survey) -> Finding {
     let tests = count(i128::try_from(survey.test_keys).unwrap_or_default(), "test pair");
     match survey.live_keys.as_slice() {
         [] => Finding::failed(NAME, "there is no live pair: every request of Agora is refused")
-            .ours(database, "key add"),
+            .ours(ours, "key add"),
         [_] if survey.test_keys == 0 => {
             let says = format!("one live pair ({}), and no test pair to try it with", live(0));
-            Finding::warning(NAME, says).ours(database, "key add --test")
+            Finding::warning(NAME, says).ours(ours, "key add --test")
         }
         [_] => Finding::ok(NAME, format!("one live pair ({}), {tests}", live(0))),
         [old, ..] => {
@@ -197,7 +195,7 @@ pub(super) fn keys(database: &Database, survey: &Survey) -> Finding {
                 list((0..survey.live_keys.len()).map(live))
             );
             let revoke = format!("key revoke {}", shell_quoted(old.api_key.as_str()));
-            Finding::warning(NAME, says).ours(database, &revoke)
+            Finding::warning(NAME, says).ours(ours, &revoke)
         }
     }
 }

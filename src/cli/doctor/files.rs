@@ -2,8 +2,8 @@
 //! disk, and certificates.
 
 use crate::billing::period::DAY_S;
-use crate::cli::database::{Database, shell_quoted};
-use crate::cli::doctor::finding::Finding;
+use crate::cli::database::shell_quoted;
+use crate::cli::doctor::finding::{Finding, Ours};
 use crate::cli::doctor::words::{bytes, count, list};
 use crate::cli::moment::rfc3339;
 use crate::http::{acme, tls};
@@ -26,15 +26,15 @@ fn quoted(path: &Path) -> String {
 }
 
 /// Which database it is, and why that one.
-pub(super) fn database(database: &Database, seen: &Result<Surroundings, Error>) -> Finding {
+pub(super) fn database(ours: &Ours<'_>, seen: &Result<Surroundings, Error>) -> Finding {
     const NAME: &str = "database";
+    let choice = ours.database.choice();
     match seen {
-        Ok(_) => Finding::ok(NAME, database.choice()),
+        Ok(_) => Finding::ok(NAME, choice),
         Err(Error::Missing(_)) => {
-            let says = format!("{}: there is no such file", database.choice());
-            Finding::failed(NAME, says).ours(database, "init")
+            Finding::failed(NAME, format!("{choice}: there is no such file")).ours(ours, "init")
         }
-        Err(error) => Finding::failed(NAME, format!("{}: {error}", database.choice())),
+        Err(error) => Finding::failed(NAME, format!("{choice}: {error}")),
     }
 }
 
@@ -118,11 +118,14 @@ pub(super) fn space(seen: &Surroundings, survey: Option<&Survey>) -> Finding {
         _ => RECORD_BYTES,
     };
     let a_day = u64::try_from(survey.recording.entries_a_day).unwrap_or_default() * a_record;
+    let grows = match a_day {
+        0 => "nothing was recorded in the last week".to_owned(),
+        a_day => format!("it grows by about {} a day", bytes(a_day)),
+    };
     let says = format!(
-        "{free} are free; the database has {}, its log {}, and lately grew by about {} a day",
+        "{free} are free; the database has {}, its log {}; {grows}",
         bytes(survey.database_bytes),
-        bytes(survey.log_bytes),
-        bytes(a_day)
+        bytes(survey.log_bytes)
     );
     let days = seen.free_bytes.checked_div(a_day);
     if let Some(days) = days.filter(|days| *days < ROOM_DAYS) {
@@ -139,13 +142,13 @@ pub(super) fn space(seen: &Surroundings, survey: Option<&Survey>) -> Finding {
 /// Until when certificates are good: those that the server got itself, the one that was named, and
 /// the one that the server showed.
 pub(super) fn certificate(
-    database: &Database,
+    ours: &Ours<'_>,
     named: Option<&PathBuf>,
     shown_ends_at_s: Option<i64>,
     now_s: i64,
 ) -> Finding {
     const NAME: &str = "certificate";
-    let kept = match acme::kept_certificates(database.path()) {
+    let kept = match acme::kept_certificates(ours.database.path()) {
         Ok(kept) => kept,
         // Of a database that is not there, another check tells.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),

@@ -1,6 +1,6 @@
 //! What one check found, and how it is said.
 
-use crate::cli::database::Database;
+use crate::cli::database::{Database, shell_quoted};
 use serde::Serialize;
 
 /// How a check ended.
@@ -54,9 +54,34 @@ impl Finding {
         Self { remedy: Some(command.into()), ..self }
     }
 
-    /// The same with a command of ours; it names the database where it has to be named.
-    pub(super) fn ours(self, database: &Database, command: &str) -> Self {
-        let quoted = database.command(command);
-        self.remedy(quoted.trim_matches('`'))
+    /// The same with a command of ours.
+    pub(super) fn ours(self, ours: &Ours<'_>, command: &str) -> Self {
+        self.remedy(ours.typed(command))
+    }
+}
+
+/// How commands of ours are typed by whoever reads what was found.
+pub(super) struct Ours<'a> {
+    pub(super) database: &'a Database,
+    /// The user as whom they are to be run; `None` where that is who reads.
+    user: Option<String>,
+}
+
+impl<'a> Ours<'a> {
+    /// `owner` is the database's. Under sudo, and in the journal of a service, somebody else reads.
+    pub(super) fn new(database: &'a Database, owner: Option<&str>) -> Self {
+        let is_set = |name| std::env::var_os(name).is_some();
+        let reads_another = is_set("SUDO_USER") || is_set("INVOCATION_ID");
+        let is_reader = |owner: &str| std::env::var("SUDO_USER").is_ok_and(|user| user == owner);
+        let user = owner.filter(|owner| reads_another && !is_reader(owner));
+        Self { database, user: user.map(shell_quoted) }
+    }
+
+    /// A command as it is typed.
+    pub(super) fn typed(&self, command: &str) -> String {
+        match &self.user {
+            Some(user) => format!("sudo -u {user} {}", self.database.command_elsewhere(command)),
+            None => self.database.command(command).trim_matches('`').to_owned(),
+        }
     }
 }

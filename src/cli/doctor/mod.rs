@@ -21,16 +21,16 @@ use crate::store::condition::Condition;
 use crate::store::surroundings::Surroundings;
 use crate::store::survey::Survey;
 use crate::store::{self, ReadTx, Store, key};
-use finding::{Finding, Verdict};
+use finding::{Finding, Ours, Verdict};
 use request::ServerUrl;
 use serde::Serialize;
 use std::path::PathBuf;
 
 /// Check the database, its surroundings, the server, and what Agora asked for
 ///
-/// One line a check: ✓ all is well; ! look at it some time; ✗ money, records or answers may be lost.
-/// After → stands a command that mends it or shows more. Ends with 1 on any ✗. It changes nothing,
-/// and is safe while serving.
+/// One line a check: ✓ all is well; ! look at it some time; ✗ money, records or answers may be
+/// lost. After → stands a command that mends it or shows more; words in capitals are yours to fill
+/// in. Ends with 1 on any ✗. It changes nothing, and is safe while serving.
 #[derive(clap::Args)]
 #[command(after_help = "Example: agora-vendor doctor --url https://extension.example.com")]
 pub(super) struct Args {
@@ -59,14 +59,14 @@ struct Shown {
 }
 
 /// What is read of the books at once.
-struct Read {
+struct BooksRead {
     condition: Condition,
     survey: Survey,
     pairs: Vec<KeyPair>,
 }
 
-impl Read {
-    fn read(tx: &ReadTx<'_>, now_s: i64) -> store::Result<Self> {
+impl BooksRead {
+    fn of(tx: &ReadTx<'_>, now_s: i64) -> store::Result<Self> {
         let (condition, survey) = (Condition::read(tx)?, Survey::read(tx, now_s)?);
         Ok(Self { condition, survey, pairs: key::accepted(tx)? })
     }
@@ -93,20 +93,24 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
 
 fn checks(args: &Args, shell: &Shell<'_>) -> Vec<Finding> {
     let (database, now_s) = (&shell.database, shell.now_s);
-    // Opened first: that takes back what a killed process left, a second name among it.
+    // Before it is opened, since that makes a log and an index where none is.
+    let before = Surroundings::look(database.path());
     let opened = Store::open(database.path());
+    // And after, since that takes back what a killed process left, a second name among it.
     let seen = Surroundings::look(database.path());
     let (mut store, read) = match opened {
         Ok(mut store) => {
-            let read = store.read(|tx| Read::read(tx, now_s));
+            let read = store.read(|tx| BooksRead::of(tx, now_s));
             (Some(store), read)
         }
         Err(error) => (None, Err(error)),
     };
+    let owner = seen.as_ref().ok().map(|seen| seen.database.owner.as_str());
+    let ours = &Ours::new(database, owner);
     let survey = read.as_ref().ok().map(|read| &read.survey);
-    let mut checks = vec![files::database(database, &seen)];
-    if let Ok(seen) = &seen {
-        checks.extend([files::files(seen), files::names(seen), files::space(seen, survey)]);
+    let mut checks = vec![files::database(ours, &seen)];
+    if let (Ok(before), Ok(seen)) = (&before, &seen) {
+        checks.extend([files::files(before), files::names(seen), files::space(seen, survey)]);
     }
     let is_read_alone = store.as_ref().is_some_and(Store::is_read_alone);
     let read = match read {
@@ -114,40 +118,40 @@ fn checks(args: &Args, shell: &Shell<'_>) -> Vec<Finding> {
         // Of a file that is not there, everything is said.
         Err(store::Error::Missing(_)) => None,
         Err(error) => {
-            checks.push(books::unopened(database, error));
+            checks.push(books::unopened(ours, error));
             None
         }
     };
     if let Some(read) = &read {
         checks.push(books::sqlite(&read.condition, is_read_alone));
-        checks.push(books::schema(database, &read.condition));
+        checks.push(books::schema(ours, &read.condition));
     }
     if let Some(store) = store.as_mut().filter(|_| !args.quick) {
-        checks.extend(books::soundness(database, store.read(store::check::check)));
+        checks.extend(books::soundness(ours, store.read(store::check::check)));
     }
     // Its pages may be needed, and nobody else's may wait for them.
     drop(store);
-    let server = args.url.clone().unwrap_or_default();
+    let server = args.url.clone().unwrap_or_else(ServerUrl::of_environment);
     let asked = read
         .as_ref()
-        .map(|read| request::request(database, &server, args.ca.as_deref(), &read.pairs, now_s));
+        .map(|read| request::request(ours, &server, args.ca.as_deref(), &read.pairs, now_s));
     let (request, ends_at_s) = asked.map_or((None, None), |(finding, end)| (Some(finding), end));
-    if let Some(Read { survey, .. }) = &read {
+    if let Some(BooksRead { survey, .. }) = &read {
         checks.push(books::clock(survey, now_s));
     }
-    checks.push(files::certificate(database, args.tls_cert.as_ref(), ends_at_s, now_s));
-    if let Some(Read { survey, .. }) = &read {
+    checks.push(files::certificate(ours, args.tls_cert.as_ref(), ends_at_s, now_s));
+    if let Some(BooksRead { survey, .. }) = &read {
         checks.extend([
-            books::backup(database, survey, now_s),
-            books::keys(database, survey),
-            money::plans(database, survey),
-            money::license_types(database, survey),
-            money::prices(database, survey),
-            money::asked(database, survey, ListingKind::Usage, now_s),
-            money::asked(database, survey, ListingKind::Bill, now_s),
-            money::silence(database, survey, now_s),
-            money::late(database, survey),
-            money::licenses(database, survey),
+            books::backup(ours, survey, now_s),
+            books::keys(ours, survey),
+            money::plans(ours, survey),
+            money::license_types(ours, survey),
+            money::prices(ours, survey),
+            money::asked(ours, survey, ListingKind::Usage, now_s),
+            money::asked(ours, survey, ListingKind::Bill, now_s),
+            money::silence(ours, survey, now_s),
+            money::late(ours, survey),
+            money::licenses(ours, survey),
         ]);
     }
     checks.extend(request);

@@ -5,8 +5,8 @@ use crate::billing::asked::is_last;
 use crate::billing::period::{self, Grain};
 use crate::billing::setting::Late;
 use crate::billing::statement::ListingKind;
-use crate::cli::database::{Database, shell_quoted};
-use crate::cli::doctor::finding::Finding;
+use crate::cli::database::shell_quoted;
+use crate::cli::doctor::finding::{Finding, Ours};
 use crate::cli::doctor::words::{count, list, span};
 use crate::cli::moment::{month, rfc3339, window};
 use crate::store::survey::{LateMoney, SOON_DAYS, Survey};
@@ -19,7 +19,7 @@ fn number(number: usize) -> i128 {
 }
 
 /// Plans that are named and not set up.
-pub(super) fn plans(database: &Database, survey: &Survey) -> Finding {
+pub(super) fn plans(ours: &Ours<'_>, survey: &Survey) -> Finding {
     const NAME: &str = "plans";
     let missing = &survey.plans_missing;
     if let Some((first, _)) = missing.first() {
@@ -28,18 +28,21 @@ pub(super) fn plans(database: &Database, survey: &Survey) -> Finding {
             "named for customers and not set up, so that what they use is free: {}",
             list(missing.iter().map(plan))
         );
-        let set = format!("plan set {} --price PRICE", shell_quoted(first.as_str()));
-        return Finding::failed(NAME, says).ours(database, &set);
+        let set = format!(
+            "plan set {} --name NAME --unit UNIT --price PRICE",
+            shell_quoted(first.as_str())
+        );
+        return Finding::failed(NAME, says).ours(ours, &set);
     }
     match survey.has_plans {
         true => Finding::ok(NAME, "every plan that is named is set up"),
         false => Finding::warning(NAME, "no plan is set up: bills say nothing")
-            .ours(database, "plan set default --price PRICE"),
+            .ours(ours, "plan set default --name NAME --unit UNIT --price PRICE"),
     }
 }
 
 /// Types of licenses that are not set up.
-pub(super) fn license_types(database: &Database, survey: &Survey) -> Finding {
+pub(super) fn license_types(ours: &Ours<'_>, survey: &Survey) -> Finding {
     const NAME: &str = "license-types";
     let missing = &survey.types_missing;
     let Some((first, _)) = missing.first() else {
@@ -51,11 +54,11 @@ pub(super) fn license_types(database: &Database, survey: &Survey) -> Finding {
         list(missing.iter().map(kind))
     );
     let set = format!("license type set {} --count COUNT", shell_quoted(first.as_str()));
-    Finding::failed(NAME, says).ours(database, &set)
+    Finding::failed(NAME, says).ours(ours, &set)
 }
 
 /// Usage without a price.
-pub(super) fn prices(database: &Database, survey: &Survey) -> Finding {
+pub(super) fn prices(ours: &Ours<'_>, survey: &Survey) -> Finding {
     const NAME: &str = "prices";
     let Some(first) = survey.unpriced.first() else {
         return Finding::ok(NAME, "all usage of this month and the last one has a price");
@@ -71,20 +74,15 @@ pub(super) fn prices(database: &Database, survey: &Survey) -> Finding {
     });
     let says = format!("usage without a price, and so left out of bills: {}", list(months));
     let plan = first.plans.first().map_or("default", |plan| plan.as_str());
-    let set = format!("plan set {} --price PRICE", shell_quoted(plan));
+    let set = format!("plan set {} --name NAME --unit UNIT --price PRICE", shell_quoted(plan));
     // Who sets no plan up and is asked for no bill may have no prices on purpose.
     let bills = survey.has_plans || survey.bill.statements > 0;
     let finding = if bills { Finding::failed(NAME, says) } else { Finding::warning(NAME, says) };
-    finding.ours(database, &set)
+    finding.ours(ours, &set)
 }
 
 /// When Agora last asked for usage, or for a bill, and what it never asked for.
-pub(super) fn asked(
-    database: &Database,
-    survey: &Survey,
-    kind: ListingKind,
-    now_s: i64,
-) -> Finding {
+pub(super) fn asked(ours: &Ours<'_>, survey: &Survey, kind: ListingKind, now_s: i64) -> Finding {
     let (name, grain, thing) = match kind {
         ListingKind::Usage => ("usage", Grain::Day, "day"),
         ListingKind::Bill => ("bills", Grain::Month, "month"),
@@ -101,7 +99,7 @@ pub(super) fn asked(
             true => format!("Agora has not asked for {name} yet"),
             false => format!("Agora never asked for {name}, and there are records: {never}"),
         };
-        return Finding::warning(name, says).ours(database, "key list");
+        return Finding::warning(name, says).ours(ours, "key list");
     };
     let says = format!(
         "Agora last asked {} ago ({}), of {}; {}",
@@ -119,11 +117,11 @@ pub(super) fn asked(
         return Finding::failed(name, format!("{says}: it stopped asking")).remedy(JOURNAL);
     }
     let reconcile = format!("totals --reconcile --month {}", month(*newest_s));
-    Finding::warning(name, says).ours(database, &reconcile)
+    Finding::warning(name, says).ours(ours, &reconcile)
 }
 
 /// Whether anything is recorded.
-pub(super) fn silence(database: &Database, survey: &Survey, now_s: i64) -> Finding {
+pub(super) fn silence(ours: &Ours<'_>, survey: &Survey, now_s: i64) -> Finding {
     const NAME: &str = "silence";
     let last = survey.recording.last_recorded_at_s;
     let last_words = last.map_or_else(
@@ -142,13 +140,13 @@ pub(super) fn silence(database: &Database, survey: &Survey, now_s: i64) -> Findi
             "{last_words}, and silence-hours is {hours}: silence is not zero usage; look whether \
              your backend still records"
         );
-        return Finding::failed(NAME, says).ours(database, "totals --by day");
+        return Finding::failed(NAME, says).ours(ours, "totals --by day");
     }
     Finding::ok(NAME, format!("{last_words}, and silence-hours is {hours}"))
 }
 
 /// What came too late for what Agora was told.
-pub(super) fn late(database: &Database, survey: &Survey) -> Finding {
+pub(super) fn late(ours: &Ours<'_>, survey: &Survey) -> Finding {
     const NAME: &str = "late";
     let usage = survey.late_usage.iter().map(|late| {
         let projects = count(number(late.projects), "project");
@@ -170,10 +168,10 @@ pub(super) fn late(database: &Database, survey: &Survey) -> Finding {
                 "not told to Agora: {waits}; it issues its invoices on the first day of the next \
                  month, so what is late is forfeit while `late` is report"
             );
-            Finding::warning(NAME, says).ours(database, "setting set late carry")
+            Finding::warning(NAME, says).ours(ours, "setting set late carry")
         }
         Late::Carry | Late::Report => Finding::warning(NAME, format!("not told to Agora: {waits}"))
-            .ours(database, "statement late"),
+            .ours(ours, "statement late"),
     }
 }
 
@@ -192,7 +190,7 @@ fn money_words(late: &LateMoney) -> String {
 }
 
 /// Licenses that end soon.
-pub(super) fn licenses(database: &Database, survey: &Survey) -> Finding {
+pub(super) fn licenses(ours: &Ours<'_>, survey: &Survey) -> Finding {
     const NAME: &str = "licenses";
     let ending = survey.licenses_ending.iter().map(|license| {
         let day = &rfc3339(license.expires_at_s)[..10];
@@ -211,5 +209,5 @@ pub(super) fn licenses(database: &Database, survey: &Survey) -> Finding {
         "end or are used up within {SOON_DAYS} days, at the pace of the last week: {}",
         list(soon.into_iter())
     );
-    Finding::warning(NAME, says).ours(database, "license list")
+    Finding::warning(NAME, says).ours(ours, "license list")
 }

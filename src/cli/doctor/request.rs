@@ -3,8 +3,8 @@
 use crate::agora::signature::{self, API_KEY, Encoding, SIGNATURE, source_string};
 use crate::billing::key::{KeyPair, Purpose};
 use crate::billing::period::Grain;
-use crate::cli::database::{Database, shell_quoted};
-use crate::cli::doctor::finding::Finding;
+use crate::cli::database::shell_quoted;
+use crate::cli::doctor::finding::{Finding, Ours};
 use crate::http::inquiry::{Inquiry, Unheard, inquire};
 use std::path::Path;
 
@@ -22,9 +22,27 @@ pub(super) struct ServerUrl {
     is_named: bool,
 }
 
-impl Default for ServerUrl {
-    fn default() -> Self {
-        Self { url: DEFAULT.to_owned(), is_named: false }
+impl ServerUrl {
+    /// Where the environment that `serve` goes by too has it listen, or else where a server listens
+    /// that is told nothing.
+    pub(super) fn of_environment() -> Self {
+        let told = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let host = told("AGORA_VENDOR_ACME").map(|hosts| {
+            let first = hosts.split(',').next().unwrap_or_default().trim();
+            format!("https://{first}")
+        });
+        // A certificate is for a name, and not for this address.
+        let is_clear = told("AGORA_VENDOR_TLS_CERT").is_none();
+        let listen = told("AGORA_VENDOR_LISTEN").filter(|_| is_clear).map(|address| {
+            let address = address.replace("0.0.0.0:", "127.0.0.1:").replace("[::]:", "[::1]:");
+            format!("http://{address}")
+        });
+        let named = host.or(listen);
+        let path = told("AGORA_VENDOR_BASE_PATH").unwrap_or_default();
+        Self {
+            is_named: named.is_some(),
+            url: named.unwrap_or_else(|| DEFAULT.to_owned()) + path.trim_end_matches('/'),
+        }
     }
 }
 
@@ -50,7 +68,7 @@ impl std::str::FromStr for ServerUrl {
 /// Asks for the usage of the hour before this one, and tells what came of it; with when the
 /// certificate ends that the server showed.
 pub(super) fn request(
-    database: &Database,
+    ours: &Ours<'_>,
     server: &ServerUrl,
     ca: Option<&Path>,
     pairs: &[KeyPair],
@@ -58,7 +76,7 @@ pub(super) fn request(
 ) -> (Finding, Option<i64>) {
     let Some(pair) = pairs.iter().rfind(|pair| pair.purpose == Purpose::Test) else {
         let says = "there is no test pair to sign a request with";
-        return (Finding::warning(NAME, says).ours(database, "key add --test"), None);
+        return (Finding::warning(NAME, says).ours(ours, "key add --test"), None);
     };
     match inquire(&signed(server, pair, now_s), ca) {
         Ok(answer) => (answered(server, &answer), answer.certificate_ends_at_s),
