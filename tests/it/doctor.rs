@@ -538,6 +538,18 @@ fn days_that_agora_never_asked_for_are_named_and_a_stop_fails() {
 }
 
 #[test]
+fn a_window_of_years_ago_that_somebody_tried_first_makes_no_day_missing() {
+    let vendor = Vendor::new();
+    let server = vendor.at("2026-11-22T10:00:00Z").serve();
+    assert_eq!(server.usage(1_619_913_600, 1_619_917_199).status, 200);
+    vendor.at("2026-11-23T00:10:00Z");
+    let (from_ts, to_ts) = day("2026-11-22");
+    assert_eq!(server.usage(from_ts, to_ts).status, 200);
+    stop(server);
+    vendor.at(NOW).check("usage", "warning", "1 day in whole: 2026-11-21");
+}
+
+#[test]
 fn a_request_with_a_test_pair_is_none_of_agoras() {
     let vendor = asked_for(&["2026-11-21"]);
     vendor.at("2026-11-23T10:00:00Z");
@@ -625,7 +637,7 @@ fn late_money_is_forfeit_under_report_and_carried_once_that_is_set() {
     found.is(
         "late",
         "warning",
-        "its invoices on the first day of the next month, so what is late is forfeit",
+        "invoices on the first day of the next month: what is late then is forfeit",
     );
     assert_eq!(found.remedy("late"), "agora-vendor setting set late carry");
     vendor.paste(found.remedy("late"));
@@ -642,7 +654,10 @@ fn late_usage_that_waits_warns() {
     vendor.ok(["void", "first", "--reason", "the wrong project"]);
     vendor.ok(["record", "q", "1", "--at", "2026-11-20"]);
     let found = vendor.check("late", "warning", "usage of 2 projects in 2026-11 (0)");
+    found.is("late", "warning", "what is late then is forfeit");
     vendor.paste(found.remedy("late"));
+    vendor.ok(["setting", "set", "late", "carry"]);
+    vendor.check("late", "warning", "bills carry the money");
 }
 
 #[test]

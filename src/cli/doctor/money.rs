@@ -160,18 +160,21 @@ pub(super) fn late(ours: &Ours<'_>, survey: &Survey) -> Finding {
     let waits = list(waits.into_iter());
     let has_money = !survey.late_money.is_empty();
     match survey.settings.late() {
-        Late::Carry if has_money && survey.late_usage.is_empty() => {
+        Late::Carry if survey.late_usage.is_empty() => {
             Finding::ok(NAME, format!("the next bill carries {waits}"))
         }
-        Late::Report if has_money => {
-            let says = format!(
-                "not told to Agora: {waits}; it issues its invoices on the first day of the next \
-                 month, so what is late is forfeit while `late` is report"
-            );
-            Finding::warning(NAME, says).ours(ours, "setting set late carry")
+        Late::Carry => {
+            Finding::warning(NAME, format!("not told to Agora: {waits}; bills carry the money"))
+                .ours(ours, "statement late")
         }
-        Late::Carry | Late::Report => Finding::warning(NAME, format!("not told to Agora: {waits}"))
-            .ours(ours, "statement late"),
+        Late::Report => {
+            let says = format!(
+                "not told to Agora: {waits}; `late` is report, and Agora issues its invoices on \
+                 the first day of the next month: what is late then is forfeit"
+            );
+            let command = if has_money { "setting set late carry" } else { "statement late" };
+            Finding::warning(NAME, says).ours(ours, command)
+        }
     }
 }
 

@@ -16,8 +16,9 @@ pub struct ListingAsked {
     /// The window that was kept last.
     pub last_window: Option<Period>,
     /// The days of usage, or the months of bills, that are over and that Agora never asked for in
-    /// whole, by their first seconds: from the first statement's on; where there is none, from when
-    /// the first record was written.
+    /// whole, by their first seconds: from the first statement's on, or from the one before it was
+    /// asked for where that is later; where there is no statement, from when the first record was
+    /// written.
     pub never: Vec<i64>,
 }
 
@@ -35,7 +36,7 @@ impl ListingAsked {
             ListingKind::Bill => Grain::Month,
         };
         let from_s = match statements.first() {
-            Some(first) => Some(first.period.first_s()),
+            Some(first) => Some(first.period.first_s().max(before(grain, first.first_asked_at_s))),
             None => recording.first_recorded_at_s,
         };
         let never = from_s.map(|from_s| never_asked(grain, &statements, from_s, now_s));
@@ -46,4 +47,10 @@ impl ListingAsked {
             never: never.unwrap_or_default(),
         })
     }
+}
+
+/// The day or month before the one of a second: what Agora asks for then. Somebody may have tried a
+/// window of years ago first.
+fn before(grain: Grain, second: i64) -> i64 {
+    grain.floor((grain.floor(second) - 1).max(0))
 }
