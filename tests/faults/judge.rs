@@ -82,7 +82,8 @@ fn read(file: &Path) -> rusqlite::Result<Books> {
     let mut names = sql.prepare("select name from sqlite_schema where type = 'table'")?;
     let names = names.query_map([], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
     let mut books = Books::new();
-    for name in names {
+    // Which backups were made is noted after they are, for `doctor`: a copy is as good without.
+    for name in names.into_iter().filter(|name| name != "backup_made") {
         // New books have a test pair that is new.
         let columns = match name.as_str() {
             "api_key" => "purpose, created_at_s, revoked_at_s",
