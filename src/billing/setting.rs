@@ -16,7 +16,7 @@ pub enum Name {
     Late,
     /// What becomes of usage of a project, or for a customer, that nobody has announced.
     UnknownProjects,
-    /// After how many hours without a record `doctor` warns.
+    /// After how many hours without a record `doctor` fails.
     SilenceHours,
 }
 
@@ -55,7 +55,7 @@ impl Name {
                  or refuse it without --new"
             }
             Self::SilenceHours => {
-                "after how many hours without a record `doctor` warns, since silence is not zero \
+                "after how many hours without a record `doctor` fails, since silence is not zero \
                  usage; or off"
             }
         }
@@ -114,7 +114,7 @@ impl UnknownProjects {
     }
 }
 
-/// After how many hours without a record somebody is warned.
+/// After how many hours without a record somebody is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SilenceHours {
     hours: Option<u32>,
@@ -202,7 +202,7 @@ impl Settings {
         self.unknown_projects
     }
 
-    /// After how many hours without a record `doctor` warns; never unless set.
+    /// After how many hours without a record `doctor` fails; never unless set.
     pub fn silence_hours(&self) -> Option<u32> {
         self.silence_hours.hours
     }

@@ -80,8 +80,15 @@ impl Found {
 }
 
 impl Vendor {
+    /// A command whose findings are read by whoever runs it.
+    fn doctor_command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.command(["doctor"].iter().chain(arguments));
+        command.env_remove("SUDO_USER").env_remove("INVOCATION_ID");
+        command
+    }
+
     fn doctor(&self, arguments: &[&str]) -> Found {
-        let mut command = self.command(["doctor", "--json"]);
+        let mut command = self.doctor_command(&["--json"]);
         if !arguments.contains(&"--url") {
             command.args(["--url", NOBODY]);
         }
@@ -163,7 +170,8 @@ fn a_check_is_a_line_with_a_sign_a_sentence_and_a_remedy() {
         assert_eq!(keys, ["name", "remedy", "says", "state"], "{name}");
         assert_eq!(check["remedy"].is_null(), check["state"] == "ok", "{check}");
     }
-    let text = vendor.run(["doctor", "--url", NOBODY]);
+    let text = vendor.doctor_command(&["--url", NOBODY]).output().expect("it runs");
+    let text = Ended::from(text);
     assert_eq!((text.code, text.out.lines().count()), (1, ALL.len()), "{}", text.out);
     for (line, name) in text.out.lines().zip(ALL) {
         let (sign, arrow) = match found.state(name) {
@@ -202,7 +210,8 @@ fn a_database_that_is_not_there_is_told_with_what_makes_one() {
     vendor.paste(found.remedy("database"));
     vendor.check("database", "ok", "named by AGORA_VENDOR_DB");
     // Where it is named by a flag, the remedy names it too.
-    let found = Found::read(vendor.run(["doctor", "--json", "--db", "a b.db"]));
+    let elsewhere = vendor.doctor_command(&["--json", "--db", "a b.db"]).output();
+    let found = Found::read(elsewhere.expect("it runs").into());
     assert_eq!(found.remedy("database"), "agora-vendor --db='a b.db' init");
 }
 
@@ -745,7 +754,7 @@ fn where_no_address_is_named_a_server_that_is_not_there_only_warns() {
     assert_eq!((found.code, found.remedy("request")), (0, "sudo systemctl start agora-vendor"));
     // The words by which the service is told where to listen.
     let server = vendor.serve_with(["--base-path", "/agora"]);
-    let mut command = vendor.command(["doctor", "--quick", "--json"]);
+    let mut command = vendor.doctor_command(&["--quick", "--json"]);
     command.env("AGORA_VENDOR_LISTEN", server.origin().replace("http://127.0.0.1", "0.0.0.0"));
     command.env("AGORA_VENDOR_BASE_PATH", "/agora");
     Found::read(command.output().expect("it runs").into()).is("request", "ok", "with 200 in");
@@ -766,7 +775,7 @@ fn it_works_beside_a_server_at_work_and_on_books_that_may_only_be_read() {
     // Of another user, and without rights to write.
     set_mode(&vendor.path("."), 0o755);
     set_mode(&vendor.db(), 0o644);
-    let mut command = vendor.command(["doctor", "--json", "--url", NOBODY]);
+    let mut command = vendor.doctor_command(&["--json", "--url", NOBODY]);
     use std::os::unix::process::CommandExt;
     let found = Found::read(command.uid(65_534).gid(65_534).output().expect("it runs").into());
     found.is("sqlite", "ok", "the books may only be read here, and are").is("sums", "ok", "");
@@ -776,7 +785,7 @@ fn it_works_beside_a_server_at_work_and_on_books_that_may_only_be_read() {
 #[test]
 fn who_reads_another_users_findings_is_told_as_whom_to_run_what_mends_them() {
     let vendor = Vendor::at_now();
-    let mut command = vendor.command(["doctor", "--quick", "--json", "--url", NOBODY]);
+    let mut command = vendor.doctor_command(&["--quick", "--json", "--url", NOBODY]);
     let output = command.env("SUDO_USER", "ann").env("SUDO_UID", "1234").output();
     let found = Found::read(output.expect("it runs").into());
     let owner = Command::new("id").arg("-un").output().expect("a name").stdout;
@@ -792,7 +801,7 @@ fn a_doctor_that_is_stopped_leaves_the_books_as_they_are() {
     vendor.ok(["record", "p", "1"]);
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
-    let mut command = vendor.command(["doctor", "--url", &url]);
+    let mut command = vendor.doctor_command(&["--url", &url]);
     let mut doctor = command.spawn().expect("it starts");
     // It has looked at the books, and waits for an answer.
     let _waits = listener.accept().expect("a connection");

@@ -2,6 +2,7 @@
 
 use crate::cli::database::{Database, shell_quoted};
 use serde::Serialize;
+use std::io::IsTerminal;
 
 /// How a check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -71,7 +72,8 @@ impl<'a> Ours<'a> {
     /// `owner` is the database's. Under sudo, and in the journal of a service, somebody else reads.
     pub(super) fn new(database: &'a Database, owner: Option<&str>) -> Self {
         let is_set = |name| std::env::var_os(name).is_some();
-        let reads_another = is_set("SUDO_USER") || is_set("INVOCATION_ID");
+        let is_service = is_set("INVOCATION_ID") && !std::io::stdout().is_terminal();
+        let reads_another = is_set("SUDO_USER") || is_service;
         let is_reader = |owner: &str| std::env::var("SUDO_USER").is_ok_and(|user| user == owner);
         let user = owner.filter(|owner| reads_another && !is_reader(owner));
         Self { database, user: user.map(shell_quoted) }
