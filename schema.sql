@@ -32,8 +32,8 @@ begin
   select raise(abort, 'changes of settings are only added: one is not deleted');
 end;
 
--- Backups that succeeded: append-only. Each is written after its copy was made: no copy holds
--- itself.
+-- Backups that succeeded. Each is written after its copy was made: no copy holds itself. No figure
+-- rests on them.
 create table backup_made (
   seq   integer primary key,  -- order of writing, from 1
   -- seconds; when it was begun: it holds all that was written up to then
@@ -42,15 +42,6 @@ create table backup_made (
   bytes integer not null,     -- the copy's length
   actor text    not null      -- by whom, as in event
 ) strict;
-
-create trigger backup_made_is_not_changed before update on backup_made
-begin
-  select raise(abort, 'backups are only added: one is not changed');
-end;
-create trigger backup_made_is_not_deleted before delete on backup_made
-begin
-  select raise(abort, 'backups are only added: one is not deleted');
-end;
 
 -- The key pairs whose signatures are accepted.
 create table api_key (
