@@ -24,6 +24,7 @@ mod ledger;
 mod license;
 mod license_type;
 mod license_words;
+mod log;
 mod migrate;
 mod moment;
 mod near;

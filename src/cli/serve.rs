@@ -1,26 +1,23 @@
 //! `serve`: answers Agora.
 
 use crate::agora::reply::Envelope;
-use crate::billing::escape::escape;
 use crate::cli::acme::AcmeFlags;
 use crate::cli::command::Shell;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::init;
+use crate::cli::log::LogFlags;
 use crate::cli::migrate;
 use crate::http::acme;
 use crate::http::security::Security;
 use crate::http::tls::Tls;
 use crate::http::{BasePath, Options, Service, server, threads};
 use crate::store::{Readers, Writer};
-use log::{Level, LevelFilter};
+use log::Level;
 use signal_hook::consts::SIGHUP;
 use signal_hook::flag;
 use std::fmt::Display;
-use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::os::fd::AsFd;
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -63,30 +60,14 @@ pub(super) struct Args {
     #[command(flatten)]
     acme: AcmeFlags,
 
-    /// What is logged: errors alone, warnings too, the start and the stop, or a line for each
-    /// request
-    #[arg(
-        long,
-        value_name = "LEVEL",
-        value_enum,
-        env = "AGORA_VENDOR_LOG",
-        default_value_t = LogArg::Info
-    )]
-    log: LogArg,
+    #[command(flatten)]
+    log: LogFlags,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
 enum EnvelopeArg {
     Nested,
     Flat,
-}
-
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum LogArg {
-    Error,
-    Warn,
-    Info,
-    Debug,
 }
 
 /// Where to listen: an address or a name, and a port.
@@ -121,13 +102,25 @@ impl Listen {
 }
 
 pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
+    let form = args.log.form();
+    // Whatever is logged: who looks for figures that are missing has to know which database it is.
+    let db = shell.database.path().display().to_string();
+    shell.note(&form.line(Level::Info, &shell.database.choice(), &("db", db.as_str())));
+    args.log.start(form);
+    match serve(args, shell) {
+        Err(failure) if form.is_for_programs() => {
+            let said = failure.sentence().said(|command| shell.database.command(command));
+            log::error!("{said}");
+            Ok(failure.exit())
+        }
+        ended => ended,
+    }
+}
+
+fn serve(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     // Until the server listens to it, which a migration may delay, SIGHUP would end the process.
     flag::register(SIGHUP, Arc::default())
         .map_err(|error| Failure::failed(format!("signals cannot be heard: {error}")))?;
-    let to_journal = is_journal(&std::io::stderr());
-    // Whatever is logged: who looks for figures that are missing has to know which database it is.
-    shell.note(&log_line(to_journal, Level::Info, &shell.database.choice()));
-    start_log(args.log, to_journal);
     let address = args.listen.address()?;
     if args.init && !shell.database.path().exists() {
         let (live, test) = init::create(shell, None)?;
@@ -140,7 +133,7 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         );
     }
     if let Some(migrated) = migrate::migrate(shell)? {
-        log::warn!("{}", migrate::words(&migrated));
+        log::info!("{}", migrate::words(&migrated));
     }
     let count = server::reader_count();
     threads::check(usize::try_from(count).unwrap_or(usize::MAX))
@@ -201,49 +194,5 @@ impl Args {
         let tls = Tls::load(certificate, key).map_err(|error| failed(&error))?;
         tls.tell_expiry("TLS certificate");
         Ok(Security::Files(Arc::new(tls)))
-    }
-}
-
-/// Logs to standard error: for journald, which tells time and sender itself, with the priority that
-/// it reads off the start of a line (sd-daemon(3)); elsewhere with the time and the level in words.
-fn start_log(level: LogArg, to_journal: bool) {
-    let level = match level {
-        LogArg::Error => LevelFilter::Error,
-        LogArg::Warn => LevelFilter::Warn,
-        LogArg::Info => LevelFilter::Info,
-        LogArg::Debug => LevelFilter::Debug,
-    };
-    let mut builder = env_logger::Builder::new();
-    builder.filter_level(level).format(move |out, record| {
-        writeln!(out, "{}", log_line(to_journal, record.level(), &record.args().to_string()))
-    });
-    builder.init();
-}
-
-/// A line of the log, whatever is in it.
-fn log_line(to_journal: bool, level: Level, said: &str) -> String {
-    let said = escape(said);
-    if to_journal {
-        return format!("<{}>{said}", priority(level));
-    }
-    let now = jiff::Timestamp::now();
-    format!("{now:.3} {level:5} {said}")
-}
-
-/// Tells whether a stream is the one that the environment says leads to the journal (sd-daemon(3)):
-/// the variable is inherited by processes whose streams lead elsewhere.
-fn is_journal(stream: &impl AsFd) -> bool {
-    let metadata =
-        stream.as_fd().try_clone_to_owned().and_then(|owned| File::from(owned).metadata());
-    let named = metadata.map(|metadata| format!("{}:{}", metadata.dev(), metadata.ino()));
-    named.is_ok_and(|named| std::env::var("JOURNAL_STREAM") == Ok(named))
-}
-
-fn priority(level: Level) -> u8 {
-    match level {
-        Level::Error => 3,
-        Level::Warn => 4,
-        Level::Info => 6,
-        Level::Debug | Level::Trace => 7,
     }
 }

@@ -143,7 +143,8 @@ impl Books {
         Ok(Fresh { known, as_of })
     }
 
-    fn known_at_once(&self) -> store::Result<Fresh> {
+    /// The same, where it can be known at once.
+    pub(super) fn known_at_once(&self) -> store::Result<Fresh> {
         let as_of = Instant::now();
         let version = self.readers.version_at_once()?;
         let known = self.known_of(version, |f| self.readers.read_at_once(f))?;

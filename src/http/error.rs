@@ -2,12 +2,15 @@
 
 use crate::agora::reply::{Form, Refusal, Reply};
 use crate::agora::request;
+use crate::http::journal::{self, Kind, cut};
 use crate::store;
 
 /// Why there is no answer as asked.
 pub(super) enum Error {
     /// The caller is refused, with a sentence that says why.
     Refused(Refusal),
+    /// The same, and the log has been told.
+    Told(Refusal),
     /// The books could not be read or written.
     Store(store::Error),
 }
@@ -31,10 +34,24 @@ impl From<store::Error> for Error {
 }
 
 impl Error {
-    /// The error as an answer to a call of this form and path; what went wrong is logged.
-    pub(super) fn reply(&self, form: Form, path: &str) -> Reply {
+    /// That there is no answer now, for a reason that the log is told.
+    pub(super) fn busy(refusal: Refusal, path: &str, reason: &str) -> Self {
+        journal::busy(path, reason);
+        Self::Told(refusal)
+    }
+
+    /// The error as an answer to a call of this form, method and path; what went wrong is logged.
+    pub(super) fn reply(&self, form: Form, method: &str, path: &str) -> Reply {
         match self {
-            Self::Refused(refusal) => refusal.reply(form),
+            Self::Refused(refusal) => {
+                let (reply, reason) = (refusal.reply(form), refusal.sentence());
+                match reply.status {
+                    503 => journal::busy(path, &reason),
+                    status => journal::refused(Kind::Malformed, method, path, status, &reason),
+                }
+                reply
+            }
+            Self::Told(refusal) => refusal.reply(form),
             Self::Store(error) => refusal_for(error, path).reply(form),
         }
     }
@@ -43,7 +60,7 @@ impl Error {
 /// Returns what the caller reads of a failed read, and logs more of it.
 fn refusal_for(error: &store::Error, path: &str) -> Refusal {
     if error.is_passing() {
-        log::warn!("no answer in time for {path}: {error}");
+        journal::busy(path, &error.to_string());
         return Refusal::Busy;
     }
     fault(path, error)
@@ -52,7 +69,10 @@ fn refusal_for(error: &store::Error, path: &str) -> Refusal {
 /// Logs a fault of ours under a new reference, which is all that the caller reads.
 fn fault(path: &str, cause: &dyn std::fmt::Display) -> Refusal {
     let reference: String = store::made_id();
-    log::error!("{reference}: {path} failed: {cause}");
+    journal::tell(Kind::Fault, || {
+        let (path, reference) = (cut(path), reference.as_str());
+        log::error!(reference, path, status = 500; "{reference}: {path} failed: {cause}");
+    });
     Refusal::Fault { reference }
 }
 

@@ -5,6 +5,7 @@ use crate::agora::reply::Listing;
 use crate::billing::bill::Unpriced;
 use crate::billing::period::Period;
 use crate::billing::statement::{Entry, ListingKind, Statement};
+use crate::http::journal::{self, Kind, rfc3339};
 use crate::store::answer::Answer;
 use crate::store::balance::Costs;
 use crate::store::snapshot::{MadeOf, Snapshot, SnapshotKey};
@@ -138,10 +139,15 @@ impl Listed {
             count => format!("; and {count} more"),
         };
         if !self.unpriced.named.is_empty() {
-            log::error!(
-                "left out of the bill for want of a price: {}{others}",
-                self.unpriced.named.join("; ")
-            );
+            journal::tell(Kind::Unpriced, || {
+                log::warn!(
+                    from = rfc3339(self.period.first_s()),
+                    to = rfc3339(self.period.last_s()),
+                    unpriced = self.unpriced.named.len() + self.unpriced.others;
+                    "left out of the bill for want of a price: {}{others}",
+                    self.unpriced.named.join("; ")
+                );
+            });
         }
     }
 

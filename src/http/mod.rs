@@ -11,6 +11,7 @@ mod error;
 mod health;
 pub mod inquiry;
 mod intake;
+mod journal;
 #[cfg(any(test, fuzzing))]
 pub mod law;
 mod license;
@@ -18,7 +19,6 @@ mod listed;
 mod listing;
 mod pages;
 mod provisioning;
-mod refusal_log;
 mod route;
 pub mod security;
 pub mod server;
@@ -37,8 +37,7 @@ use books::Books;
 use license::Licenses;
 use pages::Pages;
 use provisioning::Provisioner;
-use refusal_log::RefusalLog;
-use route::{Call, Route};
+use route::{Call, Route, Unrouted};
 use std::sync::Arc;
 use std::time::Instant;
 use usage::Usage;
@@ -61,7 +60,7 @@ pub struct Service {
     base_path: BasePath,
     books: Arc<Books>,
     pages: Arc<Pages>,
-    refusals: Arc<RefusalLog>,
+    verifier: Arc<Verifier>,
     usage: Usage,
     bills: Bills,
     licenses: Licenses,
@@ -72,19 +71,18 @@ impl Service {
     /// A service that answers out of `readers` and changes the books by `writer`.
     pub fn new(readers: Readers, writer: Writer, options: Options) -> Self {
         let Options { envelope, base_path } = options;
-        let refusals = Arc::<RefusalLog>::default();
         let books = Arc::new(Books::new(readers, writer));
-        let verifier = Arc::new(Verifier::new(Arc::clone(&books), Arc::clone(&refusals)));
+        let verifier = Arc::new(Verifier::new(Arc::clone(&books)));
         let pages = Arc::new(Pages::new(Arc::clone(&books), envelope));
         Self {
             usage: Usage::new(Arc::clone(&verifier), Arc::clone(&pages)),
             bills: Bills::new(Arc::clone(&verifier), Arc::clone(&pages)),
             licenses: Licenses::new(Arc::clone(&books), Arc::clone(&verifier), envelope),
-            provisioner: Provisioner::new(Arc::clone(&books), verifier),
+            provisioner: Provisioner::new(Arc::clone(&books), Arc::clone(&verifier)),
             base_path,
             books,
             pages,
-            refusals,
+            verifier,
         }
     }
 
@@ -112,7 +110,7 @@ impl Service {
     ) -> Reply {
         let route = match self.base_path.find(request.method, request.path) {
             Ok(route) => route,
-            Err(unrouted) => return unrouted.reply(),
+            Err(unrouted) => return self.refuse(&unrouted, request),
         };
         let mut outcome = self.answer(&route, request, clock);
         loop {
@@ -120,9 +118,15 @@ impl Service {
                 Ok(Answer::Done(reply)) => return reply,
                 Ok(Answer::Read(job)) => job(read_until),
                 Ok(Answer::Write(job)) => job(lock_until).map(Answer::Done),
-                Err(error) => return error.reply(route.form(), request.path),
+                Err(error) => return error.reply(route.form(), request.method, request.path),
             };
         }
+    }
+
+    /// Refuses what is no call.
+    fn refuse(&self, unrouted: &Unrouted, request: &Request<'_>) -> Reply {
+        self.verifier.point_out(request, &unrouted.refusal);
+        unrouted.reply()
     }
 
     /// Writes down what has been told and is not kept yet; takes a second at most. Nothing may be
@@ -206,7 +210,7 @@ mod tests {
                         job(until).map(Answer::Done)
                     }
                     Err(error) => {
-                        let reply = error.reply(route.form(), request.path);
+                        let reply = error.reply(route.form(), request.method, request.path);
                         return (steps.join(" "), reply.status);
                     }
                 };

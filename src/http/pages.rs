@@ -7,6 +7,7 @@ use crate::billing::statement::{ListingKind, is_provisional};
 use crate::http::answer::{Answer, Head, Outcome};
 use crate::http::books::{Books, Fresh};
 use crate::http::error::Error;
+use crate::http::journal::{self, Kind, rfc3339};
 use crate::http::listed::Listed;
 use crate::http::listing::{self, Listings, MadeFor, Sequence, Sequences};
 use crate::http::statement::{Keeper, Need, Worker};
@@ -200,11 +201,6 @@ impl Pages {
                 }
             }
             if number == 0 || Instant::now() >= wait_until {
-                log::warn!(
-                    "no later page for {}: the snapshot of page 1 is gone, \
-                     and page 1 has to be asked anew",
-                    head.path
-                );
                 return Err(Refusal::SnapshotGone.into());
             }
             std::thread::sleep(SNAPSHOT_POLL);
@@ -281,7 +277,9 @@ impl Pages {
         sequence: Arc<Sequence>,
         newest: i64,
     ) -> Outcome {
+        let is_first = sequence.is_untold();
         if self.tell(&asked, &sequence, newest)? {
+            asked.say_told(&sequence, is_first);
             return Ok(Answer::Done(self.cut(&asked, &sequence)));
         }
         let pages = Arc::clone(self);
@@ -290,6 +288,7 @@ impl Pages {
             if !pages.tell(&asked, &sequence, newest)? {
                 pages.keep(&asked, &sequence, lock_until)?;
             }
+            asked.say_told(&sequence, is_first);
             Ok(pages.cut(&asked, &sequence))
         }))
     }
@@ -306,8 +305,8 @@ impl Pages {
             Need::Nothing => Ok(true),
             Need::Keeping => Ok(false),
             Need::Full => {
-                log::warn!("too many answers wait to be kept: a last page is refused");
-                Err(Refusal::TooManyWaiting.into())
+                let reason = "too many answers wait to be kept";
+                Err(Error::busy(Refusal::TooManyWaiting, &asked.head.path, reason))
             }
         }
     }
@@ -357,18 +356,42 @@ impl<L> PageRequest<L> {
         self.leaves_statement && sequence.listed.listing.ends_with(self.page)
     }
 
+    /// Logs that a statement is told: its last page goes out.
+    fn say_told(&self, sequence: &Sequence, is_first: bool) {
+        let (listed, took) = (&sequence.listed, self.head.arrived.elapsed());
+        journal::tell(Kind::Told, || {
+            let total = listed.answer_if_made().map(|answer| answer.total().to_string());
+            let total = total.unwrap_or_default();
+            let (from, to) =
+                (rfc3339(self.key.period.first_s()), rfc3339(self.key.period.last_s()));
+            let (entries, pages) = (listed.listing.len(), self.page.page_num);
+            let kind = match self.key.kind {
+                ListingKind::Usage => "usage",
+                ListingKind::Bill => "bill",
+            };
+            let again = if is_first { "" } else { " again" };
+            let open = if sequence.is_provisional() { ", a window that was not over" } else { "" };
+            let [listed_ms, took_ms] = [listed.took, took].map(|took| took.as_millis());
+            log::info!(
+                kind, from, to, entries, total, pages,
+                again = !is_first, provisional = sequence.is_provisional(),
+                listedMs = listed_ms, tookMs = took_ms;
+                "told {kind}{again} from {from} to {to}{open}: entries {entries}, total {total}, \
+                 pages {pages}; listed in {listed_ms} ms, the last page in {took_ms} ms"
+            );
+        });
+    }
+
     /// Reads whether a newer statement has outdone a sequence.
     fn is_outdone(&self, sequence: &Sequence) -> impl FnOnce(&ReadTx<'_>) -> store::Result<bool> {
         move |tx| sequence.listed.answer(tx)?.is_outdone(tx, sequence.asked_at_s)
     }
 }
 
-/// Why an answer is not told to its end, in the caller's words and in the log's.
+/// Why an answer is not told to its end.
 fn outdone(by: Outdone) -> Error {
-    let refusal = match by {
-        Outdone::ByOtherBill => Refusal::OtherBill,
-        Outdone::ByNewerAnswer => Refusal::NewerAnswer,
-    };
-    log::warn!("a last page is refused: {}", refusal.sentence());
-    refusal.into()
+    match by {
+        Outdone::ByOtherBill => Refusal::OtherBill.into(),
+        Outdone::ByNewerAnswer => Refusal::NewerAnswer.into(),
+    }
 }

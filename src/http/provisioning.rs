@@ -20,6 +20,7 @@ use crate::billing::period::{DAY_S, date};
 use crate::http::answer::{Answer, Clock, Head, Outcome, Request};
 use crate::http::books::Books;
 use crate::http::error::Error;
+use crate::http::journal::{self, Kind};
 use crate::http::route::{Ids, Provisioning, Route};
 use crate::http::uncovered::{Adder, Uncovered};
 use crate::http::verify::Verifier;
@@ -28,7 +29,7 @@ use crate::store::project::Project;
 use crate::store::{self, ReadTx, WriteTx, key, license, plan, project};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The endpoint.
 pub(super) struct Provisioner {
@@ -61,15 +62,15 @@ impl Provisioner {
             let asked = Asked::read(call, &ids?, body)?;
             let head = verified.head.clone();
             Ok(match verified.pair.purpose {
-                Purpose::Live => Answer::read(move |until| {
-                    point_out_refusal(&head, make_so(asked, &head, books, absences, adder, until))
-                }),
+                Purpose::Live => {
+                    Answer::read(move |until| make_so(asked, &head, books, absences, adder, until))
+                }
                 Purpose::Test => {
                     let secret = verified.pair.api_secret.clone();
                     Answer::read(move |until| {
                         let stamp = Stamp { at_s: head.now_s(), actor: Actor::Test };
                         let rehearsed = books.read(until, |tx| asked.rehearse(tx, &stamp, &secret));
-                        point_out_refusal(&head, rehearsed.map(Answer::Done))
+                        rehearsed.map(Answer::Done)
                     })
                 }
             })
@@ -94,10 +95,22 @@ fn make_so(
     Ok(Answer::write(move |lock_until| {
         let stamp = || Stamp { at_s: head.now_s(), actor: Actor::Agora };
         let done = books.write(lock_until, |tx| asked.perform(tx, &stamp(), &absences));
-        let (reply, uncovered) = point_out_refusal(&head, done)?;
+        let Done { reply, changed, uncovered } = done?;
+        if changed {
+            asked.say_done(head.arrived.elapsed());
+        }
         uncovered.into_iter().for_each(|uncovered| adder.add_up(uncovered));
         Ok(reply)
     }))
+}
+
+/// What came of a call that was to change something.
+struct Done {
+    reply: Reply,
+    /// Whether it was not so already.
+    changed: bool,
+    /// What may stay uncovered.
+    uncovered: Option<Uncovered>,
 }
 
 /// What a provisioning call asks for.
@@ -202,20 +215,15 @@ impl Asked {
         })
     }
 
-    /// Makes it so, where it is not, and answers; beside the answer, what may stay uncovered.
-    fn perform(
-        &self,
-        tx: &WriteTx<'_>,
-        stamp: &Stamp,
-        absences: &Absences,
-    ) -> Result<(Reply, Option<Uncovered>), Error> {
+    /// Makes it so, where it is not, and answers.
+    fn perform(&self, tx: &WriteTx<'_>, stamp: &Stamp, absences: &Absences) -> Result<Done, Error> {
         // Another call, or a shell, may have made it so since it was looked up.
         if let Some(reply) = self.look(tx, stamp, absences)? {
-            return Ok((reply, None));
+            return Ok(Done { reply, changed: false, uncovered: None });
         }
         let uncovered = self.change(tx, stamp)?;
         let reply = self.look(tx, stamp, absences)?.expect("it has just been made so");
-        Ok((reply, uncovered))
+        Ok(Done { reply, changed: true, uncovered })
     }
 
     /// Answers as if it had been made so, and changes nothing: for a call signed with the test pair
@@ -231,6 +239,52 @@ impl Asked {
         let stands = project::find(tx, id)?.and_then(|project| project.app_keys);
         let keys = stands.unwrap_or_else(|| key::derive_app_keys(secret, customer_id, id));
         Ok(reply::project(&keys))
+    }
+
+    /// Logs what a call has changed.
+    fn say_done(&self, took: Duration) {
+        let took_ms = took.as_millis();
+        journal::tell(Kind::Changed, || match self {
+            Self::CustomerActive(id, said) => {
+                let plan = said.plan_id.as_ref().map(ToString::to_string).unwrap_or_default();
+                let customer = id.as_str();
+                log::info!(
+                    customer, plan, tookMs = took_ms;
+                    "Agora announced customer {customer}, with the plan {plan}, in {took_ms} ms"
+                );
+            }
+            Self::ProjectEnabled(customer, project) => {
+                let (customer, project) = (customer.as_str(), project.as_str());
+                log::info!(
+                    customer, project, tookMs = took_ms;
+                    "Agora enabled project {project} of customer {customer}, in {took_ms} ms"
+                );
+            }
+            Self::CustomerInactive(id) => {
+                let customer = id.as_str();
+                log::info!(
+                    customer, tookMs = took_ms;
+                    "Agora deactivated customer {customer}, with all projects, in {took_ms} ms"
+                );
+            }
+            Self::ProjectDisabled(customer, project) => {
+                let (customer, project) = (customer.as_str(), project.as_str());
+                log::info!(
+                    customer, project, tookMs = took_ms;
+                    "Agora disabled project {project} of customer {customer}, in {took_ms} ms"
+                );
+            }
+            Self::LicenseIssued(new) => {
+                let customer = new.customer_id.as_str();
+                let kind = new.kind.as_ref().map(ToString::to_string).unwrap_or_default();
+                let kind_words = new.kind.as_ref().map(|kind| format!(" of the type {kind}"));
+                let kind_words = kind_words.unwrap_or_default();
+                log::info!(
+                    customer, kind, tookMs = took_ms;
+                    "Agora sold a license{kind_words} to customer {customer}, in {took_ms} ms"
+                );
+            }
+        });
     }
 
     /// Makes it so; returns what may stay uncovered.
@@ -412,15 +466,6 @@ fn check_adoption(tx: &ReadTx<'_>, project: &Project) -> Result<(), Error> {
         }
         _ => Ok(()),
     }
-}
-
-/// Logs where somebody with a right signature is refused: the operator has to know.
-fn point_out_refusal<T>(head: &Head, done: Result<T, Error>) -> Result<T, Error> {
-    done.inspect_err(|error| {
-        if let Error::Refused(refusal) = error {
-            log::warn!("refused {} {}: {}", head.method, head.path, refusal.sentence());
-        }
-    })
 }
 
 /// Logs where the license that is there already is not quite what Agora has sold.

@@ -11,8 +11,8 @@ use crate::http::answer::{Answer, Outcome, ReadJob, WriteJob};
 use crate::http::door::{CONNECTIONS, Door, Place};
 use crate::http::error::{Error, panicked};
 use crate::http::intake::{Exchange, Intake, Refused};
-use crate::http::refusal_log::{Kind, RefusalLog, cut};
-use crate::http::route::Route;
+use crate::http::journal::{self, Kind, cut};
+use crate::http::route::{Route, Unrouted};
 use crate::http::security::Security;
 use crate::http::threads;
 use crate::http::tls::was_check;
@@ -181,7 +181,7 @@ async fn accept(listener: TcpListener, server: Arc<Server>, signals: &mut Signal
                 }
             },
             _ = minutes.tick() => {
-                server.service.refusals.sum_up();
+                journal::sum_up();
                 continue;
             }
             _ = looks.tick() => {
@@ -206,7 +206,9 @@ async fn accept(listener: TcpListener, server: Arc<Server>, signals: &mut Signal
             }
             Err(error) => {
                 // Out of files, mostly: others have to end first.
-                log::error!("cannot accept a connection: {error}");
+                journal::tell(Kind::Unaccepted, || {
+                    log::error!("cannot accept a connection: {error}");
+                });
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
@@ -302,7 +304,7 @@ async fn converse_in_clear<S: AsyncRead + AsyncWrite + Unpin>(
         log::debug!("a connection broke off: {error}");
     }
     let (stream, refused, unread) = connection.into_parts().io.into_inner().into_parts();
-    if let Err(error) = part(stream, refused, unread, &server.service.refusals).await {
+    if let Err(error) = part(stream, refused, unread).await {
         log::debug!("a connection broke off: {error}");
     }
 }
@@ -313,14 +315,11 @@ async fn part<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: S,
     refused: Option<Refused>,
     unread: bool,
-    refusals: &RefusalLog,
 ) -> io::Result<()> {
     if let Some(Refused { refusal, method, path }) = refused {
         let reply = refusal.reply();
-        refusals.tell(Kind::Malformed, || {
-            let (path, why) = (cut(&path), refusal.refusal.sentence());
-            format!("refused {} {path}: {} {why}", cut(&method), reply.status)
-        });
+        let reason = refusal.refusal.sentence();
+        journal::refused(Kind::Malformed, &method, &path, reply.status, &reason);
         let message = last_message(&reply, method == "HEAD");
         timeout(LINGER, stream.write_all(&message)).await??;
     }
@@ -379,9 +378,12 @@ impl Server {
         let route = self.service.base_path.find(method, path);
         let mut unread = !body.is_end_stream();
         let mut content = Bytes::new();
-        if let Ok(route) = &route
-            && route.has_body()
-        {
+        // Of what is no call's it tells who signed it.
+        let is_read = match &route {
+            Ok(route) => route.has_body(),
+            Err(_) => matches!(method, "POST" | "PUT"),
+        };
+        if is_read {
             // Of a chunked body only hyper knows the end, so that no request may follow it.
             unread = body.size_hint().exact().is_none();
             content = match Limited::new(body, MAX_BODY_BYTES).collect().await {
@@ -390,7 +392,9 @@ impl Server {
                     Ok(broken) => return Err(*broken),
                     Err(error) => {
                         debug_assert!(error.is::<LengthLimitError>(), "{error}");
-                        let reply = Refusal::BodyTooLarge.reply(route.form());
+                        let too_large =
+                            |route: &Route<'_>| Refusal::BodyTooLarge.reply(route.form());
+                        let reply = route.as_ref().map_or_else(Unrouted::reply, too_large);
                         return Ok(Replied { reply, unread: true });
                     }
                 },
@@ -402,7 +406,7 @@ impl Server {
         exchange.place().keep();
         let reply = match &route {
             Ok(route) => self.answer(route, &request).await,
-            Err(unrouted) => unrouted.reply(),
+            Err(unrouted) => self.service.refuse(unrouted, &request),
         };
         if route.is_ok_and(|route| route.is_signed()) && reply.status == 200 {
             exchange.place().trust();
@@ -423,7 +427,7 @@ impl Server {
                 Ok(Answer::Done(reply)) => return reply,
                 Ok(Answer::Read(job)) => self.read(job, route, request).await,
                 Ok(Answer::Write(job)) => self.write(job, route, request).await.map(Answer::Done),
-                Err(error) => return error.reply(route.form(), request.path),
+                Err(error) => return error.reply(route.form(), request.method, request.path),
             };
         }
     }
@@ -447,8 +451,8 @@ impl Server {
         };
         let until = tokio::time::Instant::from_std(request.arrived + ANSWER_WITHIN);
         timeout_at(until, done).await.unwrap_or_else(|_| {
-            log::warn!("no answer in time for {}: the readers are at work on others", request.path);
-            Err(Refusal::Busy.into())
+            let reason = "the readers are at work on others";
+            Err(Error::busy(Refusal::Busy, request.path, reason))
         })
     }
 
@@ -464,8 +468,8 @@ impl Server {
         let lock_until = request.arrived + LOCK_WITHIN;
         let turn = Arc::clone(&self.change).acquire_owned();
         let Ok(turn) = timeout_at(tokio::time::Instant::from_std(lock_until), turn).await else {
-            log::warn!("no change in time for {}: others are being made", request.path);
-            return Err(Refusal::Busy.into());
+            let reason = "other changes are being made";
+            return Err(Error::busy(Refusal::Busy, request.path, reason));
         };
         let done = tokio::task::spawn_blocking(move || {
             let done = job(lock_until);
@@ -479,6 +483,11 @@ impl Server {
 fn log_answer(request: &Request<'_>, reply: &Reply) {
     let took = request.arrived.elapsed();
     log::debug!(
+        method = cut(request.method),
+        path = cut(request.path),
+        status = reply.status,
+        bytes = reply.body.len(),
+        tookMicros = took.as_micros();
         "{} {} {} {} bytes {}.{:03} ms",
         cut(request.method),
         cut(request.path),

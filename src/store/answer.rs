@@ -86,6 +86,11 @@ impl Answer {
         self.digest
     }
 
+    /// The sum of what its entries tell.
+    pub fn total(&self) -> &Amount {
+        &self.total
+    }
+
     /// Leaves it as the snapshot of a sequence, in the place of the one that there was.
     ///
     /// # Errors

@@ -19,6 +19,7 @@ mod failures;
 mod firsts;
 mod import_files;
 mod imports;
+mod journal;
 mod keys;
 mod ledger;
 mod license_histories;
