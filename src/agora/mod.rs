@@ -8,6 +8,7 @@
 #[cfg(any(test, fuzzing))]
 pub mod law;
 pub mod provisioning;
+pub mod readiness;
 pub mod reply;
 pub mod request;
 pub mod signature;

@@ -18,7 +18,6 @@ pub(super) struct AcmeFlags {
     #[arg(
         long,
         value_name = "HOST",
-        requires = "listen",
         conflicts_with_all = ["tls_cert", "tls_key"]
     )]
     acme: Vec<Host>,

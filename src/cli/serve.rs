@@ -5,10 +5,12 @@ use crate::cli::acme::AcmeFlags;
 use crate::cli::command::Shell;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::init;
-use crate::cli::log::LogFlags;
+use crate::cli::log::{LineForm, LogFlags};
 use crate::cli::migrate;
 use crate::http::acme;
+use crate::http::listener::{Entrance, PassedSockets};
 use crate::http::security::Security;
+use crate::http::server::{Addresses, Entrances};
 use crate::http::tls::Tls;
 use crate::http::{BasePath, Options, Service, server, threads};
 use crate::store::{Readers, Writer};
@@ -22,6 +24,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
+/// Where to listen, where nothing is told.
+const DEFAULT: ([u8; 4], u16) = ([127, 0, 0, 1], 8080);
+
 /// Answer Agora's requests until SIGTERM or Ctrl-C
 ///
 /// When ready, the first line on standard output is `listening on http://ADDR:PORT`, or https://;
@@ -29,8 +34,18 @@ use std::sync::Arc;
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// Where to listen: an address, or the name of this machine; port 0 picks a free one
-    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:8080")]
-    listen: Listen,
+    /// [default: 127.0.0.1:8080]
+    ///
+    /// Sockets that systemd passes (agora-vendor.socket) are listened on in its place.
+    #[arg(long, value_name = "ADDR:PORT")]
+    listen: Option<Listen>,
+
+    /// Where to answer /healthz, /readyz and /metrics, for those who run it; off by default
+    ///
+    /// Plain HTTP that asks for no password: an address of this machine, or of a private network. A
+    /// socket named admin that systemd passes is listened on in its place.
+    #[arg(long, value_name = "ADDR:PORT")]
+    admin: Option<Listen>,
 
     /// Create the database first where there is none (not for a service: a wrong path must fail
     /// there, not start empty books)
@@ -107,7 +122,7 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let db = shell.database.path().display().to_string();
     shell.note(&form.line(Level::Info, &shell.database.choice(), &("db", db.as_str())));
     args.log.start(form);
-    match serve(args, shell) {
+    match serve(args, form, shell) {
         Err(failure) if form.is_for_programs() => {
             let said = failure.sentence().said(|command| shell.database.command(command));
             log::error!("{said}");
@@ -117,11 +132,11 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     }
 }
 
-fn serve(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
+fn serve(args: &Args, form: LineForm, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     // Until the server listens to it, which a migration may delay, SIGHUP would end the process.
     flag::register(SIGHUP, Arc::default())
         .map_err(|error| Failure::failed(format!("signals cannot be heard: {error}")))?;
-    let address = args.listen.address()?;
+    let entrances = args.entrances()?;
     if args.init && !shell.database.path().exists() {
         let (live, test) = init::create(shell, None)?;
         log::info!(
@@ -135,7 +150,8 @@ fn serve(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     if let Some(migrated) = migrate::migrate(shell)? {
         log::info!("{}", migrate::words(&migrated));
     }
-    let count = server::reader_count();
+    // The admin listener reads beside the answers.
+    let count = server::reader_count() + u32::from(entrances.admin.is_some());
     threads::check(usize::try_from(count).unwrap_or(usize::MAX))
         .map_err(|error| Failure::failed(format!("cannot serve: {error}")))?;
     let readers = Readers::open(shell.database.path(), count);
@@ -156,21 +172,30 @@ fn serve(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         shell.database.path().display(),
         crate::store::sqlite_version()
     );
-    let ready = |address| {
-        log::info!("{serving} on {scheme}://{address}{}", args.base_path);
+    let ready = |addresses: &Addresses| {
+        for address in &addresses.public {
+            let address = format!("{scheme}://{address}{}", args.base_path);
+            log::info!(address = address.as_str(); "{serving} on {address}");
+        }
+        for address in &addresses.admin {
+            // Whatever is logged: port 0 is known by this alone.
+            let said = format!("/healthz, /readyz and /metrics are on http://{address}");
+            let address = address.to_string();
+            shell.note(&form.line(Level::Info, &said, &("admin", address.as_str())));
+        }
         // Whoever does not listen to the address is served all the same.
-        if let Err(error) = shell.say(&format!("listening on {scheme}://{address}")) {
+        let first = addresses.public.first().map(|address| format!("{scheme}://{address}"));
+        if let Err(error) = shell.say(&format!("listening on {}", first.unwrap_or_default())) {
             log::warn!("the address could not be told on standard output: {error}");
         }
     };
-    server::serve(address, service, security, ready)
-        .map_err(|error| cannot_serve(address, &error))?;
+    server::serve(entrances, service, security, ready).map_err(|error| cannot_serve(&error))?;
     Ok(Exit::Done)
 }
 
-fn cannot_serve(address: SocketAddr, error: &io::Error) -> Failure {
-    let failure = Failure::failed(format!("cannot serve on {address}: {error}"));
-    if error.kind() == io::ErrorKind::PermissionDenied && address.port() < 1024 {
+fn cannot_serve(error: &io::Error) -> Failure {
+    let failure = Failure::failed(error.to_string());
+    if error.kind() == io::ErrorKind::PermissionDenied {
         return failure.with(
             "a port below 1024 needs the capability CAP_NET_BIND_SERVICE, as \
              packaging/agora-vendor-acme.conf gives it to a service",
@@ -180,6 +205,33 @@ fn cannot_serve(address: SocketAddr, error: &io::Error) -> Failure {
 }
 
 impl Args {
+    /// Where connections are to come in: on sockets that the service manager has passed, else on
+    /// the addresses that are told.
+    fn entrances(&self) -> Result<Entrances, Failure> {
+        let PassedSockets { public, admin } =
+            PassedSockets::take().map_err(|error| Failure::failed(error.to_string()))?;
+        let public = if !public.is_empty() {
+            if let Some(Listen(listen)) = &self.listen {
+                log::info!("listening on sockets that were passed, and not on --listen {listen}");
+            }
+            Entrance::Passed(public)
+        } else if let Some(listen) = &self.listen {
+            Entrance::Address(listen.address()?)
+        } else if self.acme.options().is_some() {
+            return Err(Failure::words(
+                "--acme needs --listen, such as 0.0.0.0:443, or a socket that systemd passes",
+            ));
+        } else {
+            Entrance::Address(SocketAddr::from(DEFAULT))
+        };
+        let admin = match &self.admin {
+            _ if !admin.is_empty() => Some(Entrance::Passed(admin)),
+            None => None,
+            Some(admin) => Some(Entrance::Address(admin.address()?)),
+        };
+        Ok(Entrances { public, admin })
+    }
+
     /// How connections are secured.
     fn security(&self, shell: &Shell<'_>) -> Result<Security, Failure> {
         let failed =

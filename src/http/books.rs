@@ -7,7 +7,7 @@ use crate::billing::key::{ApiSecret, KeyPair, Purpose};
 use crate::http::answer::{Answer, Outcome};
 use crate::http::error::Error;
 use crate::http::listing::State;
-use crate::store::{self, ReadTx, Readers, Version, WriteTx, Writer};
+use crate::store::{self, ReadTx, Readers, Version, WriteTx, Writer, readiness};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -103,6 +103,13 @@ impl Books {
                 Ok(Answer::read(move |until| then(books.read(until, read)?)))
             }
         }
+    }
+
+    /// Reads the books by the way that answers take, whether their schema is the one that is known
+    /// too.
+    pub(super) fn look(&self, until: Instant) -> store::Result<()> {
+        self.readers.version()?;
+        self.readers.read(until, |tx| readiness::check(tx, self.path()))
     }
 
     /// Reads a few rows; `None` where that cannot be done at once.

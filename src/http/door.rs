@@ -14,8 +14,9 @@ use tokio::task::AbortHandle;
 pub(super) const CONNECTIONS: usize = 768;
 
 /// The connections that are open.
-#[derive(Default)]
 pub(super) struct Door {
+    /// How many there may be.
+    room: usize,
     guests: Mutex<Guests>,
     /// Told when a connection ends, or has its answer.
     news: Notify,
@@ -46,7 +47,23 @@ struct Guest {
     task: Option<AbortHandle>,
 }
 
+impl Default for Door {
+    fn default() -> Self {
+        Self::of(CONNECTIONS)
+    }
+}
+
 impl Door {
+    /// A door with room for so many.
+    pub(super) fn of(room: usize) -> Self {
+        Self { room, guests: Mutex::default(), news: Notify::new() }
+    }
+
+    /// How many connections are open.
+    pub(super) fn count(&self) -> usize {
+        self.lock().open.len()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Guests> {
         self.guests.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -59,7 +76,7 @@ impl Door {
             let news = self.news.notified();
             {
                 let mut guests = self.lock();
-                if guests.open.len() < CONNECTIONS {
+                if guests.open.len() < self.room {
                     return;
                 }
                 if let Some(turn) = guests.waiting.pop_first() {

@@ -34,9 +34,10 @@ const REQUESTS: u32 = 100_000;
 /// How long a request may take to arrive, from its first byte, or from the connection's start where
 /// it is the first: whoever connects has something to ask.
 const ARRIVAL: Duration = Duration::from_secs(MAX_ARRIVAL_S);
-/// How long a stop waits for a request that may be on its way, and for the rest of one that has
-/// begun.
+/// How long a stop waits for a request that may be on its way, for the first one of whoever has
+/// just connected to ask something, and for the rest of one that has begun.
 const STOP_IDLE: Duration = Duration::from_millis(100);
+const STOP_FRESH: Duration = Duration::from_millis(1_000);
 const STOP_ARRIVAL: Duration = Duration::from_secs(2);
 /// How long the peer may leave an answer lying that it does not take.
 const DEPARTURE: Duration = Duration::from_secs(30);
@@ -94,6 +95,11 @@ impl Exchange {
     /// The request's body broke off.
     pub(super) fn break_off(&self) {
         self.broken.store(true, Ordering::Release);
+    }
+
+    /// Tells whether nothing has been asked yet.
+    fn is_fresh(&self) -> bool {
+        self.requests.load(Ordering::Relaxed) == 0
     }
 
     fn is_stopping(&self) -> bool {
@@ -276,7 +282,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Intake<S> {
             self.exchange.listen(cx);
             if self.exchange.is_stopping() && !self.stopping {
                 self.stopping = true;
-                let wait = if self.buffer.is_empty() { STOP_IDLE } else { STOP_ARRIVAL };
+                let wait = match self.buffer.is_empty() {
+                    true if self.exchange.is_fresh() => STOP_FRESH,
+                    true => STOP_IDLE,
+                    false => STOP_ARRIVAL,
+                };
                 self.set_timer(wait);
             }
             if self.timer.as_mut().poll(cx).is_ready() {

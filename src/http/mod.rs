@@ -2,12 +2,14 @@
 //! here: those are [`server`]'s.
 
 pub mod acme;
+mod admin;
 mod answer;
 mod bill;
 mod books;
 mod client;
 mod door;
 mod error;
+mod exposition;
 mod health;
 pub mod inquiry;
 mod intake;
@@ -16,18 +18,22 @@ mod journal;
 pub mod law;
 mod license;
 mod listed;
+pub mod listener;
 mod listing;
+mod metrics;
 mod pages;
 mod provisioning;
 mod route;
 pub mod security;
 pub mod server;
 mod statement;
+mod supervisor;
 pub mod threads;
 pub mod tls;
 mod uncovered;
 mod usage;
 mod verify;
+mod watch;
 
 use crate::agora::reply::{Envelope, Reply};
 use crate::store::{Readers, Writer};
@@ -35,6 +41,7 @@ use answer::{Answer, Outcome};
 use bill::Bills;
 use books::Books;
 use license::Licenses;
+use metrics::Metrics;
 use pages::Pages;
 use provisioning::Provisioner;
 use route::{Call, Route, Unrouted};
@@ -65,6 +72,7 @@ pub struct Service {
     bills: Bills,
     licenses: Licenses,
     provisioner: Provisioner,
+    metrics: Arc<Metrics>,
 }
 
 impl Service {
@@ -83,6 +91,7 @@ impl Service {
             books,
             pages,
             verifier,
+            metrics: Arc::default(),
         }
     }
 

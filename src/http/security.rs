@@ -3,6 +3,7 @@
 use crate::http::acme::Acme;
 use crate::http::tls::Tls;
 use std::sync::Arc;
+use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
 /// How connections are secured.
@@ -33,17 +34,29 @@ impl Security {
         }
     }
 
-    /// Looks whether there is another certificate; `asked` says that somebody wants it now.
-    pub(super) fn look(&self, asked: bool) {
+    /// The last second in which the certificate in use is good.
+    pub(super) fn ends_at_s(&self) -> Option<i64> {
+        match self {
+            Self::Clear => None,
+            Self::Files(tls) => tls.ends_at_s(),
+            Self::Acme(acme) => acme.ends_at_s(),
+        }
+    }
+
+    /// Looks whether there is another certificate; `asked` says that somebody wants it now. Where
+    /// that takes a while, the task that does it is returned.
+    pub(super) fn look(&self, asked: bool) -> Option<JoinHandle<()>> {
         match self {
             Self::Files(tls) => {
                 let tls = Arc::clone(tls);
-                // On a thread that may wait for a disk. Nobody waits for it; what goes wrong is
-                // logged.
-                drop(tokio::task::spawn_blocking(move || tls.reload(asked)));
+                // On a thread that may wait for a disk; what goes wrong is logged.
+                Some(tokio::task::spawn_blocking(move || tls.reload(asked)))
             }
-            Self::Acme(acme) if asked => acme.try_again(),
-            Self::Clear | Self::Acme(_) => {}
+            Self::Acme(acme) if asked => {
+                acme.try_again();
+                None
+            }
+            Self::Clear | Self::Acme(_) => None,
         }
     }
 

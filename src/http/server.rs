@@ -7,16 +7,23 @@
 
 use crate::agora::reply::{Refusal, Reply};
 use crate::agora::request::MAX_BODY_BYTES;
+use crate::http::admin::{self, Admin};
 use crate::http::answer::{Answer, Outcome, ReadJob, WriteJob};
-use crate::http::door::{CONNECTIONS, Door, Place};
+use crate::http::books::Books;
+use crate::http::door::{Door, Place};
 use crate::http::error::{Error, panicked};
 use crate::http::intake::{Exchange, Intake, Refused};
 use crate::http::journal::{self, Kind, cut};
+use crate::http::listener::{Entrance, Listener};
+use crate::http::metrics::Metrics;
 use crate::http::route::{Route, Unrouted};
 use crate::http::security::Security;
+use crate::http::supervisor::{self, STATUS_EVERY};
 use crate::http::threads;
 use crate::http::tls::was_check;
+use crate::http::watch::Watch;
 use crate::http::{Request, Service};
+use crate::store::{self, statement};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use hyper::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue};
@@ -34,7 +41,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -48,9 +55,8 @@ const READ_WITHIN: Duration = Duration::from_millis(360);
 /// Within this time a change of the books has the lock, or is not made: what is left is for the
 /// disk.
 const LOCK_WITHIN: Duration = Duration::from_millis(250);
-/// How many connections the system may hold until they are accepted: they are, at once, so that
-/// this is for a burst while both processors are at work on something else.
-const BACKLOG: u32 = 4_096;
+/// Within this time the books are read once, or the server does not start.
+const FIRST_READ_WITHIN: Duration = Duration::from_secs(10);
 /// How often the certificate's files are looked at.
 const LOOK_AT_FILES: Duration = Duration::from_secs(2);
 /// How long the handshake of TLS may take.
@@ -71,31 +77,60 @@ pub fn reader_count() -> u32 {
     u32::try_from(cores * 2).unwrap_or(u32::MAX).clamp(4, 16)
 }
 
-/// Serves on `address` until SIGTERM or SIGINT, then answers the requests in flight and returns.
-/// `ready` is told the address that is listened on, the port filled in.
+/// Where a server is to be reached.
+#[derive(Debug)]
+pub struct Entrances {
+    /// For Agora.
+    pub public: Entrance,
+    /// For those who run it.
+    pub admin: Option<Entrance>,
+}
+
+/// Where a server is to be reached, the ports filled in.
+#[derive(Clone, Debug)]
+pub struct Addresses {
+    /// For Agora.
+    pub public: Vec<SocketAddr>,
+    /// For those who run it.
+    pub admin: Vec<SocketAddr>,
+}
+
+/// Serves until SIGTERM or SIGINT, then answers the requests in flight and returns. `ready` is told
+/// the addresses, once the books can be read.
 ///
 /// # Errors
-/// When the address cannot be listened on.
+/// When an address cannot be listened on, or the books cannot be read.
 pub fn serve(
-    address: SocketAddr,
+    entrances: Entrances,
     service: Service,
     security: Security,
-    ready: impl FnOnce(SocketAddr),
+    ready: impl FnOnce(&Addresses),
 ) -> io::Result<()> {
     let readers = usize::try_from(reader_count()).unwrap_or(usize::MAX);
     let runtime = threads::start(readers)?;
     let served = runtime.block_on(async {
         let mut signals = Signals::listen()?;
-        let listener = listen(address)?;
-        ready(listener.local_addr()?);
+        let listener = Listener::open(entrances.public)?;
+        let admin = entrances.admin.map(Listener::open).transpose()?;
         let (turns, change) = (Arc::new(Semaphore::new(readers)), Arc::new(Semaphore::new(1)));
-        let server = Arc::new(Server { service, security, turns, change });
-        let certificates = tokio::spawn({
-            let server = Arc::clone(&server);
-            async move { server.security.work().await }
-        });
+        let (security, door) = (Arc::new(security), Arc::default());
+        let server = Arc::new(Server { service, security, turns, change, door });
+        server.look(FIRST_READ_WITHIN, look_once).await.map_err(io::Error::other)?;
+        let addresses = Addresses {
+            public: listener.addresses()?,
+            admin: admin.as_ref().map_or(Ok(Vec::new()), Listener::addresses)?,
+        };
+        let mut beside = JoinSet::new();
+        if let Some(listener) = admin {
+            beside.spawn(admin::serve(listener, Arc::new(server.admin())));
+        }
+        ready(&addresses);
+        supervisor::ready();
+        beside.spawn(report(Arc::clone(&server)));
+        let security = Arc::clone(&server.security);
+        beside.spawn(async move { security.work().await });
         accept(listener, Arc::clone(&server), &mut signals).await;
-        certificates.abort();
+        beside.abort_all();
         // A panic of it has been told. A write that hangs on a broken disk must not keep the
         // process from ending.
         let finished = tokio::task::spawn_blocking(move || server.service.finish());
@@ -109,15 +144,47 @@ pub fn serve(
     served
 }
 
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = match address {
-        SocketAddr::V4(_) => TcpSocket::new_v4()?,
-        SocketAddr::V6(_) => TcpSocket::new_v6()?,
-    };
-    // A server that is started again must not wait for what is left of the last one's connections.
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
+/// Reads the books as answers do.
+fn look_once(books: &Books, until: Instant) -> store::Result<()> {
+    books.look(until)
+}
+
+/// Tells the service manager, where there is one, that the books are read, and when Agora last
+/// asked; for as long as the server runs.
+async fn report(server: Arc<Server>) {
+    if !supervisor::is_there() {
+        return;
+    }
+    let pulse = supervisor::pulse();
+    let mut pulses = tokio::time::interval(pulse.unwrap_or(STATUS_EVERY));
+    let mut looks = tokio::time::interval(STATUS_EVERY);
+    let mut told = None;
+    loop {
+        tokio::select! {
+            _ = pulses.tick(), if pulse.is_some() => {
+                match server.look(pulse.unwrap_or(STATUS_EVERY), look_once).await {
+                    Ok(()) => supervisor::alive(),
+                    Err(why) => log::error!("the watchdog hears nothing: {why}"),
+                }
+            }
+            _ = looks.tick() => {
+                let asked = |books: &Books, until| {
+                    books.look(until)?;
+                    books.read(until, statement::asked)
+                };
+                let words = match server.look(STATUS_EVERY, asked).await {
+                    Ok((statements, asked_at_s)) => {
+                        supervisor::asked_words(statements, asked_at_s, now_s())
+                    }
+                    Err(why) => why,
+                };
+                if told.as_ref() != Some(&words) {
+                    supervisor::status(&words);
+                    told = Some(words);
+                }
+            }
+        }
+    }
 }
 
 /// The signals that a server hears: two that end it, and one that has its certificate read again.
@@ -157,15 +224,17 @@ enum Heard {
 
 struct Server {
     service: Service,
-    security: Security,
+    security: Arc<Security>,
+    /// Which connections are open.
+    door: Arc<Door>,
     /// One for each reader of the books.
     turns: Arc<Semaphore>,
     /// For the one change of the books that is made at a time.
     change: Arc<Semaphore>,
 }
 
-async fn accept(listener: TcpListener, server: Arc<Server>, signals: &mut Signals) {
-    let door = Arc::new(Door::default());
+async fn accept(mut listener: Listener, server: Arc<Server>, signals: &mut Signals) {
+    let door = Arc::clone(&server.door);
     let (stopping, stopped) = watch::channel(false);
     let mut connections = JoinSet::new();
     let mut minutes = tokio::time::interval(Duration::from_secs(60));
@@ -176,7 +245,7 @@ async fn accept(listener: TcpListener, server: Arc<Server>, signals: &mut Signal
             heard = signals.next() => match heard {
                 Heard::Stop => break,
                 Heard::Reload => {
-                    server.security.look(true);
+                    server.reload();
                     continue;
                 }
             },
@@ -185,13 +254,14 @@ async fn accept(listener: TcpListener, server: Arc<Server>, signals: &mut Signal
                 continue;
             }
             _ = looks.tick() => {
-                server.security.look(false);
+                // Nobody waits for it.
+                drop(server.security.look(false));
                 continue;
             }
         };
         while connections.try_join_next().is_some() {}
         match accepted {
-            Ok((stream, _)) => {
+            Ok(stream) => {
                 let stops = tokio::select! {
                     () = door.make_room() => false,
                     () = signals.stop() => true,
@@ -214,8 +284,9 @@ async fn accept(listener: TcpListener, server: Arc<Server>, signals: &mut Signal
         }
     }
     // Whoever has connected already has asked, or is about to; whoever comes later is turned away
-    // at once, so that a proxy can try elsewhere.
-    for stream in waiting(listener) {
+    // at once, so that a proxy can try elsewhere; or waits for the next server.
+    supervisor::stopping();
+    for stream in listener.close() {
         let place = door.enter();
         connections.spawn(converse(stream, Arc::clone(&server), place, stopped.clone()));
     }
@@ -231,21 +302,6 @@ async fn accept(listener: TcpListener, server: Arc<Server>, signals: &mut Signal
         () = signals.stop() => log::warn!("told to stop once more: what is open is cut off"),
     }
     log::info!("stopped");
-}
-
-/// The connections that the system has accepted and nobody has taken yet; with them the listener is
-/// closed.
-fn waiting(listener: TcpListener) -> Vec<TcpStream> {
-    let Ok(listener) = listener.into_std() else {
-        return Vec::new();
-    };
-    // The listener does not block: an error says that there are no more.
-    let accepted = std::iter::from_fn(|| listener.accept().ok()).take(CONNECTIONS);
-    let ours = |(stream, _): (std::net::TcpStream, SocketAddr)| {
-        stream.set_nonblocking(true)?;
-        TcpStream::from_std(stream)
-    };
-    accepted.filter_map(|accepted| ours(accepted).ok()).collect()
 }
 
 /// Answers the requests of one connection until it ends.
@@ -304,7 +360,7 @@ async fn converse_in_clear<S: AsyncRead + AsyncWrite + Unpin>(
         log::debug!("a connection broke off: {error}");
     }
     let (stream, refused, unread) = connection.into_parts().io.into_inner().into_parts();
-    if let Err(error) = part(stream, refused, unread).await {
+    if let Err(error) = part(stream, refused, unread, &server.service.metrics).await {
         log::debug!("a connection broke off: {error}");
     }
 }
@@ -315,9 +371,11 @@ async fn part<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: S,
     refused: Option<Refused>,
     unread: bool,
+    metrics: &Metrics,
 ) -> io::Result<()> {
     if let Some(Refused { refusal, method, path }) = refused {
         let reply = refusal.reply();
+        metrics.refuse(None, reply.status);
         let reason = refusal.refusal.sentence();
         journal::refused(Kind::Malformed, &method, &path, reply.status, &reason);
         let message = last_message(&reply, method == "HEAD");
@@ -364,6 +422,57 @@ struct Replied {
 }
 
 impl Server {
+    /// Reads again what can be read again: the certificate.
+    fn reload(&self) {
+        supervisor::reloading();
+        let reloaded = self.security.look(true);
+        tokio::spawn(async move {
+            if let Some(reloaded) = reloaded {
+                // A panic of it has been told.
+                let _reloaded = reloaded.await;
+            }
+            supervisor::ready();
+        });
+    }
+
+    /// What the admin listener answers with.
+    fn admin(&self) -> Admin {
+        Admin {
+            watch: Watch::new(Arc::clone(&self.service.books)),
+            metrics: Arc::clone(&self.service.metrics),
+            door: Arc::clone(&self.door),
+            security: Arc::clone(&self.security),
+            started_at_s: now_s(),
+            looks: Semaphore::new(1),
+        }
+    }
+
+    /// Looks at the books by the way that answers take, or tells why that cannot be done in time.
+    async fn look<T: Send + 'static>(
+        &self,
+        within: Duration,
+        look: impl FnOnce(&Books, Instant) -> store::Result<T> + Send + 'static,
+    ) -> Result<T, String> {
+        let (books, until) = (Arc::clone(&self.service.books), Instant::now() + within);
+        let turns = Arc::clone(&self.turns);
+        let done = async move {
+            let turn = turns.acquire_owned().await;
+            let done = tokio::task::spawn_blocking(move || {
+                let seen = look(&books, until);
+                drop(turn);
+                seen
+            });
+            done.await
+        };
+        let unread = |why: &dyn std::fmt::Display| format!("the books cannot be read: {why}");
+        match timeout(within, done).await {
+            Ok(Ok(Ok(seen))) => Ok(seen),
+            Ok(Ok(Err(error))) => Err(unread(&error)),
+            Ok(Err(error)) => Err(unread(&error)),
+            Err(_) => Err(unread(&format!("not within {} ms", within.as_millis()))),
+        }
+    }
+
     /// Answers a request once all of it that matters has arrived.
     ///
     /// # Errors
@@ -408,9 +517,11 @@ impl Server {
             Ok(route) => self.answer(route, &request).await,
             Err(unrouted) => self.service.refuse(unrouted, &request),
         };
-        if route.is_ok_and(|route| route.is_signed()) && reply.status == 200 {
+        if reply.status == 200 && route.as_ref().is_ok_and(Route::is_signed) {
             exchange.place().trust();
         }
+        let call = route.ok().map(|route| route.call);
+        self.service.metrics.count(call, reply.status, request.arrived.elapsed());
         log_answer(&request, &reply);
         Ok(Replied { reply, unread })
     }

@@ -11,8 +11,9 @@ use tokio::time::timeout;
 
 /// Threads of the pool of readers, the keeper's, and the one that adds up.
 const OTHERS: usize = 5;
-/// Jobs beside those of the readers: the one change that is made at a time, and the certificate.
-const BESIDE_READERS: usize = 2;
+/// Jobs beside those of the readers: the one change that is made at a time, the certificate, and the
+/// look at the books of the admin listener.
+const BESIDE_READERS: usize = 3;
 /// How long all of them may take to start.
 const START_WITHIN: Duration = Duration::from_secs(10);
 /// They never end for want of work: whether another could be had later is not known.

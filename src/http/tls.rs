@@ -296,6 +296,11 @@ impl Tls {
         &self.acceptor
     }
 
+    /// The last second in which the certificate in use is good.
+    pub(super) fn ends_at_s(&self) -> Option<i64> {
+        Some(self.current.certificate()?.expires_at_s)
+    }
+
     /// Reads the files again where they have changed, or where that is `asked` for; a pair that
     /// cannot be used leaves the old one in its place.
     pub fn reload(&self, asked: bool) {

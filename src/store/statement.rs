@@ -211,6 +211,16 @@ pub fn newest(tx: &ReadTx<'_>) -> Result<i64> {
     Ok(tx.sql().prepare_cached(SELECT)?.query_row([], |row| row.get(0))?)
 }
 
+/// How many statements there are, and when one was last asked for, in Unix seconds.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn asked(tx: &ReadTx<'_>) -> Result<(i64, Option<i64>)> {
+    const SELECT: &str = "select count(*), max(last_asked_at_s) from statement";
+    let row = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    Ok(tx.sql().prepare_cached(SELECT)?.query_row([], row)?)
+}
+
 /// The last entry of the usage ledger; 0 where there is none.
 ///
 /// # Errors

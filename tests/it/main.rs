@@ -42,6 +42,7 @@ mod restore;
 mod signatures;
 mod statement_histories;
 mod statements;
+mod systemd;
 mod terminal;
 mod tls;
 mod totals;

@@ -99,6 +99,11 @@ impl Acme {
         Ok(acme)
     }
 
+    /// The last second in which the certificate in use is good.
+    pub(super) fn ends_at_s(&self) -> Option<i64> {
+        Some(self.current.certificate()?.expires_at_s())
+    }
+
     /// Takes a connection's handshake.
     pub(super) fn acceptor(&self) -> &TlsAcceptor {
         &self.acceptor
