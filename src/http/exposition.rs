@@ -239,7 +239,8 @@ fn histogram(
     sum: Duration,
 ) -> fmt::Result {
     let ends = STEPS_MICROS.iter().map(|step| Duration::from_micros(*step).as_secs_f64());
-    let buckets: Vec<(f64, u64)> = ends.chain([f64::MAX]).zip(counts.iter().copied()).collect();
+    let buckets: Vec<(f64, u64)> =
+        ends.chain([f64::INFINITY]).zip(counts.iter().copied()).collect();
     let count = counts.iter().sum();
     encoder.encode_histogram::<NoLabelSet>(sum.as_secs_f64(), count, &buckets, None)
 }

@@ -5,6 +5,7 @@
 //! form.
 
 mod acme;
+mod admin;
 mod architecture;
 mod books;
 mod carries;
