@@ -131,11 +131,9 @@ impl Admin {
             }
             "/readyz" => of_reply(readiness(&self.watch.readiness())),
             _ => {
-                let read = self.watch.reading();
-                of_reply(match read.problem {
-                    Some(_) => readiness(&[read]),
-                    None => reply::success(),
-                })
+                let reading = self.watch.reading();
+                let is_well = reading.iter().all(|one| one.problem.is_none());
+                of_reply(if is_well { reply::success() } else { readiness(&reading) })
             }
         }
     }

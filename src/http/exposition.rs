@@ -193,11 +193,13 @@ fn of_asking(page: &mut Page<'_>, survey: &Survey) -> fmt::Result {
             }
         }
     }
-    let (days, months) = (survey.usage.never.len(), survey.bill.never.len());
-    let help = "Days that are over and whose usage Agora never asked for";
-    page.gauge("days_never_asked", help, days)?;
-    let help = "Months that are over and whose bill Agora never asked for";
-    page.gauge("months_never_asked", help, months)
+    let help = "Days of usage, or months of bills, that are over and that Agora never asked for";
+    let mut never = page.family("never_asked", help, MetricType::Gauge)?;
+    for (name, kind) in kinds {
+        let count = survey.asked(kind).never.len();
+        never.encode_family(&[("kind", name)])?.encode_gauge(&count)?;
+    }
+    Ok(())
 }
 
 /// What was recorded too late for what Agora was told.

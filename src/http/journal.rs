@@ -158,7 +158,10 @@ fn count_up(untold: u32, kind: Kind) {
 pub(super) fn refused(kind: Kind, method: &str, path: &str, status: u16, reason: &str) {
     tell(kind, || {
         let (method, path) = (cut(method), cut(path));
-        log::warn!(method, path, status, reason; "refused {method} {path}: {reason}; told {status}");
+        log::warn!(
+            method, path, status, reason;
+            "refused {method} {path}: {reason}; told {status}"
+        );
     });
 }
 
@@ -168,6 +171,11 @@ pub(super) fn busy(path: &str, reason: &str) {
         let (path, status) = (cut(path), 503);
         log::warn!(path, status, reason; "no answer now for {path}: {reason}; told {status}");
     });
+}
+
+/// A time in milliseconds as the log writes it.
+pub(super) fn ms(took: Duration) -> String {
+    format!("{}.{:03} ms", took.as_millis(), took.subsec_micros() % 1_000)
 }
 
 /// A moment as the log writes it.

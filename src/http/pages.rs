@@ -7,7 +7,7 @@ use crate::billing::statement::{ListingKind, is_provisional};
 use crate::http::answer::{Answer, Head, Outcome};
 use crate::http::books::{Books, Fresh};
 use crate::http::error::Error;
-use crate::http::journal::{self, Kind, rfc3339};
+use crate::http::journal::{self, Kind, ms, rfc3339};
 use crate::http::listed::Listed;
 use crate::http::listing::{self, Listings, MadeFor, Sequence, Sequences};
 use crate::http::statement::{Keeper, Need, Worker};
@@ -371,13 +371,14 @@ impl<L> PageRequest<L> {
             };
             let again = if is_first { "" } else { " again" };
             let open = if sequence.is_provisional() { ", a window that was not over" } else { "" };
-            let [listed_ms, took_ms] = [listed.took, took].map(|took| took.as_millis());
             log::info!(
                 kind, from, to, entries, total, pages,
                 again = !is_first, provisional = sequence.is_provisional(),
-                listedMs = listed_ms, tookMs = took_ms;
+                listedMicros = listed.took.as_micros(), tookMicros = took.as_micros();
                 "told {kind}{again} from {from} to {to}{open}: entries {entries}, total {total}, \
-                 pages {pages}; listed in {listed_ms} ms, the last page in {took_ms} ms"
+                 pages {pages}; listed in {}, the last page in {}",
+                ms(listed.took),
+                ms(took)
             );
         });
     }

@@ -20,7 +20,7 @@ use crate::billing::period::{DAY_S, date};
 use crate::http::answer::{Answer, Clock, Head, Outcome, Request};
 use crate::http::books::Books;
 use crate::http::error::Error;
-use crate::http::journal::{self, Kind};
+use crate::http::journal::{self, Kind, ms};
 use crate::http::route::{Ids, Provisioning, Route};
 use crate::http::uncovered::{Adder, Uncovered};
 use crate::http::verify::Verifier;
@@ -243,35 +243,35 @@ impl Asked {
 
     /// Logs what a call has changed.
     fn say_done(&self, took: Duration) {
-        let took_ms = took.as_millis();
+        let (took_micros, took) = (took.as_micros(), ms(took));
         journal::tell(Kind::Changed, || match self {
             Self::CustomerActive(id, said) => {
                 let plan = said.plan_id.as_ref().map(ToString::to_string).unwrap_or_default();
                 let customer = id.as_str();
                 log::info!(
-                    customer, plan, tookMs = took_ms;
-                    "Agora announced customer {customer}, with the plan {plan}, in {took_ms} ms"
+                    customer, plan, tookMicros = took_micros;
+                    "Agora announced customer {customer}, with the plan {plan}, in {took}"
                 );
             }
             Self::ProjectEnabled(customer, project) => {
                 let (customer, project) = (customer.as_str(), project.as_str());
                 log::info!(
-                    customer, project, tookMs = took_ms;
-                    "Agora enabled project {project} of customer {customer}, in {took_ms} ms"
+                    customer, project, tookMicros = took_micros;
+                    "Agora enabled project {project} of customer {customer}, in {took}"
                 );
             }
             Self::CustomerInactive(id) => {
                 let customer = id.as_str();
                 log::info!(
-                    customer, tookMs = took_ms;
-                    "Agora deactivated customer {customer}, with all projects, in {took_ms} ms"
+                    customer, tookMicros = took_micros;
+                    "Agora deactivated customer {customer}, with all projects, in {took}"
                 );
             }
             Self::ProjectDisabled(customer, project) => {
                 let (customer, project) = (customer.as_str(), project.as_str());
                 log::info!(
-                    customer, project, tookMs = took_ms;
-                    "Agora disabled project {project} of customer {customer}, in {took_ms} ms"
+                    customer, project, tookMicros = took_micros;
+                    "Agora disabled project {project} of customer {customer}, in {took}"
                 );
             }
             Self::LicenseIssued(new) => {
@@ -280,8 +280,8 @@ impl Asked {
                 let kind_words = new.kind.as_ref().map(|kind| format!(" of the type {kind}"));
                 let kind_words = kind_words.unwrap_or_default();
                 log::info!(
-                    customer, kind, tookMs = took_ms;
-                    "Agora sold a license{kind_words} to customer {customer}, in {took_ms} ms"
+                    customer, kind, tookMicros = took_micros;
+                    "Agora sold a license{kind_words} to customer {customer}, in {took}"
                 );
             }
         });

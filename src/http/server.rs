@@ -13,7 +13,7 @@ use crate::http::books::Books;
 use crate::http::door::{Door, Place};
 use crate::http::error::{Error, panicked};
 use crate::http::intake::{Exchange, Intake, Refused};
-use crate::http::journal::{self, Kind, cut};
+use crate::http::journal::{self, Kind, cut, ms};
 use crate::http::listener::{Entrance, Listener};
 use crate::http::metrics::Metrics;
 use crate::http::route::{Route, Unrouted};
@@ -599,13 +599,12 @@ fn log_answer(request: &Request<'_>, reply: &Reply) {
         status = reply.status,
         bytes = reply.body.len(),
         tookMicros = took.as_micros();
-        "{} {} {} {} bytes {}.{:03} ms",
+        "{} {} {} {} bytes {}",
         cut(request.method),
         cut(request.path),
         reply.status,
         reply.body.len(),
-        took.as_millis(),
-        took.subsec_micros() % 1_000
+        ms(took)
     );
 }
 

@@ -63,9 +63,14 @@ impl Watch {
     }
 
     /// That the books are read, and have the schema that is known. Waits.
-    pub(super) fn reading(&self) -> Requirement {
-        let read = self.books.look(Instant::now() + READ_WITHIN);
-        Requirement { name: "read", problem: read.err().map(|error| error.to_string()) }
+    pub(super) fn reading(&self) -> [Requirement; 2] {
+        let of = |name, problem| Requirement { name, problem };
+        let (read, schema) = match self.books.look(Instant::now() + READ_WITHIN) {
+            Ok(()) => (None, None),
+            Err(error) if error.is_of_schema() => (None, Some(error.to_string())),
+            Err(error) => (Some(error.to_string()), Some("nobody can tell".to_owned())),
+        };
+        [of("read", read), of("schema", schema)]
     }
 
     /// What has to be so for requests to be sent, and whether it is. Waits.
@@ -82,8 +87,10 @@ impl Watch {
                 Ok(_) => None,
                 Err(error) => Some(format!("the system does not say how much is free: {error}")),
             };
+            let [read, schema] = self.reading();
             vec![
-                self.reading(),
+                read,
+                schema,
                 Requirement { name: "writeLock", problem: lock },
                 Requirement { name: "freeSpace", problem: space },
             ]

@@ -311,6 +311,11 @@ impl Error {
                 if cause.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt))
     }
 
+    /// Tells whether it says that the file has another schema than this executable knows.
+    pub fn is_of_schema(&self) -> bool {
+        matches!(self, Self::NotOurs(_) | Self::Older { .. } | Self::Newer { .. })
+    }
+
     /// Tells whether it passes by itself, so that trying again later may help.
     pub fn is_passing(&self) -> bool {
         match self {

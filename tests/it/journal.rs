@@ -52,7 +52,7 @@ fn each_statement_that_is_told_has_a_line() {
     assert_eq!(usage["to"], "2021-10-05T23:59:59Z");
     assert_eq!((&usage["entries"], &usage["total"]), (&3.into(), &"4.5".into()));
     assert_eq!((&usage["pages"], &usage["again"]), (&1.into(), &false.into()));
-    assert!(usage["tookMs"].is_u64() && usage["listedMs"].is_u64(), "{usage}");
+    assert!(usage["tookMicros"].is_u64() && usage["listedMicros"].is_u64(), "{usage}");
 
     let month = [("fromTs", "1633046400"), ("toTs", "1635724799"), ("limit", "2")];
     let page = |page: &'static str| {
@@ -102,7 +102,7 @@ fn a_provisioning_call_has_a_line_where_it_changes_something() {
         let said = having(&log, words);
         assert_eq!(said.len(), count, "{words}: {log}");
         assert!(said.iter().all(|said| said["level"] == "info" && said["customer"] == "c"));
-        assert!(said.iter().all(|said| said["tookMs"].is_u64()));
+        assert!(said.iter().all(|said| said["tookMicros"].is_u64()));
     }
     assert_eq!(server.call("PUT", "/customers/c/deactivate", "").status, 200);
     assert_eq!(having(&server.log(), "Agora deactivated customer c").len(), 2, "it was so already");

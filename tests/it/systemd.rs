@@ -155,7 +155,8 @@ fn with_sockets(
         None => (1, "3<&0 </dev/null"),
     };
     let script = format!(
-        "export LISTEN_PID=$$ LISTEN_FDS={count} LISTEN_FDNAMES={names}; exec \"$0\" \"$@\" {places}"
+        "export LISTEN_PID=$$ LISTEN_FDS={count} LISTEN_FDNAMES={names}; \
+         exec \"$0\" \"$@\" {places}"
     );
     let mut command = Command::new("sh");
     command.args(["-c", &script]).arg(inner.get_program()).args(inner.get_args());
