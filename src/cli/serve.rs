@@ -12,7 +12,7 @@ use crate::http::listener::{Entrance, PassedSockets};
 use crate::http::security::Security;
 use crate::http::server::{Addresses, Entrances};
 use crate::http::tls::Tls;
-use crate::http::{BasePath, Options, Service, server, threads};
+use crate::http::{BasePath, Options, Service, server, supervisor, threads};
 use crate::store::{Readers, Writer};
 use log::Level;
 use signal_hook::consts::SIGHUP;
@@ -147,7 +147,7 @@ fn serve(args: &Args, form: LineForm, shell: &mut Shell<'_>) -> Result<Exit, Fai
             shell.database.command("key show K --secret")
         );
     }
-    if let Some(migrated) = migrate::migrate(shell)? {
+    if let Some(migrated) = supervisor::starting(|| migrate::migrate(shell))? {
         log::info!("{}", migrate::words(&migrated));
     }
     // The admin listener reads beside the answers.

@@ -27,7 +27,7 @@ mod route;
 pub mod security;
 pub mod server;
 mod statement;
-mod supervisor;
+pub mod supervisor;
 pub mod threads;
 pub mod tls;
 mod uncovered;

@@ -4,10 +4,15 @@
 use crate::billing::period::DAY_S;
 use sd_notify::NotifyState;
 use std::fmt::Display;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
 use std::time::Duration;
 
 /// How often the status is looked at.
 pub(super) const STATUS_EVERY: Duration = Duration::from_secs(2);
+
+/// How much more time is asked for at once.
+const MORE_TIME: Duration = Duration::from_secs(60);
 
 /// Whether anybody listens.
 pub(super) fn is_there() -> bool {
@@ -24,6 +29,30 @@ fn tell(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         log::warn!("the service manager cannot be told how the server is: {error}");
     }
+}
+
+/// Does what a start needs, and asks for more time as long as it lasts: a migration of many records
+/// takes longer than a service manager waits.
+pub fn starting<T>(work: impl FnOnce() -> T) -> T {
+    if !is_there() {
+        return work();
+    }
+    let (end, ended) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let more = u32::try_from(MORE_TIME.as_micros()).unwrap_or(u32::MAX);
+            loop {
+                tell(&[NotifyState::ExtendTimeoutUsec(more), NotifyState::Status("starting")]);
+                // Its sender is dropped once the work is done.
+                if ended.recv_timeout(MORE_TIME / 4) == Err(RecvTimeoutError::Disconnected) {
+                    return;
+                }
+            }
+        });
+        let done = work();
+        drop(end);
+        done
+    })
 }
 
 /// The server answers, or does so again after a reload.
