@@ -104,7 +104,7 @@ impl LineForm {
             FormatArg::Text => format!("{now:.3} {level:5} {}", escape(said)),
             FormatArg::Json => {
                 let time = format!("{now:.3}");
-                let event = Event { time: &time, level, said, fields };
+                let event = LoggedEvent { time: &time, level, said, fields };
                 let mut line = priority.into_bytes();
                 write_json(&mut line, &event).expect("memory takes everything");
                 String::from_utf8(line).expect("JSON is text")
@@ -114,14 +114,14 @@ impl LineForm {
 }
 
 /// An event of the log as a JSON object.
-struct Event<'a> {
+struct LoggedEvent<'a> {
     time: &'a str,
     level: Level,
     said: &'a str,
     fields: &'a dyn Source,
 }
 
-impl serde::Serialize for Event<'_> {
+impl serde::Serialize for LoggedEvent<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("time", self.time)?;

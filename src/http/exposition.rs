@@ -67,7 +67,7 @@ impl Exposition {
 
 impl Collector for Exposition {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let mut page = Page(encoder);
+        let mut page = MetricsPage(encoder);
         self.of_server(&mut page)?;
         self.of_requests(&mut page)?;
         let sight = &self.sight;
@@ -92,7 +92,7 @@ impl Collector for Exposition {
 }
 
 impl Exposition {
-    fn of_server(&self, page: &mut Page<'_>) -> fmt::Result {
+    fn of_server(&self, page: &mut MetricsPage<'_>) -> fmt::Result {
         let version = [("version", env!("CARGO_PKG_VERSION"))];
         page.family("build_info", "The version that runs; always 1", MetricType::Gauge)?
             .encode_family(&version)?
@@ -113,7 +113,7 @@ impl Exposition {
         Ok(())
     }
 
-    fn of_requests(&self, page: &mut Page<'_>) -> fmt::Result {
+    fn of_requests(&self, page: &mut MetricsPage<'_>) -> fmt::Result {
         let help = "Requests that were answered, by route and status; route none is no call's";
         let mut requests = page.family("requests", help, MetricType::Counter)?;
         for (route, status, count) in self.metrics.requests() {
@@ -137,7 +137,7 @@ impl Exposition {
 }
 
 /// What the books say.
-fn of_books(page: &mut Page<'_>, survey: &Survey, now_s: i64) -> fmt::Result {
+fn of_books(page: &mut MetricsPage<'_>, survey: &Survey, now_s: i64) -> fmt::Result {
     let recording = &survey.recording;
     page.gauge("database_bytes", "The length of the database's file", survey.database_bytes)?;
     page.gauge("log_bytes", "The length of its write-ahead log", survey.log_bytes)?;
@@ -174,7 +174,7 @@ fn of_books(page: &mut Page<'_>, survey: &Survey, now_s: i64) -> fmt::Result {
 }
 
 /// When Agora asked, and for what it never did.
-fn of_asking(page: &mut Page<'_>, survey: &Survey) -> fmt::Result {
+fn of_asking(page: &mut MetricsPage<'_>, survey: &Survey) -> fmt::Result {
     let kinds = [("usage", ListingKind::Usage), ("bill", ListingKind::Bill)];
     let help = "Statements that are kept of what Agora was told";
     let mut statements = page.family("statements", help, MetricType::Gauge)?;
@@ -203,7 +203,7 @@ fn of_asking(page: &mut Page<'_>, survey: &Survey) -> fmt::Result {
 }
 
 /// What was recorded too late for what Agora was told.
-fn of_lateness(page: &mut Page<'_>, survey: &Survey) -> fmt::Result {
+fn of_lateness(page: &mut MetricsPage<'_>, survey: &Survey) -> fmt::Result {
     let sum = |amounts: &mut dyn Iterator<Item = &Amount>| {
         let mut sum = Amount::default();
         amounts.for_each(|amount| sum += amount);
@@ -248,9 +248,9 @@ fn histogram(
 }
 
 /// The page as it is written.
-struct Page<'a>(DescriptorEncoder<'a>);
+struct MetricsPage<'a>(DescriptorEncoder<'a>);
 
-impl Page<'_> {
+impl MetricsPage<'_> {
     /// The head of a metric, under which its lines are written.
     fn family<'s>(
         &'s mut self,

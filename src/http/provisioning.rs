@@ -95,7 +95,7 @@ fn make_so(
     Ok(Answer::write(move |lock_until| {
         let stamp = || Stamp { at_s: head.now_s(), actor: Actor::Agora };
         let done = books.write(lock_until, |tx| asked.perform(tx, &stamp(), &absences));
-        let Done { reply, changed, uncovered } = done?;
+        let Performed { reply, changed, uncovered } = done?;
         if changed {
             asked.say_done(head.arrived.elapsed());
         }
@@ -105,7 +105,7 @@ fn make_so(
 }
 
 /// What came of a call that was to change something.
-struct Done {
+struct Performed {
     reply: Reply,
     /// Whether it was not so already.
     changed: bool,
@@ -216,14 +216,19 @@ impl Asked {
     }
 
     /// Makes it so, where it is not, and answers.
-    fn perform(&self, tx: &WriteTx<'_>, stamp: &Stamp, absences: &Absences) -> Result<Done, Error> {
+    fn perform(
+        &self,
+        tx: &WriteTx<'_>,
+        stamp: &Stamp,
+        absences: &Absences,
+    ) -> Result<Performed, Error> {
         // Another call, or a shell, may have made it so since it was looked up.
         if let Some(reply) = self.look(tx, stamp, absences)? {
-            return Ok(Done { reply, changed: false, uncovered: None });
+            return Ok(Performed { reply, changed: false, uncovered: None });
         }
         let uncovered = self.change(tx, stamp)?;
         let reply = self.look(tx, stamp, absences)?.expect("it has just been made so");
-        Ok(Done { reply, changed: true, uncovered })
+        Ok(Performed { reply, changed: true, uncovered })
     }
 
     /// Answers as if it had been made so, and changes nothing: for a call signed with the test pair

@@ -32,14 +32,14 @@ pub(super) struct Sight {
 /// Looks at the books, one look at a time.
 pub(super) struct Watch {
     books: Arc<Books>,
-    readiness: Held<Vec<Requirement>>,
-    sight: Held<Sight>,
+    readiness: SeenLately<Vec<Requirement>>,
+    sight: SeenLately<Sight>,
 }
 
 /// Something that was seen at a moment.
-struct Held<T>(Mutex<Option<(Instant, Arc<T>)>>);
+struct SeenLately<T>(Mutex<Option<(Instant, Arc<T>)>>);
 
-impl<T> Held<T> {
+impl<T> SeenLately<T> {
     /// What was seen lately, or else what is seen now. Whoever comes meanwhile waits for it.
     fn get(&self, holds: Duration, look: impl FnOnce() -> T) -> Arc<T> {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -54,7 +54,7 @@ impl<T> Held<T> {
 
 impl Watch {
     pub(super) fn new(books: Arc<Books>) -> Self {
-        Self { books, readiness: Held(Mutex::default()), sight: Held(Mutex::default()) }
+        Self { books, readiness: SeenLately(Mutex::default()), sight: SeenLately(Mutex::default()) }
     }
 
     /// The books.
