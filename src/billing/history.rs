@@ -19,6 +19,15 @@ pub struct Said<T> {
     pub stamp: Stamp,
 }
 
+impl<T> Said<T> {
+    /// What holds at a second, of all that was said in its order: as [`History::at`] has it.
+    pub fn at(said: &[Self], second: i64) -> Option<&Self> {
+        let begun = said.iter().filter(|said| said.from_s <= second);
+        // Of several with the same start the last one.
+        begun.max_by_key(|said| said.from_s)
+    }
+}
+
 /// Something new would hold for this month or a past one, and nobody said that it is meant to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NeedsRewrite {
@@ -137,6 +146,7 @@ impl<T> FromIterator<Said<T>> for History<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::billing::event::Actor;
     use proptest::prelude::*;
 
     #[test]
@@ -146,6 +156,13 @@ mod tests {
         let held: Vec<_> =
             [0, 9, 10, 19, 20, 99].map(|second| history.at(second).copied()).into_iter().collect();
         assert_eq!(held, ["a", "a", "e", "e", "d", "d"].map(Some));
+        let stamp = Stamp { at_s: 0, actor: Actor::Agora };
+        let said = [(0, "a"), (20, "c"), (10, "b"), (20, "d"), (10, "e")];
+        let said = said.map(|(from_s, value)| Said { from_s, value, stamp: stamp.clone() });
+        for second in [-1, 0, 9, 10, 19, 20, 99] {
+            let held = Said::at(&said, second).map(|said| &said.value);
+            assert_eq!(held, history.at(second), "{second}");
+        }
         assert_eq!([0, 10, 20].map(|second| history.until(second)), [Some(10), Some(20), None]);
         assert_eq!(History::<&str>::default().at(5), None);
     }

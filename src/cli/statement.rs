@@ -544,7 +544,7 @@ fn not_told(tx: &ReadTx<'_>, scope: Period) -> store::Result<BTreeMap<(i64, Proj
     if !months.is_empty() {
         let pricing = Pricing::read(tx, None)?;
         for month_s in months {
-            for (project_id, balance) in balance::now(tx, &pricing, month_s)? {
+            for (project_id, balance) in balance::now(tx, &pricing, month_s, None)? {
                 if let Some(due) = balance.due().filter(|due| !due.is_zero()) {
                     rows.entry((month_s, project_id)).or_default().due = Some(due);
                 }

@@ -292,7 +292,7 @@ impl ReconciledMonth {
         let told = balance::told(tx)?.remove(&month_s);
         let mut money = Vec::new();
         if let Some(told) = told {
-            let mut balances = balance::now(tx, &Pricing::read(tx, None)?, month_s)?;
+            let mut balances = balance::now(tx, &Pricing::read(tx, None)?, month_s, None)?;
             for id in told.keys() {
                 balances.entry(id.clone()).or_default();
             }

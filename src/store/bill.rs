@@ -37,6 +37,11 @@ impl Pricing {
         })
     }
 
+    /// Whose a project is at a second, where anybody has said.
+    pub fn customer_of(&self, id: &ProjectId, second: i64) -> Option<&CustomerId> {
+        self.customers.get(id)?.at(second)
+    }
+
     /// A project with what it used in a window.
     pub(super) fn project(
         &self,

@@ -9,8 +9,9 @@
 //! alone.
 //!
 //! `lines` reads and writes the documents, `mark` knows what may cost something else by now,
-//! `due` adds up what a bill can tell of earlier months, `draft` keeps what it told, and
-//! `anew` makes all of it again from the statements.
+//! `due` adds up what a bill can tell of earlier months, `draft` keeps what it told,
+//! `anew` makes all of it again from the statements, and `told_month` reads what was told of one
+//! month, and by which bills.
 
 mod anew;
 mod draft;
@@ -18,6 +19,7 @@ mod due;
 mod lines;
 mod mark;
 mod settle;
+mod told_month;
 
 pub use anew::{Problem, told};
 pub(super) use anew::{problems, write_anew};
@@ -28,3 +30,4 @@ pub use lines::{Balance, Balances, billed_from, unsettled};
 pub use mark::last_mark;
 pub(super) use settle::open;
 pub use settle::{now, settle};
+pub use told_month::{ToldMonth, ToldProject};

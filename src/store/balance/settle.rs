@@ -36,19 +36,25 @@ pub fn settle(tx: &WriteTx<'_>) -> Result<bool> {
         return Ok(false);
     };
     let pricing = Pricing::read(tx, None)?;
-    let balances = now(tx, &pricing, month.month_s)?;
+    let balances = now(tx, &pricing, month.month_s, None)?;
     Draft::of(month.month_s, &balances)?.write(tx, month.kept_seq, last_mark(tx)?)?;
     tx.sql().prepare_cached(DELETE)?.execute(named_params! { ":month_s": month.month_s })?;
     Ok(true)
 }
 
-/// The balances of a month with what it costs by now.
+/// The balances of a month with what it costs by now: of all projects, or of `only` one.
 ///
 /// # Errors
 /// When SQLite fails.
-pub fn now(tx: &ReadTx<'_>, pricing: &Pricing, month_s: i64) -> Result<Balances> {
-    let mut balances = read(tx, month_s, |_| true)?;
+pub fn now(
+    tx: &ReadTx<'_>,
+    pricing: &Pricing,
+    month_s: i64,
+    only: Option<&ProjectId>,
+) -> Result<Balances> {
+    let is_asked = |id: &str| only.is_none_or(|only| only.as_str() == id);
+    let mut balances = read(tx, month_s, |line| is_asked(line.project_id))?;
     let marked = Marked::read(tx, month_s)?;
-    price(tx, pricing, month_s, &marked, None, &mut balances)?;
+    price(tx, pricing, month_s, &marked, only, &mut balances)?;
     Ok(balances)
 }

@@ -2,7 +2,7 @@
 
 use crate::billing::amount::Amount;
 use crate::billing::history::History;
-use crate::billing::id::{CustomerId, ProjectId, RecordId};
+use crate::billing::id::{CustomerId, LicenseId, ProjectId, RecordId};
 use crate::billing::license::{Draw, Drawable, EntryKind, License};
 use crate::billing::period::{LAST_SECOND, Period};
 use crate::billing::record::MAX_AHEAD_S;
@@ -10,6 +10,7 @@ use crate::store::license::issued::of;
 use crate::store::license::ledger::write_usage;
 use crate::store::{ReadTx, Result, WriteTx, project, usage};
 use rusqlite::{Row, named_params};
+use std::collections::BTreeMap;
 
 /// The licenses that usage of a customer's projects may draw from that is dated `from_s` or later.
 pub(in crate::store) fn drawable(
@@ -99,6 +100,46 @@ fn uncovered_of(
         }
     }
     Ok(sum)
+}
+
+/// What licenses covered of a project's usage within a window, in the order of their ids; those
+/// that covered nothing, or got it back, are left out.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn covered_by(
+    tx: &ReadTx<'_>,
+    project_id: &ProjectId,
+    window: Period,
+) -> Result<BTreeMap<LicenseId, Amount>> {
+    // A record draws from the licenses of a customer that the project has had.
+    const SELECT: &str = "
+        select l.license_id, e.amount
+        from license l
+        cross join license_ledger e on e.license_seq = l.seq
+        cross join usage_ledger u on u.seq = e.usage_seq
+        cross join project p on p.project_no = u.project_no
+        where l.customer_id in (
+            select customer_id
+            from project_customer
+            where project_id = :project_id
+          )
+          and e.usage_seq is not null
+          and u.at_s between :first_s and :last_s
+          and p.project_id = :project_id";
+    let mut select = tx.sql().prepare_cached(SELECT)?;
+    let params = named_params! {
+        ":project_id": project_id,
+        ":first_s": window.first_s(),
+        ":last_s": window.last_s(),
+    };
+    let mut covered: BTreeMap<LicenseId, Amount> = BTreeMap::new();
+    for drawn in select.query_map(params, |row| Ok((row.get(0)?, row.get(1)?)))? {
+        let (license_id, drawn): (LicenseId, Amount) = drawn?;
+        *covered.entry(license_id).or_default() -= &drawn;
+    }
+    covered.retain(|_, covered| !covered.is_zero());
+    Ok(covered)
 }
 
 /// Writes what the entry of the usage ledger at `usage_seq` drew.

@@ -9,8 +9,8 @@ mod ledger;
 mod operation;
 mod words_of_before;
 
+pub use cover::{covered_by, uncovered, uncovered_before};
 pub(super) use cover::{drawable, give_back, write_draws};
-pub use cover::{uncovered, uncovered_before};
 pub use grant::{find_type, set_type, types};
 pub use issued::{find, find_alike, ids, list, of};
 pub use ledger::history;
