@@ -7,6 +7,7 @@
 mod acme;
 mod admin;
 mod architecture;
+mod bill_shown;
 mod books;
 mod carries;
 mod carry_histories;

@@ -282,8 +282,10 @@ fn a_project_without_a_price_is_left_out_of_the_bill_and_pointed_out() {
         bill,
         json!({
             "month": "2026-10",
+            "over": true,
             "rows": [{
                 "projectId": "a",
+                "customerId": null,
                 "amount": "1",
                 "description": "100 Minute × Standard (0.01 each)",
                 "usage": "100",
@@ -294,6 +296,10 @@ fn a_project_without_a_price_is_left_out_of_the_bill_and_pointed_out() {
                     "amount": "1",
                     "description": "100 Minute × Standard (0.01 each)",
                 }],
+                "adjustments": [],
+                "adjustedBy": [],
+                "told": null,
+                "due": null,
             }],
             "uncharged": [],
             "unpriced": [{
@@ -304,8 +310,14 @@ fn a_project_without_a_price_is_left_out_of_the_bill_and_pointed_out() {
                 "covered": "0",
                 "planId": "gold",
                 "reason": "the plan gold is not set up",
+                "adjustedBy": [],
+                "told": null,
+                "due": null,
             }],
             "total": "1",
+            "adjustedBy": [],
+            "told": null,
+            "due": null,
         })
     );
     let (from, to) = day("2026-10-10");

@@ -138,6 +138,7 @@ fn csv_says_what_json_does_of_every_verb_that_lists() {
     let compared = ["totals", "--month", "2026-11", "--compare", "2026-10"];
     assert_eq!(agree(&vendor, &compared, rows), 3);
     assert_eq!(agree(&vendor, &["bill", "--month", "2026-11"], rows), 3);
+    assert_eq!(agree(&vendor, &["bill", "--month", "2026-11", "--by", "customer"], rows), 3);
     assert_eq!(agree(&vendor, &["license", "list"], Value::clone), 2);
     assert_eq!(agree(&vendor, &["ledger", "list"], rows), 6);
 
@@ -152,6 +153,7 @@ fn csv_says_what_json_does_of_every_verb_that_lists() {
     let statements = |document: &Value| document["statements"].clone();
     assert_eq!(agree(&vendor, &["statement", "list"], statements), 1);
     assert_eq!(agree(&vendor, &["statement", "late"], rows), 1);
+    assert_eq!(agree(&vendor, &["bill", "--month", "2026-11"], rows), 3);
     let late = vendor.json(["statement", "late"]);
     assert_eq!(late["rows"][0]["due"], "8");
 }

@@ -1,0 +1,453 @@
+//! A bill as it is printed: its JSON document, its rows, and its tables.
+
+use crate::billing::amount::Amount;
+use crate::billing::bill::{self, Bill, ProjectUsage};
+use crate::billing::id::{CustomerId, ProjectId};
+use crate::billing::plan;
+use crate::billing::setting::Late;
+use crate::cli::bill::explained::Explained;
+use crate::cli::bill::told::{self, MonthAmount, Telling};
+use crate::cli::json::exact;
+use crate::cli::moment::Month;
+use crate::cli::table::{Columns, or_dash};
+use crate::cli::visible::ForPeople;
+use crate::store::balance::ToldMonth;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::io;
+
+/// What the rows of a bill are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum BillBy {
+    Project,
+    Customer,
+}
+
+/// The keys of a project's row, as CSV has them; lists are JSON there.
+pub(super) const BY_PROJECT: [&str; 13] = [
+    "projectId",
+    "customerId",
+    "amount",
+    "description",
+    "usage",
+    "covered",
+    "lines",
+    "adjustments",
+    "adjustedBy",
+    "told.statement",
+    "told.at",
+    "told.amount",
+    "due",
+];
+
+/// The keys of a customer's row, as CSV has them.
+pub(super) const BY_CUSTOMER: [&str; 4] = ["customerId", "name", "projects", "amount"];
+
+/// What a bill is shown from.
+pub(super) struct BillParts<'a> {
+    pub(super) bill: &'a Bill,
+    pub(super) told: Option<&'a ToldMonth>,
+    pub(super) customers: &'a BTreeMap<ProjectId, CustomerId>,
+    pub(super) names: &'a BTreeMap<CustomerId, String>,
+    pub(super) late: Late,
+    pub(super) explained: Option<&'a Explained>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ShownBill<'a> {
+    month: String,
+    over: bool,
+    rows: BillRows<'a>,
+    uncharged: Vec<Uncharged<'a>>,
+    unpriced: Vec<Unpriced<'a>>,
+    #[serde(serialize_with = "exact")]
+    total: Amount,
+    #[serde(flatten)]
+    telling: Telling,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explain: Option<&'a Explained>,
+    #[serde(skip)]
+    told_words: Option<String>,
+}
+
+/// The rows of a bill, by what was asked for.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum BillRows<'a> {
+    Project(Vec<ChargeRow<'a>>),
+    Customer(Vec<CustomerRow<'a>>),
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ChargeRow<'a> {
+    project_id: &'a str,
+    customer_id: Option<&'a str>,
+    #[serde(serialize_with = "exact")]
+    amount: &'a Amount,
+    description: &'a str,
+    #[serde(serialize_with = "exact")]
+    usage: &'a Amount,
+    #[serde(serialize_with = "exact")]
+    covered: &'a Amount,
+    /// They add up to the amount.
+    lines: Vec<ShownLine>,
+    /// What of it is of earlier months.
+    adjustments: Vec<MonthAmount>,
+    #[serde(flatten)]
+    telling: Telling,
+    /// Whether it repeats the bill before: later bills tell all that has changed since that one.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    as_told: bool,
+}
+
+/// What a customer's projects are charged.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct CustomerRow<'a> {
+    /// Null: projects that are nobody's.
+    customer_id: Option<&'a str>,
+    name: Option<&'a str>,
+    /// How many of them the bill charges.
+    projects: usize,
+    #[serde(serialize_with = "exact")]
+    amount: Amount,
+}
+
+/// A project whose usage costs nothing.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Uncharged<'a> {
+    project_id: &'a str,
+    customer_id: Option<&'a str>,
+    #[serde(serialize_with = "exact")]
+    usage: Amount,
+    #[serde(serialize_with = "exact")]
+    covered: Amount,
+    #[serde(flatten)]
+    telling: Telling,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ShownLine {
+    #[serde(serialize_with = "exact")]
+    quantity: Amount,
+    #[serde(serialize_with = "exact")]
+    price: Amount,
+    #[serde(serialize_with = "exact")]
+    amount: Amount,
+    description: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Unpriced<'a> {
+    project_id: &'a str,
+    customer_id: Option<&'a str>,
+    /// The usage that has no price.
+    #[serde(serialize_with = "exact")]
+    amount: Amount,
+    #[serde(serialize_with = "exact")]
+    usage: &'a Amount,
+    #[serde(serialize_with = "exact")]
+    covered: &'a Amount,
+    plan_id: &'a str,
+    reason: String,
+    #[serde(flatten)]
+    telling: Telling,
+}
+
+impl<'a> ShownBill<'a> {
+    pub(super) fn new(month: Month, by: BillBy, over: bool, parts: BillParts<'a>) -> Self {
+        let telling = Telling::of_all(parts.told);
+        let words = |told| told::words(told, &telling, parts.late);
+        Self {
+            month: month.to_string(),
+            over,
+            rows: match by {
+                BillBy::Project => BillRows::Project(parts.rows()),
+                BillBy::Customer => BillRows::Customer(parts.customer_rows()),
+            },
+            uncharged: parts.uncharged(),
+            unpriced: parts.unpriced(),
+            total: parts.bill.total(),
+            told_words: parts.told.and_then(words),
+            telling,
+            explain: parts.explained,
+        }
+    }
+
+    /// The rows by project, if they are.
+    pub(super) fn by_project(&self) -> &[ChargeRow<'a>] {
+        if let BillRows::Project(rows) = &self.rows { rows } else { &[] }
+    }
+
+    /// The rows by customer, if they are.
+    pub(super) fn by_customer(&self) -> &[CustomerRow<'a>] {
+        if let BillRows::Customer(rows) = &self.rows { rows } else { &[] }
+    }
+
+    pub(super) fn print(&self, out: &mut ForPeople<'_>) -> io::Result<()> {
+        let Self { month, told_words, .. } = self;
+        if !self.over {
+            writeln!(out, "{month} is not over: the amounts are as of now")?;
+        }
+        match told_words {
+            Some(words) => writeln!(out, "{words}\n")?,
+            None if self.over => writeln!(out, "{month} is over, and no bill of it is kept\n")?,
+            None => writeln!(out)?,
+        }
+        match &self.rows {
+            BillRows::Project(rows) => print_charges(out, rows, &self.total)?,
+            BillRows::Customer(rows) => print_customers(out, rows, &self.total)?,
+        }
+        self.print_changed(out)?;
+        print_uncharged(out, &self.uncharged)?;
+        print_unpriced(out, &self.unpriced)?;
+        self.explain.map_or(Ok(()), |explained| explained.print(out))
+    }
+
+    /// The projects of which later bills told something, or something is due.
+    fn print_changed(&self, out: &mut ForPeople<'_>) -> io::Result<()> {
+        let rows = self.by_project().iter().map(|row| (row.project_id, &row.telling));
+        let uncharged = self.uncharged.iter().map(|row| (row.project_id, &row.telling));
+        let unpriced = self.unpriced.iter().map(|row| (row.project_id, &row.telling));
+        let mut changed: Vec<(&str, &Telling)> =
+            rows.chain(uncharged).chain(unpriced).filter(|(_, one)| one.is_changed()).collect();
+        if changed.is_empty() || matches!(self.rows, BillRows::Customer(_)) {
+            return Ok(());
+        }
+        changed.sort_unstable_by_key(|(id, _)| *id);
+        writeln!(out, "\nChanged since it was told:")?;
+        let mut columns = Columns::new(&["project", "told#", "later bills#", "due#"]);
+        for (project_id, Telling { adjusted_by, told, due }) in changed {
+            let later: Amount = adjusted_by.iter().map(|one| &one.amount).sum();
+            columns.row([
+                project_id.to_owned(),
+                or_dash(told.as_ref().map(|told| &told.amount)),
+                later.to_string(),
+                or_dash(due.as_ref()),
+            ]);
+        }
+        columns.print(out)
+    }
+}
+
+impl<'a> BillParts<'a> {
+    fn customer_of(&self, id: &ProjectId) -> Option<&'a str> {
+        self.customers.get(id).map(CustomerId::as_str)
+    }
+
+    fn charged(&self) -> impl Iterator<Item = &'a bill::Entry> {
+        self.bill.entries.iter().filter(|entry| !entry.amount.is_zero())
+    }
+
+    fn rows(&self) -> Vec<ChargeRow<'a>> {
+        let row = |entry: &'a bill::Entry| ChargeRow {
+            project_id: entry.usage.project_id.as_str(),
+            customer_id: self.customer_of(&entry.usage.project_id),
+            amount: &entry.amount,
+            description: &entry.description,
+            usage: &entry.usage.amount,
+            covered: &entry.usage.covered,
+            lines: lines(entry),
+            adjustments: entry
+                .adjustments
+                .iter()
+                .map(|one| MonthAmount::new(one.month_s, &one.amount))
+                .collect(),
+            telling: Telling::of(self.told, &entry.usage.project_id),
+            as_told: entry.is_as_told(),
+        };
+        self.charged().map(row).collect()
+    }
+
+    fn customer_rows(&self) -> Vec<CustomerRow<'a>> {
+        let mut sums: BTreeMap<Option<&'a CustomerId>, (usize, Amount)> = BTreeMap::new();
+        for entry in self.charged() {
+            let customer_id = self.customers.get(&entry.usage.project_id);
+            let (projects, amount) = sums.entry(customer_id).or_default();
+            *projects += 1;
+            *amount += &entry.amount;
+        }
+        let row = |(customer_id, (projects, amount)): (Option<&'a CustomerId>, _)| CustomerRow {
+            customer_id: customer_id.map(CustomerId::as_str),
+            name: customer_id.and_then(|id| self.names.get(id)).map(String::as_str),
+            projects,
+            amount,
+        };
+        sums.into_iter().map(row).collect()
+    }
+
+    /// The projects that Agora is told nothing of, since they cost nothing: those that used
+    /// something, and those that it was told of before.
+    fn uncharged(&self) -> Vec<Uncharged<'a>> {
+        // What was told too much of an earlier month may leave nothing to charge.
+        let offset = self.bill.entries.iter().filter(|entry| entry.amount.is_zero());
+        let entries = self.bill.uncharged.iter().chain(offset).map(|entry| &entry.usage);
+        let usage = |usage: &'a ProjectUsage| {
+            (&usage.project_id, (usage.amount.clone(), usage.covered.clone()))
+        };
+        let mut uncharged: BTreeMap<&'a ProjectId, (Amount, Amount)> = entries.map(usage).collect();
+        let charged: Vec<&ProjectId> =
+            self.charged().map(|entry| &entry.usage.project_id).collect();
+        let unpriced: Vec<&ProjectId> =
+            self.bill.unpriced.iter().map(|unpriced| &unpriced.usage.project_id).collect();
+        for (id, told) in self.told.iter().flat_map(|told| &told.projects) {
+            let was_told = told.amount.as_ref().is_some_and(|amount| !amount.is_zero());
+            let is_elsewhere =
+                || [&charged, &unpriced].into_iter().any(|ids| ids.binary_search(&id).is_ok());
+            if (was_told || !told.later.is_empty()) && !is_elsewhere() {
+                uncharged.entry(id).or_default();
+            }
+        }
+        let row = |(id, (usage, covered)): (&'a ProjectId, _)| Uncharged {
+            project_id: id.as_str(),
+            customer_id: self.customer_of(id),
+            usage,
+            covered,
+            telling: Telling::of(self.told, id),
+        };
+        uncharged.into_iter().map(row).collect()
+    }
+
+    fn unpriced(&self) -> Vec<Unpriced<'a>> {
+        let row = |unpriced: &'a bill::Unpriced| Unpriced {
+            project_id: unpriced.usage.project_id.as_str(),
+            customer_id: self.customer_of(&unpriced.usage.project_id),
+            amount: unpriced.usage.uncovered(),
+            usage: &unpriced.usage.amount,
+            covered: &unpriced.usage.covered,
+            plan_id: unpriced.missing_plan.as_str(),
+            reason: format!("the plan {} is not set up", unpriced.missing_plan),
+            telling: Telling::of(self.told, &unpriced.usage.project_id),
+        };
+        self.bill.unpriced.iter().map(row).collect()
+    }
+}
+
+/// What an entry's amount is made of.
+fn lines(entry: &bill::Entry) -> Vec<ShownLine> {
+    let once = |amount: Amount, description| ShownLine {
+        quantity: Amount::from(1),
+        price: amount.clone(),
+        amount,
+        description,
+    };
+    if entry.is_as_told() {
+        return vec![once(entry.amount.clone(), entry.description.clone())];
+    }
+    let own = entry.lines.iter().map(|line| ShownLine {
+        quantity: line.charge.quantity.clone(),
+        price: line.charge.price.clone(),
+        amount: line.charge.amount.clone(),
+        description: line.words(),
+    });
+    let elsewhere = &entry.elsewhere;
+    let elsewhere = (!elsewhere.is_zero())
+        .then(|| once(elsewhere.clone(), plan::describe_elsewhere(elsewhere)));
+    // No part of an entry is below zero but what it adjusts.
+    let waits = -&entry.rest;
+    let waits = (!waits.is_zero())
+        .then(|| once(waits.clone(), format!("{waits} to be taken off by a later bill")));
+    let adjustments = entry.adjustments.iter();
+    let adjustments =
+        adjustments.map(|one| once(one.amount.clone(), plan::describe_adjustment(one)));
+    own.chain(elsewhere).chain(waits).chain(adjustments).collect()
+}
+
+fn print_charges(
+    out: &mut ForPeople<'_>,
+    rows: &[ChargeRow<'_>],
+    total: &Amount,
+) -> io::Result<()> {
+    let mut columns =
+        Columns::new(&["project", "customer", "usage#", "covered#", "amount#", "description"]);
+    for row in rows {
+        columns.row([
+            row.project_id.to_owned(),
+            or_dash(row.customer_id.as_ref()),
+            row.usage.to_string(),
+            row.covered.to_string(),
+            row.amount.to_string(),
+            if row.lines.len() > 1 { String::new() } else { row.description.to_owned() },
+        ]);
+        // What Agora is told joins these, as far as there is room.
+        for line in row.lines.iter().filter(|_| row.lines.len() > 1) {
+            let amount = line.amount.to_string();
+            let [none, nobody, unused, uncovered] = std::array::from_fn(|_| String::new());
+            columns.row([none, nobody, unused, uncovered, amount, line.description.clone()]);
+        }
+    }
+    print_total(out, columns, 4, total)
+}
+
+fn print_customers(
+    out: &mut ForPeople<'_>,
+    rows: &[CustomerRow<'_>],
+    total: &Amount,
+) -> io::Result<()> {
+    let mut columns = Columns::new(&["customer", "name", "projects#", "amount#"]);
+    for row in rows {
+        columns.row([
+            or_dash(row.customer_id.as_ref()),
+            or_dash(row.name.as_ref()),
+            row.projects.to_string(),
+            row.amount.to_string(),
+        ]);
+    }
+    print_total(out, columns, 3, total)
+}
+
+/// Prints a table with a total below the column at a place.
+fn print_total(
+    out: &mut ForPeople<'_>,
+    mut columns: Columns,
+    place: usize,
+    total: &Amount,
+) -> io::Result<()> {
+    // Set apart, since a project may have this name.
+    columns.row([String::new()]);
+    let mut cells = vec![String::new(); place];
+    "total".clone_into(&mut cells[0]);
+    cells.push(total.to_string());
+    columns.row(cells);
+    columns.print(out)
+}
+
+fn print_uncharged(out: &mut ForPeople<'_>, uncharged: &[Uncharged<'_>]) -> io::Result<()> {
+    if uncharged.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nWithout a charge, and so left out:")?;
+    let mut columns = Columns::new(&["project", "customer", "usage#", "covered#"]);
+    for row in uncharged {
+        columns.row([
+            row.project_id.to_owned(),
+            or_dash(row.customer_id.as_ref()),
+            row.usage.to_string(),
+            row.covered.to_string(),
+        ]);
+    }
+    columns.print(out)
+}
+
+fn print_unpriced(out: &mut ForPeople<'_>, unpriced: &[Unpriced<'_>]) -> io::Result<()> {
+    if unpriced.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nWithout a price, and so left out:")?;
+    let mut columns = Columns::new(&["project", "customer", "usage#", "covered#", "reason"]);
+    for row in unpriced {
+        columns.row([
+            row.project_id.to_owned(),
+            or_dash(row.customer_id.as_ref()),
+            row.usage.to_string(),
+            row.covered.to_string(),
+            row.reason.clone(),
+        ]);
+    }
+    columns.print(out)
+}

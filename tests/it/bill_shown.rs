@@ -1,0 +1,363 @@
+//! `bill`: by project and by customer, beside what was told, and explained down to its records.
+
+use crate::vendor::{Server, Vendor, month_s};
+use agora_vendor::billing::amount::Amount;
+use serde_json::{Value, json};
+
+/// Asks for a month's bill as Agora does; months are counted from January of 2026.
+fn ask(server: &Server, month: usize) {
+    let answer = server.listing("/bill", month_s(month), month_s(month + 1) - 1, 1);
+    assert_eq!(answer.status, 200, "{answer:?}");
+}
+
+/// Books with tiers, a license, voids, two customers and a project of nobody; September is told.
+fn books() -> Vendor {
+    let vendor = Vendor::new();
+    vendor.at("2026-09-01T08:00:00Z");
+    vendor.ok(["setting", "set", "late", "carry"]);
+    let tiers = ["--graduated", "10:1,rest:0.5", "--name", "Standard", "--unit", "Minute"];
+    vendor.ok(["plan", "set", "default"].into_iter().chain(tiers));
+    vendor.ok(["plan", "set", "gold", "--name", "Gold", "--unit", "Minute", "--price", "0.25"]);
+    vendor.ok(["customer", "add", "acme", "--name", "Acme Ltd", "--email", "a@example.com"]);
+    vendor.ok(["customer", "add", "rich", "--plan", "gold"]);
+    for (project, customer) in [("a", "acme"), ("b", "acme"), ("r", "rich")] {
+        vendor.ok(["project", "add", project, "--customer", customer]);
+    }
+    let issue = ["license", "issue", "acme", "--starts", "2026-09-01", "--expires", "2026-12-31"];
+    vendor.ok(issue.into_iter().chain(["--count", "4", "--id", "small"]));
+    vendor.ok(issue.into_iter().chain(["--count", "6", "--id", "other"]));
+    for (project, amount, id, at) in [
+        ("a", "8", "a1", "2026-09-02"),
+        ("a", "20", "a2", "2026-09-03"),
+        ("a", "3", "wrong", "2026-09-04"),
+        ("b", "5", "b1", "2026-09-04"),
+        ("r", "8", "r1", "2026-09-05"),
+        ("n", "2", "n1", "2026-09-06"),
+    ] {
+        vendor.at(&format!("{at}T12:00:00Z"));
+        vendor.ok(["record", project, amount, "--id", id, "--at", at]);
+    }
+    vendor.ok(["void", "wrong", "--reason", "a test call"]);
+    vendor
+}
+
+/// The books after September's bill was told, with what changed of it since.
+fn told() -> Vendor {
+    let vendor = books();
+    vendor.at("2026-10-01T00:05:00Z");
+    ask(&vendor.serve(), 8);
+    vendor.ok(["record", "a", "4", "--id", "late", "--at", "2026-09-30"]);
+    vendor.ok(["void", "r1", "--reason", "it was a test"]);
+    vendor.ok(["record", "b", "1", "--id", "b2", "--at", "2026-10-01"]);
+    vendor.ok(["record", "r", "1", "--id", "r2", "--at", "2026-10-01"]);
+    vendor
+}
+
+/// The same after October's bill.
+fn told_twice() -> Vendor {
+    let vendor = told();
+    vendor.at("2026-11-01T00:05:00Z");
+    ask(&vendor.serve(), 9);
+    vendor
+}
+
+fn amount(value: &Value) -> Amount {
+    let text = value.as_str().unwrap_or_else(|| panic!("{value}"));
+    Amount::from_canonical(text).expect("an amount")
+}
+
+fn sum(rows: &Value, key: &str) -> Amount {
+    let amounts: Vec<Amount> =
+        rows.as_array().expect("rows").iter().map(|row| amount(&row[key])).collect();
+    amounts.iter().sum()
+}
+
+/// A row of a project, wherever it stands.
+fn row(bill: &Value, project: &str) -> Value {
+    let rows = ["rows", "uncharged", "unpriced"].into_iter();
+    let mut rows = rows.flat_map(|key| bill[key].as_array().expect("rows"));
+    rows.find(|row| row["projectId"] == project).cloned().unwrap_or_default()
+}
+
+#[test]
+fn a_month_that_is_not_over_says_so_and_names_customers() {
+    let vendor = books();
+    let bill = vendor.json(["bill", "--month", "2026-09"]);
+    assert_eq!(
+        (&bill["over"], &bill["told"], &bill["due"]),
+        (&json!(false), &Value::Null, &Value::Null)
+    );
+    assert_eq!(bill["total"], "23");
+    let wanted = json!({
+        "projectId": "b", "customerId": "acme", "amount": "5",
+        "description": "5 Minute × Standard (Tier 1 at 1)", "usage": "5", "covered": "0",
+        "lines": [{
+            "quantity": "5", "price": "1", "amount": "5",
+            "description": "5 Minute × Standard (Tier 1 at 1)",
+        }],
+        "adjustments": [], "adjustedBy": [], "told": null, "due": null,
+    });
+    assert_eq!(row(&bill, "b"), wanted);
+    assert_eq!(row(&bill, "n")["customerId"], Value::Null);
+    let said = vendor.ok(["bill", "--month", "2026-09"]).out;
+    assert!(
+        said.starts_with("2026-09 is not over: the amounts are as of now\n\nPROJECT"),
+        "{said}"
+    );
+    assert!(said.contains("a        acme"), "{said}");
+    vendor.at("2026-10-01T00:00:00Z");
+    assert_eq!(vendor.json(["bill", "--month", "2026-09"])["over"], true);
+    let said = vendor.ok(["bill", "--month", "2026-09"]).out;
+    assert!(said.starts_with("2026-09 is over, and no bill of it is kept\n\n"), "{said}");
+}
+
+#[test]
+fn a_month_that_was_told_says_what_when_where_and_what_is_due() {
+    let vendor = told();
+    let bill = vendor.json(["bill", "--month", "2026-09"]);
+    let telling =
+        |amount: &str| json!({"statement": 1, "at": "2026-10-01T00:05:00Z", "amount": amount});
+    assert_eq!((&bill["over"], &bill["told"]), (&json!(true), &telling("23")));
+    assert_eq!((&bill["due"], &bill["adjustedBy"]), (&json!("0"), &json!([])));
+    let a = row(&bill, "a");
+    assert_eq!((&a["told"], &a["amount"], &a["due"]), (&telling("14"), &json!("16"), &json!("2")));
+    // What was told and is nothing by now stands among what is not charged.
+    assert_eq!(
+        bill["uncharged"],
+        json!([{
+            "projectId": "r", "customerId": "rich", "usage": "0", "covered": "0",
+            "adjustedBy": [], "told": telling("2"), "due": "-2",
+        }])
+    );
+    let said = vendor.ok(["bill", "--month", "2026-09"]).out;
+    let words = "told 23 on 2026-10-01 in statement 1; 2 is due, and 2 too much was told: \
+        bills of later months carry it\n";
+    assert!(said.starts_with(words), "{said}");
+    vendor.ok(["setting", "set", "late", "report"]);
+    let said = vendor.ok(["bill", "--month", "2026-09"]).out;
+    assert!(said.contains("Agora is told only where it asks for the month again"), "{said}");
+}
+
+#[test]
+fn what_later_bills_adjusted_stands_beside_what_was_told() {
+    let vendor = told();
+    // As of now, before October is over.
+    let open = vendor.json(["bill", "--month", "2026-10"]);
+    let carried = json!([{"month": "2026-09", "amount": "2"}]);
+    assert_eq!((&open["over"], &row(&open, "a")["adjustments"]), (&json!(false), &carried));
+    let vendor = told_twice();
+    let bill = vendor.json(["bill", "--month", "2026-09"]);
+    let by = |amount: &str| json!([{"month": "2026-10", "amount": amount}]);
+    assert_eq!((&bill["adjustedBy"], &bill["due"]), (&by("1.75"), &json!("-1.75")));
+    assert_eq!(row(&bill, "a")["adjustedBy"], by("2"));
+    assert_eq!(row(&bill, "r")["adjustedBy"], by("-0.25"));
+    assert_eq!(row(&bill, "r")["due"], "-1.75");
+    let said = vendor.ok(["bill", "--month", "2026-09"]).out;
+    let words = "told 23 on 2026-10-01 in statement 1; 1.75 more in 2026-10; 1.75 too much was \
+        told: bills of later months carry it\n";
+    assert!(said.starts_with(words), "{said}");
+    let changed = "Changed since it was told:\n\
+        PROJECT  TOLD  LATER BILLS    DUE\n\
+        a          14         2      0\n\
+        r           2        -0.25  -1.75\n";
+    assert!(said.contains(changed), "{said}");
+    let october = vendor.json(["bill", "--month", "2026-10"]);
+    assert_eq!(row(&october, "a")["adjustments"], carried);
+    assert_eq!((&october["told"]["amount"], &october["due"]), (&json!("3"), &json!("0")));
+    vendor.ok(["check"]);
+}
+
+#[test]
+fn a_bill_by_customer_is_the_same_bill() {
+    let vendor = told_twice();
+    let by = vendor.json(["bill", "--month", "2026-09", "--by", "customer"]);
+    let row = |customer_id: Value, name: Value, projects: i64, amount: &str| {
+        json!({
+            "customerId": customer_id, "name": name, "projects": projects, "amount": amount,
+        })
+    };
+    let wanted = json!([
+        row(Value::Null, Value::Null, 1, "2"),
+        row(json!("acme"), json!("Acme Ltd"), 2, "19"),
+        row(json!("rich"), Value::Null, 1, "0.25"),
+    ]);
+    assert_eq!((&by["rows"], &by["total"]), (&wanted, &json!("21.25")));
+    let said = vendor.ok(["bill", "--month", "2026-09", "--by", "customer"]).out;
+    assert!(said.contains("acme      Acme Ltd         2   19\n"), "{said}");
+    let csv = vendor.ok(["bill", "--month", "2026-09", "--by", "customer", "--csv"]).out;
+    assert_eq!(csv, "customerId,name,projects,amount\n,,1,2\nacme,Acme Ltd,2,19\nrich,,1,0.25\n");
+
+    let of = vendor.json(["bill", "--month", "2026-09", "--customer", "acme"]);
+    assert_eq!((&of["total"], &of["told"]["amount"]), (&json!("19"), &json!("19")));
+    assert_eq!(of["rows"].as_array().map(Vec::len), Some(2));
+    let fails = vendor.fails(3, ["bill", "--month", "2026-09", "--customer", "acm"]);
+    assert!(fails.contains("did you mean acme?"), "{fails}");
+    // Whose a project is, is told of the month that is billed.
+    vendor.ok(["project", "add", "b", "--customer", "rich", "--from", "2026-10", "--rewrite"]);
+    let of = |month: &str| vendor.json(["bill", "--month", month, "--customer", "rich"]);
+    assert_eq!(self::row(&of("2026-09"), "b"), Value::Null);
+    assert_eq!(self::row(&of("2026-10"), "b")["customerId"], "rich");
+}
+
+/// Asks why a project's bill is what it is, and adds it up.
+fn explained(vendor: &Vendor, month: &str, project: &str) -> Value {
+    let command = ["bill", "--month", month, "--project", project, "--explain", "--json"];
+    let bill: Value = serde_json::from_str(&vendor.run(command).out).expect("a document");
+    let (explain, row) = (bill["explain"].clone(), row(&bill, project));
+    if !row["lines"].is_null() {
+        assert_eq!(
+            (&row["amount"], amount(&row["amount"])),
+            (&explain["amount"], sum(&row["lines"], "amount"))
+        );
+    }
+    assert_eq!(sum(&explain["parts"], "amount"), amount(&explain["amount"]), "{explain}");
+    for part in explain["parts"].as_array().expect("parts") {
+        let of = |key: &str| amount(&part[key]);
+        match part["kind"].as_str() {
+            Some("line") => assert_eq!(&of("quantity") * &of("price"), of("amount")),
+            Some("earlierMonth") => {
+                assert_eq!(&(&of("costs") - &of("told")) - &of("waits"), of("amount"));
+            }
+            Some("laterBill" | "waits") => {}
+            kind => panic!("{kind:?}"),
+        }
+    }
+    let usage = &explain["usage"];
+    let of = |key: &str| amount(&usage[key]);
+    assert_eq!(&of("recorded") - &of("voided"), of("amount"), "{usage}");
+    assert_eq!(&of("covered") + &of("charged"), of("amount"), "{usage}");
+    assert_eq!(sum(&explain["licenses"], "covered"), of("covered"), "{explain}");
+    let list = vendor.json(["ledger", "list", "--project", project, "--month", month]);
+    let records = list["rows"].as_array().expect("records");
+    let voided = records.iter().filter(|record| !record["voided"].is_null());
+    assert_eq!(usage["records"], records.len());
+    assert_eq!(usage["voids"], voided.count());
+    assert_eq!(sum(&list["rows"], "amount"), of("recorded"));
+    for (end, record) in [("first", records.first()), ("last", records.last())] {
+        for key in ["id", "at", "amount"] {
+            assert_eq!(usage[end][key], record.map_or(&Value::Null, |record| &record[key]).clone());
+        }
+    }
+    explain
+}
+
+#[test]
+fn an_amount_is_explained_down_to_its_records() {
+    let vendor = told_twice();
+    // Several of one second, the last of them voided.
+    vendor.ok(["record", "n", "7", "--id", "n2", "--at", "2026-09-06"]);
+    vendor.ok(["record", "n", "1", "--id", "n3", "--at", "2026-09-06"]);
+    vendor.ok(["void", "n3", "--reason", "twice"]);
+    for month in ["2026-09", "2026-10", "2026-11"] {
+        for project in ["a", "b", "n", "r"] {
+            explained(&vendor, month, project);
+        }
+    }
+    let a = explained(&vendor, "2026-09", "a");
+    let tiers: Vec<&Value> =
+        a["parts"].as_array().expect("parts").iter().map(|part| &part["tier"]).collect();
+    assert_eq!(tiers, [&json!(1), &json!(2), &Value::Null]);
+    assert_eq!(a["parts"][2]["month"], "2026-10");
+    let covered = json!([
+        {"licenseId": "other", "covered": "6"},
+        {"licenseId": "small", "covered": "4"},
+    ]);
+    assert_eq!(a["licenses"], covered);
+    assert_eq!(
+        (&a["usage"]["first"]["id"], &a["usage"]["last"]["id"]),
+        (&json!("a1"), &json!("late"))
+    );
+    assert_eq!(a["customer"]["customerId"], "acme");
+    let r = explained(&vendor, "2026-10", "r");
+    let carried = json!({
+        "kind": "earlierMonth", "month": "2026-09", "costs": "0", "told": "2", "waits": "-1.75",
+        "amount": "-0.25",
+        "description":
+            "carried from 2026-09: it costs 0 by now, and 2 was told; 1.75 is left for a later \
+             bill",
+    });
+    assert_eq!(r["parts"][1], carried);
+    assert_eq!(
+        (&r["plan"]["planId"], &r["plan"]["named"]["planId"]),
+        (&json!("gold"), &json!("gold"))
+    );
+    assert!(r["plan"]["named"]["by"].as_str().is_some_and(|by| by.starts_with("shell:")));
+
+    let said = vendor.ok(["bill", "--month", "2026-09", "--project", "a", "--explain"]).out;
+    for words in [
+        "How 14 of a in 2026-09 comes about:",
+        "    10  10 Minute × Standard (Tier 1 at 1)",
+        "    -2  told by the bill of 2026-10",
+        "recorded      35 in 4 records",
+        "voided        3 in 1 record",
+        "by license    small: 4",
+        "last record   4 at 2026-09-30T12:00:00Z, id late",
+        "Versions of the plan default:",
+        "  2026-09   Standard",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    let fails = vendor.fails(2, ["bill", "--month", "2026-09", "--explain"]);
+    assert!(fails.contains("--project"), "{fails}");
+}
+
+#[test]
+fn the_version_that_prices_a_month_is_named_with_who_set_it() {
+    let vendor = told_twice();
+    let price = ["plan", "set", "gold", "--price", "3", "--from", "2026-10", "--rewrite"];
+    vendor.ok(price);
+    let in_force = |month: &str| {
+        let explain = explained(&vendor, month, "r");
+        let versions = explain["plan"]["versions"].as_array().expect("versions").clone();
+        assert_eq!(versions.len(), 2);
+        let mut held = versions.into_iter().filter(|version| version["inForce"] == true);
+        held.next().expect("a version")
+    };
+    assert_eq!(in_force("2026-09")["price"], "per-unit 0.25");
+    let october = in_force("2026-10");
+    assert_eq!((&october["price"], &october["from"]), (&json!("per-unit 3"), &json!("2026-10")));
+    assert_eq!(october["at"], "2026-11-01T00:05:00Z");
+    assert!(october["by"].as_str().is_some_and(|by| by.starts_with("shell:")), "{october}");
+    // A plan that is not set up is named.
+    vendor.ok(["customer", "add", "poor", "--plan", "missing", "--new"]);
+    vendor.ok(["record", "q", "5", "--at", "2026-11-01", "--customer", "poor"]);
+    let q = explained(&vendor, "2026-11", "q");
+    assert_eq!((&q["plan"]["planId"], &q["amount"]), (&json!("missing"), &json!("0")));
+    assert_eq!(q["plan"]["versions"], json!([]));
+    let command = ["bill", "--month", "2026-11", "--project", "q", "--explain"];
+    let said = vendor.run(command);
+    assert!(said.code == 1 && said.out.contains("The plan missing is not set up."), "{}", said.out);
+}
+
+#[test]
+fn lines_add_up_where_more_was_told_than_can_be_taken_off() {
+    let vendor = Vendor::new();
+    vendor.at("2026-08-01T08:00:00Z");
+    vendor.ok(["setting", "set", "late", "carry"]);
+    let price = ["--name", "Standard", "--unit", "Minute", "--price", "1"];
+    vendor.ok(["plan", "set", "default"].into_iter().chain(price));
+    vendor.at("2026-09-02T12:00:00Z");
+    vendor.ok(["record", "p", "10", "--id", "p1", "--at", "2026-09-02"]);
+    let server = vendor.serve();
+    ask(&server, 7);
+    vendor.at("2026-10-01T00:05:00Z");
+    ask(&server, 8);
+    vendor.ok(["record", "p", "5", "--id", "p2", "--at", "2026-09-03"]);
+    vendor.at("2026-11-01T00:05:00Z");
+    ask(&server, 9);
+    vendor.ok(["void", "p1", "--reason", "wrong"]);
+    vendor.ok(["void", "p2", "--reason", "wrong"]);
+    // August has something to tell, and September's bill is the first to do so.
+    vendor.ok(["record", "p", "3", "--id", "p3", "--at", "2026-08-03"]);
+    let bill = vendor.json(["bill", "--month", "2026-09"]);
+    assert_eq!(row(&bill, "p")["amount"], "3");
+    let explain = explained(&vendor, "2026-09", "p");
+    let kinds: Vec<&str> = explain["parts"]
+        .as_array()
+        .expect("parts")
+        .iter()
+        .map(|part| part["kind"].as_str().expect("a kind"))
+        .collect();
+    assert_eq!(kinds, ["laterBill", "waits", "earlierMonth"]);
+    vendor.ok(["check"]);
+}
