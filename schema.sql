@@ -192,9 +192,8 @@ create table project_enablement (
 -- At most one open stretch for a project.
 create unique index project_enabled_now on project_enablement (project_id) where until_s is null;
 
--- What was changed of customers and projects: append-only. Holds the names of fields and never
--- their values,
--- since accounts are deleted and events are not.
+-- What was changed of customers and projects: append-only. Holds the names of fields; of their
+-- values ids of plans and customers alone, since accounts are deleted and events are not.
 create table event (
   seq         integer primary key,                            -- order of writing, from 1
   at_s        integer not null,                               -- seconds; when
@@ -210,6 +209,11 @@ create table event (
   )),
   -- names of the fields that got another value, joined by commas; may be empty
   fields      text    not null,
+  -- of the field planId or customerId: the id before; null where there was none, and in events of
+  -- an earlier version
+  was         text,
+  -- the id from then on
+  became      text,
   check (customer_id is not null or project_id is not null)
 ) strict;
 create index event_by_customer on event (customer_id);

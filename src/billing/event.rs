@@ -1,4 +1,5 @@
-//! Who changed what of a customer or a project, and when. Names of fields, never their values.
+//! Who changed what of a customer or a project, and when. Names of fields; of their values those of
+//! `planId` and `customerId` alone, never contacts or secrets.
 
 use crate::billing::id::{CustomerId, Label, ProjectId};
 use std::fmt;
@@ -161,6 +162,22 @@ impl FromStr for Change {
     }
 }
 
+/// What a plan or a customer was before a change, and what it is from then on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ValueChange {
+    /// The id before; `None` where there was none, or of fields whose values are not kept.
+    pub from: Option<String>,
+    /// The id from then on.
+    pub to: Option<String>,
+}
+
+impl ValueChange {
+    /// From one id, if there was any, to another.
+    pub fn new(from: Option<&impl ToString>, to: &impl ToString) -> Self {
+        Self { from: from.map(ToString::to_string), to: Some(to.to_string()) }
+    }
+}
+
 /// A change as the books hold it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
@@ -174,6 +191,8 @@ pub struct Event {
     pub change: Change,
     /// The names of the fields that got another value, as Agora calls them.
     pub fields: Vec<String>,
+    /// The values of `planId` or `customerId`, where that is among the fields.
+    pub values: ValueChange,
 }
 
 #[cfg(test)]

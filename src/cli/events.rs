@@ -16,6 +16,9 @@ pub(super) struct ShownEvent {
     project_id: Option<String>,
     customer_id: Option<String>,
     fields: Vec<String>,
+    /// Of `planId` or `customerId`, where that is among the fields.
+    from: Option<String>,
+    to: Option<String>,
 }
 
 impl ShownEvent {
@@ -27,7 +30,20 @@ impl ShownEvent {
             project_id: event.project_id.as_ref().map(ToString::to_string),
             customer_id: event.customer_id.as_ref().map(ToString::to_string),
             fields: event.fields.clone(),
+            from: event.values.from.clone(),
+            to: event.values.to.clone(),
         }
+    }
+
+    /// The fields that got other values, and the values as far as they are kept.
+    fn fields_words(&self) -> String {
+        let words = |field: &String| match (&self.to, field.as_str()) {
+            (Some(to), "planId" | "customerId") => {
+                format!("{field} {} → {to}", or_dash(self.from.as_ref()))
+            }
+            _ => field.clone(),
+        };
+        self.fields.iter().map(words).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -45,7 +61,7 @@ pub(super) fn print_events(out: &mut ForPeople<'_>, events: &[ShownEvent]) -> st
             event.change.clone(),
             or_dash(event.project_id.as_ref()),
             or_dash(event.customer_id.as_ref()),
-            event.fields.join(", "),
+            event.fields_words(),
         ]);
     }
     columns.print(out)

@@ -2,7 +2,7 @@
 
 use crate::agora::signature;
 use crate::billing::amount::Amount;
-use crate::billing::history::History;
+use crate::billing::history::{History, Said};
 use crate::billing::id::{CustomerId, ProjectId};
 use crate::cli::command::Shell;
 use crate::cli::database::shell_quoted;
@@ -164,6 +164,17 @@ impl Shown {
         }
     }
 
+    /// The same with all customers that the project was said to have.
+    fn with_customers(project: &Project, customers: Vec<Said<CustomerId>>) -> Self {
+        let shown = |id: &CustomerId| ShownCustomer { customer_id: id.to_string() };
+        Self {
+            customers: Some(customers.iter().map(|said| ShownSaid::new(said, shown)).collect()),
+            customer_timeline: (!customers.is_empty())
+                .then(|| timeline(&customers.into_iter().collect())),
+            ..Self::new(project)
+        }
+    }
+
     fn print(&self, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         shell.print(self, |out| {
             let mut properties = vec![
@@ -265,38 +276,28 @@ fn show(args: &ShowArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         app_secret: secret,
         used_while_disabled: (used.records != 0)
             .then_some(UsedWhileDisabled { amount: used.amount, records: used.records }),
-        customers: Some(
-            customers
-                .iter()
-                .map(|said| {
-                    ShownSaid::new(said, |id| ShownCustomer { customer_id: id.to_string() })
-                })
-                .collect(),
-        ),
-        customer_timeline: (!customers.is_empty())
-            .then(|| timeline(&customers.into_iter().collect())),
         events: Some(events.iter().map(ShownEvent::new).collect()),
-        ..Shown::new(&project)
+        ..Shown::with_customers(&project, customers)
     }
     .print(shell)
 }
 
 fn disable(args: &DisableArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let id = &args.project;
-    let (before, after) = shell.open()?.write(|tx| {
+    let (before, after, customers) = shell.open()?.write(|tx| {
         let before = find(tx, id)?;
         project::disable(tx, &before, &shell.stamp())?;
-        Ok::<_, Failure>((before, find(tx, id)?))
+        Ok::<_, Failure>((before, find(tx, id)?, project::customers_of(tx, id)?))
     })?;
     if before == after {
         shell.note("it is not enabled; nothing was changed");
     }
-    Shown::new(&after).print(shell)
+    Shown::with_customers(&after, customers).print(shell)
 }
 
 fn enable(args: &EnableArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let id = &args.project;
-    let (before, was_inactive, after) = shell.open()?.write(|tx| {
+    let (before, was_inactive, after, customers) = shell.open()?.write(|tx| {
         let before = find(tx, id)?;
         let Some(owner) = &before.customer_id else {
             let add = format!("project add {} --customer C", shell_quoted(id.as_str()));
@@ -306,7 +307,7 @@ fn enable(args: &EnableArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         let is_inactive =
             customer::find(tx, owner)?.is_some_and(|owner| owner.deactivated_at_s.is_some());
         let after = project::announce(tx, id, owner, None, &shell.stamp())?;
-        Ok((before, is_inactive, after))
+        Ok((before, is_inactive, after, project::customers_of(tx, id)?))
     })?;
     if before == after && !was_inactive {
         shell.note("it is enabled already; nothing was changed");
@@ -314,7 +315,7 @@ fn enable(args: &EnableArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     if let (true, Some(owner)) = (was_inactive, &after.customer_id) {
         shell.note(&format!("customer {owner} was deactivated, and is active again"));
     }
-    Shown::new(&after).print(shell)
+    Shown::with_customers(&after, customers).print(shell)
 }
 
 fn verify(args: &VerifyArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
@@ -349,26 +350,25 @@ fn verify(args: &VerifyArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
 fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let (id, customer_id) = (&args.project, &args.customer);
     let mut store = shell.open()?;
-    let (before, unknown, project, customers, (is_changed, billed)) = store.write(|tx| {
+    let (before, unknown, project, said, (is_changed, billed)) = store.write(|tx| {
         let stamp = shell.stamp();
         let before = project::find(tx, id)?;
         let unknown = match customer::find(tx, customer_id)? {
             Some(_) => None,
             None => Some(near(customer_id, customer::ids(tx)?)),
         };
-        let history = || {
-            Ok::<History<CustomerId>, Failure>(project::customers_of(tx, id)?.into_iter().collect())
-        };
-        let customers_before = history()?;
+        let customers_before: History<CustomerId> =
+            project::customers_of(tx, id)?.into_iter().collect();
         let seen_at_s = before.as_ref().map_or(stamp.at_s, |project| project.first_seen_at_s);
         let from_s =
             args.start.of(tx, &customers_before, customer_id, Some(seen_at_s), stamp.at_s)?;
         let project = project::announce(tx, id, customer_id, Some(from_s), &stamp)?;
-        let customers = history()?;
-        let is_changed = customers != customers_before;
+        let said = project::customers_of(tx, id)?;
+        let is_changed = said.iter().cloned().collect::<History<_>>() != customers_before;
         let billed = if is_changed { billed_words(tx, from_s)? } else { None };
-        Ok::<_, Failure>((before, unknown, project, customers, (is_changed, billed)))
+        Ok::<_, Failure>((before, unknown, project, said, (is_changed, billed)))
     })?;
+    let customers: History<CustomerId> = said.iter().cloned().collect();
     if billed.is_some() {
         settle(shell)?;
     }
@@ -405,5 +405,5 @@ fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         }
         Some(Some(_)) => {}
     }
-    Shown::new(&project).print(shell)
+    Shown::with_customers(&project, said).print(shell)
 }

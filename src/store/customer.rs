@@ -1,6 +1,6 @@
 //! Agora's users who activated the extension.
 
-use crate::billing::event::{Change, Stamp};
+use crate::billing::event::{Change, Stamp, ValueChange};
 use crate::billing::history::{History, Said};
 use crate::billing::id::{CustomerId, PlanId, Words};
 use crate::store::{ReadTx, Result, WriteTx, event, history, mark};
@@ -82,7 +82,7 @@ fn is_active(customer: &Customer) -> bool {
 pub(super) fn register(tx: &WriteTx<'_>, id: &CustomerId, stamp: &Stamp) -> Result<bool> {
     let is_new = insert(tx, id, stamp)?;
     if is_new {
-        event::of_account(tx, id, Change::Registered, &[], stamp)?;
+        event::of_account(tx, id, Change::Registered, &[], ValueChange::default(), stamp)?;
     }
     Ok(is_new)
 }
@@ -114,9 +114,11 @@ pub fn announce(
     if is_active(&before) && news.is_empty() && plan.is_none() {
         return Ok(before);
     }
-    if let Some((plan_id, from_s)) = plan {
-        name_plan(tx, id, plan_id, from_s, stamp)?;
+    let mut values = ValueChange::default();
+    if let Some(NewPlan { plan_id, from_s, was }) = &plan {
+        name_plan(tx, id, plan_id, *from_s, stamp)?;
         news.insert(0, "planId");
+        values = ValueChange::new(was.as_ref(), plan_id);
     }
     const UPDATE: &str = "
         update customer
@@ -129,7 +131,7 @@ pub fn announce(
         where customer_id = :customer_id";
     tx.sql().prepare_cached(UPDATE)?.execute(named_params! {
         ":customer_id": id,
-        ":plan_id": plan.map(|(plan_id, _)| plan_id),
+        ":plan_id": plan.map(|plan| plan.plan_id),
         ":name": said.name,
         ":email": said.email,
         ":phone": said.phone,
@@ -140,24 +142,34 @@ pub fn announce(
         (Some(_), Some(_)) => Change::Reactivated,
         (Some(_), None) => Change::Changed,
     };
-    event::of_account(tx, id, change, &news, stamp)?;
+    event::of_account(tx, id, change, &news, values, stamp)?;
     Ok(find(tx, id)?.expect("it was just written"))
 }
 
-/// The plan that is named and from when it holds, where another one holds then so far.
+/// A plan that is named for a customer.
+struct NewPlan<'s> {
+    plan_id: &'s PlanId,
+    /// The first second from which it holds.
+    from_s: i64,
+    /// The plan that held from then on so far.
+    was: Option<PlanId>,
+}
+
+/// The plan that is named, where another one holds so far from when it is to hold.
 fn new_plan<'s>(
     tx: &ReadTx<'_>,
     id: &CustomerId,
     said: &'s Announcement,
     at_s: i64,
-) -> Result<Option<(&'s PlanId, i64)>> {
+) -> Result<Option<NewPlan<'s>>> {
     let Some(plan_id) = &said.plan_id else {
         return Ok(None);
     };
     let history: History<PlanId> = plans_of(tx, id)?.into_iter().collect();
     let seen_at_s = find(tx, id)?.map_or(at_s, |customer| customer.first_seen_at_s);
     let from_s = history::start(tx, &history, said.plan_from_s, Some(seen_at_s), at_s)?;
-    Ok((history.at(from_s) != Some(plan_id)).then_some((plan_id, from_s)))
+    let was = history.at(from_s).cloned();
+    Ok((was.as_ref() != Some(plan_id)).then_some(NewPlan { plan_id, from_s, was }))
 }
 
 /// Writes down from when a plan holds for a customer.
@@ -223,7 +235,7 @@ pub(super) fn deactivate(tx: &WriteTx<'_>, id: &CustomerId, stamp: &Stamp) -> Re
           and deactivated_at_s is null";
     let params = named_params! { ":customer_id": id, ":at_s": stamp.at_s };
     if tx.sql().prepare_cached(UPDATE)?.execute(params)? == 1 {
-        event::of_account(tx, id, Change::Deactivated, &[], stamp)?;
+        event::of_account(tx, id, Change::Deactivated, &[], ValueChange::default(), stamp)?;
     }
     Ok(())
 }
@@ -236,7 +248,7 @@ pub(super) fn reactivate(tx: &WriteTx<'_>, id: &CustomerId, stamp: &Stamp) -> Re
         where customer_id = :customer_id
           and deactivated_at_s is not null";
     if tx.sql().prepare_cached(UPDATE)?.execute(named_params! { ":customer_id": id })? == 1 {
-        event::of_account(tx, id, Change::Reactivated, &[], stamp)?;
+        event::of_account(tx, id, Change::Reactivated, &[], ValueChange::default(), stamp)?;
     }
     Ok(())
 }
@@ -263,7 +275,8 @@ pub fn forget(tx: &WriteTx<'_>, customer: &Customer, stamp: &Stamp) -> Result<bo
             phone = null
         where customer_id = :customer_id";
     tx.sql().prepare_cached(UPDATE)?.execute(named_params! { ":customer_id": customer.id })?;
-    event::of_account(tx, &customer.id, Change::Forgotten, &held, stamp)?;
+    let values = ValueChange::default();
+    event::of_account(tx, &customer.id, Change::Forgotten, &held, values, stamp)?;
     Ok(true)
 }
 

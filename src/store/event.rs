@@ -1,7 +1,7 @@
 //! What was changed of customers and projects, and by whom: written in the transaction that changes
 //! it.
 
-use crate::billing::event::{Change, Event, Stamp};
+use crate::billing::event::{Change, Event, Stamp, ValueChange};
 use crate::billing::id::{CustomerId, ProjectId};
 use crate::store::{ReadTx, Result, WriteTx};
 use rusqlite::{Row, ToSql, named_params};
@@ -9,8 +9,8 @@ use rusqlite::{Row, ToSql, named_params};
 /// Adds an event.
 pub(super) fn add(tx: &WriteTx<'_>, event: &Event) -> Result<()> {
     const INSERT: &str = "
-        insert into event (at_s, actor, customer_id, project_id, change, fields)
-        values (:at_s, :actor, :customer_id, :project_id, :change, :fields)";
+        insert into event (at_s, actor, customer_id, project_id, change, fields, was, became)
+        values (:at_s, :actor, :customer_id, :project_id, :change, :fields, :was, :became)";
     tx.sql().prepare_cached(INSERT)?.execute(named_params! {
         ":at_s": event.stamp.at_s,
         ":actor": event.stamp.actor,
@@ -18,29 +18,33 @@ pub(super) fn add(tx: &WriteTx<'_>, event: &Event) -> Result<()> {
         ":project_id": event.project_id,
         ":change": event.change,
         ":fields": event.fields.join(","),
+        ":was": event.values.from,
+        ":became": event.values.to,
     })?;
     Ok(())
 }
 
-/// Adds an event about an account.
+/// Adds an event about an account; `values` are those of its `planId`.
 pub(super) fn of_account(
     tx: &WriteTx<'_>,
     customer_id: &CustomerId,
     change: Change,
     fields: &[&str],
+    values: ValueChange,
     stamp: &Stamp,
 ) -> Result<()> {
     let fields = fields.iter().map(|field| (*field).to_owned()).collect();
-    let customer_id = Some(customer_id.clone());
-    add(tx, &Event { stamp: stamp.clone(), customer_id, project_id: None, change, fields })
+    let (stamp, customer_id) = (stamp.clone(), Some(customer_id.clone()));
+    add(tx, &Event { stamp, customer_id, project_id: None, change, fields, values })
 }
 
-/// Adds an event about a project.
+/// Adds an event about a project; `values` are those of its `customerId`.
 pub(super) fn of_project(
     tx: &WriteTx<'_>,
     project_id: &ProjectId,
     customer_id: Option<&CustomerId>,
     change: Change,
+    values: ValueChange,
     stamp: &Stamp,
 ) -> Result<()> {
     let fields = match change {
@@ -56,7 +60,7 @@ pub(super) fn of_project(
         | Change::Disabled => Vec::new(),
     };
     let (project_id, customer_id) = (Some(project_id.clone()), customer_id.cloned());
-    add(tx, &Event { stamp: stamp.clone(), customer_id, project_id, change, fields })
+    add(tx, &Event { stamp: stamp.clone(), customer_id, project_id, change, fields, values })
 }
 
 /// The events of a customer's account and of the projects while they were the customer's, the
@@ -79,7 +83,7 @@ pub fn of(tx: &ReadTx<'_>, project_id: &ProjectId) -> Result<Vec<Event>> {
 fn select(tx: &ReadTx<'_>, which: &str, id: &dyn ToSql) -> Result<Vec<Event>> {
     let select = format!(
         "
-        select at_s, actor, customer_id, project_id, change, fields
+        select at_s, actor, customer_id, project_id, change, fields, was, became
         from event
         where {which}
         order by seq"
@@ -96,5 +100,6 @@ fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
         project_id: row.get(3)?,
         change: row.get(4)?,
         fields: fields.split(',').filter(|field| !field.is_empty()).map(str::to_owned).collect(),
+        values: ValueChange { from: row.get(6)?, to: row.get(7)? },
     })
 }

@@ -111,7 +111,8 @@ const FROM_2: &str = "
     where customer_id is not null
     order by project_id;
     insert into project_enablement select project_id, from_s, until_s from old_project_enablement;
-    insert into event select seq, at_s, actor, customer_id, project_id, change, fields
+    insert into event (seq, at_s, actor, customer_id, project_id, change, fields)
+    select seq, at_s, actor, customer_id, project_id, change, fields
     from old_event;
     insert into usage_ledger
       (seq, record_id, project_no, at_s, amount, covered, recorded_at_s, reverses_seq, in_crowd,
@@ -169,7 +170,7 @@ const FROM_3: &str = "
     select seq, project_id, customer_id, from_s, at_s, actor
     from old_project_customer;
     insert into project_enablement select project_id, from_s, until_s from old_project_enablement;
-    insert into event
+    insert into event (seq, at_s, actor, customer_id, project_id, change, fields)
     select seq, at_s, actor, customer_id, project_id, change, fields
     from old_event;
     insert into usage_ledger
@@ -211,10 +212,14 @@ const FROM_3: &str = "
 const GROW_5: &str = "
     alter table usage_ledger add column actor_no integer references actor;
     alter table api_key add column created_by text;
-    alter table api_key add column revoked_by text;";
+    alter table api_key add column revoked_by text;
+    alter table event add column was text;
+    alter table event add column became text;";
 
-/// Version 6 lacks no column. It had triggers that wrote marks, and its comments in the file.
-const GROW_6: &str = "";
+/// The same of version 6. It had triggers that wrote marks, and its comments in the file.
+const GROW_6: &str = "
+    alter table event add column was text;
+    alter table event add column became text;";
 
 /// What a migration did.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Agora's projects: whose they are, and when the extension was enabled for them.
 
-use crate::billing::event::{Change, Stamp};
+use crate::billing::event::{Change, Stamp, ValueChange};
 use crate::billing::history::{History, Said};
 use crate::billing::id::{CustomerId, ProjectId};
 use crate::billing::key::AppKeys;
@@ -113,10 +113,12 @@ pub(super) fn register(
             }
             assign(tx, id, customer_id, stamp)?;
             if let Some(told) = customer_id {
-                registered.billed_from_s = hand_over(tx, id, told, None, stamp)?;
+                let handed = hand_over(tx, id, told, None, stamp)?;
+                registered.billed_from_s = handed.map(|handed| handed.from_s);
             }
             let change = if registered.project { Change::Registered } else { Change::Bound };
-            event::of_project(tx, id, customer_id, change, stamp)?;
+            let values = customer_id.map(|told| ValueChange::new(None::<&CustomerId>, told));
+            event::of_project(tx, id, customer_id, change, values.unwrap_or_default(), stamp)?;
         }
     }
     Ok(Ok((registered, look_up(tx, id)?.expect("it was just written"))))
@@ -154,10 +156,12 @@ pub(super) fn follow(
         last = stands;
     }
     assign(tx, id, Some(last), stamp)?;
-    if let Some(left) = before.at(month_s) {
-        event::of_project(tx, id, Some(left), Change::Left, stamp)?;
+    let was = before.at(month_s);
+    let values = ValueChange::new(was, customer_id);
+    if let Some(left) = was {
+        event::of_project(tx, id, Some(left), Change::Left, values.clone(), stamp)?;
     }
-    event::of_project(tx, id, Some(customer_id), Change::Moved, stamp)?;
+    event::of_project(tx, id, Some(customer_id), Change::Moved, values, stamp)?;
     let customers = look_up(tx, id)?.expect("it is in the books").customers;
     let registered = Registered { customer: is_new, moved: true, ..Registered::default() };
     Ok((registered, Found { no, customers }))
@@ -180,6 +184,13 @@ fn assign(
     Ok(())
 }
 
+/// From when a project's usage is billed to another customer.
+struct HandedOver {
+    from_s: i64,
+    /// Whose it was from then on so far.
+    was: Option<CustomerId>,
+}
+
 /// Writes down from when a project's usage is billed to this customer, as [`History::start`] has it
 /// of the month that `asked_s` begins, and returns that second. Writes nothing and returns `None`
 /// where that is so already. Whose project it is otherwise stays as it is.
@@ -189,17 +200,18 @@ fn hand_over(
     customer_id: &CustomerId,
     asked_s: Option<i64>,
     stamp: &Stamp,
-) -> Result<Option<i64>> {
+) -> Result<Option<HandedOver>> {
     let said = customers_of(tx, id)?;
     let is_other = said.last().map(|said| &said.value) != Some(customer_id);
     let history: History<CustomerId> = said.into_iter().collect();
     let seen_at_s = find(tx, id)?.map_or(stamp.at_s, |project| project.first_seen_at_s);
     let from_s = history::start(tx, &history, asked_s, Some(seen_at_s), stamp.at_s)?;
-    if !is_other && history.at(from_s) == Some(customer_id) {
+    let was = history.at(from_s).cloned();
+    if !is_other && was.as_ref() == Some(customer_id) {
         return Ok(None);
     }
     say(tx, id, customer_id, from_s, stamp)?;
-    Ok(Some(from_s))
+    Ok(Some(HandedOver { from_s, was }))
 }
 
 /// Writes down that a project is a customer's from a month on.
@@ -335,19 +347,25 @@ pub fn announce(
     if owner != Some(customer_id) {
         assign(tx, id, Some(customer_id), stamp)?;
     }
-    let is_news = (owner != Some(customer_id) || from_s.is_some())
-        && hand_over(tx, id, customer_id, from_s, stamp)?.is_some();
-    if is_news {
+    let is_asked = owner != Some(customer_id) || from_s.is_some();
+    let handed = match is_asked {
+        true => hand_over(tx, id, customer_id, from_s, stamp)?,
+        false => None,
+    };
+    if let Some(HandedOver { was, .. }) = handed {
         let change = match (&before, owner) {
             (None, _) => None,
             (Some(_), None) => Some(Change::Bound),
             (Some(_), Some(_)) => Some(Change::Moved),
         };
+        // The customer whose it is already may get an earlier month of another one.
+        let from = owner.filter(|owner| *owner != customer_id).or(was.as_ref());
+        let values = ValueChange::new(from, customer_id);
         if let Some(owner) = owner.filter(|owner| *owner != customer_id) {
-            event::of_project(tx, id, Some(owner), Change::Left, stamp)?;
+            event::of_project(tx, id, Some(owner), Change::Left, values.clone(), stamp)?;
         }
         if let Some(change) = change {
-            event::of_project(tx, id, Some(customer_id), change, stamp)?;
+            event::of_project(tx, id, Some(customer_id), change, values, stamp)?;
         }
     }
     if before.is_none_or(|before| before.enabled_since_s.is_none()) {
@@ -378,7 +396,8 @@ pub fn create(
         let params =
             named_params! { ":project_id": id, ":app_key": app_key, ":app_secret": app_secret };
         tx.sql().prepare_cached(UPDATE)?.execute(params)?;
-        event::of_project(tx, id, Some(customer_id), Change::Keyed, stamp)?;
+        let (keyed, values) = (Change::Keyed, ValueChange::default());
+        event::of_project(tx, id, Some(customer_id), keyed, values, stamp)?;
     }
     Ok(())
 }
@@ -396,7 +415,7 @@ fn enable(tx: &WriteTx<'_>, id: &ProjectId, customer_id: &CustomerId, stamp: &St
     let params = named_params! { ":project_id": id, ":at_s": stamp.at_s };
     tx.sql().prepare_cached(UPSERT)?.execute(params)?;
     mark::project(tx, id, stamp.at_s)?;
-    event::of_project(tx, id, Some(customer_id), Change::Enabled, &stamp)
+    event::of_project(tx, id, Some(customer_id), Change::Enabled, ValueChange::default(), &stamp)
 }
 
 /// Disables the extension for a project; this second is the last in which it was enabled, or, where
@@ -418,7 +437,8 @@ pub fn disable(tx: &WriteTx<'_>, project: &Project, stamp: &Stamp) -> Result<()>
     let params = named_params! { ":project_id": project.id, ":at_s": stamp.at_s };
     if tx.sql().prepare_cached(UPDATE)?.execute(params)? == 1 {
         mark::project(tx, &project.id, stamp.at_s)?;
-        event::of_project(tx, &project.id, project.customer_id.as_ref(), Change::Disabled, &stamp)?;
+        let (owner, values) = (project.customer_id.as_ref(), ValueChange::default());
+        event::of_project(tx, &project.id, owner, Change::Disabled, values, &stamp)?;
     }
     Ok(())
 }

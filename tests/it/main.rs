@@ -17,6 +17,7 @@ mod concurrency;
 mod docs;
 mod doctor;
 mod door;
+mod events;
 mod failures;
 mod firsts;
 mod import_files;
