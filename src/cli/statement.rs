@@ -590,9 +590,9 @@ fn late(args: &LateArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         let names = [
             "month",
             "project",
-            "late for usage#",
+            "for usage#",
             "records#",
-            "late for the bill#",
+            "for the bill#",
             "covered#",
             "records#",
             "due#",

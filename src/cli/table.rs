@@ -2,7 +2,9 @@
 
 use crate::billing::escape::escape;
 use crate::cli::visible::ForPeople;
-use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Row, Table, presets};
+use comfy_table::{
+    CellAlignment, ColumnConstraint, ContentArrangement, Row, Table, Width, presets,
+};
 
 /// A table for people: names above, aligned columns, those of figures to the right with their
 /// points below each other. On a terminal it is no wider than that: long cells are cut, and end in
@@ -28,14 +30,41 @@ impl Columns {
         self.rows.push(cells.into_iter().map(|cell| escape(&cell).into_owned()).collect());
     }
 
-    pub(super) fn print(mut self, out: &mut ForPeople<'_>) -> std::io::Result<()> {
-        for (place, _) in self.figures.iter().enumerate().filter(|(_, is_figures)| **is_figures) {
-            align_points(&mut self.rows, place);
+    /// How much room a terminal leaves for one more column; `None` elsewhere, and where they are too
+    /// wide.
+    pub(super) fn left(&self, out: &ForPeople<'_>) -> Option<usize> {
+        let width = usize::from(out.screen?.width?);
+        let mut rows = self.rows.clone();
+        self.align(&mut rows);
+        let columns = 0..self.names.len();
+        let needed: usize = columns.map(|place| longest(&rows, &self.names, place) + GAP).sum();
+        width.checked_sub(needed + GAP)
+    }
+
+    /// Adds a column beside the first rows.
+    pub(super) fn add(&mut self, name: &str, cells: impl Iterator<Item = String>) {
+        for (row, cell) in self.rows.iter_mut().zip(cells) {
+            row.push(escape(&cell).into_owned());
         }
+        self.names.push(name.to_owned());
+        self.figures.push(false);
+    }
+
+    /// Fills figures up, so that their points stand below each other.
+    fn align(&self, rows: &mut [Vec<String>]) {
+        for (place, _) in self.figures.iter().enumerate().filter(|(_, is_figures)| **is_figures) {
+            align_points(rows, place);
+        }
+    }
+
+    pub(super) fn print(mut self, out: &mut ForPeople<'_>) -> std::io::Result<()> {
+        let mut rows = std::mem::take(&mut self.rows);
+        self.align(&mut rows);
+        self.rows = rows;
         let mut table = Table::new();
         table.load_style(presets::NOTHING);
         let width = out.screen.and_then(|screen| screen.width);
-        let is_whole = self.whole(width);
+        let room = self.room(width);
         let mut header = Row::from(&self.names);
         header.max_height(1);
         table.set_header(header);
@@ -56,8 +85,14 @@ impl Columns {
             if self.figures.get(place).copied().unwrap_or_default() {
                 column.set_cell_alignment(CellAlignment::Right);
             }
-            if is_whole.get(place).copied().unwrap_or_default() {
-                column.set_constraint(ColumnConstraint::ContentWidth);
+            match room.get(place) {
+                Some(Room::Whole) => {
+                    column.set_constraint(ColumnConstraint::ContentWidth);
+                }
+                Some(Room::Figures(length)) => {
+                    column.set_constraint(ColumnConstraint::Absolute(Width::Fixed(*length)));
+                }
+                Some(Room::Rest) | None => {}
             }
         }
         for (number, line) in table.lines().enumerate() {
@@ -70,36 +105,82 @@ impl Columns {
     }
 }
 
+/// The columns that prose needs to be broken between words.
+const LEAST_PROSE: usize = 20;
 /// The blanks between two columns.
 const GAP: usize = 2;
-/// How much room the other columns need, each, for times to be whole.
+/// How much room the other columns need, each, for times, and for the names of figures, to be whole.
 const ROOM: usize = 6;
+/// The same for the times of a list that begins with them, where else none would be whole.
+const LITTLE_ROOM: usize = 3;
+
+/// How much room a column has on a terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Room {
+    /// What the others leave.
+    Rest,
+    /// All that it needs.
+    Whole,
+    /// So many columns, the gap included: what its figures need, while its name is cut.
+    Figures(u16),
+}
 
 impl Columns {
-    /// Which columns are never cut: figures, since a part of one is another figure, and times where
-    /// that leaves room for the others.
-    fn whole(&self, width: Option<u16>) -> Vec<bool> {
+    /// Which columns are never cut: figures, since a part of one is another figure, and those times
+    /// that leave room for the others. Where figures leave none, their names are cut.
+    fn room(&self, width: Option<u16>) -> Vec<Room> {
         let width = usize::from(width.unwrap_or(u16::MAX));
-        let cells = |place: usize| self.rows.iter().filter_map(move |row| row.get(place));
-        let is_times = |place: usize| {
-            let mut cells = cells(place).filter(|cell| !matches!(cell.as_str(), "" | "-"));
-            cells.all(|cell| is_time(cell))
+        let fits = |is_whole: &[bool], least: usize| {
+            let needs = is_whole.iter().enumerate().map(|(place, is_whole)| {
+                let length = longest(&self.rows, &self.names, place);
+                if *is_whole { length + GAP } else { length.min(least) + GAP }
+            });
+            needs.sum::<usize>() <= width
         };
-        let length = |place: usize| {
-            let longest = cells(place).map(|cell| cell.chars().count()).max();
-            longest.unwrap_or_default().max(self.names[place].len()) + GAP
+        let whole = |is_whole: Vec<bool>| {
+            let room = |is_whole| if is_whole { Room::Whole } else { Room::Rest };
+            is_whole.into_iter().map(room).collect()
         };
-        let is_whole: Vec<bool> = self
-            .figures
-            .iter()
-            .enumerate()
-            .map(|(place, is_figures)| *is_figures || is_times(place))
+        let times: Vec<usize> = (0..self.names.len())
+            .filter(|place| !self.figures[*place] && self.is_times(*place))
             .collect();
-        let (whole, others): (Vec<usize>, Vec<usize>) =
-            (0..self.names.len()).partition(|place| is_whole[*place]);
-        let needed: usize = whole.into_iter().map(length).sum();
-        if needed + others.len() * (ROOM + GAP) <= width { is_whole } else { self.figures.clone() }
+        let begins = times.first().filter(|place| **place == 0);
+        let begins: Vec<usize> = begins.copied().into_iter().collect();
+        for (least, times) in [(ROOM, times), (LITTLE_ROOM, begins)] {
+            let mut is_whole = self.figures.clone();
+            for place in &times {
+                is_whole[*place] = true;
+                is_whole[*place] = fits(&is_whole, least);
+            }
+            if times.iter().any(|place| is_whole[*place]) {
+                return whole(is_whole);
+            }
+        }
+        if fits(&self.figures, ROOM) {
+            return whole(self.figures.clone());
+        }
+        let figures = self.figures.iter().enumerate().map(|(place, is_figures)| {
+            let name = self.names[place].len().min(ROOM);
+            let length = longest(&self.rows, &[], place).max(name) + GAP;
+            let length = u16::try_from(length).unwrap_or(u16::MAX);
+            if *is_figures { Room::Figures(length) } else { Room::Rest }
+        });
+        figures.collect()
     }
+
+    /// Tells whether a column holds times and nothing else.
+    fn is_times(&self, place: usize) -> bool {
+        let cells = self.rows.iter().filter_map(|row| row.get(place));
+        let mut cells = cells.filter(|cell| !matches!(cell.as_str(), "" | "-")).peekable();
+        cells.peek().is_some() && cells.all(|cell| is_time(cell))
+    }
+}
+
+/// How long the longest cell of a column is, its name among them.
+fn longest(rows: &[Vec<String>], names: &[String], place: usize) -> usize {
+    let cells = rows.iter().map(|row| row.get(place));
+    let cells = cells.chain([names.get(place)]).flatten();
+    cells.map(|cell| cell.chars().count()).max().unwrap_or_default()
 }
 
 /// Tells whether a text is a time as it is printed.
@@ -122,14 +203,42 @@ fn align_points(rows: &mut [Vec<String>], place: usize) {
     }
 }
 
-/// Prints one thing's properties, a line each.
+/// Prints one thing's properties, a line each; on a terminal long ones go on below themselves.
 pub(super) fn print_properties(
     out: &mut ForPeople<'_>,
     properties: &[(&str, String)],
 ) -> std::io::Result<()> {
     let width = properties.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
     for (name, value) in properties {
-        writeln!(out, "{name:width$}  {}", escape(value))?;
+        print_prose(out, &format!("{name:width$}  "), value)?;
+    }
+    Ok(())
+}
+
+/// Prints a text behind words of its own. On a terminal a long one is broken between its words, and
+/// goes on below itself; elsewhere it is one line.
+pub(super) fn print_prose(
+    out: &mut ForPeople<'_>,
+    before: &str,
+    text: &str,
+) -> std::io::Result<()> {
+    let text = escape(text);
+    let width = out.screen.and_then(|screen| screen.width).map(usize::from);
+    let room = width.and_then(|width| width.checked_sub(before.len()));
+    let Some(room) = room.filter(|room| *room >= LEAST_PROSE) else {
+        return writeln!(out, "{before}{text}");
+    };
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_width(u16::try_from(room).unwrap_or(u16::MAX));
+    table.add_row([text.as_ref()]);
+    table.column_iter_mut().for_each(|column| {
+        column.set_padding((0, 0));
+    });
+    for (number, line) in table.lines().enumerate() {
+        let before = if number == 0 { before } else { &" ".repeat(before.len()) };
+        writeln!(out, "{before}{}", line.trim_end())?;
     }
     Ok(())
 }
@@ -188,6 +297,26 @@ mod tests {
         // Where there is no room for whole times there still is for whole figures.
         let narrow = printed(&names, &rows, Some(25));
         assert!(narrow[1].contains("…  12345.678  ") && narrow.len() == 3, "{narrow:?}");
+    }
+
+    #[test]
+    fn names_of_figures_are_cut_before_figures_are() {
+        let names = ["project", "not asked#", "difference#"];
+        let rows: [&[&str]; 1] = [&["a-long-project", "12345.75", "1"]];
+        assert_eq!(printed(&names, &rows, Some(34))[0], "PROJECT    NOT ASKED  DIFFERENCE");
+        let narrow = printed(&names, &rows, Some(28));
+        assert_eq!(narrow, ["PROJECT   NOT ASK…  DIFFE…", "a-long-…  12345.75       1"]);
+    }
+
+    #[test]
+    fn the_times_of_a_list_stay_whole_where_others_can_be_cut() {
+        let at = "2026-11-01T12:00:00Z";
+        let rows: [&[&str]; 1] = [&[at, "project-1", "1.5", at, "a long note of many words"]];
+        let names = ["at", "project", "amount#", "recorded at", "note"];
+        let shown = printed(&names, &rows, Some(50));
+        assert!(shown[1].starts_with(at) && !shown[1][20..].contains(at), "{shown:?}");
+        let shown = printed(&names, &rows, Some(80));
+        assert_eq!(shown[1].matches(at).count(), 2, "{shown:?}");
     }
 
     #[test]

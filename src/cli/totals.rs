@@ -23,6 +23,7 @@ use crate::store::{self, ReadTx, statement};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 /// Show what usage adds up to: by default this month's, by project
 ///
@@ -178,15 +179,15 @@ fn per_cent(part: &Amount, whole: &Amount) -> Option<Amount> {
     Some(if is_below { -&per_cent } else { per_cent })
 }
 
-/// The most blocks that a bar has.
-const BAR: u32 = 20;
+/// The fewest and the most blocks that the longest bar has.
+const BAR: RangeInclusive<u32> = 5..=20;
 
 /// A bar as long beside the longest one as an amount is beside the greatest.
-fn bar(amount: &Amount, greatest: &Amount) -> String {
+fn bar(amount: &Amount, greatest: &Amount, longest: u32) -> String {
     if !amount.is_positive() {
         return String::new();
     }
-    let blocks = (amount * &Amount::from(BAR)).blocks_of(greatest);
+    let blocks = (amount * &Amount::from(longest)).blocks_of(greatest);
     "█".repeat(blocks.to_string().parse().unwrap_or_default())
 }
 
@@ -340,14 +341,8 @@ fn reconcile(month: Month, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let month = shell.open()?.read(|tx| ReconciledMonth::read(tx, month))?;
     shell.print(&month, |out| {
         writeln!(out, "Usage of {}:", month.month)?;
-        let mut columns = Columns::new(&[
-            "project",
-            "recorded#",
-            "told#",
-            "late#",
-            "not asked for#",
-            "difference#",
-        ]);
+        let mut columns =
+            Columns::new(&["project", "recorded#", "told#", "late#", "not asked#", "difference#"]);
         month.usage.iter().for_each(|row| columns.row(row.cells()));
         columns.print(out)?;
         writeln!(out, "\nUsage of {} in bills:", month.month)?;
@@ -358,7 +353,7 @@ fn reconcile(month: Month, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
             "covered#",
             "unpriced#",
             "late#",
-            "not asked for#",
+            "not asked#",
             "difference#",
         ];
         let mut columns = Columns::new(&names);
@@ -465,9 +460,6 @@ fn print_totals(out: &mut ForPeople<'_>, by: &[By], totals: &Totals) -> std::io:
     if totals.compare.is_some() {
         names.extend(["before#", "difference#", "per cent#"]);
     }
-    // A bar is for the eye alone.
-    let has_bars = out.screen.is_some() && totals.rows.len() > 1;
-    names.extend(has_bars.then_some(""));
     let greatest = totals.rows.iter().map(|row| &row.sum.amount).max().cloned();
     let greatest = greatest.unwrap_or_default();
     let mut columns = Columns::new(&names);
@@ -475,7 +467,6 @@ fn print_totals(out: &mut ForPeople<'_>, by: &[By], totals: &Totals) -> std::io:
         let mut cells: Vec<String> = row.of.iter().map(|of| or_dash(of.as_ref())).collect();
         cells.extend([row.sum.amount.to_string(), row.sum.records.to_string()]);
         cells.extend(row.compared.iter().flat_map(Comparison::cells));
-        cells.extend(has_bars.then(|| bar(&row.sum.amount, &greatest)));
         columns.row(cells);
     }
     let records: i64 = totals.rows.iter().map(|row| row.sum.records).sum();
@@ -486,6 +477,13 @@ fn print_totals(out: &mut ForPeople<'_>, by: &[By], totals: &Totals) -> std::io:
     cells.extend([totals.total.to_string(), records.to_string()]);
     cells.extend(totals.compared.iter().flat_map(Comparison::cells));
     columns.row(cells);
+    // A bar is for the eye alone. It takes no room that the rest needs, and is never cut.
+    let room = if totals.rows.len() > 1 { columns.left(out) } else { None };
+    let longest = room.and_then(|room| u32::try_from(room).ok()).map(|room| room.min(*BAR.end()));
+    if let Some(longest) = longest.filter(|longest| BAR.contains(longest)) {
+        let bars = totals.rows.iter().map(|row| bar(&row.sum.amount, &greatest, longest));
+        columns.add("", bars);
+    }
     columns.print(out)
 }
 
@@ -559,7 +557,7 @@ mod tests {
 
     #[test]
     fn a_bar_is_as_long_as_its_amount_and_what_is_above_zero_has_one() {
-        let length = |text: &str| bar(&amount(text), &amount("40")).chars().count();
+        let length = |text: &str| bar(&amount(text), &amount("40"), 20).chars().count();
         assert_eq!(["40", "20", "0.001", "0", "-3"].map(length), [20, 10, 1, 0, 0]);
     }
 }

@@ -1,6 +1,6 @@
 //! What is printed on a terminal: tables that fit it, little color, and a pager.
 
-use crate::vendor::Vendor;
+use crate::vendor::{Vendor, month_s};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 use std::ffi::OsStr;
@@ -117,4 +117,134 @@ fn csv_on_a_terminal_hides_nothing() {
     assert!(shown.contains("a\\u{200f}b"), "{shown}");
     let piped = vendor.ok(["ledger", "list", "--csv"]).out;
     assert!(piped.contains("a\u{200f}b"), "{piped}");
+}
+
+/// Books of a year, with long names, figures with many digits, and months that were told.
+fn long_books() -> Vendor {
+    let vendor = Vendor::new();
+    vendor.at("2026-09-01T08:00:00Z");
+    vendor.ok(["setting", "set", "late", "carry"]);
+    let tiers = ["--graduated", "1000:0.0125,rest:0.00875", "--flat", "10.5", "--minimum", "20"];
+    let named = ["--name", "Standard plan of this year", "--unit", "Minute"];
+    vendor.ok(["plan", "set", "default"].into_iter().chain(named).chain(tiers));
+    vendor.ok(["plan", "set", "default", "--price", "0.25", "--from", "2026-12"]);
+    let customer = "customer-of-the-marketplace-000042";
+    let contacts = ["--name", "東京のとても長い名前の会社", "--email", "billing@a.example.com"];
+    vendor.ok(["customer", "add", customer].into_iter().chain(contacts).chain(["--phone", "1"]));
+    let project = "project-with-a-rather-long-name-0001";
+    vendor.ok(["project", "add", project, "--customer", customer]);
+    let issue = ["license", "issue", customer, "--expires", "2026-12-31", "--count", "1234.56789"];
+    vendor.ok(issue.into_iter().chain(["--id", "order-of-the-first-of-september-2026"]));
+    vendor.ok(["license", "issue", customer, "--expires", "2027-12-31", "--unlimited"]);
+    vendor.ok(["license", "type", "set", "video", "--name", "Video", "--count", "12345.6789"]);
+    for (id, amount, at) in [("a1", "12345.678912345", "2026-09-03"), ("a2", "0.001", "2026-09-04")]
+    {
+        vendor.at(&format!("{at}T12:00:00Z"));
+        vendor.ok(["record", project, amount, "--id", id, "--at", at]);
+        let note = "a long note, ".repeat(9);
+        vendor.ok(["record", "p", "7.5", "--at", at, "--note", note.trim_end()]);
+    }
+    vendor.ok([
+        "void",
+        "a1",
+        "--reason",
+        "it was a test call, which nobody but the developers made, and which was found late",
+    ]);
+    vendor.at("2026-10-01T00:05:00Z");
+    let server = vendor.serve();
+    let month = |number| (month_s(number), month_s(number + 1) - 1);
+    for path in ["/usage", "/bill"] {
+        server.listing(path, month(8).0, month(8).1, 1);
+    }
+    server.listing("/usage", month(8).0 + 7, month(8).0 + 77_777, 1);
+    vendor.ok(["record", "p", "1234567.125", "--id", "late", "--at", "2026-09-30"]);
+    vendor.at("2026-11-01T00:05:00Z");
+    server.listing("/bill", month(9).0, month(9).1, 1);
+    vendor.ok(["record", "p", "0.5", "--at", "2026-10-30"]);
+    vendor
+}
+
+/// How many columns a line takes, of the characters that are used here.
+fn width(line: &str) -> usize {
+    line.chars().map(|c| if ('\u{3000}'..'\u{a000}').contains(&c) { 2 } else { 1 }).sum()
+}
+
+#[test]
+fn every_table_fits_a_terminal_of_eighty_columns() {
+    let vendor = long_books();
+    let (customer, project) =
+        ("customer-of-the-marketplace-000042", "project-with-a-rather-long-name-0001");
+    let mut wide = String::new();
+    for arguments in [
+        &["ledger", "list"][..],
+        &["ledger", "list", "--voided"],
+        &["totals", "--month", "2026-09"],
+        &["totals", "--month", "2026-09", "--by", "customer,day"],
+        &["totals", "--month", "2026-09", "--compare", "2026-10"],
+        &["totals", "--month", "2026-09", "--reconcile"],
+        &["bill", "--month", "2026-09"],
+        &["bill", "--month", "2026-10"],
+        &["bill", "--month", "2026-09", "--by", "customer"],
+        &["bill", "--month", "2026-09", "--project", project, "--explain"],
+        &["bill", "--month", "2026-10", "--project", "p", "--explain"],
+        &["statement", "list"],
+        &["statement", "show", "1"],
+        &["statement", "show", "2"],
+        &["statement", "late"],
+        &["license", "list"],
+        &["license", "type", "list"],
+        &["license", "history", "order-of-the-first-of-september-2026"],
+        &["plan", "list"],
+        &["plan", "show", "default"],
+        &["project", "list"],
+        &["project", "show", project],
+        &["customer", "list"],
+        &["customer", "show", customer],
+        &["setting", "list"],
+        &["setting", "history"],
+        &["key", "list"],
+    ] {
+        let shown = on_terminal(&vendor, arguments, (80, 200), &[("NO_COLOR", "1")]);
+        for line in shown.lines().filter(|line| width(line) > 80) {
+            wide += &format!("{arguments:?}: {line}\n");
+        }
+    }
+    assert_eq!(wide, "");
+}
+
+#[test]
+fn bars_take_the_room_that_is_left_and_are_never_cut() {
+    let vendor = long_books();
+    let totals = ["totals", "--month", "2026-09", "--by", "day"];
+    let bars = |width| {
+        let shown = on_terminal(&vendor, &totals, (width, 200), &[("NO_COLOR", "1")]);
+        for line in shown.lines().skip(1) {
+            assert!(line.chars().count() <= width.into(), "{width}: {line}");
+            assert!(!line.contains("█…"), "{width}: {line}");
+        }
+        assert!(shown.contains("1234567.125"), "{shown}");
+        shown.lines().map(|line| line.matches('█').count()).max().unwrap_or_default()
+    };
+    assert_eq!([200, 80, 50, 42, 40].map(bars), [20, 20, 14, 6, 0]);
+    // They are for the eye alone.
+    assert!(!vendor.ok(totals).out.contains('█'));
+}
+
+#[test]
+fn prose_is_broken_between_its_words_on_a_terminal_alone() {
+    let vendor = long_books();
+    let plan = ["plan", "show", "default"];
+    let piped = vendor.ok(plan).out;
+    let words = |text: &str| -> Vec<String> {
+        let before = text.split("\n\n").next().expect("properties");
+        before.split_whitespace().map(str::to_owned).collect()
+    };
+    for width in [40, 60, 80] {
+        let shown = on_terminal(&vendor, &plan, (width, 200), &[("NO_COLOR", "1")]);
+        assert_eq!(words(&shown), words(&piped));
+        assert!(shown.lines().all(|line| line.chars().count() <= width.into()), "{shown}");
+        let under = shown.lines().filter(|line| line.starts_with("       ")).count();
+        assert!(under >= 3, "{shown}");
+    }
+    assert!(piped.lines().any(|line| line.chars().count() > 100), "{piped}");
 }

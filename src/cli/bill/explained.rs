@@ -11,13 +11,14 @@ use crate::billing::price::Of;
 use crate::cli::json::exact;
 use crate::cli::moment::{month, rfc3339};
 use crate::cli::start::ShownSaid;
-use crate::cli::table::{Columns, or_dash, print_properties};
+use crate::cli::table::{Columns, or_dash, print_properties, print_prose};
 use crate::cli::visible::ForPeople;
 use crate::store::balance::{self, ToldMonth, ToldProject};
 use crate::store::bill::Pricing;
 use crate::store::usage::{KeptRecord, Provenance};
 use crate::store::{self, ReadTx, license, plan, project};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::io;
 
 /// Where the amount of a project's month comes from.
@@ -153,8 +154,12 @@ impl Explained {
         let entries = bill.entries.iter().chain(&bill.uncharged);
         let entry = entries.into_iter().find(|entry| entry.usage.project_id == *id);
         let told = told.and_then(|told| told.projects.get(id));
-        let window = Period::around(Grain::Month, month_s);
-        let covered = license::covered_by(tx, id, window)?.into_iter();
+        let provenance = Provenance::read(tx, id, month_s)?;
+        // All that the licenses drew is read for it.
+        let covered = match provenance.sum.covered.is_zero() {
+            true => BTreeMap::new(),
+            false => license::covered_by(tx, id, Period::around(Grain::Month, month_s))?,
+        };
         let said = project::customers_of(tx, id)?;
         let owner = Said::at(&said, month_s);
         let of_customer = |id: &CustomerId| OfCustomer { customer_id: id.to_string() };
@@ -170,8 +175,9 @@ impl Explained {
                 Some(entry) => parts(tx, entry, told, pricing)?,
                 None => Vec::new(),
             },
-            usage: ShownUsage::new(Provenance::read(tx, id, month_s)?),
+            usage: ShownUsage::new(provenance),
             licenses: covered
+                .into_iter()
                 .map(|(id, covered)| ShownCover { license_id: id.to_string(), covered })
                 .collect(),
             customer: owner.map(|owner| ShownSaid::new(owner, of_customer)),
@@ -401,6 +407,6 @@ impl ShownPricing {
         if !terms.is_empty() {
             writeln!(out, "\n{month} costs:")?;
         }
-        terms.iter().try_for_each(|term| writeln!(out, "  {term}"))
+        terms.iter().try_for_each(|term| print_prose(out, "  ", term))
     }
 }

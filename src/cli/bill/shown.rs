@@ -9,7 +9,7 @@ use crate::cli::bill::explained::Explained;
 use crate::cli::bill::told::{self, MonthAmount, Telling};
 use crate::cli::json::exact;
 use crate::cli::moment::Month;
-use crate::cli::table::{Columns, or_dash};
+use crate::cli::table::{Columns, or_dash, print_prose};
 use crate::cli::visible::ForPeople;
 use crate::store::balance::ToldMonth;
 use serde::Serialize;
@@ -195,7 +195,10 @@ impl<'a> ShownBill<'a> {
             writeln!(out, "{month} is not over: the amounts are as of now")?;
         }
         match told_words {
-            Some(words) => writeln!(out, "{words}\n")?,
+            Some(words) => {
+                print_prose(out, "", words)?;
+                writeln!(out)?;
+            }
             None if self.over => writeln!(out, "{month} is over, and no bill of it is kept\n")?,
             None => writeln!(out)?,
         }
