@@ -361,3 +361,122 @@ fn lines_add_up_where_more_was_told_than_can_be_taken_off() {
     assert_eq!(kinds, ["laterBill", "waits", "earlierMonth"]);
     vendor.ok(["check"]);
 }
+
+/// What the statement of a month told of earlier months, of a project.
+fn told_of_earlier(vendor: &Vendor, statement: &Value, project: &str) -> Amount {
+    let shown = vendor.json(["statement", "show", &statement.to_string()]);
+    let entries = shown["entries"].as_array().expect("entries");
+    let entry = entries.iter().find(|entry| entry["projectId"] == project);
+    let carries = entry.map(|entry| entry["carries"].clone()).unwrap_or_default();
+    if carries.is_null() { Amount::default() } else { sum(&carries, "amount") }
+}
+
+/// Holds all that is shown of a project's month against the law: what was told of it by all bills,
+/// and what is due, is what it costs. Tells whether later bills told some of it.
+fn holds(vendor: &Vendor, month: &str, project: &str) -> bool {
+    let explain = explained(vendor, month, project);
+    let lines = explain["parts"].as_array().expect("parts").iter();
+    let lines: Vec<Amount> =
+        lines.filter(|part| part["kind"] == "line").map(|part| amount(&part["amount"])).collect();
+    let costs: Amount = lines.iter().sum();
+    let bill = vendor.json(["bill", "--month", month, "--project", project]);
+    let row = row(&bill, project);
+    if row.is_null() || row["due"].is_null() {
+        return false;
+    }
+    let told = &row["told"];
+    let own = if told.is_null() {
+        Amount::default()
+    } else {
+        &amount(&told["amount"]) - &told_of_earlier(vendor, &told["statement"], project)
+    };
+    let all = &(&own + &sum(&row["adjustedBy"], "amount")) + &amount(&row["due"]);
+    assert_eq!(all, costs, "{month} {project}: {row} {explain}");
+    row["adjustedBy"] != json!([])
+}
+
+/// A history of months of two projects, at random.
+struct History {
+    vendor: Vendor,
+    server: Server,
+    state: u64,
+    /// Records that are not voided.
+    written: Vec<String>,
+}
+
+impl History {
+    fn new(seed: u64) -> Self {
+        let vendor = Vendor::new();
+        vendor.at("2026-01-01T08:00:00Z");
+        vendor.ok(["setting", "set", "late", "carry"]);
+        let price = ["--flat", "2", "--graduated", "5:1,rest:0.25", "--free", "1"];
+        let named = ["--name", "Standard", "--unit", "Minute"];
+        vendor.ok(["plan", "set", "default"].into_iter().chain(named).chain(price));
+        vendor.ok(["project", "add", "p", "--customer", "c"]);
+        vendor.ok(["record", "q", "1", "--id", "first", "--at", "2026-01-01"]);
+        vendor.ok(["license", "issue", "c", "--expires", "2026-12-31", "--count", "9"]);
+        let server = vendor.serve();
+        Self { vendor, server, state: seed, written: Vec::new() }
+    }
+
+    /// A number below another.
+    fn random(&mut self, below: usize) -> usize {
+        // A linear congruence: its upper bits are random enough.
+        let next = self.state.wrapping_mul(6_364_136_223_846_793_005);
+        self.state = next.wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.state >> 33).expect("31 bits") % below
+    }
+
+    /// Does something about one of the months up to this one, counted from January.
+    fn step(&mut self, number: usize, now: usize) {
+        self.vendor.at(&format!("2026-{:02}-02T00:05:00Z", now + 2));
+        let month = self.random(now + 1);
+        let name = format!("2026-{:02}", month + 1);
+        match self.random(12) {
+            0..=3 => {
+                let (project, used) = (["p", "q"][self.random(2)], self.random(9));
+                let (id, used) = (format!("r{number}"), format!("{used}.5"));
+                let at = format!("{name}-10");
+                self.vendor.ok(["record", project, &used, "--id", &id, "--at", &at]);
+                self.written.push(id);
+            }
+            4 if !self.written.is_empty() => {
+                let place = self.random(self.written.len());
+                let id = self.written.swap_remove(place);
+                self.vendor.ok(["void", &id, "--reason", "wrong"]);
+            }
+            5 => {
+                let late = ["carry", "carry", "report"][self.random(3)];
+                self.vendor.ok(["setting", "set", "late", late]);
+            }
+            6 => {
+                let price = format!("0.{}", self.random(9) + 1);
+                let set = ["plan", "set", "default", "--price", &price, "--rewrite", "--from"];
+                self.vendor.ok(set.into_iter().chain([name.as_str()]));
+            }
+            _ => ask(&self.server, month),
+        }
+    }
+}
+
+#[test]
+fn what_is_shown_holds_through_histories_of_all_kinds() {
+    let mut adjusted = 0;
+    for seed in [1, 7, 11, 23] {
+        let mut history = History::new(seed);
+        for number in 0..28 {
+            let now = number / 7;
+            history.step(number, now);
+            if number % 7 == 6 {
+                for month in 1..=now + 1 {
+                    for project in ["p", "q"] {
+                        let month = format!("2026-{month:02}");
+                        adjusted += usize::from(holds(&history.vendor, &month, project));
+                    }
+                }
+            }
+        }
+        history.vendor.ok(["check"]);
+    }
+    assert!(adjusted > 5, "only {adjusted} months were adjusted: the histories show too little");
+}
