@@ -105,6 +105,16 @@ fn a_month_that_is_not_over_says_so_and_names_customers() {
         "{said}"
     );
     assert!(said.contains("a        acme"), "{said}");
+    // Agora may ask early, and what comes after that is due.
+    let early = books();
+    early.at("2026-09-20T00:00:00Z");
+    ask(&early.serve(), 8);
+    early.ok(["record", "b", "1", "--id", "b2", "--at", "2026-09-19"]);
+    let said = early.ok(["bill", "--month", "2026-09"]).out;
+    let words = "2026-09 is not over: the amounts are as of now\n\
+        told 23 on 2026-09-20, before the month was over, in statement 1; 1 is due: ";
+    assert!(said.starts_with(words), "{said}");
+
     vendor.at("2026-10-01T00:00:00Z");
     assert_eq!(vendor.json(["bill", "--month", "2026-09"])["over"], true);
     let said = vendor.ok(["bill", "--month", "2026-09"]).out;
