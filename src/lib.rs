@@ -6,4 +6,5 @@ pub mod cli;
 pub mod http;
 #[cfg(any(test, fuzzing))]
 pub mod laws;
+pub mod probe;
 pub mod store;

@@ -7,8 +7,10 @@
 
 #[cfg(any(test, fuzzing))]
 pub mod law;
+pub mod outgoing;
 pub mod provisioning;
 pub mod readiness;
+pub mod received;
 pub mod reply;
 pub mod request;
 pub mod signature;

@@ -30,6 +30,7 @@ mod moment;
 mod near;
 mod plan;
 mod plan_file;
+mod probe;
 mod project;
 mod record;
 mod restore;
@@ -132,6 +133,7 @@ enum Verb {
     #[command(subcommand)]
     Statement(statement::Args),
     Sign(sign::Args),
+    Probe(probe::Args),
     #[command(subcommand)]
     Setting(setting::Args),
     Check(check::Args),
@@ -200,6 +202,7 @@ fn once_more(verb: &Verb) -> Sentence {
         | Verb::Bill(_)
         | Verb::Statement(_)
         | Verb::Sign(_)
+        | Verb::Probe(_)
         | Verb::Setting(_)
         | Verb::Check(_)
         | Verb::Doctor(_)
@@ -232,6 +235,7 @@ fn act(verb: Verb, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         Verb::Bill(args) => bill::run(&args, shell),
         Verb::Statement(args) => statement::run(&args, shell),
         Verb::Sign(args) => sign::run(&args, shell),
+        Verb::Probe(args) => probe::run(&args, shell),
         Verb::Setting(args) => setting::run(&args, shell),
         Verb::Check(args) => check::run(&args, shell),
         Verb::Doctor(args) => doctor::run(&args, shell),

@@ -243,6 +243,32 @@ pub(super) fn print_prose(
     Ok(())
 }
 
+/// Prints what belongs to the line above, a label before each text. On a terminal a text goes on
+/// below itself where the line ends.
+pub(super) fn print_wrapped(
+    out: &mut ForPeople<'_>,
+    labelled: &[(&str, &str)],
+) -> std::io::Result<()> {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    if let Some(width) = out.screen.and_then(|screen| screen.width) {
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+    }
+    for (label, text) in labelled {
+        table.add_row([format!("  {label}"), escape(text).into_owned()]);
+    }
+    if let Some(labels) = table.column_mut(0) {
+        labels.set_constraint(ColumnConstraint::ContentWidth);
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    for line in table.lines() {
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(())
+}
+
 /// A value for people, or a dash where there is none.
 pub(super) fn or_dash(value: Option<&impl ToString>) -> String {
     value.map_or_else(|| "-".to_owned(), ToString::to_string)

@@ -6,12 +6,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which folders a folder may use.
-const ARROWS: [(&str, &[&str]); 5] = [
+const ARROWS: [(&str, &[&str]); 6] = [
     ("billing", &[]),
     ("agora", &["billing"]),
     ("store", &["billing"]),
     ("http", &["billing", "agora", "store"]),
-    ("cli", &["billing", "agora", "store", "http"]),
+    ("probe", &["billing", "agora"]),
+    ("cli", &["billing", "agora", "store", "http", "probe"]),
 ];
 
 fn source() -> PathBuf {
@@ -76,8 +77,9 @@ fn every_folder_has_its_arrows() {
 
 #[test]
 fn what_is_special_stands_in_its_folder_alone() {
-    let special: [(&[&str], &str); 5] = [
-        (&["hyper::", "hyper_util::", "tokio::", "http_body_util::", "httparse::"], "http"),
+    let special: [(&[&str], &str); 6] = [
+        (&["hyper::", "hyper_util::", "tokio::", "http_body_util::"], "http probe"),
+        (&["httparse::"], "http"),
         (&["rusqlite::", "r2d2::", "r2d2_sqlite::"], "store"),
         (&["clap::", "comfy_table::", "csv::", "csv_core::", "flate2::", "indicatif::"], "cli"),
         (&["zstd::"], "cli store"),

@@ -1,0 +1,136 @@
+//! Signatures: what is not signed rightly gets no answer, and both ways of encoding do.
+
+use crate::agora::outgoing::{Outgoing, Signer};
+use crate::agora::reply::Form;
+use crate::agora::signature::Encoding;
+use crate::billing::statement::ListingKind;
+use crate::probe::check::{Asker, Demand, Verdict};
+use crate::probe::client::Absence;
+use crate::probe::refusal::{self, Forbidden, Shape};
+use crate::probe::session::Session;
+
+const UNSIGNED: Demand = Demand {
+    name: "unsigned",
+    wanted: "a refusal, best 401 with status and statusReason",
+    asker: Asker::Signing,
+};
+const WRONG: Demand = Demand {
+    name: "wrong signature",
+    wanted: "a refusal, best 401 with status and statusReason",
+    asker: Asker::Signing,
+};
+const WRONG_KEY: Demand = Demand {
+    name: "wrong key",
+    wanted: "a refusal, best 401 with status and statusReason",
+    asker: Asker::Signing,
+};
+const ALTERED: Demand = Demand {
+    name: "altered",
+    wanted: "a refusal of whatever was changed after it was signed, best 401",
+    asker: Asker::Signing,
+};
+const ADDED: Demand = Demand {
+    name: "parameter added",
+    wanted: "a refusal, best 401: all parameters are signed, also those that no page names",
+    asker: Asker::Reading,
+};
+const FORM: Demand = Demand {
+    name: "encoding as Java's",
+    wanted: "an answer where a space is signed as +, * as *, and ~ as %7E (URLEncoder)",
+    asker: Asker::Reading,
+};
+const RFC: Demand = Demand {
+    name: "encoding as RFC 3986's",
+    wanted: "an answer where a space is signed as %20, * as %2A, and ~ as ~",
+    asker: Asker::Reading,
+};
+
+/// An unauthorized request is refused so.
+const UNAUTHORIZED: &[u16] = &[401, 403];
+
+/// The shape of a refusal for want of a signature. A parameter that is missing may come first.
+fn shape(form: Form) -> Shape {
+    Shape { codes: if form == Form::Listing { &[400, 401, 403] } else { UNAUTHORIZED }, form }
+}
+
+/// The three requests that are signed by nobody who may: without a signature, by another secret,
+/// and with another key.
+pub(super) async fn check_call(session: &mut Session, of: &str, asked: &Outgoing, form: Form) {
+    let right = session.signer.clone();
+    let (key, words) = (&right.api_key, asked.words());
+    let one = |sent: String, wire| vec![Forbidden { sent, wire }];
+    let unsigned = one(format!("{words} without signature"), asked.wire(Some(key), None));
+    refusal::check(session, (&UNSIGNED, of), unsigned, shape(form)).await;
+
+    let other = Signer { api_secret: "x".repeat(32).parse().expect("a secret"), ..right.clone() };
+    let signature = asked.signature(&other, Encoding::Form);
+    let wire = asked.wire(Some(key), Some(&signature));
+    let wrong = one(format!("{words} signed with another secret"), wire);
+    refusal::check(session, (&WRONG, of), wrong, shape(form)).await;
+
+    let strange = Signer { api_key: "y".repeat(32).parse().expect("a key"), ..right };
+    let signature = asked.signature(&strange, Encoding::Form);
+    let with_strange = Forbidden {
+        sent: format!("{words} with an apiKey that nobody has"),
+        wire: asked.wire(Some(&strange.api_key), Some(&signature)),
+    };
+    let signature = asked.signature(&session.signer, Encoding::Form);
+    let without = Forbidden {
+        sent: format!("{words} without apiKey"),
+        wire: asked.wire(None, Some(&signature)),
+    };
+    refusal::check(session, (&WRONG_KEY, of), vec![with_strange, without], shape(form)).await;
+}
+
+/// What was altered, what was added, and both ways of encoding.
+pub(super) async fn check_listing(session: &mut Session, base: &str, asked: &Outgoing) {
+    let of = ListingKind::Usage.as_str();
+    let key = session.signer.api_key.clone();
+    let signature = asked.signature(&session.signer, Encoding::Form);
+    let later = |name: &str| {
+        let before = asked.fields.iter().find(|(other, _)| other == name);
+        let number = before.and_then(|(_, value)| value.parse::<i64>().ok()).unwrap_or_default();
+        asked.clone().but(name, &(number + 1).to_string())
+    };
+    let bill = Outgoing { path: format!("{base}/bill"), ..asked.clone() };
+    let mut forbidden = Vec::new();
+    for (what, altered) in [
+        ("another fromTs", later("fromTs")),
+        ("another pageNum", later("pageNum")),
+        ("another path", bill),
+    ] {
+        let wire = altered.wire(Some(&key), Some(&signature));
+        let sent = format!("{} with the signature of {what}", altered.words());
+        forbidden.push(Forbidden { sent, wire });
+    }
+    refusal::check(session, (&ALTERED, of), forbidden, shape(Form::Listing)).await;
+
+    let added = asked.clone().with("probe", "1");
+    let wire = added.wire(Some(&key), Some(&signature));
+    let sent = format!("{} with the signature of it without probe", added.words());
+    let added = vec![Forbidden { sent, wire }];
+    refusal::check(session, (&ADDED, of), added, shape(Form::Listing)).await;
+
+    let told = asked.clone().with("probe", "a b*c~d");
+    for (demand, encoding) in [(&FORM, Encoding::Form), (&RFC, Encoding::Rfc3986)] {
+        let wire = told.signed_by(&session.signer, encoding);
+        let sent = told.words();
+        match session.send(&sent, &wire).await {
+            Ok(answer) => {
+                let result = match answer.is_answered() {
+                    true => Verdict::Pass,
+                    false => Verdict::Warn,
+                };
+                session.add(demand.found(of, result, &sent, &answered(&answer.got(), result)));
+            }
+            Err(Absence::Broken(got)) => {
+                session.add(demand.found(of, Verdict::Warn, &sent, &got));
+            }
+            Err(absence) => session.skip(demand, of, &sent, &absence),
+        }
+    }
+}
+
+fn answered(got: &str, result: Verdict) -> String {
+    if result == Verdict::Pass { "answered".to_owned() } else { got.to_owned() }
+}
