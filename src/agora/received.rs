@@ -136,6 +136,7 @@ mod tests {
     use super::*;
     use crate::agora::reply::Listing;
     use crate::billing::statement::ListingKind;
+    use proptest::prelude::*;
 
     #[test]
     fn both_forms_are_read_alike_and_numbers_stay_text() {
@@ -166,6 +167,19 @@ mod tests {
             let read = Received::read(&reply.body).expect("an answer");
             assert_eq!(read.member("totalSize").and_then(Scalar::number), Some("3"));
             assert_eq!(read.entries().map(|entries| entries.len()), Some(1));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_is_read_or_not_and_shown_as_json(body in "[\\[\\]{}:,\"data0-9.e\\\\ ]{0,60}") {
+            if let Some(read) = Received::read(body.as_bytes()) {
+                let (_, _) = (read.entries(), read.tells());
+                for value in read.top.values() {
+                    let shown = value.to_string();
+                    prop_assert!(serde_json::from_str::<&RawValue>(&shown).is_ok(), "{}", shown);
+                }
+            }
         }
     }
 

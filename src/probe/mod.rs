@@ -112,8 +112,9 @@ async fn probe(order: Order) -> Findings {
         let [closed, _] = pages::windows(kind, now_s);
         let asked = Outgoing::listing(&base, kind, closed, 1, None);
         signing::check_call(&mut session, kind.as_str(), &asked, Form::Listing).await;
+        signing::check_altered(&mut session, &base, kind, &asked).await;
         if kind == ListingKind::Usage {
-            signing::check_listing(&mut session, &base, &asked).await;
+            signing::check_encodings(&mut session, &asked).await;
             parameters::check_places(&mut session, &base, &asked).await;
         }
         parameters::check(&mut session, kind.as_str(), &asked).await;

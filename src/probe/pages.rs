@@ -79,6 +79,8 @@ struct Trail {
     limit: Option<usize>,
     leaves: Vec<Leaf>,
     ending: Ending,
+    /// Whether a project stands on it twice.
+    has_repeats: bool,
 }
 
 impl Trail {
@@ -174,7 +176,8 @@ impl PagedListings<'_> {
         limit: Option<usize>,
     ) -> Trail {
         let most = if limit.is_some() { MOST_SMALL_PAGES } else { MOST_PAGES };
-        let mut trail = Trail { window, limit, leaves: Vec::new(), ending: Ending::Cut };
+        let mut trail =
+            Trail { window, limit, leaves: Vec::new(), ending: Ending::Cut, has_repeats: false };
         let (mut seen, mut empty) = (HashSet::new(), 0);
         for page_num in 1..=most {
             let Some(leaf) = self.ask(session, (window, page_num, limit)).await else {
@@ -183,9 +186,9 @@ impl PagedListings<'_> {
             };
             let sent = self.page(window, page_num, limit).words();
             let fresh = self.look_at_projects(&mut seen, &sent, &leaf);
-            self.look_at_length(limit, &sent, &leaf);
             empty = if leaf.entries.is_empty() { empty + 1 } else { 0 };
             let (has_next, total) = (leaf.has_next, leaf.total_size);
+            trail.has_repeats |= fresh < leaf.entries.len();
             let is_anew = !leaf.entries.is_empty() && fresh == 0;
             trail.leaves.push(leaf);
             let beyond = total.is_some_and(|total| u64::from(page_num) > total + MOST_BEYOND);
@@ -213,6 +216,7 @@ impl PagedListings<'_> {
             let got = format!("hasNext true on page {most}: no more pages were followed");
             self.ends.note(Verdict::Warn, &sent, got);
         }
+        self.look_at_lengths(&trail);
         trail
     }
 
@@ -220,26 +224,31 @@ impl PagedListings<'_> {
     fn look_at_projects(&mut self, seen: &mut HashSet<String>, sent: &str, leaf: &Leaf) -> usize {
         let mut fresh = 0;
         // What has no id is a fault of its own.
-        for (id, _) in leaf.entries.iter().filter(|(id, _)| !id.is_empty()) {
+        let named = || leaf.entries.iter().filter(|(id, _)| !id.is_empty());
+        for (id, _) in named() {
             if seen.insert(id.clone()) {
                 fresh += 1;
             } else {
                 self.once.note(Verdict::Fail, sent, format!("project {id} a second time"));
             }
         }
-        let mut pairs = leaf.entries.iter().zip(leaf.entries.iter().skip(1));
+        let mut pairs = named().zip(named().skip(1));
         if let Some(((one, _), (next, _))) = pairs.find(|((one, _), (next, _))| one > next) {
             self.order.note(Verdict::Warn, sent, format!("project {one} before {next}"));
         }
         fresh
     }
 
-    fn look_at_length(&mut self, limit: Option<usize>, sent: &str, leaf: &Leaf) {
-        let Some(limit) = limit else { return };
-        let len = leaf.entries.len();
-        if len > limit || len < limit && leaf.has_next {
-            let got = format!("{len} entries, hasNext {}", leaf.has_next);
-            self.full.note(Verdict::Warn, sent, got);
+    /// Looks whether pages are as long as they can be; pages without an end are another fault.
+    fn look_at_lengths(&mut self, trail: &Trail) {
+        let Some(limit) = trail.limit.filter(|_| trail.ending != Ending::Endless) else { return };
+        for (page_num, leaf) in (1..).zip(&trail.leaves) {
+            let len = leaf.entries.len();
+            if len > limit || len < limit && leaf.has_next {
+                let got = format!("{len} entries, hasNext {}", leaf.has_next);
+                let sent = self.page(trail.window, page_num, trail.limit).words();
+                self.full.note(Verdict::Warn, &sent, got);
+            }
         }
     }
 
@@ -249,7 +258,9 @@ impl PagedListings<'_> {
         let mut worst = Worst::default();
         for (whole, small) in whole.iter().zip(small) {
             let is_whole = |trail: &Trail| trail.ending == Ending::Last;
-            if !is_whole(whole) || !(is_whole(small) || small.ending == Ending::Cut) {
+            let is_followed = is_whole(small) || small.ending == Ending::Cut;
+            if !is_whole(whole) || !is_followed || whole.has_repeats || small.has_repeats {
+                // What is wrong with these is told by another check.
                 continue;
             }
             let is_same = |all: &Trail| {

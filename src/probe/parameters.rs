@@ -36,7 +36,7 @@ const PATH: Demand =
     Demand { name: "unknown path", wanted: "a refusal, best 404", asker: Asker::Reading };
 
 /// A parameter that is not right is refused so; whoever checks the signature first says 401.
-const BAD: Shape = Shape { codes: &[400, 401, 403, 422], form: Form::Listing };
+const BAD: Shape = Shape { codes: &[400, 401, 403, 422], form: Some(Form::Listing) };
 
 /// Checks the parameters of a usage or a bill. `asked` is a request that is right.
 pub(super) async fn check(session: &mut Session, of: &str, asked: &Outgoing) {
@@ -76,11 +76,11 @@ pub(super) async fn check_places(session: &mut Session, base: &str, asked: &Outg
     let signer = session.signer.clone();
     let posted = Outgoing { method: "POST", ..asked.clone() };
     let posted = Forbidden { sent: posted.words(), wire: posted.signed(&signer) };
-    let shape = Shape { codes: &[404, 405], form: Form::Listing };
+    let shape = Shape { codes: &[404, 405], form: None };
     refusal::check(session, (&METHOD, ""), vec![posted], shape).await;
 
     let elsewhere = Outgoing { path: format!("{base}/no-such-call"), ..asked.clone() };
     let elsewhere = Forbidden { sent: elsewhere.words(), wire: elsewhere.signed(&signer) };
-    let shape = Shape { codes: &[404], form: Form::Word };
+    let shape = Shape { codes: &[404], form: None };
     refusal::check(session, (&PATH, ""), vec![elsewhere], shape).await;
 }

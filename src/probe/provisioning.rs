@@ -142,7 +142,7 @@ async fn refuse_without_customer(session: &mut Session, account: &Outgoing) {
     let without = account.clone().without("customerId");
     let forbidden =
         vec![Forbidden { sent: without.words(), wire: without.signed(&session.signer) }];
-    let shape = Shape { codes: &[400, 422], form: Form::Word };
+    let shape = Shape { codes: &[400, 422], form: Some(Form::Word) };
     refusal::check(session, (&NO_CUSTOMER, "create account"), forbidden, shape).await;
 }
 
@@ -275,6 +275,12 @@ fn judge_keys(session: &mut Session, sent: &str, keys: Option<&[Option<Scalar>; 
 /// Sends a call in another form that Agora's pages print as well.
 async fn also(session: &mut Session, (of, demand): (&str, &Demand), asked: &Outgoing) {
     let sent = asked.words();
+    let again = format!("{of} {}", AGAIN.name);
+    let usual = session.findings.iter().rfind(|finding| finding.name == again);
+    if usual.is_none_or(|finding| finding.result != Verdict::Pass) {
+        let why = "the usual form is not answered alike either";
+        return session.add(demand.found(of, Verdict::Skip, &sent, why));
+    }
     let answer = session.ask(asked).await;
     let finding = match read(session, answer) {
         Ok(_) => demand.found(of, Verdict::Pass, &sent, "success"),

@@ -13,11 +13,12 @@ pub(super) struct Forbidden {
     pub(super) wire: Wire,
 }
 
-/// What a refusal looks like: the HTTP statuses that it may have, and whose answer it is.
+/// What a refusal looks like: the HTTP statuses that it may have, and whose answer it is; `None`
+/// where no call answers, and so no body is asked for.
 #[derive(Clone, Copy)]
 pub(super) struct Shape {
     pub(super) codes: &'static [u16],
-    pub(super) form: Form,
+    pub(super) form: Option<Form>,
 }
 
 /// Sends requests that must be refused, all of them one check.
@@ -66,8 +67,9 @@ fn fault(answer: &Exchanged, shape: Shape) -> Option<(Verdict, String)> {
     if !shape.codes.contains(&answer.reaction.status) {
         return Some((Verdict::Warn, format!("refused, by {}", answer.got())));
     }
+    let form = shape.form?;
     let says_so = answer.body.as_ref().is_some_and(|body| {
-        let status = body.top("status").is_some_and(|status| match shape.form {
+        let status = body.top("status").is_some_and(|status| match form {
             Form::Listing => status.number().is_some_and(|number| number != "0"),
             Form::Word => status.text().is_some_and(|word| word != "success"),
         });

@@ -50,7 +50,8 @@ const UNAUTHORIZED: &[u16] = &[401, 403];
 
 /// The shape of a refusal for want of a signature. A parameter that is missing may come first.
 fn shape(form: Form) -> Shape {
-    Shape { codes: if form == Form::Listing { &[400, 401, 403] } else { UNAUTHORIZED }, form }
+    let codes = if form == Form::Listing { &[400, 401, 403] } else { UNAUTHORIZED };
+    Shape { codes, form: Some(form) }
 }
 
 /// The three requests that are signed by nobody who may: without a signature, by another secret,
@@ -82,29 +83,44 @@ pub(super) async fn check_call(session: &mut Session, of: &str, asked: &Outgoing
     refusal::check(session, (&WRONG_KEY, of), vec![with_strange, without], shape(form)).await;
 }
 
-/// What was altered, what was added, and both ways of encoding.
-pub(super) async fn check_listing(session: &mut Session, base: &str, asked: &Outgoing) {
-    let of = ListingKind::Usage.as_str();
+/// A request that is not the one that was signed.
+pub(super) async fn check_altered(
+    session: &mut Session,
+    base: &str,
+    kind: ListingKind,
+    asked: &Outgoing,
+) {
     let key = session.signer.api_key.clone();
-    let signature = asked.signature(&session.signer, Encoding::Form);
     let later = |name: &str| {
         let before = asked.fields.iter().find(|(other, _)| other == name);
         let number = before.and_then(|(_, value)| value.parse::<i64>().ok()).unwrap_or_default();
         asked.clone().but(name, &(number + 1).to_string())
     };
-    let bill = Outgoing { path: format!("{base}/bill"), ..asked.clone() };
+    let [usage, bill] = ListingKind::ALL.map(|kind| format!("{base}/{}", kind.as_str()));
+    let elsewhere = match kind {
+        ListingKind::Usage => bill,
+        ListingKind::Bill => usage,
+    };
+    let elsewhere = Outgoing { path: elsewhere, ..asked.clone() };
     let mut forbidden = Vec::new();
-    for (what, altered) in [
+    for (what, signed) in [
         ("another fromTs", later("fromTs")),
         ("another pageNum", later("pageNum")),
-        ("another path", bill),
+        ("another path", elsewhere),
     ] {
-        let wire = altered.wire(Some(&key), Some(&signature));
-        let sent = format!("{} with the signature of {what}", altered.words());
+        let signature = signed.signature(&session.signer, Encoding::Form);
+        let wire = asked.wire(Some(&key), Some(&signature));
+        let sent = format!("{} with the signature of {what}", asked.words());
         forbidden.push(Forbidden { sent, wire });
     }
-    refusal::check(session, (&ALTERED, of), forbidden, shape(Form::Listing)).await;
+    refusal::check(session, (&ALTERED, kind.as_str()), forbidden, shape(Form::Listing)).await;
+}
 
+/// A parameter that was added, and both ways of encoding.
+pub(super) async fn check_encodings(session: &mut Session, asked: &Outgoing) {
+    let of = ListingKind::Usage.as_str();
+    let key = session.signer.api_key.clone();
+    let signature = asked.signature(&session.signer, Encoding::Form);
     let added = asked.clone().with("probe", "1");
     let wire = added.wire(Some(&key), Some(&signature));
     let sent = format!("{} with the signature of it without probe", added.words());

@@ -21,7 +21,7 @@ fn books() -> Vendor {
 }
 
 /// What a command prints on a terminal of so many columns and lines, with these variables.
-fn on_terminal(
+pub fn on_terminal(
     vendor: &Vendor,
     arguments: &[&str],
     (columns, lines): (u16, u16),
