@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 
-const PAGES: [&str; 10] = [
+const PAGES: [&str; 11] = [
     "README.md",
     "docs/capacity.md",
     "docs/json.md",
@@ -28,6 +28,7 @@ const PAGES: [&str; 10] = [
     "docs/protocol.md",
     "docs/recording.md",
     "docs/reliability.md",
+    "docs/review.md",
     "docs/statements.md",
 ];
 
@@ -372,6 +373,11 @@ fn licenses_work_as_printed() {
 #[test]
 fn the_three_months_add_up_as_printed() {
     follow("docs/statements.md");
+}
+
+#[test]
+fn the_way_to_the_review_works_as_printed() {
+    follow("docs/review.md");
 }
 
 #[test]
