@@ -172,7 +172,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_comes_is_read_or_not_and_shown_as_json(body in "[\\[\\]{}:,\"data0-9.e\\\\ ]{0,60}") {
+        fn whatever_comes_is_read_or_not_and_shown_as_json(
+            body in "[\\[\\]{}:,\"data0-9.e\\\\ ]{0,60}",
+        ) {
             if let Some(read) = Received::read(body.as_bytes()) {
                 let (_, _) = (read.entries(), read.tells());
                 for value in read.top.values() {

@@ -30,6 +30,9 @@ pub enum AddressError {
     /// A query or a fragment.
     #[error("it must end with the host, or with the path before /usage: leave out ? and #")]
     Query,
+    /// The path of a call.
+    #[error("it must end with the host, or with the path before /usage: leave out the call")]
+    Call,
     /// No host, or no port behind a colon.
     #[error("it must name a host, such as https://vendor.example or http://127.0.0.1:8080")]
     Host,
@@ -60,13 +63,17 @@ impl FromStr for Address {
         if !path.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(AddressError::Path);
         }
+        let base = path.trim_end_matches('/');
+        if ["/usage", "/bill"].iter().any(|call| base.ends_with(call)) {
+            return Err(AddressError::Call);
+        }
         let (host, port) = split(authority).ok_or(AddressError::Host)?;
         Ok(Self {
             is_https,
             host,
             port: port.unwrap_or(if is_https { 443 } else { 80 }),
             authority: authority.to_owned(),
-            base: path.trim_end_matches('/').to_owned(),
+            base: base.to_owned(),
         })
     }
 }
@@ -127,6 +134,7 @@ mod tests {
             ("http://a b", AddressError::Host),
             ("http://[::1", AddressError::Host),
             ("http://h/a b", AddressError::Path),
+            ("http://h/a/usage/", AddressError::Call),
         ] {
             assert_eq!(text.parse::<Address>(), Err(error), "{text}");
         }

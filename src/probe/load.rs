@@ -63,8 +63,9 @@ pub(super) async fn check(
     seconds: u32,
 ) -> Option<Latencies> {
     let sent = format!("{} a hundred times a second for {seconds} s", asked.words());
-    if session.is_over() {
-        session.add(LOAD.found("", Verdict::Skip, &sent, "not asked"));
+    let usage = session.findings.iter().find(|finding| finding.name == "usage answer");
+    if session.is_over() || usage.is_none_or(|finding| finding.result == Verdict::Fail) {
+        session.add(LOAD.found("", Verdict::Skip, &sent, "usage is not answered"));
         return None;
     }
     let wire = Arc::new(asked.signed(&session.signer));

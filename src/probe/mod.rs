@@ -1,10 +1,10 @@
-//! Plays Agora against a vendor's server, whoever made it: signed as Agora signs, with its patience,
-//! over HTTP or HTTPS. It needs no books.
+//! Plays Agora against a vendor's server, whoever made it: signed as Agora signs, with its
+//! patience, over HTTP or HTTPS. It needs no books.
 //!
 //! `address`, `trust` and `client` send one request; `session` asks as Agora does and keeps what is
 //! found; `check` says what a finding is. The checks: `pages` and `page` (usage and bill),
-//! `signing`, `parameters`, `license`, `provisioning`, `load`; `refusal`, `reply_form` and `decimal`
-//! judge single answers; `secrets` keeps the secret out of what is shown.
+//! `signing`, `parameters`, `license`, `provisioning`, `load`. `refusal`, `reply_form` and
+//! `decimal` judge single answers. `secrets` keeps the secret out of what is shown.
 
 mod address;
 mod check;
@@ -111,7 +111,8 @@ async fn probe(order: Order) -> Findings {
         pages::check(&mut session, &base, kind, now_s).await;
         let [closed, _] = pages::windows(kind, now_s);
         let asked = Outgoing::listing(&base, kind, closed, 1, None);
-        signing::check_call(&mut session, kind.as_str(), &asked, Form::Listing).await;
+        signing::check_call(&mut session, kind.as_str(), &asked, signing::shape(Form::Listing))
+            .await;
         signing::check_altered(&mut session, &base, kind, &asked).await;
         if kind == ListingKind::Usage {
             signing::check_encodings(&mut session, &asked).await;

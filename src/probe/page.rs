@@ -1,5 +1,5 @@
-//! One page of a usage or a bill: what its answer must hold. What is wrong is noted by what is asked
-//! for, over all pages of a kind.
+//! One page of a usage or a bill: what its answer must hold. What is wrong is noted by demand, over
+//! all pages of a kind.
 
 use crate::agora::received::{Received, Scalar, Scalars};
 use crate::agora::reply::Envelope;

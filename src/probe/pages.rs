@@ -55,8 +55,10 @@ const MOST_PAGES: u32 = 2_000;
 const MOST_SMALL_PAGES: u32 = 50;
 /// So many pages in a row without an entry, each saying that there are more, have no end.
 const MOST_EMPTY: u32 = 3;
-/// So many pages more than there are projects have no end either.
-const MOST_BEYOND: u64 = 10;
+/// Whatever `totalSize` says, so many pages more than twice as many have no end either.
+const MOST_BEYOND: u64 = 100;
+/// The page that is asked for again: it shifts where a listing changes.
+const SECOND: u32 = 2;
 
 /// How following pages ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +102,8 @@ pub(super) struct PagedListings<'a> {
     once: Worst,
     order: Worst,
     full: Worst,
+    /// What came of asking for a page again.
+    again: Option<Observed>,
 }
 
 /// The windows that are asked for: the last whole day or month, and the one that runs.
@@ -123,6 +127,7 @@ pub(super) async fn check(session: &mut Session, base: &str, kind: ListingKind, 
         once: Worst::default(),
         order: Worst::default(),
         full: Worst::default(),
+        again: None,
     };
     let (mut whole, mut small) = (Vec::new(), Vec::new());
     for window in windows(kind, now_s) {
@@ -130,8 +135,16 @@ pub(super) async fn check(session: &mut Session, base: &str, kind: ListingKind, 
         small.push(listings.follow(session, window, Some(LIMIT)).await);
     }
     let complete = listings.compare(session, &whole, &small).await;
-    let again = listings.ask_again(session, &small).await;
+    if listings.again.is_none() {
+        // There is one page at most.
+        let trail = &small[0];
+        listings.again = Some(match trail.leaves.first() {
+            Some(leaf) => listings.ask_again(session, (trail.window, 1, trail.limit), leaf).await,
+            None => Err(listings.why_not()),
+        });
+    }
     let past = listings.ask_past_end(session, &small[0]).await;
+    let again = listings.again.take().unwrap_or_else(|| Err(listings.why_not()));
     listings.report(session, &whole[0], complete);
     for (demand, outcome) in [(&AGAIN, again), (&PAST_END, past)] {
         let finding = match outcome {
@@ -184,6 +197,10 @@ impl PagedListings<'_> {
                 trail.ending = Ending::Lost;
                 break;
             };
+            if limit.is_some() && page_num == SECOND && self.again.is_none() {
+                let place = (window, page_num, limit);
+                self.again = Some(self.ask_again(session, place, &leaf).await);
+            }
             let sent = self.page(window, page_num, limit).words();
             let fresh = self.look_at_projects(&mut seen, &sent, &leaf);
             empty = if leaf.entries.is_empty() { empty + 1 } else { 0 };
@@ -191,7 +208,9 @@ impl PagedListings<'_> {
             trail.has_repeats |= fresh < leaf.entries.len();
             let is_anew = !leaf.entries.is_empty() && fresh == 0;
             trail.leaves.push(leaf);
-            let beyond = total.is_some_and(|total| u64::from(page_num) > total + MOST_BEYOND);
+            let beyond = total.is_some_and(|total| {
+                u64::from(page_num) / 2 > total.saturating_add(MOST_BEYOND / 2)
+            });
             if !has_next {
                 trail.ending = Ending::Last;
                 break;
@@ -291,21 +310,19 @@ impl PagedListings<'_> {
         worst
     }
 
-    /// Asks for a page once more that was seen already: of the pages that have a second one, else
-    /// the first.
-    async fn ask_again(&mut self, session: &mut Session, small: &[Trail]) -> Observed {
-        let readable = || small.iter().filter(|trail| !trail.leaves.is_empty());
-        let trail = readable().find(|trail| trail.leaves.len() > 1).or(readable().next());
-        let trail = trail.ok_or_else(|| self.why_not())?;
-        let place = usize::from(trail.leaves.len() > 1);
-        let page_num = if place == 1 { 2 } else { 1 };
-        let sent = self.page(trail.window, page_num, trail.limit).words();
-        let asked = (trail.window, page_num, trail.limit);
-        let leaf = self.ask(session, asked).await.ok_or_else(|| self.why_not())?;
-        if leaf == trail.leaves[place] {
-            return Ok((Verdict::Pass, sent, "the same entries".to_owned()));
+    /// Asks for a page once more at once, as Agora does where an answer is late.
+    async fn ask_again(
+        &mut self,
+        session: &mut Session,
+        (window, page_num, limit): (Period, u32, Option<usize>),
+        before: &Leaf,
+    ) -> Observed {
+        let sent = self.page(window, page_num, limit).words();
+        let leaf = self.ask(session, (window, page_num, limit)).await;
+        match leaf.ok_or_else(|| self.why_not())? == *before {
+            true => Ok((Verdict::Pass, sent, "the same entries".to_owned())),
+            false => Ok((Verdict::Fail, sent, "other entries than a moment before".to_owned())),
         }
-        Ok((Verdict::Fail, sent, "other entries than the first time".to_owned()))
     }
 
     async fn ask_past_end(&mut self, session: &mut Session, small: &Trail) -> Observed {

@@ -90,6 +90,7 @@ struct Success {
 /// Makes the account, or the license, and the project.
 pub(super) async fn begin(session: &mut Session, base: &str, trial: &Trial, now_s: i64) {
     let Trial { customer, project, dialect } = trial;
+    let shape = signing::shape(Form::Word);
     match dialect {
         Dialect::English => {
             let contact = [
@@ -98,21 +99,21 @@ pub(super) async fn begin(session: &mut Session, base: &str, trial: &Trial, now_
                 ("customerPhone", "+1 555 0100"),
             ];
             let account = Outgoing::new_account(base, customer, &contact);
-            signing::check_call(session, "create account", &account, Form::Word).await;
+            signing::check_call(session, "create account", &account, shape).await;
             refuse_without_customer(session, &account).await;
             call(session, "create account", &account, *dialect).await;
         }
         Dialect::Chinese => {
             let window = Period::new(now_s, now_s + LICENSE_S).expect("it ends later");
             let license = Outgoing::new_license(base, customer, window);
-            signing::check_call(session, "configure license", &license, Form::Word).await;
+            signing::check_call(session, "configure license", &license, shape).await;
             call(session, "configure license", &license, *dialect).await;
             let posted = Outgoing { method: "POST", ..license };
             also(session, ("configure license", &POSTED), &posted).await;
         }
     }
     let made = Outgoing::new_project(base, customer, project);
-    signing::check_call(session, "create project", &made, Form::Word).await;
+    signing::check_call(session, "create project", &made, shape).await;
     let answered = call(session, "create project", &made, *dialect).await;
     let keys = answered.and_then(|success| success.keys);
     judge_keys(session, &made.words(), keys.as_ref());

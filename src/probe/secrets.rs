@@ -14,7 +14,8 @@ impl Secrets {
         secrets
     }
 
-    /// Hides one more text of at least four bytes (less stands in any word), also where it stands URL-encoded or in JSON.
+    /// Hides one more text of at least four bytes (less stands in any word), also where it stands
+    /// URL-encoded or in JSON.
     pub(super) fn add(&mut self, secret: &str) {
         let encoded = Encoding::ALL.map(|encoding| encoding.encode(secret));
         let in_json = secret.replace('\\', "\\\\").replace('"', "\\\"");

@@ -49,25 +49,25 @@ const RFC: Demand = Demand {
 const UNAUTHORIZED: &[u16] = &[401, 403];
 
 /// The shape of a refusal for want of a signature. A parameter that is missing may come first.
-fn shape(form: Form) -> Shape {
+pub(super) fn shape(form: Form) -> Shape {
     let codes = if form == Form::Listing { &[400, 401, 403] } else { UNAUTHORIZED };
     Shape { codes, form: Some(form) }
 }
 
 /// The three requests that are signed by nobody who may: without a signature, by another secret,
 /// and with another key.
-pub(super) async fn check_call(session: &mut Session, of: &str, asked: &Outgoing, form: Form) {
+pub(super) async fn check_call(session: &mut Session, of: &str, asked: &Outgoing, shape: Shape) {
     let right = session.signer.clone();
     let (key, words) = (&right.api_key, asked.words());
     let one = |sent: String, wire| vec![Forbidden { sent, wire }];
     let unsigned = one(format!("{words} without signature"), asked.wire(Some(key), None));
-    refusal::check(session, (&UNSIGNED, of), unsigned, shape(form)).await;
+    refusal::check(session, (&UNSIGNED, of), unsigned, shape).await;
 
     let other = Signer { api_secret: "x".repeat(32).parse().expect("a secret"), ..right.clone() };
     let signature = asked.signature(&other, Encoding::Form);
     let wire = asked.wire(Some(key), Some(&signature));
     let wrong = one(format!("{words} signed with another secret"), wire);
-    refusal::check(session, (&WRONG, of), wrong, shape(form)).await;
+    refusal::check(session, (&WRONG, of), wrong, shape).await;
 
     let strange = Signer { api_key: "y".repeat(32).parse().expect("a key"), ..right };
     let signature = asked.signature(&strange, Encoding::Form);
@@ -80,7 +80,7 @@ pub(super) async fn check_call(session: &mut Session, of: &str, asked: &Outgoing
         sent: format!("{words} without apiKey"),
         wire: asked.wire(None, Some(&signature)),
     };
-    refusal::check(session, (&WRONG_KEY, of), vec![with_strange, without], shape(form)).await;
+    refusal::check(session, (&WRONG_KEY, of), vec![with_strange, without], shape).await;
 }
 
 /// A request that is not the one that was signed.

@@ -6,8 +6,8 @@ use crate::vendor::{API_KEY, API_SECRET, Ended, Vendor, days_from_now};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::net::TcpListener;
-use std::sync::Condvar;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -45,6 +45,7 @@ fn probe(prober: &Vendor, url: &str, more: &[&str]) -> (Ended, Value) {
     (ended, probed)
 }
 
+const CHINESE: [&str; 2] = ["--dialect", "cn"];
 const PROVISION: [&str; 5] = ["--provision", "fresh", "430892", "--customer", "licensed"];
 
 /// What a probe of a server with this twist names, but for times.
@@ -181,7 +182,7 @@ fn a_page_that_changes_when_it_is_asked_for_again_is_named() {
     names(&[("warn", "usage same page again")], |asked, vault| {
         let right = asked.right(vault);
         let is_second = asked.is("/usage") && right.status == 200 && asked.field("pageNum") == "2";
-        if is_second && vault.seen(&asked.target) > 0 {
+        if is_second && vault.seen(&asked.target) == 1 {
             return right.with(r#""amount":2,"#, r#""amount":3,"#);
         }
         right
@@ -507,10 +508,82 @@ fn our_server_passes_with_the_live_pair_which_makes_what_it_asks_for() {
     let vendor = books();
     let server = vendor.serve();
     let live = prober();
-    let more: Vec<&str> = PROVISION.into_iter().take(3).chain(["--dialect", "cn"]).collect();
+    let more: Vec<&str> = PROVISION.into_iter().take(3).chain(CHINESE).collect();
     let (_, probed) = probe(&live, &server.origin(), &more);
     assert_all_pass(&probed);
     assert_eq!(vendor.run(["customer", "show", "fresh"]).code, 0);
+}
+
+#[test]
+fn usage_that_is_recorded_meanwhile_shifts_no_page_of_ours() {
+    let vendor = books();
+    let tester = tester(&vendor);
+    let server = vendor.serve();
+    let done = AtomicBool::new(false);
+    let probed = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 0.. {
+                if done.load(Ordering::Relaxed) {
+                    break;
+                }
+                vendor.ok(["record", &format!("aa{number}"), "1", "--new"]);
+            }
+        });
+        let probed = probe_with(&tester, &server.origin(), &[]);
+        done.store(true, Ordering::Relaxed);
+        probed
+    });
+    let mut named = named(&probed);
+    named.retain(|(_, name)| !OF_TIME.contains(&name.as_str()));
+    assert_eq!(named, set(&[]), "{probed}");
+}
+
+#[test]
+fn a_vendor_without_licenses_passes_where_no_customer_is_named() {
+    let twist = |asked: &Asked, vault: &Vault| {
+        let not_found = Told { content_type: "text/html", ..Told::json(404, "<h1>Not found</h1>") };
+        Some(if asked.path.ends_with("/license") { not_found } else { asked.right(vault) })
+    };
+    let url = StandIn::start(Box::new(twist)).url();
+    let without_times = |more: &[&str]| {
+        let mut named = named(&probe(&prober(), &url, more).1);
+        named.retain(|(_, name)| !OF_TIME.contains(&name.as_str()));
+        named
+    };
+    assert_eq!(without_times(&[]), set(&[]));
+    assert_eq!(without_times(&PROVISION[..3]), set(&[]));
+    assert_eq!(without_times(&["--customer", "licensed"]), set(&[("warn", "license answer")]));
+}
+
+#[test]
+fn the_chinese_dialect_has_no_account_and_encodes_signatures_of_put() {
+    let calls = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&calls);
+    let twist = move |asked: &Asked, vault: &Vault| {
+        let right = asked.right(vault);
+        if asked.method != "GET" && right.status == 200 {
+            let is_encoded = asked.body.contains("%3D\"");
+            let call = format!("{} {} {is_encoded}", asked.method, asked.path);
+            heard.lock().expect("calls").push(call);
+        }
+        Some(right)
+    };
+    let stand_in = StandIn::start(Box::new(twist));
+    let (_, probed) = probe(&prober(), &stand_in.url(), &[&PROVISION[..], &CHINESE].concat());
+    let mut calls = std::mem::take(&mut *calls.lock().expect("calls"));
+    calls.dedup();
+    assert_eq!(
+        calls,
+        [
+            "PUT /license/customers/fresh/activate true",
+            "POST /license/customers/fresh/activate false",
+            "POST /customers/fresh/projects/new false",
+            "PUT /customers/fresh/projects/430892/deactivate true",
+            "PUT //customers/fresh/projects/430892/deactivate false",
+            "PUT /customers/fresh/deactivate true",
+        ],
+        "{probed}"
+    );
 }
 
 #[test]
@@ -580,6 +653,7 @@ fn wrong_words_are_refused_before_anything_is_asked() {
     };
     assert!(words("localhost:8080", &[]).contains("it must begin with http:// or https://"));
     assert!(words("http://h/usage?a=1", &[]).contains("leave out ? and #"));
+    assert!(words("https://h/agora/usage", &[]).contains("leave out the call"));
     assert!(words("http://h", &["--ca", "secret"]).contains("--ca is about HTTPS"));
     assert!(words("http://h", &["--dialect", "cn"]).contains("--provision"));
     assert!(words("http://h", &["--provision", "a b", "c"]).contains("the customer \"a b\""));

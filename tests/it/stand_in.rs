@@ -1,5 +1,5 @@
-//! A vendor's server of a few lines, which answers as Agora's pages ask, and a twist that breaks one
-//! thing in it.
+//! A vendor's server of a few lines, which answers as Agora's pages ask, and a twist that breaks
+//! one thing in it.
 
 use crate::vendor::{API_KEY, API_SECRET};
 use agora_vendor::agora::request::{Body, ListingRequest, Query, field};
@@ -126,14 +126,13 @@ impl Asked {
         }
         match call {
             "listing" => self.listing(),
-            "license" if parts[1] == "licensed" => Told::json(
-                200,
-                r#"{"status":"success","statusReason":"","data":{"expireDate":"2030-10-01","residueCount":"100"}}"#,
-            ),
+            "license" if parts[1] == "licensed" => {
+                success(r#","data":{"expireDate":"2030-10-01","residueCount":"100"}"#)
+            }
             "license" => Told::refused(self, 404),
             "account" if self.field("customerId").is_empty() => Told::refused(self, 400),
             "project" => self.project(vault),
-            _ => Told::json(200, r#"{"status":"success","statusReason":""}"#),
+            _ => success(""),
         }
     }
 
@@ -141,12 +140,7 @@ impl Asked {
         let mut keys = vault.keys.lock().expect("keys");
         let made = || ("k".repeat(32), "s".repeat(44));
         let (key, secret) = keys.entry(self.field("projectId").to_owned()).or_insert_with(made);
-        Told::json(
-            200,
-            format!(
-                r#"{{"status":"success","statusReason":"","data":{{"appKey":"{key}","appSecret":"{secret}"}}}}"#
-            ),
-        )
+        success(&format!(r#","data":{{"appKey":"{key}","appSecret":"{secret}"}}"#))
     }
 
     fn is_signed(&self, lax: Lax) -> bool {
@@ -187,14 +181,13 @@ impl Asked {
             format!(r#"{{"projectId":"{id}","amount":{amount},"description":"words"}}"#)
         };
         let entries: Vec<String> = ENTRIES[places].iter().map(entry).collect();
-        Told::json(
-            200,
-            format!(
-                r#"{{"status":0,"statusReason":"Success","data":{{"totalSize":5,"pageNum":{},"hasNext":{has_next},"data":[{}]}}}}"#,
-                asked.page.page_num,
-                entries.join(",")
-            ),
-        )
+        let fields = format!(
+            r#""totalSize":5,"pageNum":{},"hasNext":{has_next},"data":[{}]"#,
+            asked.page.page_num,
+            entries.join(",")
+        );
+        let head = r#""status":0,"statusReason":"Success""#;
+        Told::json(200, format!(r#"{{{head},"data":{{{fields}}}}}"#))
     }
 
     fn read(stream: &mut BufReader<TcpStream>) -> Option<Self> {
@@ -221,6 +214,11 @@ impl Asked {
         let path = path.to_owned();
         Some(Self { method, path, target, readings, body })
     }
+}
+
+/// A success that is said by a word, with more members.
+fn success(more: &str) -> Told {
+    Told::json(200, format!(r#"{{"status":"success","statusReason":""{more}}}"#))
 }
 
 /// What answers a request; `None` hangs up.
