@@ -94,6 +94,16 @@ pub fn run(order: Order) -> io::Result<Findings> {
     Ok(findings)
 }
 
+/// The most characters of what is shown of a server's answer.
+const MOST_SHOWN: usize = 400;
+
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(MOST_SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 async fn probe(order: Order) -> Findings {
     let Order { address, trust, signer, customer, trial, load_s, now_s } = order;
     let (base, authority) = (address.base.clone(), address.authority.clone());
@@ -140,8 +150,8 @@ async fn probe(order: Order) -> Findings {
     }
     let Session { findings, secrets, .. } = session;
     let hidden = |finding: Finding| Finding {
-        sent: secrets.hide(&finding.sent),
-        got: secrets.hide(&finding.got),
+        sent: cut(&secrets.hide(&finding.sent)),
+        got: cut(&secrets.hide(&finding.got)),
         ..finding
     };
     Findings { checks: findings.into_iter().map(hidden).collect(), latencies }

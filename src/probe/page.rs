@@ -184,7 +184,6 @@ impl Faults {
             other => {
                 let got = format!("{} for project {id}", shown("amount", other));
                 self.note(&AMOUNT, Verdict::Fail, sent, got);
-                // A zero in quotes is a zero as well, but one fault is enough.
             }
         }
         if entry.get("description").and_then(Scalar::text).is_none() {

@@ -9,6 +9,7 @@ use crate::probe::client::Absence;
 use crate::probe::page::{ANSWER, Faults, Leaf};
 use crate::probe::session::Session;
 use std::collections::HashSet;
+use std::time::{Duration, Instant};
 
 const END: Demand = Demand {
     name: "pages end",
@@ -54,9 +55,13 @@ const MOST_PAGES: u32 = 2_000;
 /// So many with `limit=2`: what is wrong with pages shows on the first.
 const MOST_SMALL_PAGES: u32 = 50;
 /// So many pages in a row without an entry, each saying that there are more, have no end.
-const MOST_EMPTY: u32 = 3;
+const MOST_EMPTY: usize = 3;
 /// Whatever `totalSize` says, so many pages more than twice as many have no end either.
 const MOST_BEYOND: u64 = 100;
+/// So much of ids and amounts is held at most of one sequence of pages.
+const MOST_BYTES: usize = 32 << 20;
+/// So long is one sequence followed at most.
+const MOST_TIME: Duration = Duration::from_secs(60);
 /// The page that is asked for again: it shifts where a listing changes.
 const SECOND: u32 = 2;
 
@@ -86,6 +91,28 @@ struct Trail {
 }
 
 impl Trail {
+    /// The last project so far.
+    fn last_id(&self) -> Option<&str> {
+        self.leaves.last()?.entries.last().map(|(id, _)| id.as_str())
+    }
+
+    /// How it ends with the last page, which has so many new projects; `None` where it goes on.
+    fn ending(&self, fresh: usize) -> Option<Ending> {
+        let leaf = self.leaves.last()?;
+        let pages = u64::try_from(self.leaves.len()).unwrap_or(u64::MAX);
+        let is_beyond = |total: u64| pages > total.saturating_mul(2).saturating_add(MOST_BEYOND);
+        let empty = self.leaves.iter().rev().take_while(|leaf| leaf.entries.is_empty()).count();
+        if !leaf.has_next {
+            Some(Ending::Last)
+        } else if !leaf.entries.is_empty() && fresh == 0 {
+            Some(Ending::Anew)
+        } else if empty >= MOST_EMPTY || leaf.total_size.is_some_and(is_beyond) {
+            Some(Ending::Endless)
+        } else {
+            None
+        }
+    }
+
     fn entries(&self) -> Vec<&(String, String)> {
         self.leaves.iter().flat_map(|leaf| &leaf.entries).collect()
     }
@@ -191,7 +218,7 @@ impl PagedListings<'_> {
         let most = if limit.is_some() { MOST_SMALL_PAGES } else { MOST_PAGES };
         let mut trail =
             Trail { window, limit, leaves: Vec::new(), ending: Ending::Cut, has_repeats: false };
-        let (mut seen, mut empty) = (HashSet::new(), 0);
+        let (mut seen, began, mut bytes) = (HashSet::new(), Instant::now(), 0);
         for page_num in 1..=most {
             let Some(leaf) = self.ask(session, (window, page_num, limit)).await else {
                 trail.ending = Ending::Lost;
@@ -202,58 +229,52 @@ impl PagedListings<'_> {
                 self.again = Some(self.ask_again(session, place, &leaf).await);
             }
             let sent = self.page(window, page_num, limit).words();
-            let fresh = self.look_at_projects(&mut seen, &sent, &leaf);
-            empty = if leaf.entries.is_empty() { empty + 1 } else { 0 };
-            let (has_next, total) = (leaf.has_next, leaf.total_size);
+            let fresh = self.look_at_projects(&mut seen, &sent, &leaf, trail.last_id());
             trail.has_repeats |= fresh < leaf.entries.len();
-            let is_anew = !leaf.entries.is_empty() && fresh == 0;
+            bytes += leaf.entries.iter().map(|(id, amount)| id.len() + amount.len()).sum::<usize>();
             trail.leaves.push(leaf);
-            let beyond = total.is_some_and(|total| {
-                u64::from(page_num) / 2 > total.saturating_add(MOST_BEYOND / 2)
-            });
-            if !has_next {
-                trail.ending = Ending::Last;
+            if let Some(ending) = trail.ending(fresh) {
+                trail.ending = ending;
                 break;
             }
-            if is_anew {
-                trail.ending = Ending::Anew;
-                break;
-            }
-            if empty == MOST_EMPTY || beyond {
-                let got = if beyond {
-                    format!("hasNext true on page {page_num}, with more pages than projects")
-                } else {
-                    format!("hasNext true on {MOST_EMPTY} pages in a row without an entry")
-                };
-                self.ends.note(Verdict::Fail, &sent, got);
-                trail.ending = Ending::Endless;
+            if bytes > MOST_BYTES || began.elapsed() > MOST_TIME {
                 break;
             }
         }
-        if trail.ending == Ending::Cut && limit.is_none() {
-            let sent = self.page(window, most, limit).words();
-            let got = format!("hasNext true on page {most}: no more pages were followed");
+        let page_num = u32::try_from(trail.leaves.len()).unwrap_or(u32::MAX);
+        let sent = self.page(window, page_num, limit).words();
+        if trail.ending == Ending::Endless {
+            let got = "hasNext true, with more pages than projects or no entries on them";
+            self.ends.note(Verdict::Fail, &sent, format!("{got}: page {page_num}"));
+        } else if trail.ending == Ending::Cut && limit.is_none() {
+            let got = format!("hasNext true on page {page_num}: no more pages were followed");
             self.ends.note(Verdict::Warn, &sent, got);
         }
         self.look_at_lengths(&trail);
         trail
     }
 
-    /// Looks whether projects come again or out of order; tells how many are new.
-    fn look_at_projects(&mut self, seen: &mut HashSet<String>, sent: &str, leaf: &Leaf) -> usize {
-        let mut fresh = 0;
+    /// Looks whether projects come again or out of order, also behind the `last` one of the page
+    /// before; tells how many are new.
+    fn look_at_projects(
+        &mut self,
+        seen: &mut HashSet<String>,
+        sent: &str,
+        leaf: &Leaf,
+        last: Option<&str>,
+    ) -> usize {
+        let (mut fresh, mut before) = (0, last);
         // What has no id is a fault of its own.
-        let named = || leaf.entries.iter().filter(|(id, _)| !id.is_empty());
-        for (id, _) in named() {
-            if seen.insert(id.clone()) {
-                fresh += 1;
-            } else {
+        for (id, _) in leaf.entries.iter().filter(|(id, _)| !id.is_empty()) {
+            if !seen.insert(id.clone()) {
                 self.once.note(Verdict::Fail, sent, format!("project {id} a second time"));
+                continue;
             }
-        }
-        let mut pairs = named().zip(named().skip(1));
-        if let Some(((one, _), (next, _))) = pairs.find(|((one, _), (next, _))| one > next) {
-            self.order.note(Verdict::Warn, sent, format!("project {one} before {next}"));
+            fresh += 1;
+            if let Some(before) = before.filter(|before| *before > id.as_str()) {
+                self.order.note(Verdict::Warn, sent, format!("project {before} before {id}"));
+            }
+            before = Some(id);
         }
         fresh
     }

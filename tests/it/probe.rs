@@ -139,6 +139,21 @@ fn pages_without_an_end_are_named() {
     names_at("/usage", &[("fail", "usage pages end")], |told| {
         told.with(r#""hasNext":false"#, r#""hasNext":true"#)
     });
+    names(&[("fail", "bill pages end")], |asked, vault| {
+        let right = asked.right(vault);
+        if !asked.is("/bill") || right.status != 200 {
+            return right;
+        }
+        let page_num = asked.field("pageNum");
+        let entry = |name: &str| {
+            let id = format!("{page_num:0>9}{name}{}", "x".repeat(1000));
+            format!(r#"{{"projectId":"{id}","amount":1,"description":""}}"#)
+        };
+        let (head, entries) = (r#""status":0,"statusReason":"""#, [entry("a"), entry("b")]);
+        let fields = format!(r#""totalSize":5,"pageNum":{page_num},"hasNext":true"#);
+        let data = format!(r#"{{{fields},"data":[{}]}}"#, entries.join(","));
+        Told::json(200, format!(r#"{{{head},"data":{data}}}"#))
+    });
 }
 
 /// The answer to another page.
@@ -387,6 +402,10 @@ fn a_secret_that_the_server_sends_back_is_not_shown() {
 
 #[test]
 fn what_is_too_long_or_breaks_off_is_bounded_and_named() {
+    let long = format!("101{}", "0".repeat(1 << 20));
+    names_at("/usage", &[("fail", "usage projects once")], move |told| {
+        told.with(r#""101""#, &format!(r#""{long}""#)).with(r#""102""#, &format!(r#""{long}""#))
+    });
     names_at("/bill", &[("fail", "bill answer")], |told| {
         let is_page = told.status == 200;
         if is_page { Told { body: " ".repeat(5 << 20), ..told } } else { told }
