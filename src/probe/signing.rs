@@ -31,8 +31,8 @@ const ALTERED: Demand = Demand {
 };
 const ADDED: Demand = Demand {
     name: "parameter added",
-    wanted: "a refusal, best 401: all parameters are signed, also those that no page names",
-    asker: Asker::Reading,
+    wanted: "a refusal, best 401: all parameters but signature are signed",
+    asker: Asker::Signing,
 };
 const FORM: Demand = Demand {
     name: "encoding as Java's",

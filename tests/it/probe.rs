@@ -301,7 +301,7 @@ fn whoever_answers_what_nobody_signed_is_named() {
         &[
             ("fail", "usage altered"),
             ("fail", "usage wrong signature"),
-            ("warn", "usage parameter added"),
+            ("fail", "usage parameter added"),
         ],
         lax("/usage", any_signature),
     );
