@@ -63,11 +63,11 @@ impl FromStr for Address {
         if !path.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(AddressError::Path);
         }
+        let (host, port) = split(authority).ok_or(AddressError::Host)?;
         let base = path.trim_end_matches('/');
         if ["/usage", "/bill"].iter().any(|call| base.ends_with(call)) {
             return Err(AddressError::Call);
         }
-        let (host, port) = split(authority).ok_or(AddressError::Host)?;
         Ok(Self {
             is_https,
             host,
