@@ -60,7 +60,7 @@ impl fmt::Display for Absence {
 }
 
 /// Sends requests to one server.
-pub(super) struct Client {
+pub(super) struct Caller {
     address: Address,
     trust: Option<Trust>,
     found: Vec<SocketAddr>,
@@ -68,7 +68,7 @@ pub(super) struct Client {
     idle: Arc<Mutex<Vec<SendRequest<Full<Bytes>>>>>,
 }
 
-impl Client {
+impl Caller {
     /// Finds the server's addresses, and connects once.
     pub(super) async fn reach(address: Address, trust: Option<Trust>) -> Result<Self, String> {
         let host = (address.host.as_str(), address.port);

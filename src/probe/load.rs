@@ -3,7 +3,7 @@
 
 use crate::agora::outgoing::{Outgoing, Wire};
 use crate::probe::check::{Asker, Demand, Verdict};
-use crate::probe::client::Client;
+use crate::probe::client::Caller;
 use crate::probe::session::{PATIENCE, Session};
 use std::sync::Arc;
 use std::time::Duration;
@@ -92,7 +92,7 @@ pub(super) async fn check(
     Some(latencies)
 }
 
-async fn run(client: &Arc<Client>, wire: &Arc<Wire>, count: u32) -> Vec<Timed> {
+async fn run(client: &Arc<Caller>, wire: &Arc<Wire>, count: u32) -> Vec<Timed> {
     let began = Instant::now();
     let mut underway = JoinSet::new();
     let mut timed = Vec::new();
@@ -115,7 +115,7 @@ async fn run(client: &Arc<Client>, wire: &Arc<Wire>, count: u32) -> Vec<Timed> {
 }
 
 /// Sends one request, timed from when it was due.
-async fn one(client: &Client, wire: &Wire, due: Instant) -> Timed {
+async fn one(client: &Caller, wire: &Wire, due: Instant) -> Timed {
     let answer = client.send(wire, WAIT).await;
     let problem = match answer {
         Ok(reaction) if reaction.status == 200 => None,

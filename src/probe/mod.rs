@@ -34,7 +34,7 @@ use crate::agora::reply::Form;
 use crate::billing::id::CustomerId;
 use crate::billing::statement::ListingKind;
 use check::{Asker, Demand};
-use client::Client;
+use client::Caller;
 use session::Session;
 use std::io;
 use tokio::runtime::Builder;
@@ -108,7 +108,7 @@ async fn probe(order: Order) -> Findings {
     let Order { address, trust, signer, customer, trial, load_s, now_s } = order;
     let (base, authority) = (address.base.clone(), address.authority.clone());
     let sent = format!("a connection to {authority}");
-    let client = match Client::reach(address, trust).await {
+    let client = match Caller::reach(address, trust).await {
         Ok(client) => client,
         Err(problem) => {
             let checks = vec![REACHED.found("", Verdict::Fail, &sent, &problem)];

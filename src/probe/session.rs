@@ -5,7 +5,7 @@ use crate::agora::outgoing::{Outgoing, Signer, Wire};
 use crate::agora::received::Received;
 use crate::agora::signature::Encoding;
 use crate::probe::check::{Asker, Demand, Finding, Verdict};
-use crate::probe::client::{Absence, Client, Reaction};
+use crate::probe::client::{Absence, Caller, Reaction};
 use crate::probe::secrets::Secrets;
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,7 +53,7 @@ struct Attempts {
 }
 
 pub(super) struct Session {
-    pub(super) client: Arc<Client>,
+    pub(super) client: Arc<Caller>,
     pub(super) signer: Signer,
     pub(super) findings: Vec<Finding>,
     /// What must not be shown.
@@ -70,7 +70,7 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(client: Client, signer: Signer) -> Self {
+    pub(super) fn new(client: Caller, signer: Signer) -> Self {
         let secrets = Secrets::of(&signer);
         Self {
             client: Arc::new(client),
@@ -202,7 +202,7 @@ impl Session {
 }
 
 /// Sends a request up to three times, until an answer comes in time.
-async fn attempts(client: &Client, wire: &Wire) -> Attempts {
+async fn attempts(client: &Caller, wire: &Wire) -> Attempts {
     let began = Instant::now();
     let mut attempts =
         Attempts { outcome: Err(Absence::Late), late: 0, busy: 0, waited: Duration::ZERO };
