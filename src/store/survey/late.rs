@@ -69,7 +69,7 @@ pub(super) fn money(tx: &ReadTx<'_>) -> Result<Vec<LateMoney>> {
     let mut found = Vec::new();
     for month_s in months {
         let mut late = LateMoney { month_s, ..LateMoney::default() };
-        for balance in balance::now(tx, &pricing, month_s)?.into_values() {
+        for balance in balance::now(tx, &pricing, month_s, None)?.into_values() {
             match balance.due() {
                 None => late.unpriced += 1,
                 Some(due) if due.is_positive() => late.too_little += &due,
