@@ -329,9 +329,9 @@ fn a_project_without_a_price_is_left_out_of_the_bill_and_pointed_out() {
         let lines = server
             .log()
             .lines()
-            .filter(|l| l.contains("ERROR") && l.contains("project b with 7"))
+            .filter(|l| l.contains("WARN") && l.contains("project b with 7"))
             .count();
-        assert_eq!(lines, asked, "an error is logged at each bill");
+        assert_eq!(lines, asked, "a warning is logged at each bill");
     }
     let usage = server.usage(from, to);
     assert_eq!(usage.json()["data"]["data"][0]["description"], "100 Minute × Standard");
