@@ -6,6 +6,7 @@ mod bill;
 mod check;
 mod clock;
 mod command;
+mod completions;
 mod csv_out;
 mod customer;
 mod database;
@@ -25,6 +26,7 @@ mod license;
 mod license_type;
 mod license_words;
 mod log;
+mod man;
 mod migrate;
 mod moment;
 mod near;
@@ -141,6 +143,8 @@ enum Verb {
     Backup(backup::Args),
     Restore(restore::Args),
     Migrate(migrate::Args),
+    Completions(completions::Args),
+    Man(man::Args),
 }
 
 /// Runs the command that `arguments` (the executable's name first) say. Data goes to `out`, all
@@ -208,7 +212,9 @@ fn once_more(verb: &Verb) -> Sentence {
         | Verb::Doctor(_)
         | Verb::Backup(_)
         | Verb::Restore(_)
-        | Verb::Migrate(_) => None,
+        | Verb::Migrate(_)
+        | Verb::Completions(_)
+        | Verb::Man(_) => None,
     };
     match to_look {
         None => "run the same command again: what was done is not done twice".into(),
@@ -242,6 +248,8 @@ fn act(verb: Verb, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         Verb::Backup(args) => backup::run(&args, shell),
         Verb::Restore(args) => restore::run(&args, shell),
         Verb::Migrate(args) => migrate::run(&args, shell),
+        Verb::Completions(args) => completions::run(&args, Cli::command(), shell),
+        Verb::Man(args) => man::run(&args, Cli::command(), shell),
     }
 }
 

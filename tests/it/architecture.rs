@@ -77,11 +77,12 @@ fn every_folder_has_its_arrows() {
 
 #[test]
 fn what_is_special_stands_in_its_folder_alone() {
-    let special: [(&[&str], &str); 6] = [
+    let special: [(&[&str], &str); 7] = [
         (&["hyper::", "hyper_util::", "tokio::", "http_body_util::"], "http probe"),
         (&["httparse::"], "http"),
         (&["rusqlite::", "r2d2::", "r2d2_sqlite::"], "store"),
         (&["clap::", "comfy_table::", "csv::", "csv_core::", "flate2::", "indicatif::"], "cli"),
+        (&["clap_complete::", "clap_mangen::"], "cli"),
         (&["zstd::"], "cli store"),
         (&["serde_json::", "serde::"], "agora cli store"),
     ];

@@ -29,6 +29,7 @@ mod license_histories;
 mod licenses;
 mod listings;
 mod manners;
+mod manuals;
 mod migrations;
 mod names;
 mod openapi;
