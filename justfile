@@ -31,6 +31,10 @@ docs:
 bench name:
     cargo bench --bench {{name}}
 
+# Make the Debian package, in target/debian.
+deb:
+    packaging/build-deb
+
 # Check licenses, sources, bans and advisories of the dependencies.
 deny:
     cargo deny check

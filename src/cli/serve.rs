@@ -37,14 +37,14 @@ pub(super) struct Args {
     /// [default: 127.0.0.1:8080]
     ///
     /// Sockets that systemd passes (agora-vendor.socket) are listened on in its place.
-    #[arg(long, value_name = "ADDR:PORT")]
+    #[arg(long, value_name = "ADDR:PORT", env = "AGORA_VENDOR_LISTEN")]
     listen: Option<Listen>,
 
     /// Where to answer /healthz, /readyz and /metrics, for those who run it; off by default
     ///
     /// Plain HTTP that asks for no password: an address of this machine, or of a private network. A
     /// socket named admin that systemd passes is listened on in its place.
-    #[arg(long, value_name = "ADDR:PORT")]
+    #[arg(long, value_name = "ADDR:PORT", env = "AGORA_VENDOR_ADMIN")]
     admin: Option<Listen>,
 
     /// Create the database first where there is none (not for a service: a wrong path must fail
@@ -197,8 +197,8 @@ fn cannot_serve(error: &io::Error) -> Failure {
     let failure = Failure::failed(error.to_string());
     if error.kind() == io::ErrorKind::PermissionDenied {
         return failure.with(
-            "a port below 1024 needs the capability CAP_NET_BIND_SERVICE, as \
-             packaging/agora-vendor-acme.conf gives it to a service",
+            "a port below 1024 is systemd's to open: `systemctl edit agora-vendor.socket`, as in \
+             packaging/agora-vendor-443.conf",
         );
     }
     failure

@@ -138,12 +138,11 @@ impl Reader {
         ] {
             fs::create_dir_all(reader.path(folder)).expect("a folder");
         }
-        for folder in ["usr/local/bin", "var/lib", "var/backups"] {
+        for folder in ["usr/bin", "var/lib", "var/backups"] {
             fs::create_dir_all(reader.path("machine").join(folder)).expect("a folder");
         }
         fs::write(reader.path("machine/users"), "").expect("a file");
-        let packaging = checkout().join("packaging");
-        std::os::unix::fs::symlink(packaging, reader.path("here/packaging")).expect("a link");
+        reader.link_packaging();
         let executable = reader.path("bin/agora-vendor");
         let script = format!("#!/bin/sh\nexec '{}' \"$@\"\n", env!("CARGO_BIN_EXE_agora-vendor"));
         fs::write(&executable, script).expect("a file");
@@ -153,6 +152,20 @@ impl Reader {
 
     fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    /// The files of `packaging/`. What makes the package takes a release build: a shim stands for
+    /// it.
+    fn link_packaging(&self) {
+        let folder = self.path("here/packaging");
+        fs::create_dir(&folder).expect("a folder");
+        for entry in fs::read_dir(checkout().join("packaging")).expect("a folder") {
+            let file = entry.expect("an entry").path();
+            let shim = checkout().join("tests/it/shims").join(file.file_name().expect("a name"));
+            let target = if shim.exists() { shim } else { file.clone() };
+            let link = folder.join(file.file_name().expect("a name"));
+            std::os::unix::fs::symlink(target, link).expect("a link");
+        }
     }
 
     /// The commands as they run here: on ports that are free.

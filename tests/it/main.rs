@@ -34,6 +34,7 @@ mod migrations;
 mod names;
 mod openapi;
 mod owners;
+mod packaging;
 mod pages;
 mod prices;
 mod printing;

@@ -1,0 +1,136 @@
+//! What `packaging/` promises: units that systemd takes, and a configuration that the server reads.
+//! `.ci/deb` installs the package itself.
+
+use crate::vendor::{Vendor, skipped};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn packaging() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging")
+}
+
+fn read(name: &str) -> String {
+    fs::read_to_string(packaging().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// The units, by the names of their files.
+fn units() -> Vec<String> {
+    let entries = fs::read_dir(packaging()).expect("a folder").map(|entry| entry.expect("one"));
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let ends = [".service", ".socket", ".timer"];
+    names.filter(|name| ends.iter().any(|end| name.ends_with(end))).collect()
+}
+
+/// Runs systemd-analyze on the units as they are, but for executables that this machine lacks.
+fn analyze(arguments: &[&str], names: &[String]) -> Option<(bool, String)> {
+    let folder = tempfile::tempdir().expect("a folder");
+    for name in units() {
+        let unit = read(&name);
+        let unit = unit.replace("/usr/bin/agora-vendor", "/bin/true");
+        fs::write(folder.path().join(&name), unit.replace("/usr/bin/litestream", "/bin/true"))
+            .expect("a unit");
+    }
+    let mut analyze = Command::new("systemd-analyze");
+    analyze.args(arguments).args(names.iter().map(|name| folder.path().join(name)));
+    let output = analyze.output().ok()?;
+    let said = [output.stdout, output.stderr].concat();
+    Some((output.status.success(), String::from_utf8_lossy(&said).into_owned()))
+}
+
+#[test]
+fn systemd_takes_every_unit() {
+    match analyze(&["verify", "--man=no"], &units()) {
+        // A word on a key that it does not know is no failure to it.
+        Some((success, said)) => assert!(success && said.is_empty(), "{said}"),
+        None => skipped("this machine has no systemd-analyze"),
+    }
+}
+
+#[test]
+fn each_service_of_ours_is_open_no_wider_than_1() {
+    for name in units().into_iter().filter(|name| name.ends_with(".service")) {
+        // It dials out, to wherever its configuration says.
+        if name == "agora-vendor-litestream.service" {
+            continue;
+        }
+        let security = ["security", "--offline=true", "--threshold=10"];
+        match analyze(&security, std::slice::from_ref(&name)) {
+            Some((success, said)) => assert!(success, "{name}: {said}"),
+            None => return skipped("this machine has no systemd-analyze"),
+        }
+    }
+}
+
+#[test]
+fn the_server_is_told_to_systemd_as_the_code_behaves() {
+    for name in ["agora-vendor.service", "agora-vendor@.service"] {
+        let unit = read(name);
+        for line in ["Type=notify", "NotifyAccess=main", "WatchdogSec=30", "LimitCORE=0"] {
+            assert!(unit.lines().any(|known| known == line), "{name}: {line}");
+        }
+        let start = unit.lines().find(|line| line.starts_with("ExecStart="));
+        assert_eq!(start, Some("ExecStart=/usr/bin/agora-vendor serve"), "{name}");
+    }
+    let (service, socket) = (read("agora-vendor.service"), read("agora-vendor.socket"));
+    // Without its socket it would listen where nobody comes.
+    assert!(service.contains("\nPrivateNetwork=yes\n"));
+    assert!(service.contains("\nRequires=agora-vendor.socket\n"));
+    assert!(socket.contains("\nFileDescriptorName=public\n"));
+    assert!(socket.contains("\nListenStream=127.0.0.1:8080\n"));
+    let admin = read("agora-vendor-admin.socket");
+    assert!(admin.contains("\nFileDescriptorName=admin\nService=agora-vendor.service\n"));
+    // Either both have nothing to do before there are books, or the server would be unreachable.
+    let conditions = |unit: &str| -> Vec<String> {
+        unit.lines().filter(|line| line.starts_with("Condition")).map(str::to_owned).collect()
+    };
+    assert_eq!(conditions(&service), conditions(&socket));
+    assert_eq!(conditions(&service), conditions(&admin));
+    assert_eq!(conditions(&service).len(), 2);
+}
+
+/// The variables that a text names.
+fn variables(text: &str) -> BTreeSet<String> {
+    let is_name = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    let words = text.split(|c| !is_name(c));
+    words.filter(|word| word.starts_with("AGORA_VENDOR_")).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_example_configuration_has_every_variable_of_serve_and_changes_nothing() {
+    let example = read("agora-vendor.env");
+    let vendor = Vendor::without_books();
+    let mut help = variables(&vendor.ok(["serve", "--help"]).out);
+    // Where it listens stands in agora-vendor.socket.
+    assert!(help.remove("AGORA_VENDOR_LISTEN"));
+    // The admin port likewise, in agora-vendor-admin.socket.
+    help.remove("AGORA_VENDOR_ADMIN");
+    assert!(help.contains("AGORA_VENDOR_DB") && help.contains("AGORA_VENDOR_LOG"), "{help:?}");
+    let example_has = variables(&example);
+    let missing: Vec<&String> = help.difference(&example_has).collect();
+    assert!(missing.is_empty(), "packaging/agora-vendor.env lacks {missing:?}");
+    assert!(example.lines().all(|line| line.is_empty() || line.starts_with('#')), "{example}");
+}
+
+#[test]
+fn a_further_extension_listens_where_its_variable_says() {
+    let vendor = Vendor::new();
+    let mut command = vendor.command(["serve"]);
+    command.env("AGORA_VENDOR_LISTEN", "127.0.0.1:0");
+    assert_eq!(vendor.serve_by(command).get("/healthz").status, 200);
+    assert!(read("agora-vendor@.service").contains("\n#     AGORA_VENDOR_LISTEN=127.0.0.1:8081\n"));
+}
+
+#[test]
+fn lines_have_at_most_100_columns() {
+    let kept = [".service", ".socket", ".timer", ".conf", ".env", ".sysusers", ".tmpfiles"];
+    for entry in fs::read_dir(packaging()).expect("a folder") {
+        let name = entry.expect("an entry").file_name().to_string_lossy().into_owned();
+        if kept.iter().any(|end| name.ends_with(end)) {
+            for line in read(&name).lines() {
+                assert!(line.chars().count() <= 100, "{name}: {line}");
+            }
+        }
+    }
+}
