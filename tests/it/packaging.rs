@@ -90,6 +90,23 @@ fn the_server_is_told_to_systemd_as_the_code_behaves() {
     assert_eq!(conditions(&service).len(), 2);
 }
 
+#[test]
+fn the_units_run_and_read_what_the_package_installs() {
+    for name in units() {
+        let unit = read(&name);
+        assert!(!unit.contains("/usr/local/"), "{name}");
+        // As it was called before there was a package.
+        assert!(!unit.contains("/etc/agora-vendor/env\n"), "{name}");
+        // Timers run from the installation on; what they start waits for books.
+        let Some(timed) = name.strip_suffix(".timer").filter(|name| !name.ends_with('@')) else {
+            continue;
+        };
+        let service = read(&format!("{timed}.service"));
+        let condition = "\nConditionDirectoryNotEmpty=|/var/lib/agora-vendor\n";
+        assert!(service.contains(condition), "{timed}.service lacks{condition}");
+    }
+}
+
 /// The variables that a text names.
 fn variables(text: &str) -> BTreeSet<String> {
     let is_name = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
