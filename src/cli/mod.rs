@@ -35,6 +35,7 @@ mod plan_file;
 mod probe;
 mod project;
 mod record;
+mod report;
 mod restore;
 mod screen;
 mod secret;
@@ -132,6 +133,7 @@ enum Verb {
     #[command(subcommand)]
     Customer(customer::Args),
     Bill(bill::Args),
+    Report(report::Args),
     #[command(subcommand)]
     Statement(statement::Args),
     Sign(sign::Args),
@@ -204,6 +206,7 @@ fn once_more(verb: &Verb) -> Sentence {
         | Verb::Project(_)
         | Verb::Customer(_)
         | Verb::Bill(_)
+        | Verb::Report(_)
         | Verb::Statement(_)
         | Verb::Sign(_)
         | Verb::Probe(_)
@@ -239,6 +242,7 @@ fn act(verb: Verb, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         Verb::Project(args) => project::run(&args, shell),
         Verb::Customer(args) => customer::run(&args, shell),
         Verb::Bill(args) => bill::run(&args, shell),
+        Verb::Report(args) => report::run(&args, shell),
         Verb::Statement(args) => statement::run(&args, shell),
         Verb::Sign(args) => sign::run(&args, shell),
         Verb::Probe(args) => probe::run(&args, shell),

@@ -5,7 +5,7 @@ use crate::billing::amount::Amount;
 use crate::billing::event::Stamp;
 use crate::billing::id::{OpId, RecordId};
 use crate::billing::license::{Changed, Entry, EntryKind, License};
-use crate::store::{ReadTx, Result, WriteTx};
+use crate::store::{Error, ReadTx, Result, WriteTx};
 use rusqlite::{Row, named_params};
 
 /// Writes an entry that somebody asked for, and what follows from it.
@@ -124,4 +124,37 @@ pub fn history(tx: &ReadTx<'_>, license: &License, last: Option<u32>) -> Result<
         select.query_map(params, entry)?.collect::<rusqlite::Result<_>>()?;
     entries.reverse();
     Ok(entries)
+}
+
+/// What changed the balance of a license: when, what it was, and by how much.
+pub type BalanceChange = (i64, EntryKind, Amount);
+
+/// What changed the balance of a license since a second, the newest first. Its cost grows with what
+/// it gives.
+///
+/// # Errors
+/// When SQLite fails.
+pub fn changes_since(
+    tx: &ReadTx<'_>,
+    license: &License,
+    from_s: i64,
+) -> Result<Vec<BalanceChange>> {
+    const SELECT: &str = "
+        select at_s, kind, amount
+        from license_ledger
+        where license_seq = :license_seq
+        order by seq desc";
+    let mut select = tx.sql().prepare_cached(SELECT)?;
+    let mut rows = select.query(named_params! { ":license_seq": license.seq })?;
+    let mut changes = Vec::new();
+    while let Some(row) = rows.next()? {
+        let at_s: i64 = row.get(0)?;
+        if at_s < from_s {
+            break;
+        }
+        let amount: Option<Amount> = row.get(2)?;
+        changes
+            .extend(amount.map(|amount| Ok::<_, Error>((at_s, row.get(1)?, amount))).transpose()?);
+    }
+    Ok(changes)
 }

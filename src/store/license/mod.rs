@@ -13,5 +13,5 @@ pub use cover::{covered_by, uncovered, uncovered_before};
 pub(super) use cover::{drawable, give_back, write_draws};
 pub use grant::{find_type, set_type, types};
 pub use issued::{find, find_alike, ids, list, of};
-pub use ledger::history;
+pub use ledger::{BalanceChange, changes_since, history};
 pub use operation::{Done, News, Unknown, operate};

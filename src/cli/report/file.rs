@@ -1,0 +1,100 @@
+//! The file of a page: written beside its place, and put there whole or not at all.
+
+use crate::cli::failure::Failure;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use tempfile::Builder;
+
+/// What every page of ours begins with, up to the name of its month.
+pub(super) const START: &str = "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+    <meta name=\"generator\" content=\"agora-vendor report of ";
+/// What stands behind the name of the month.
+pub(super) const BEHIND_MONTH: &str = "\">";
+
+/// Where a page is to stand.
+pub(super) struct PageFile {
+    /// As it was typed.
+    named: PathBuf,
+    /// Symbolic links followed to their end.
+    target: PathBuf,
+    /// Whether a page of the same month stands there.
+    is_there: bool,
+}
+
+impl PageFile {
+    /// Looks whether the page of a month may stand at a path: where nothing does, or a page of the
+    /// same month.
+    pub(super) fn find(path: &Path, month: &str) -> Result<Self, Failure> {
+        let named = path.to_owned();
+        let target = match path.canonicalize() {
+            Ok(target) => target,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if path.symlink_metadata().is_ok() {
+                    return Err(refused(path, "is a link that leads nowhere"));
+                }
+                return Ok(Self { target: named.clone(), named, is_there: false });
+            }
+            Err(error) => return Err(unreadable(path, &error)),
+        };
+        let metadata = target.metadata().map_err(|error| unreadable(path, &error))?;
+        if !metadata.is_file() {
+            return Err(refused(path, "is not a file"));
+        }
+        match month_of(&target).map_err(|error| unreadable(path, &error))? {
+            Some(held) if held == month => Ok(Self { named, target, is_there: true }),
+            Some(held) => Err(refused(path, &format!("is the report of {held}, and stays"))),
+            None => Err(refused(path, "is there and is no report, and stays")),
+        }
+    }
+
+    /// Writes the page. When this returns it is on the disk, readable by its owner alone; where it
+    /// fails, what stood there before still does.
+    pub(super) fn write(self, page: &[u8]) -> Result<(), Failure> {
+        let named = self.named.clone();
+        self.place(page).map_err(|error| {
+            let name = named.display();
+            match error.kind() {
+                io::ErrorKind::AlreadyExists => refused(&named, "has come up meanwhile, and stays"),
+                _ => Failure::failed(format!("{name} could not be written: {error}")),
+            }
+        })
+    }
+
+    fn place(self, page: &[u8]) -> io::Result<()> {
+        let folder = match self.target.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        // Removed where it does not come to stand; its mode is 0600.
+        let mut draft = Builder::new().prefix(".report-").suffix(".draft").tempfile_in(folder)?;
+        draft.write_all(page)?;
+        draft.as_file().sync_all()?;
+        match self.is_there {
+            true => draft.persist(&self.target)?,
+            false => draft.persist_noclobber(&self.target)?,
+        };
+        File::open(folder)?.sync_all()
+    }
+}
+
+/// The month of the page that a file is; `None` where it is none of ours.
+fn month_of(file: &Path) -> io::Result<Option<String>> {
+    let mut start = Vec::new();
+    let length = u64::try_from(START.len() + 32).unwrap_or(u64::MAX);
+    fs::File::open(file)?.take(length).read_to_end(&mut start)?;
+    let text = String::from_utf8_lossy(&start);
+    let month = text.strip_prefix(START).and_then(|rest| rest.split_once(BEHIND_MONTH));
+    Ok(month.map(|(month, _)| month.to_owned()))
+}
+
+fn refused(path: &Path, why: &str) -> Failure {
+    Failure::failed(format!(
+        "{} {why}: name another file with --out, or remove that one first",
+        path.display()
+    ))
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Failure {
+    Failure::failed(format!("{} could not be looked at: {error}", path.display()))
+}
