@@ -44,6 +44,7 @@ mod raw_requests;
 mod recording;
 mod records;
 mod refusals;
+mod report;
 mod restore;
 mod signatures;
 mod stand_in;

@@ -4,6 +4,7 @@
 use crate::billing::adjustment::month_of;
 use crate::billing::amount::Amount;
 use crate::billing::bill::{self, Bill, Entry, ProjectUsage};
+use crate::billing::escape::escape;
 use crate::billing::id::{CustomerId, ProjectId};
 use crate::billing::period;
 use crate::billing::plan;
@@ -198,7 +199,7 @@ impl BillPart {
                 sum += &one.amount;
                 let project_id = &entry.usage.project_id;
                 grid.row([
-                    Cell::Text(moment::month(one.month_s)),
+                    Cell::Short(moment::month(one.month_s)),
                     Cell::Text(project_id.to_string()),
                     Cell::Text(month.customer(month.owner(project_id))),
                     Cell::from(&one.amount),
@@ -262,14 +263,14 @@ fn usage_cells(usage: &ProjectUsage, month: &ReportMonth) -> impl Iterator<Item 
 fn what_for(entry: &Entry) -> Cell {
     let lines = lines(entry);
     if lines.len() < 2 {
-        return Cell::Text(entry.description.clone());
+        return Cell::Drawn(html! { span.line { (escape(&entry.description)) } });
     }
     let width = lines.iter().map(|(_, amount)| fraction(amount)).max().unwrap_or_default();
     Cell::Drawn(html! {
         ul.lines {
             @for (words, amount) in &lines {
                 li {
-                    span { (crate::billing::escape::escape(words)) }
+                    span { (escape(words)) }
                     " "
                     b class=[room(amount, width)] { (amount) }
                 }

@@ -17,6 +17,8 @@ const WIDEST: usize = 40;
 /// What a cell shows.
 pub(super) enum Cell {
     Text(String),
+    /// A text on one line: a day, a time, a word.
+    Short(String),
     /// A decimal, or a word in its place.
     Number(String),
     Drawn(Markup),
@@ -113,10 +115,10 @@ impl Grid {
         }
     }
 
-    /// The same, folded however short it is, and on paper only where it was opened.
-    pub(super) fn folded(&self, summary: &str) -> Markup {
+    /// The same, folded however short it is; on paper always, or where it was opened.
+    pub(super) fn folded(&self, summary: &str, is_printed: bool) -> Markup {
         html! {
-            details {
+            details.printed[is_printed] {
                 summary { (summary) }
                 (self.whole())
             }
@@ -142,7 +144,7 @@ impl Grid {
         let width = |place: usize| {
             let fractions = all().filter_map(|cells| match cells.get(place) {
                 Some(Cell::Number(text)) => Some(fraction(text)),
-                Some(Cell::Text(_) | Cell::Drawn(_)) | None => None,
+                Some(Cell::Text(_) | Cell::Short(_) | Cell::Drawn(_)) | None => None,
             });
             fractions.max().unwrap_or_default()
         };
@@ -176,6 +178,8 @@ fn line(cells: &[Cell], widths: &[usize]) -> Markup {
                 @match cell {
                     Cell::Text(text) if place == 0 => th.t scope="row" { (escape(text)) },
                     Cell::Text(text) => td.t { (escape(text)) },
+                    Cell::Short(text) if place == 0 => th.t.n scope="row" { (escape(text)) },
+                    Cell::Short(text) => td.t.n { (escape(text)) },
                     Cell::Drawn(drawn) => td.t { (drawn) },
                     Cell::Number(text) if place == 0 => {
                         th scope="row" class=[room(text, *width)] { (text) }
@@ -195,7 +199,17 @@ pub(super) fn fraction(text: &str) -> usize {
 /// The class that keeps room behind a decimal, so that its point stands under the others'.
 pub(super) fn room(text: &str, width: usize) -> Option<String> {
     let room = width.saturating_sub(fraction(text)).min(WIDEST);
-    (room > 0).then(|| format!("p{room}"))
+    // A word has no point.
+    let is_decimal = text.ends_with(|last: char| last.is_ascii_digit());
+    (room > 0 && is_decimal).then(|| format!("p{room}"))
+}
+
+/// A count of things: `1 record`, `2 records`.
+pub(super) fn counted(count: impl ToString, thing: &str) -> String {
+    match count.to_string().as_str() {
+        "1" => format!("1 {thing}"),
+        count => format!("{count} {thing}s"),
+    }
 }
 
 /// The rules of those classes.

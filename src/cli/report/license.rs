@@ -18,6 +18,8 @@ pub(super) struct LicensePart {
 /// A license in the month.
 struct HeldLicense {
     license: License,
+    /// What usage drew in the month, less what was given back.
+    drawn: Amount,
     /// What became of its units; `None` where it is unlimited.
     units: Option<Units>,
 }
@@ -25,39 +27,43 @@ struct HeldLicense {
 /// What became of a license's units in the month, by when that was written.
 struct Units {
     at_start: Amount,
-    /// What usage drew, less what was given back.
-    drawn: Amount,
-    /// What else was added to it: granted, adjusted, consumed without usage.
-    otherwise: Amount,
+    /// What else than usage added to it: granted, adjusted, consumed without usage.
+    added: Amount,
     /// What was left at the end of each day that has begun.
     day_ends: Vec<Amount>,
 }
 
-impl Units {
-    /// Follows the units back from what is left now.
-    fn new(balance: &Amount, mut changes: Vec<BalanceChange>, month: &ReportMonth) -> Self {
+impl HeldLicense {
+    /// Follows what became of a license back from what is left now.
+    fn read(tx: &ReadTx<'_>, license: License, month: &ReportMonth) -> store::Result<Self> {
+        let mut changes = license::changes_since(tx, &license, month.first_s())?;
         changes.sort_by_key(|(at_s, ..)| *at_s);
-        let mut left = balance.clone();
-        let (mut drawn, mut otherwise) = (Amount::default(), Amount::default());
+        let balance = license.balance.as_ref();
+        let mut left = balance.cloned().unwrap_or_default();
+        let after: Vec<BalanceChange> =
+            changes.split_off(changes.partition_point(|(at_s, ..)| *at_s <= month.period.last_s()));
+        after.iter().for_each(|(.., amount)| left -= amount);
+        let sum = |of_usage: bool| {
+            let of = changes.iter().filter(|(_, kind, _)| is_usage(*kind) == of_usage);
+            of.map(|(.., amount)| amount).sum::<Amount>()
+        };
+        let (drawn, added) = (-&sum(true), sum(false));
         let mut day_ends = Vec::new();
         for day in month.days_so_far().into_iter().rev() {
             let end_s = Grain::Day.after(day);
-            while let Some((_, kind, amount)) = changes.pop_if(|(at_s, ..)| *at_s >= end_s) {
+            while let Some((.., amount)) = changes.pop_if(|(at_s, ..)| *at_s >= end_s) {
                 left -= &amount;
-                if end_s <= month.period.last_s() {
-                    *(if is_usage(kind) { &mut drawn } else { &mut otherwise }) += &amount;
-                }
             }
             day_ends.push(left.clone());
         }
-        for (_, kind, amount) in changes {
-            left -= &amount;
-            *(if is_usage(kind) { &mut drawn } else { &mut otherwise }) += &amount;
-        }
+        changes.iter().for_each(|(.., amount)| left -= amount);
         day_ends.reverse();
-        Self { at_start: left, drawn: -&drawn, otherwise, day_ends }
+        let units = balance.is_some().then_some(Units { at_start: left, added, day_ends });
+        Ok(Self { license, drawn, units })
     }
+}
 
+impl Units {
     fn at_end(&self) -> &Amount {
         self.day_ends.last().unwrap_or(&self.at_start)
     }
@@ -72,19 +78,10 @@ impl LicensePart {
         let is_good = |good: Period| {
             good.first_s() <= month.period.last_s() && good.last_s() >= month.first_s()
         };
-        let mut held = Vec::new();
-        for license in license::list(tx)?.into_iter().filter(|one| one.good().is_some_and(is_good))
-        {
-            let units = match &license.balance {
-                Some(balance) => {
-                    let changes = license::changes_since(tx, &license, month.first_s())?;
-                    Some(Units::new(balance, changes, month))
-                }
-                None => None,
-            };
-            held.push(HeldLicense { license, units });
-        }
-        Ok(Self { held })
+        let licenses = license::list(tx)?.into_iter();
+        let good = licenses.filter(|license| license.good().is_some_and(is_good));
+        let held: store::Result<_> = good.map(|one| HeldLicense::read(tx, one, month)).collect();
+        Ok(Self { held: held? })
     }
 
     /// How many were good in the month.
@@ -111,7 +108,7 @@ impl LicensePart {
     fn left_chart(&self, month: &ReportMonth) -> Markup {
         let days = month.days_so_far();
         let mut sums = vec![Amount::default(); days.len()];
-        for HeldLicense { license, units } in &self.held {
+        for HeldLicense { license, units, .. } in &self.held {
             let (Some(units), Some(good)) = (units, license.good()) else { continue };
             for ((sum, day), left) in sums.iter_mut().zip(&days).zip(&units.day_ends) {
                 let end_s = (Grain::Day.after(*day) - 1).min(month.now_s);
@@ -142,48 +139,45 @@ impl LicensePart {
     }
 
     fn grid(&self, month: &ReportMonth) -> Grid {
-        let columns = [
-            "License",
-            "Customer",
-            "Type",
-            "Expires",
-            "Count#",
-            "Left at start#",
-            "Added#",
-            "Drawn#",
-            "Left at end#",
-            "By day",
-            "Left now#",
-            "State now",
-        ];
+        let has_types = self.held.iter().any(|held| held.license.kind.is_some());
+        // What is left now is the end of a month that is not over.
+        let now = month.is_over().then_some("Left now#");
+        let mut columns = vec!["License", "Customer"];
+        columns.extend(has_types.then_some("Type"));
+        columns.extend(["Expires", "Count#", "Left at start#", "Added#", "Drawn#"]);
+        columns.extend(["Left at end#", "By day"]);
+        columns.extend(now);
+        columns.push("State now");
         let caption = format!("Licenses in {}", month.words());
         let mut grid = Grid::new("licenses-table", caption, &columns)
             .listed_by("license list --csv".to_owned());
+        let places = month.days().len();
         let unlimited = || Cell::Number("unlimited".to_owned());
         let number = |amount: Option<&Amount>| amount.map_or_else(unlimited, Cell::from);
-        let places = month.days().len();
-        for HeldLicense { license, units } in &self.held {
-            let of = |amount: fn(&Units) -> &Amount| number(units.as_ref().map(amount));
-            let drawn = units.as_ref().map(|units| &units.drawn);
-            let most = units.as_ref().map(|units| most(&units.at_start, &units.day_ends));
-            let by_day = units.as_ref().map_or_else(Vec::new, |units| units.day_ends.clone());
-            grid.sized_row(
-                drawn.cloned().unwrap_or_default(),
-                [
-                    Cell::Text(license.id.to_string()),
-                    Cell::Text(month.customer(Some(&license.customer_id))),
-                    Cell::Text(license.kind.as_ref().map_or("-".to_owned(), ToString::to_string)),
-                    Cell::Text(period::date(license.expires_at_s).to_string()),
-                    number(license.granted.as_ref()),
-                    of(|units| &units.at_start),
-                    of(|units| &units.otherwise),
-                    of(|units| &units.drawn),
-                    of(Units::at_end),
-                    Cell::Drawn(chart::small(&by_day, most.as_ref(), places)),
-                    number(license.balance.as_ref()),
-                    Cell::Text(license.state(month.now_s).as_str().to_owned()),
-                ],
-            );
+        for HeldLicense { license, drawn, units } in &self.held {
+            let units = units.as_ref();
+            let kind = license.kind.as_ref().map_or("-".to_owned(), ToString::to_string);
+            let drawing = units.map(|units| {
+                let most = units.day_ends.iter().chain([&units.at_start]).max();
+                chart::small(&units.day_ends, most, places)
+            });
+            let mut cells = vec![
+                Cell::Text(license.id.to_string()),
+                Cell::Text(month.customer(Some(&license.customer_id))),
+            ];
+            cells.extend(has_types.then_some(Cell::Text(kind)));
+            cells.extend([
+                Cell::Short(period::date(license.expires_at_s).to_string()),
+                number(license.granted.as_ref()),
+                number(units.map(|units| &units.at_start)),
+                Cell::or_dash(units.map(|units| &units.added)),
+                Cell::from(drawn),
+                number(units.map(Units::at_end)),
+                Cell::Drawn(drawing.unwrap_or_default()),
+            ]);
+            cells.extend(now.map(|_| number(license.balance.as_ref())));
+            cells.push(Cell::Short(license.state(month.now_s).as_str().to_owned()));
+            grid.sized_row(drawn.clone(), cells);
         }
         grid
     }
@@ -195,14 +189,14 @@ impl LicensePart {
         let mut grid = Grid::new("residues", caption, &["License", "Day", "Change#", "Left#"])
             .listed_by("license history LICENSE".to_owned());
         let days = month.days_so_far();
-        for HeldLicense { license, units } in &self.held {
+        for HeldLicense { license, units, .. } in &self.held {
             let Some(units) = units else { continue };
             let mut before = &units.at_start;
             for (day, left) in days.iter().zip(&units.day_ends) {
                 if left != before {
                     grid.row([
                         Cell::Text(license.id.to_string()),
-                        Cell::Text(period::date(*day).to_string()),
+                        Cell::Short(period::date(*day).to_string()),
                         Cell::from(&(left - before)),
                         Cell::from(left),
                     ]);
@@ -213,10 +207,6 @@ impl LicensePart {
         if grid.is_empty() {
             return html! { p { "Nothing changed what was left of them in " (month.words()) "." } };
         }
-        grid.folded("What was left, day by day, in figures")
+        grid.folded("What was left, day by day, in figures", true)
     }
-}
-
-fn most(at_start: &Amount, day_ends: &[Amount]) -> Amount {
-    day_ends.iter().chain([at_start]).max().cloned().unwrap_or_default()
 }

@@ -80,7 +80,7 @@ impl ReportMonth {
         match id.map(|id| (id, self.names.get(id))) {
             Some((id, Some(name))) => format!("{id} {name}"),
             Some((id, None)) => id.to_string(),
-            None => "-".to_owned(),
+            None => "no customer".to_owned(),
         }
     }
 }

@@ -1,10 +1,11 @@
 //! The page: what it says first, its sections, and the frame around them.
 
+use crate::billing::amount::Amount;
 use crate::billing::period;
 use crate::cli::moment::{Month, rfc3339};
 use crate::cli::report::bill::BillPart;
 use crate::cli::report::file::{BEHIND_MONTH, START};
-use crate::cli::report::grid::rooms;
+use crate::cli::report::grid::{counted, rooms};
 use crate::cli::report::late::LatePart;
 use crate::cli::report::license::LicensePart;
 use crate::cli::report::month::ReportMonth;
@@ -133,11 +134,12 @@ impl Page {
                 }
             }
         };
-        let records = format!("{} records of {projects} projects", sum.records);
-        let told = format!("told of {} days", self.statements.days());
-        let licenses = format!("by {} licenses", self.licenses.count());
-        let late_words =
-            format!("{} records, {} projects", late.records, self.late.projects(&self.bill));
+        let records = counted(sum.records, "record");
+        let records = format!("{records} of {}", counted(projects, "project"));
+        let days = format!("of {}", self.statements.days());
+        let licenses = format!("by {}", counted(self.licenses.count(), "license"));
+        let due: Amount = self.bill.due().values().sum();
+        let late_words = format!("{}; in money {due} is due", counted(late.records, "record"));
         html! {
             section #headlines aria-label="In short" {
                 dl {
@@ -150,8 +152,8 @@ impl Page {
                         late_words))
                     (headline("statements", "Days told", self.statements.told().to_string(), "",
                         match missing {
-                            0 => told,
-                            missing => format!("{told}; {missing} were never asked for"),
+                            0 => days,
+                            missing => format!("{days}; {missing} never asked for"),
                         }))
                 }
             }
@@ -163,16 +165,25 @@ impl Page {
         let mut points: Vec<(&str, String)> = Vec::new();
         let count = self.unpriced();
         if count > 0 {
-            let words = format!("Without a price, and so left out of the bill: {count} projects.");
+            let words = format!(
+                "Without a price, and so left out of the bill: {}.",
+                counted(count, "project")
+            );
             points.push(("without-a-price", words));
         }
         let missing = self.statements.never_asked().len();
         if missing > 0 {
-            points.push(("statements", format!("Agora never asked for {missing} days.")));
+            points.push((
+                "statements",
+                format!("Agora never asked for {}.", counted(missing, "day")),
+            ));
         }
         let late = self.late.projects(&self.bill);
         if late > 0 {
-            points.push(("late", format!("Something of {late} projects waits to be told.")));
+            points.push((
+                "late",
+                format!("Something of {} waits to be told.", counted(late, "project")),
+            ));
         }
         html! {
             @if !points.is_empty() {

@@ -121,10 +121,10 @@ impl StatementPart {
             let notes: Vec<String> = provisional.into_iter().chain(elsewhere).collect();
             grid.row([
                 Cell::count(one.seq),
-                Cell::Text(one.kind.to_string()),
-                Cell::Text(moment::window(one.period)),
-                Cell::Text(rfc3339(one.first_asked_at_s)),
-                Cell::Text(rfc3339(one.last_asked_at_s)),
+                Cell::Short(one.kind.to_string()),
+                Cell::Short(moment::window(one.period)),
+                Cell::Short(rfc3339(one.first_asked_at_s)),
+                Cell::Short(rfc3339(one.last_asked_at_s)),
                 Cell::count(one.asked),
                 Cell::count(one.total_size),
                 Cell::from(&one.total),

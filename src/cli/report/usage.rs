@@ -73,7 +73,7 @@ impl UsagePart {
                     p { "Nothing was used in " (month.words()) "." }
                 } @else {
                     (self.day_chart())
-                    (self.day_table(month).folded("Usage by day, in figures"))
+                    (self.day_table(month).folded("Usage by day, in figures", true))
                     h3 { "By project" }
                     (self.project_table(month).shown("projects"))
                     (self.both(month))
@@ -115,7 +115,7 @@ impl UsagePart {
         let mut grid = Grid::new("by-day", caption, &["Day", "Usage#", "Covered#", "Records#"]);
         for (day, sum) in &self.by_day {
             grid.row([
-                Cell::Text(period::date(*day).to_string()),
+                Cell::Short(period::date(*day).to_string()),
                 Cell::from(&sum.amount),
                 Cell::from(&sum.covered),
                 Cell::count(sum.records),
@@ -218,7 +218,7 @@ impl UsagePart {
         if grid.is_empty() {
             return html! { p { "Nothing was used on " (words) "." } };
         }
-        grid.folded(&format!("Usage by project, {words}"))
+        grid.folded(&format!("Usage by project, {words}"), false)
     }
 }
 
