@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 
-const PAGES: [&str; 11] = [
+const PAGES: [&str; 12] = [
     "README.md",
     "docs/capacity.md",
     "docs/json.md",
@@ -28,6 +28,7 @@ const PAGES: [&str; 11] = [
     "docs/protocol.md",
     "docs/recording.md",
     "docs/reliability.md",
+    "docs/report.md",
     "docs/review.md",
     "docs/statements.md",
 ];

@@ -53,10 +53,10 @@ impl PageFile {
     pub(super) fn write(self, page: &[u8]) -> Result<(), Failure> {
         let named = self.named.clone();
         self.place(page).map_err(|error| {
-            let name = named.display();
-            match error.kind() {
-                io::ErrorKind::AlreadyExists => refused(&named, "has come up meanwhile, and stays"),
-                _ => Failure::failed(format!("{name} could not be written: {error}")),
+            if error.kind() == io::ErrorKind::AlreadyExists {
+                refused(&named, "has come up meanwhile, and stays")
+            } else {
+                Failure::failed(format!("{} could not be written: {error}", named.display()))
             }
         })
     }
@@ -66,6 +66,7 @@ impl PageFile {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
+        let directory = File::open(folder)?;
         // Removed where it does not come to stand; its mode is 0600.
         let mut draft = Builder::new().prefix(".report-").suffix(".draft").tempfile_in(folder)?;
         draft.write_all(page)?;
@@ -74,7 +75,7 @@ impl PageFile {
             true => draft.persist(&self.target)?,
             false => draft.persist_noclobber(&self.target)?,
         };
-        File::open(folder)?.sync_all()
+        directory.sync_all()
     }
 }
 
