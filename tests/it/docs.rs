@@ -395,6 +395,11 @@ fn the_way_to_the_review_works_as_printed() {
 }
 
 #[test]
+fn a_month_is_reported_as_printed() {
+    follow("docs/report.md");
+}
+
+#[test]
 fn a_machine_is_administered_as_printed() {
     follow("docs/operations.md");
 }

@@ -252,7 +252,7 @@ fn statements_missing_days_and_late_usage_are_told_as_their_verbs_do() {
     let found = columns(&rows, &[0, 1, 3, 4, 5, 6, 7]);
     assert_eq!(found, keys(array(&listed, "statements"), &wanted));
     assert_eq!(rows.len(), 29);
-    let missing = "Never asked for, or not in whole: 2026-10-04, 2026-10-17, 2026-10-18.";
+    let missing = "Never asked for, or not in whole: 2026-10-04, 2026-10-17 to 2026-10-18.";
     assert!(page.contains("Agora was told the usage of 28 of 31 days."));
     assert!(page.contains(missing));
 

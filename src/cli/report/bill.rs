@@ -263,7 +263,7 @@ fn usage_cells(usage: &ProjectUsage, month: &ReportMonth) -> impl Iterator<Item 
 fn what_for(entry: &Entry) -> Cell {
     let lines = lines(entry);
     if lines.len() < 2 {
-        return Cell::Drawn(html! { span.line { (escape(&entry.description)) } });
+        return Cell::Drawn(html! { span.for { (escape(&entry.description)) } });
     }
     let width = lines.iter().map(|(_, amount)| fraction(amount)).max().unwrap_or_default();
     Cell::Drawn(html! {

@@ -10,6 +10,8 @@ use std::fmt::Write;
 const STEPS: u32 = 200;
 /// The same of a drawing that stands in a line of a table.
 const SMALL: u32 = 24;
+/// How wide the place of a day is in it.
+const SMALL_DAY: usize = 4;
 /// How wide the place of a day is.
 const DAY: usize = 20;
 
@@ -97,10 +99,11 @@ pub(super) fn steps(values: &[Amount], places: &[i64], words: &str) -> Markup {
 /// A small drawing for a line of a table: a step for each value, beside the greatest.
 pub(super) fn small(values: &[Amount], greatest: Option<&Amount>, places: usize) -> Markup {
     let own = self::greatest(values);
-    let outline = outline(values, greatest.unwrap_or(&own), SMALL, 1);
+    let outline = outline(values, greatest.unwrap_or(&own), SMALL, SMALL_DAY);
     html! {
-        svg.s viewBox={ "0 0 " (places) " " (SMALL) } preserveAspectRatio="none" aria-hidden="true"
-            { path d=(outline) {} }
+        svg.s viewBox={ "0 0 " (places * SMALL_DAY) " " (SMALL) } aria-hidden="true" {
+            path d=(outline) {}
+        }
     }
 }
 

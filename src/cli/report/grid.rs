@@ -176,13 +176,14 @@ fn line(cells: &[Cell], widths: &[usize]) -> Markup {
         tr {
             @for (place, (cell, width)) in cells.iter().zip(widths).enumerate() {
                 @match cell {
-                    Cell::Text(text) if place == 0 => th.t scope="row" { (escape(text)) },
+                    Cell::Text(text) | Cell::Short(text) if place == 0 => {
+                        th scope="row" { (escape(text)) }
+                    }
                     Cell::Text(text) => td.t { (escape(text)) },
-                    Cell::Short(text) if place == 0 => th.t.n scope="row" { (escape(text)) },
                     Cell::Short(text) => td.t.n { (escape(text)) },
                     Cell::Drawn(drawn) => td.t { (drawn) },
                     Cell::Number(text) if place == 0 => {
-                        th scope="row" class=[room(text, *width)] { (text) }
+                        th.d scope="row" class=[room(text, *width)] { (text) }
                     }
                     Cell::Number(text) => td class=[room(text, *width)] { (text) },
                 }

@@ -82,9 +82,7 @@ impl StatementPart {
         if missing.is_empty() {
             words += "No day is missing.";
         } else {
-            let days: Vec<String> =
-                missing.iter().map(|day| period::date(*day).to_string()).collect();
-            words += &format!("Never asked for, or not in whole: {}.", days.join(", "));
+            words += &format!("Never asked for, or not in whole: {}.", day_words(&missing));
         }
         let label = format!("Days of {} that were told", month.words());
         html! {
@@ -133,4 +131,14 @@ impl StatementPart {
         }
         grid
     }
+}
+
+/// Days in words, those in a row as from the first to the last.
+fn day_words(days: &[i64]) -> String {
+    let rows = days.chunk_by(|day, next| Grain::Day.after(*day) == *next);
+    let words = rows.map(|row| match (period::date(row[0]), period::date(row[row.len() - 1])) {
+        (first, last) if first == last => first.to_string(),
+        (first, last) => format!("{first} to {last}"),
+    });
+    words.collect::<Vec<_>>().join(", ")
 }
