@@ -12,8 +12,10 @@ use maud::{Markup, html};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-/// The most figures by day and project that are written down; of more, a command tells.
-const MOST_FIGURES: usize = 40_000;
+/// The most bytes that figures by day and project may take on the page; of more, a command tells.
+const MOST_BYTES: usize = 1_000_000;
+/// What a figure takes beside its digits.
+const TAGS: usize = 20;
 /// How many days stand beside each other in a table: as many as fit on paper.
 const BESIDE: usize = 8;
 /// The ids of their tables.
@@ -159,14 +161,16 @@ impl UsagePart {
                 ],
             );
         }
-        grid.total(total(&self.sum, 1));
+        let drawn = Cell::Drawn(html! {});
+        grid.total(total(&self.sum, 1).into_iter().chain([drawn]));
         grid
     }
 
     /// Every figure by day and project, some days beside each other.
     fn both(&self, month: &ReportMonth) -> Markup {
         let command = format!("totals --month {} --by project,day", month.month);
-        if self.by_both.len() > MOST_FIGURES {
+        let bytes = self.by_both.values().map(|sum| sum.amount.to_string().len() + TAGS);
+        if bytes.sum::<usize>() > MOST_BYTES {
             return html! {
                 p.more {
                     "Usage by day and project has " (self.by_both.len()) " figures: "
