@@ -439,6 +439,31 @@ fn a_report_is_written_whole_and_replaces_no_other_file() {
 }
 
 #[test]
+fn a_report_that_cannot_be_written_leaves_what_was_there() {
+    let vendor = books();
+    let report = "report --month 2026-10 --out oct.html";
+    vendor.ok(report.split(' '));
+    let before = fs::read_to_string(vendor.path("oct.html")).expect("a page");
+    record(&vendor, "q", "1", "2026-10-31", "more");
+    // No file may be longer than 40 KiB: more than the log's index has, and less than the page.
+    assert!(before.len() > 45_000);
+    let executable = env!("CARGO_BIN_EXE_agora-vendor");
+    let limited = format!("ulimit -f 40; trap '' XFSZ; exec {executable} {report}");
+    let mut command = std::process::Command::new("bash");
+    command.args(["-c", &limited]).current_dir(vendor.path("")).env("AGORA_VENDOR_DB", vendor.db());
+    vendor.set_clock(&mut command);
+    let ended = command.output().expect("bash");
+    let said = String::from_utf8(ended.stderr).expect("UTF-8");
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    assert!(said.contains("oct.html could not be written: File too large"), "{said}");
+    assert_eq!(fs::read_to_string(vendor.path("oct.html")).expect("a page"), before);
+    let names = fs::read_dir(vendor.path(""))
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"));
+    assert!(names.into_iter().all(|name| !name.ends_with(".draft")), "no draft is left");
+}
+
+#[test]
 fn a_thousand_projects_are_on_a_page_of_two_megabytes_and_their_tables_fold() {
     let vendor = Vendor::new();
     vendor.at("2026-11-02T00:00:00Z");

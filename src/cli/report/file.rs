@@ -51,22 +51,29 @@ impl PageFile {
     /// Writes the page. When this returns it is on the disk, readable by its owner alone; where it
     /// fails, what stood there before still does.
     pub(super) fn write(self, page: &[u8]) -> Result<(), Failure> {
-        let named = self.named.clone();
-        self.place(page).map_err(|error| {
+        let name = self.named.display();
+        let folder = self.place(page).map_err(|error| {
             if error.kind() == io::ErrorKind::AlreadyExists {
-                refused(&named, "has come up meanwhile, and stays")
+                refused(&self.named, "has come up meanwhile, and stays")
             } else {
-                Failure::failed(format!("{} could not be written: {error}", named.display()))
+                Failure::failed(format!("{name} could not be written: {error}"))
             }
+        })?;
+        folder.sync_all().map_err(|error| {
+            Failure::failed(format!(
+                "{name} is written, and may be gone after a power cut, since its folder could not \
+                 be flushed ({error}): write it again"
+            ))
         })
     }
 
-    fn place(self, page: &[u8]) -> io::Result<()> {
+    /// Writes the page beside its place, and puts it there. Gives the folder.
+    fn place(&self, page: &[u8]) -> io::Result<File> {
         let folder = match self.target.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
-        let directory = File::open(folder)?;
+        let opened = File::open(folder)?;
         // Removed where it does not come to stand; its mode is 0600.
         let mut draft = Builder::new().prefix(".report-").suffix(".draft").tempfile_in(folder)?;
         draft.write_all(page)?;
@@ -75,7 +82,7 @@ impl PageFile {
             true => draft.persist(&self.target)?,
             false => draft.persist_noclobber(&self.target)?,
         };
-        directory.sync_all()
+        Ok(opened)
     }
 }
 

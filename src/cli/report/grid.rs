@@ -109,7 +109,13 @@ impl Grid {
         html! {
             div.largest { (self.table(&id, &caption, &largest)) }
             details.printed {
-                summary { "All " (count) " " (what) }
+                summary {
+                    @if count > MOST_ROWS {
+                        "The first " (MOST_ROWS) " of " (count) " " (what)
+                    } @else {
+                        "All " (count) " " (what)
+                    }
+                }
                 (self.whole())
             }
         }

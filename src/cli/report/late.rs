@@ -38,9 +38,10 @@ impl LatePart {
         self.ids(bill).len()
     }
 
-    /// What is late for usage, of all projects.
+    /// What is late for usage, of all projects; where Agora asks for bills alone, for the bill.
     pub(super) fn sum(&self) -> UsageSum {
-        self.usage.values().fold(UsageSum::default(), |mut sum, one| {
+        let late = if self.usage.is_empty() { &self.bill } else { &self.usage };
+        late.values().fold(UsageSum::default(), |mut sum, one| {
             sum.add(one);
             sum
         })

@@ -139,7 +139,10 @@ impl Page {
         let days = format!("of {}", self.statements.days());
         let licenses = format!("by {}", counted(self.licenses.count(), "license"));
         let due: Amount = self.bill.due().values().sum();
-        let late_words = format!("{}; in money {due} is due", counted(late.records, "record"));
+        let late_words = match self.late.projects(&self.bill) {
+            0 => "nothing waits to be told".to_owned(),
+            _ => format!("{}; in money {due} is due", counted(late.records, "record")),
+        };
         html! {
             section #headlines aria-label="In short" {
                 dl {
