@@ -419,7 +419,7 @@ fn a_report_is_written_whole_and_replaces_no_other_file() {
         ("2026-09", "oct.html", "oct.html is the report of 2026-10, and stays"),
         ("2026-10", "notes.html", "notes.html is there and is no report, and stays"),
         ("2026-10", "agora-vendor.db", "is no report, and stays"),
-        ("2026-10", "folder", "folder is not a file"),
+        ("2026-10", "folder", "folder is not a file: name one with --out"),
         ("2026-10", "lost.html", "lost.html is a link that leads nowhere"),
         ("2026-10", "missing/oct.html", "missing/oct.html could not be written"),
     ] {

@@ -39,7 +39,10 @@ impl PageFile {
         };
         let metadata = target.metadata().map_err(|error| unreadable(path, &error))?;
         if !metadata.is_file() {
-            return Err(refused(path, "is not a file"));
+            return Err(Failure::failed(format!(
+                "{} is not a file: name one with --out, or - for standard output",
+                path.display()
+            )));
         }
         match month_of(&target).map_err(|error| unreadable(path, &error))? {
             Some(held) if held == month => Ok(Self { named, target, is_there: true }),
