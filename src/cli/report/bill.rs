@@ -45,7 +45,7 @@ impl BillPart {
         let is_of_month = |bill: &Statement| month_of(bill.period) == Some(month.first_s());
         let told = bills.into_iter().rfind(is_of_month);
         let balances = match &told {
-            Some(_) => balance::now(tx, pricing, month.first_s())?,
+            Some(_) => balance::now(tx, pricing, month.first_s(), None)?,
             None => BTreeMap::new(),
         };
         Ok(Self { bill: bill::bill_adjusted(basis, dues.standings), told, balances })
