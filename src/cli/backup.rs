@@ -2,12 +2,18 @@
 
 use crate::cli::clock::now_s;
 use crate::cli::command::Shell;
+use crate::cli::database::quoted;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::import::STEPS_BACK;
+use crate::cli::named::{self, NamedFile};
 use crate::store::backup::{self, BackupMade};
 use crate::store::copies::{self, Pruning};
-use crate::store::{Error, Store};
+use crate::store::{self, Error, Store};
+use rustix::fs::{Access, access};
+use rustix::io::Errno;
 use serde_json::json;
+use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// Write a consistent copy of the database to a new file
@@ -32,6 +38,13 @@ pub(super) struct Args {
     #[arg(long, value_name = "NUMBER", requires = "dir", conflicts_with = "file",
         value_parser = at_least_one)]
     keep: Option<usize>,
+}
+
+impl Args {
+    /// The files that are named.
+    pub(super) fn files(&self) -> Vec<NamedFile> {
+        self.file.iter().cloned().map(NamedFile::New).collect()
+    }
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {
@@ -60,7 +73,7 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
 /// where that cannot be kept, too.
 fn copy(store: &mut Store, file: &Path, shell: &mut Shell<'_>) -> Result<(), Failure> {
     let at_s = now_s();
-    backup::write(store, file)?;
+    into_file(store, file)?;
     let path = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
     let bytes = file.metadata().map_or(0, |found| found.len());
     let stamp = shell.stamp();
@@ -76,6 +89,23 @@ fn copy(store: &mut Store, file: &Path, shell: &mut Shell<'_>) -> Result<(), Fai
     Ok(())
 }
 
+/// Writes a file. One that root has made for the owner of the books is made anew, since that is
+/// whole or not there at all; where the owner may make none in the folder, it is filled as it is.
+fn into_file(store: &mut Store, path: &Path) -> Result<(), Failure> {
+    match named::made(path) {
+        Some(Ok(made)) if fs::remove_file(path).is_err() => backup::write_into(store, &made, path)
+            .map_err(|error| {
+                let left = format!("{} is left empty: remove it", path.display());
+                Failure::from(error).with(&left)
+            }),
+        Some(Err(error)) if error.kind() == ErrorKind::AlreadyExists => {
+            Err(store::Error::Exists(path.to_owned()).into())
+        }
+        Some(Err(source)) => Err(store::Error::File { path: path.to_owned(), source }.into()),
+        Some(Ok(_)) | None => Ok(backup::write(store, path)?),
+    }
+}
+
 fn into_folder(
     store: &mut Store,
     folder: &Path,
@@ -86,6 +116,15 @@ fn into_folder(
         return Err(Failure::failed(format!(
             "{} is not a folder: create it first (`install -d -m 700 FOLDER`)",
             folder.display()
+        )));
+    }
+    if access(folder, Access::WRITE_OK | Access::EXEC_OK) == Err(Errno::ACCESS) {
+        return Err(Failure::failed(format!(
+            "{} cannot be written by the owner of the books, who makes and removes the copies: \
+             `chown --reference={} {}` gives it to that user",
+            folder.display(),
+            quoted(shell.database.folder().as_os_str()),
+            quoted(folder.as_os_str())
         )));
     }
     let file = folder.join(copies::name(shell.database.path(), shell.now_s));

@@ -3,6 +3,7 @@
 use crate::cli::failure::Failure;
 use crate::store;
 use nix::unistd::{Gid, Group, Uid, User};
+use std::ffi::OsStr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -18,6 +19,8 @@ pub(super) struct Database {
     because: &'static str,
     /// Whether it was named with --db, and has to be again.
     told: bool,
+    /// Whether it was named by the environment, which sudo does not hand on.
+    of_environment: bool,
 }
 
 impl Database {
@@ -27,17 +30,24 @@ impl Database {
         let of_environment =
             || std::env::var_os(VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
         match (told, of_environment()) {
-            (Some(path), _) => Self { path, because: "named by --db", told: true },
-            (None, Some(path)) => Self { path, because: "named by AGORA_VENDOR_DB", told: false },
+            (Some(path), _) => {
+                Self { path, because: "named by --db", told: true, of_environment: false }
+            }
+            (None, Some(path)) => {
+                let because = "named by AGORA_VENDOR_DB";
+                Self { path, because, told: false, of_environment: true }
+            }
             (None, None) if Path::new(SERVICE_DIRECTORY).is_dir() => Self {
                 path: Path::new(SERVICE_DIRECTORY).join(FILE_NAME),
                 because: "the default, since /var/lib/agora-vendor exists",
                 told: false,
+                of_environment: false,
             },
             (None, None) => Self {
                 path: Path::new(".").join(FILE_NAME),
                 because: "the default in this folder",
                 told: false,
+                of_environment: false,
             },
         }
     }
@@ -49,8 +59,8 @@ impl Database {
     }
 
     /// What to do where the file is another user's than its folder, as after `init` by root in the
-    /// service's folder; `None` where it is not.
-    pub(super) fn chown_hint(&self) -> Option<String> {
+    /// service's folder by an earlier version; `None` where it is not.
+    fn chown_hint(&self) -> Option<String> {
         let file = self.path.canonicalize().ok()?;
         let (uid, owner) = (file.metadata().ok()?.uid(), file.parent()?.metadata().ok()?);
         if uid == owner.uid() || uid != 0 {
@@ -65,6 +75,18 @@ impl Database {
              {user}",
             shell_quoted(&file.display().to_string())
         ))
+    }
+
+    /// The folder that holds the file, or would.
+    pub(super) fn folder(&self) -> PathBuf {
+        let file = self.path.canonicalize().or_else(|_| std::path::absolute(&self.path));
+        let file = file.unwrap_or_else(|_| self.path.clone());
+        file.parent().map_or_else(|| "/".into(), Path::to_owned)
+    }
+
+    /// The path where it has to be named for a process that does not have this environment.
+    pub(super) fn named_for_another(&self) -> Option<&Path> {
+        self.of_environment.then_some(&self.path)
     }
 
     /// Where SQLite keeps its log: beside the file itself, not beside a link to it.
@@ -82,21 +104,19 @@ impl Database {
     /// A command of ours as it is typed, in quotes; it names this database where it had to be
     /// named.
     pub(super) fn command(&self, command: &str) -> String {
-        match self.path.to_str() {
-            _ if !self.told => format!("`agora-vendor {command}`"),
-            Some(path) => format!("`agora-vendor --db={} {command}`", shell_quoted(path)),
-            None => {
-                let path = self.path.as_os_str().as_encoded_bytes().escape_ascii();
-                format!("`agora-vendor --db=$'{path}' {command}`")
-            }
+        if self.told {
+            let path = quoted(self.path.as_os_str());
+            format!("`agora-vendor --db={path} {command}`")
+        } else {
+            format!("`agora-vendor {command}`")
         }
     }
 
     /// The same without quotes, as it is typed where the environment is another, as under sudo.
     pub(super) fn command_elsewhere(&self, command: &str) -> String {
-        let told = self.told || std::env::var_os(VARIABLE).is_some();
+        let told = self.told || self.of_environment;
         let path = std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone());
-        let elsewhere = Self { path, because: self.because, told };
+        let elsewhere = Self { path, told, ..*self };
         elsewhere.command(command).trim_matches('`').to_owned()
     }
 
@@ -105,9 +125,11 @@ impl Database {
         let path = self.path.display();
         let because = self.because;
         if let store::Error::File { source, .. } = &error {
-            return Failure::failed(format!(
+            let failure = Failure::failed(format!(
                 "{path} ({because}) cannot be made: {source}; name another with --db"
             ));
+            let is_denied = source.kind() == std::io::ErrorKind::PermissionDenied;
+            return if is_denied { failure.denied() } else { failure };
         }
         if let (store::Error::NoAccess { reason, .. }, Some(hint)) = (&error, self.chown_hint()) {
             return Failure::failed(format!("{path} cannot be opened: {reason}; {hint}"));
@@ -126,7 +148,8 @@ impl Database {
             return Failure::failed(format!(
                 "{path} ({because}) is read-only: run as the user who owns it, or let that user \
                  write to the file and its folder"
-            ));
+            ))
+            .denied();
         }
         if matches!(error, store::Error::Missing(_)) {
             let missing =
@@ -149,11 +172,44 @@ impl Database {
     }
 }
 
-/// A word as a shell reads it: in quotes where it needs them.
+/// A word as a shell reads it, whatever its bytes are: in quotes where it needs them, on one line.
+pub(super) fn quoted(word: &OsStr) -> String {
+    match word.to_str() {
+        Some(word) if !word.chars().any(char::is_control) => shell_quoted(word),
+        _ => format!("$'{}'", word.as_encoded_bytes().escape_ascii()),
+    }
+}
+
+/// The same of a text without control characters.
 pub(super) fn shell_quoted(word: &str) -> String {
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"/._-+:@%".contains(&b);
     if !word.is_empty() && word.bytes().all(is_plain) {
         return word.to_owned();
     }
     format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::ffi::OsStrExt;
+
+    #[test]
+    fn a_quoted_word_is_one_word_to_a_shell() {
+        let words: [&[u8]; 8] = [
+            b"plain",
+            b"",
+            b"two words",
+            b"it's",
+            b"$HOME `id` \\ \"",
+            b"a\nb",
+            b"\xff'\xfe\\",
+            b"#~*?",
+        ];
+        for word in words {
+            let script = format!("printf %s {}", quoted(OsStr::from_bytes(word)));
+            let said = std::process::Command::new("bash").args(["-c", &script]).output();
+            assert_eq!(said.expect("bash").stdout, word, "{script}");
+        }
+    }
 }

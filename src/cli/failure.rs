@@ -45,12 +45,14 @@ pub(super) struct Failure {
     is_uncertain: bool,
     /// Whether a read met a page of the database that is damaged.
     met_damage: bool,
+    /// Whether the books are another user's to open.
+    is_denied: bool,
 }
 
 impl Failure {
     fn new(exit: Exit, sentence: impl Into<Sentence>) -> Self {
         let sentence = sentence.into();
-        Self { exit, sentence, is_uncertain: false, met_damage: false }
+        Self { exit, sentence, is_uncertain: false, met_damage: false, is_denied: false }
     }
 
     pub(super) fn failed(sentence: impl Into<Sentence>) -> Self {
@@ -105,6 +107,16 @@ impl Failure {
         self.met_damage
     }
 
+    /// The same failure, where the books are another user's to open.
+    pub(super) fn denied(self) -> Self {
+        Self { is_denied: true, ..self }
+    }
+
+    /// Tells whether the books are another user's to open.
+    pub(super) fn is_denied(&self) -> bool {
+        self.is_denied
+    }
+
     pub(super) fn exit(&self) -> Exit {
         self.exit
     }
@@ -127,7 +139,8 @@ impl From<store::Error> for Failure {
             Exit::Failed
         };
         let is_uncertain = matches!(error, store::Error::Uncertain(_));
-        let failure = Self { is_uncertain, ..Self::new(exit, error.to_string()) };
+        let is_denied = error.is_denied();
+        let failure = Self { is_uncertain, is_denied, ..Self::new(exit, error.to_string()) };
         if matches!(error, store::Error::Older { .. }) {
             failure.hint("migrate", "brings it there")
         } else if matches!(error, store::Error::Unreadable { .. }) {

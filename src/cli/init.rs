@@ -4,6 +4,7 @@ use crate::billing::key::{KeyPair, Purpose};
 use crate::cli::command::Shell;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::key::{GivenPair, show_secret};
+use crate::cli::named::NamedFile;
 use crate::cli::sentence::Sentence;
 use crate::cli::table::print_properties;
 use crate::store::{self, Store, key};
@@ -18,6 +19,13 @@ use std::io::IsTerminal;
 pub(super) struct Args {
     #[command(flatten)]
     pair: GivenPair,
+}
+
+impl Args {
+    /// The files that are named.
+    pub(super) fn files(&self) -> Vec<NamedFile> {
+        self.pair.files()
+    }
 }
 
 #[derive(Serialize)]
@@ -72,9 +80,6 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         let sentence = Sentence::from("give the apiKey and its secret to Agora");
         let show_secret = show_secret(&live.api_key);
         shell.point_out(sentence.hint(show_secret, "shows the secret again"));
-    }
-    if let Some(hint) = shell.database.chown_hint() {
-        shell.note(&hint);
     }
     Ok(Exit::Done)
 }

@@ -1,7 +1,7 @@
 //! Texts that a command reads.
 
 use crate::cli::failure::Failure;
-use std::fs::File;
+use crate::cli::named;
 use std::io::Read;
 use std::path::Path;
 
@@ -11,7 +11,7 @@ pub(super) fn read_text(file: &Path, what: &str) -> Result<String, Failure> {
     let read = if file.as_os_str() == "-" {
         std::io::stdin().read_to_string(&mut text)
     } else {
-        File::open(file).and_then(|mut opened| opened.read_to_string(&mut text))
+        named::open(file).and_then(|mut opened| opened.read_to_string(&mut text))
     };
     read.map_err(|error| {
         Failure::failed(format!("{what} cannot be read from {}: {error}", file.display()))

@@ -7,6 +7,7 @@ use crate::cli::command::Shell;
 use crate::cli::database::shell_quoted;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::moment::rfc3339;
+use crate::cli::named::NamedFile;
 use crate::cli::near::near;
 use crate::cli::secret;
 use crate::cli::sentence::Sentence;
@@ -79,6 +80,11 @@ impl GivenPair {
         self.api_key.is_some()
     }
 
+    /// The file that its secret is read from.
+    pub(super) fn files(&self) -> Vec<NamedFile> {
+        self.api_secret_file.iter().cloned().map(NamedFile::Input).collect()
+    }
+
     /// The pair as given, its secret read from where it is; or `None` where one is to be made.
     pub(super) fn read(&self, purpose: Purpose, now_s: i64) -> Result<Option<KeyPair>, Failure> {
         let (Some(api_key), Some(file)) = (&self.api_key, &self.api_secret_file) else {
@@ -147,6 +153,14 @@ impl Shown {
 }
 
 impl Args {
+    /// The files that are named.
+    pub(super) fn files(&self) -> Vec<NamedFile> {
+        match self {
+            Self::Add(args) => args.pair.files(),
+            Self::List | Self::Show(_) | Self::Revoke(_) => Vec::new(),
+        }
+    }
+
     /// The command that shows whether this was done; `None` where it may be done again.
     pub(super) fn to_look(&self) -> Option<String> {
         match self {

@@ -29,6 +29,7 @@ mod log;
 mod man;
 mod migrate;
 mod moment;
+mod named;
 mod near;
 mod plan;
 mod plan_file;
@@ -37,6 +38,7 @@ mod project;
 mod record;
 mod report;
 mod restore;
+mod rights;
 mod screen;
 mod secret;
 mod sentence;
@@ -57,6 +59,7 @@ use crate::billing::escape::escape;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use command::Shell;
+use database::Database;
 use failure::Failure;
 use sentence::Sentence;
 use std::ffi::OsString;
@@ -166,12 +169,21 @@ pub fn run(
     }
     let mut shell = Shell::new(db, json, out, err);
     let advice = once_more(&verb);
-    let done = act(verb, &mut shell).map_err(|failure| failure.if_uncertain(|| advice));
+    let done = become_owner(&verb, &shell.database).and_then(|()| act(verb, &mut shell));
+    let done = done.map_err(|failure| failure.if_uncertain(|| advice));
+    for left in named::clear() {
+        shell.note(&format!("{} was made, and is left empty: remove it", left.display()));
+    }
     match done.and_then(|exit| shell.flush().map(|()| exit)) {
         Ok(exit) => exit,
         Err(failure) => {
             let words = shell.log_words().filter(|_| failure.met_damage());
-            let failure = words.into_iter().fold(failure, |failure, words| failure.with(&words));
+            let to_named = shell.database.named_for_another();
+            let as_owner = failure.is_denied().then(|| shell.database.folder());
+            let as_owner =
+                as_owner.and_then(|folder| rights::as_owner(&folder, to_named, &arguments));
+            let more = words.into_iter().chain(as_owner);
+            let failure = more.fold(failure, |failure, words| failure.with(&words));
             shell.point_out(failure.sentence().after("error: "));
             failure.exit()
         }
@@ -187,6 +199,37 @@ fn parse(arguments: &[OsString]) -> Result<Cli, clap::Error> {
     }
     // What else it is, and what is wrong with it, the whole tells.
     Cli::try_parse_from(arguments)
+}
+
+/// Lets root become the owner of the books, where the verb opens them.
+fn become_owner(verb: &Verb, database: &Database) -> Result<(), Failure> {
+    let files = match verb {
+        Verb::Probe(_) | Verb::Completions(_) | Verb::Man(_) => return Ok(()),
+        Verb::Init(args) => args.files(),
+        Verb::Key(args) => args.files(),
+        Verb::Import(args) => args.files(),
+        Verb::Plan(args) => args.files(),
+        Verb::Project(args) => args.files(),
+        Verb::Sign(args) => args.files(),
+        Verb::Backup(args) => args.files(),
+        Verb::Restore(args) => args.files(),
+        Verb::Report(args) => args.files(),
+        Verb::Serve(_)
+        | Verb::Record(_)
+        | Verb::Void(_)
+        | Verb::Export(_)
+        | Verb::Totals(_)
+        | Verb::Ledger(_)
+        | Verb::License(_)
+        | Verb::Customer(_)
+        | Verb::Bill(_)
+        | Verb::Statement(_)
+        | Verb::Setting(_)
+        | Verb::Check(_)
+        | Verb::Doctor(_)
+        | Verb::Migrate(_) => Vec::new(),
+    };
+    rights::become_owner(&database.folder(), files)
 }
 
 /// What to do where a command may have been done although it failed.

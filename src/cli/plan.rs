@@ -12,6 +12,7 @@ use crate::cli::failure::{Exit, Failure};
 use crate::cli::input::read_text;
 use crate::cli::json::exact;
 use crate::cli::moment::{Month, month};
+use crate::cli::named::NamedFile;
 use crate::cli::near::near;
 use crate::cli::plan_file::{EXAMPLE, PlanFile, Terms};
 use crate::cli::sentence::Sentence;
@@ -223,6 +224,16 @@ impl Example {
             description: describe_line(plan, line),
         };
         Self { usage: usage.clone(), lines: lines.iter().map(line).collect(), total }
+    }
+}
+
+impl Args {
+    /// The files that are named.
+    pub(super) fn files(&self) -> Vec<NamedFile> {
+        match self {
+            Self::Set(args) => args.file.iter().cloned().map(NamedFile::Input).collect(),
+            Self::List | Self::Show(_) => Vec::new(),
+        }
     }
 }
 

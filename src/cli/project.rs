@@ -11,6 +11,7 @@ use crate::cli::failure::{Exit, Failure};
 use crate::cli::json::exact;
 use crate::cli::license::uncovered_words;
 use crate::cli::moment::rfc3339;
+use crate::cli::named::NamedFile;
 use crate::cli::near::near;
 use crate::cli::secret;
 use crate::cli::start::{ShownSaid, Start, billed_words, first_months, settle, timeline};
@@ -103,6 +104,18 @@ pub(super) struct AddArgs {
 
     #[command(flatten)]
     start: Start,
+}
+
+impl Args {
+    /// The files that are named.
+    pub(super) fn files(&self) -> Vec<NamedFile> {
+        match self {
+            Self::Verify(args) => vec![NamedFile::Input(args.app_secret_file.clone())],
+            Self::List | Self::Show(_) | Self::Add(_) | Self::Disable(_) | Self::Enable(_) => {
+                Vec::new()
+            }
+        }
+    }
 }
 
 #[derive(Serialize)]

@@ -5,15 +5,20 @@ use crate::cli::command::Shell;
 use crate::cli::database::shell_quoted;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::moment::{self, rfc3339};
+use crate::cli::named::{self, NamedFile};
 use crate::cli::table::{Columns, print_properties};
 use crate::cli::visible::ForPeople;
 use crate::store::restore::{Candidate, LastRecord, Reach, Replaced, Restored, StatementHead};
 use serde::Serialize;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
 /// How many differences of a bad backup are named.
 const NAMED: usize = 10;
+
+/// What lies beside a database that was not closed, and is part of it.
+const LOGS: [&str; 2] = ["-wal", "-journal"];
 
 /// Put a backup in the place of the database, and keep what was there beside it
 ///
@@ -27,6 +32,34 @@ const NAMED: usize = 10;
 pub(super) struct Args {
     /// The backup
     file: PathBuf,
+}
+
+impl Args {
+    /// The files that are named.
+    pub(super) fn files(&self) -> Vec<NamedFile> {
+        let logs = LOGS.map(|suffix| with_suffix(&self.file, suffix));
+        [self.file.clone()].into_iter().chain(logs).map(NamedFile::Input).collect()
+    }
+
+    /// What root has opened of the backup, where the owner of the books may not read it.
+    fn opened_by_root(&self) -> Result<Option<File>, Failure> {
+        if File::open(&self.file).is_ok() {
+            return Ok(None);
+        }
+        // Where nobody could open it, it is said with its reason where it is read.
+        let Ok(opened) = named::open(&self.file) else { return Ok(None) };
+        for log in LOGS.map(|suffix| with_suffix(&self.file, suffix)) {
+            if named::metadata(&log).is_ok_and(|log| log.len() > 0) {
+                return Err(Failure::failed(format!(
+                    "{} lies beside {}, and belongs to it: copy both to where the owner of the \
+                     books may read them, or name a copy that `backup` made",
+                    log.display(),
+                    self.file.display()
+                )));
+            }
+        }
+        Ok(Some(opened))
+    }
 }
 
 #[derive(Serialize)]
@@ -89,6 +122,12 @@ fn shown_head(head: &StatementHead) -> ShownHead<'_> {
         last_asked_at: rfc3339(head.last_asked_at_s),
         total: &head.total,
     }
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
 }
 
 fn text(path: &Path) -> String {
@@ -210,7 +249,8 @@ fn point_out(shell: &mut Shell<'_>, restored: &Restored) {
 
 pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let explain = |shell: &Shell<'_>, error| shell.database.explain(error);
-    let candidate = Candidate::prepare(shell.database.path(), &args.file)
+    let opened = args.opened_by_root()?;
+    let candidate = Candidate::prepare(shell.database.path(), &args.file, opened)
         .map_err(|error| explain(shell, error))?;
     let differences = &candidate.report().differences;
     if !differences.is_empty() {

@@ -7,6 +7,7 @@ use crate::cli::failure::{Exit, Failure};
 use crate::cli::init;
 use crate::cli::log::{LineForm, LogFlags};
 use crate::cli::migrate;
+use crate::cli::rights::started_by;
 use crate::http::acme;
 use crate::http::listener::{Entrance, PassedSockets};
 use crate::http::security::Security;
@@ -15,6 +16,7 @@ use crate::http::tls::Tls;
 use crate::http::{BasePath, Options, Service, server, supervisor, threads};
 use crate::store::{Readers, Writer};
 use log::Level;
+use nix::unistd::Uid;
 use signal_hook::consts::SIGHUP;
 use signal_hook::flag;
 use std::fmt::Display;
@@ -234,8 +236,15 @@ impl Args {
 
     /// How connections are secured.
     fn security(&self, shell: &Shell<'_>) -> Result<Security, Failure> {
-        let failed =
-            |error: &dyn Display| Failure::failed(format!("cannot serve over TLS: {error}"));
+        let failed = |error: &dyn Display| {
+            let failure = Failure::failed(format!("cannot serve over TLS: {error}"));
+            match started_by() == Uid::current() {
+                true => failure,
+                // They are read again when they change, and root is gone by then.
+                false => failure
+                    .with("the server runs as the owner of the books, who must be able to read it"),
+            }
+        };
         if let Some(options) = self.acme.options() {
             let acme = acme::Acme::open(shell.database.path(), options);
             return Ok(Security::Acme(Arc::new(acme.map_err(|error| failed(&error))?)));

@@ -6,6 +6,7 @@ use crate::billing::key::{KeyPair, Purpose};
 use crate::cli::command::Shell;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::input::read_text;
+use crate::cli::named::NamedFile;
 use crate::cli::table::{or_dash, print_properties};
 use crate::cli::visible::json_text;
 use crate::store::key;
@@ -47,6 +48,13 @@ pub(super) struct Args {
     /// Show the SourceString of the request and whether its signature is right; ends with 1 if not
     #[arg(long, conflicts_with = "live")]
     explain: bool,
+}
+
+impl Args {
+    /// The files that are named.
+    pub(super) fn files(&self) -> Vec<NamedFile> {
+        self.data.iter().cloned().map(NamedFile::Input).collect()
+    }
 }
 
 /// A request taken apart for signing.

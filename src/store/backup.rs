@@ -6,6 +6,7 @@ use crate::store::draft::{Draft, into_place};
 use crate::store::sound::{self, Extent};
 use crate::store::{Error, ReadTx, Result, Store, WriteTx, file, schema};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, named_params};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -68,6 +69,24 @@ pub fn write(store: &mut Store, path: &Path) -> Result<()> {
         fill(&store.connection, draft, schema::VERSION)?;
         // What was read without a lock may have been written meanwhile.
         store.read(|_| Ok(()))
+    })
+}
+
+/// The same into an empty file that somebody else made, where this user can make none: the copy is
+/// made beside the books, checked there, and put into the file. Where that is cut short, what the
+/// file holds is no database.
+///
+/// # Errors
+/// When it cannot be written; when the copy is not sound. The file is empty then.
+pub fn write_into(store: &mut Store, file: &File, path: &Path) -> Result<()> {
+    let draft = Draft::new(&file::find(&store.path)?)?;
+    fill(&store.connection, &draft, schema::VERSION)?;
+    draft.settle()?;
+    store.read(|_| Ok::<_, Error>(()))?;
+    draft.pour_into(file).map_err(|source| {
+        // What cannot be emptied either is no database all the same.
+        let _emptied = file.set_len(0);
+        Error::File { path: path.to_owned(), source }
     })
 }
 

@@ -7,7 +7,7 @@ use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Seek, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,6 +22,9 @@ pub(super) const BESIDE: [&str; 4] = ["-wal", "-shm", "-journal", "-pages"];
 const SYNC_PAUSE: Duration = Duration::from_millis(20);
 /// The first bytes of a database.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+
+/// As long as the first bytes are that a database is known by.
+const START_BYTES: usize = 100;
 
 /// A new database beside the place where it is to stand. Nothing is left of it when it is dropped
 /// before it has its name.
@@ -66,6 +69,27 @@ impl Draft {
     /// Where it is, from the root.
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Puts what a file holds into the draft.
+    pub(super) fn fill_from(&self, source: &mut impl Read) -> Result<()> {
+        let filled = io::copy(source, &mut &self.file).and_then(|_| self.file.sync_all());
+        filled.map_err(|source| Error::File { path: self.path.clone(), source })
+    }
+
+    /// Puts what the draft holds into a file, its first bytes last: what is cut short on the way
+    /// is no database.
+    pub(super) fn pour_into(&self, file: &File) -> io::Result<()> {
+        let mut draft = File::open(&self.path)?;
+        let mut start = [0; START_BYTES];
+        draft.read_exact(&mut start)?;
+        let mut out = file;
+        out.write_all(&[0; START_BYTES])?;
+        io::copy(&mut draft, &mut out)?;
+        file.sync_all()?;
+        out.rewind()?;
+        out.write_all(&start)?;
+        file.sync_all()
     }
 
     /// Sees that all of a closed draft is in the file itself, and on the disk.

@@ -46,8 +46,7 @@ pub enum Error {
     /// A file of the books is another user's.
     #[error(
         "{} belongs to {owner}, and is used by {user} here: who owns it could change the books; \
-         run as {owner} (`sudo -u {owner} agora-vendor …`), or, if what is in it is right, give it \
-         to {user} with chown",
+         run as {owner}, or, if what is in it is right, give it to {user} with chown",
         .path.display()
     )]
     AnothersFile {
@@ -182,8 +181,7 @@ pub enum Error {
         known: i64,
     },
     /// The file cannot be opened for lack of rights, or is read-only.
-    #[error("{} cannot be opened: {reason}; run as the user who owns it (under systemd: `sudo -u \
-        agora-vendor agora-vendor …`)", .path.display())]
+    #[error("{} cannot be opened: {reason}", .path.display())]
     NoAccess {
         /// The file.
         path: PathBuf,
@@ -302,6 +300,18 @@ impl Error {
             return "the disk is full".to_owned();
         }
         self.to_string()
+    }
+
+    /// Tells whether it says that another user could open the books, or could write them.
+    pub fn is_denied(&self) -> bool {
+        matches!(
+            self,
+            Self::NoAccess { .. }
+                | Self::AnothersFile { .. }
+                | Self::OnlyRead(_)
+                | Self::ReadOnly
+                | Self::LogBeside { on_read_only_disk: false, .. }
+        )
     }
 
     /// Tells whether it says that the file of the books is damaged.

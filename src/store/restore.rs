@@ -16,7 +16,7 @@ use crate::store::{Error, Result, Store, backup, column, file, migration, schema
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 use std::collections::HashSet;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
@@ -105,12 +105,13 @@ pub struct Candidate {
 
 impl Candidate {
     /// Copies a backup and checks the copy as `check` does; an earlier version is migrated, and the
-    /// backup stays as it is. Nothing of the books is touched.
+    /// backup stays as it is. Nothing of the books is touched. Where this user may not read the
+    /// backup itself, `opened` is what somebody else opened of it.
     ///
     /// # Errors
     /// [`Error::InUse`] where the books at `path` are open anywhere; [`Error::BadBackup`] where the
     /// backup is damaged; when it is not ours, or newer.
-    pub fn prepare(path: &Path, backup: &Path) -> Result<Self> {
+    pub fn prepare(path: &Path, backup: &Path, opened: Option<File>) -> Result<Self> {
         check_sqlite()?;
         file::refuse_no_path(path)?;
         file::refuse_no_path(backup)?;
@@ -119,7 +120,14 @@ impl Candidate {
             // What can be refused is refused before the work.
             Hold::take(&file, path)?;
         }
-        let original = Original::open(backup, &file)?;
+        let handed_on = opened.map(|mut opened| {
+            let draft = Draft::new(&file)?;
+            draft.fill_from(&mut opened)?;
+            Ok::<_, Error>(draft)
+        });
+        let handed_on = handed_on.transpose()?;
+        let lies_at = handed_on.as_ref().map_or(backup, Draft::path);
+        let original = Original::open(lies_at, backup, &file)?;
         let of_backup = |error| of_backup(error, backup);
         let version = schema::version(&original.connection, backup).map_err(of_backup)?;
         if let Some(reason) = sound::quick_check(&original.connection).map_err(of_backup)? {
@@ -128,7 +136,7 @@ impl Candidate {
         let draft = Draft::new(&file)?;
         backup::into_draft(&original.connection, &draft, version).map_err(of_backup)?;
         original.is_still(backup)?;
-        drop(original);
+        drop((original, handed_on));
         let migrated_from = (version < schema::VERSION).then_some(version);
         if migrated_from.is_some() {
             migration::migrate_draft(draft.path()).map_err(of_backup)?;
@@ -255,8 +263,9 @@ struct Original {
 }
 
 impl Original {
-    fn open(backup: &Path, books: &Path) -> Result<Self> {
-        let found = backup.canonicalize().map_err(|error| {
+    /// Opens the backup, which lies at a place, and was named `backup`.
+    fn open(lies_at: &Path, backup: &Path, books: &Path) -> Result<Self> {
+        let found = lies_at.canonicalize().map_err(|error| {
             if error.kind() == io::ErrorKind::NotFound {
                 return Error::NoBackup(backup.to_owned());
             }

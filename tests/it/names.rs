@@ -332,7 +332,11 @@ fn books_that_root_made_in_anothers_folder_are_told_with_the_chown_that_helps() 
     }
     let vendor = Vendor::without_books();
     std::os::unix::fs::chown(vendor.path("."), Some(65_534), Some(65_534)).expect("an owner");
-    let said = vendor.ok(["init"]).err;
+    vendor.ok(["init"]);
+    assert_eq!(as_reader(&vendor, &["totals"]).0, Some(0));
+    // As a copy by hand leaves them, or root's `init` of an earlier version.
+    std::os::unix::fs::chown(vendor.db(), Some(0), Some(0)).expect("an owner");
+    let said = vendor.fails(1, ["totals"]);
     let owner = "it belongs to root, its folder to nobody: `chown nobody:nogroup ";
     assert!(said.contains(owner) || said.contains("`chown nobody:nobody "), "{said}");
     assert!(said.contains(&format!("{}`", vendor.db().display())), "{said}");
@@ -341,6 +345,4 @@ fn books_that_root_made_in_anothers_folder_are_told_with_the_chown_that_helps() 
     assert!(err.contains("cannot be opened") && err.contains("`chown nobody:"), "{err}");
     std::os::unix::fs::chown(vendor.db(), Some(65_534), Some(65_534)).expect("an owner");
     assert_eq!(as_reader(&vendor, &["totals"]).0, Some(0));
-    let own = Vendor::without_books();
-    assert!(!own.ok(["init"]).err.contains("chown"));
 }

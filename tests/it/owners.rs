@@ -1,12 +1,49 @@
 //! Whose the files of the books are: what another could have a hand in is refused, and what is made
 //! is the owner's alone.
 
-use crate::vendor::{Ended, Vendor, skipped};
+use crate::vendor::{API_KEY, API_SECRET, Ended, Vendor, skipped};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
+
+/// Books in a folder of nobody's, of which nobody else may know anything; and beside it a folder of
+/// root's.
+fn books_of_nobody() -> Vendor {
+    let vendor = Vendor::without_books();
+    for folder in ["data", "roots"] {
+        fs::create_dir(vendor.path(folder)).expect("a folder");
+        set_mode(&vendor.path(folder), 0o700);
+    }
+    set_mode(&vendor.path("."), 0o755);
+    give(&vendor.path("data"), NOBODY);
+    vendor
+}
+
+/// A command of root's on these books, as nobody's sudo has started it.
+fn root_on(vendor: &Vendor, arguments: &[&str]) -> Command {
+    let mut command = vendor.command(arguments);
+    command.env("AGORA_VENDOR_DB", vendor.path("data/agora-vendor.db"));
+    command.env_remove("SUDO_UID").env_remove("SUDO_USER");
+    command
+}
+
+fn root_ok(vendor: &Vendor, arguments: &[&str]) -> Ended {
+    let ended: Ended = root_on(vendor, arguments).output().expect("it runs").into();
+    assert_eq!(ended.code, 0, "{arguments:?}: {}", ended.err);
+    ended
+}
+
+/// Whose the files in a folder are, by their names.
+fn owners(vendor: &Vendor, folder: &str) -> Vec<(String, u32)> {
+    let entries = fs::read_dir(vendor.path(folder)).expect("a folder").map(|entry| {
+        let entry = entry.expect("an entry");
+        let owner = entry.metadata().expect("it is there").uid();
+        (entry.file_name().to_string_lossy().into_owned(), owner)
+    });
+    entries.collect()
+}
 
 /// Two users that are neither root nor each other.
 const NOBODY: u32 = 65_534;
@@ -90,7 +127,7 @@ fn a_log_that_another_put_beside_the_books_is_refused_and_they_are_left_alone() 
 }
 
 #[test]
-fn books_of_another_are_refused_and_root_counts_as_their_owner() {
+fn books_of_another_than_the_owner_of_their_folder_are_refused() {
     if !is_root() {
         return;
     }
@@ -106,9 +143,11 @@ fn books_of_another_are_refused_and_root_counts_as_their_owner() {
         let Ended { code, err, .. } = run_as(&vendor, SOMEBODY, verb);
         assert_eq!(code, 1, "{verb:?}: {err}");
         assert!(err.contains("belongs to nobody, and is used by uid 65533 here"), "{err}");
-        assert!(err.contains("`sudo -u nobody agora-vendor …`"), "{err}");
+        assert!(err.contains("run as nobody, or"), "{err}");
     }
-    vendor.ok(["record", "p", "1"]);
+    // Root becomes the owner of the folder, and is refused as that.
+    let said = vendor.fails(1, ["record", "p", "1"]);
+    assert!(said.contains("belongs to nobody, and is used by uid 65533 here"), "{said}");
     give(&vendor.path("."), NOBODY);
     assert_eq!(run_as(&vendor, NOBODY, &["record", "p", "1"]).code, 0);
     // What cannot be written here at all is read, whoever's it is: nothing is played into it.
@@ -168,4 +207,142 @@ fn whatever_is_made_is_for_its_owner_alone_under_any_umask() {
         assert!(seen.iter().any(|name| name.ends_with(made)), "{made}: {seen:?}");
     }
     drop(server);
+}
+
+#[test]
+fn root_opens_what_is_named_and_becomes_the_owner_before_it_opens_the_books() {
+    if !is_root() {
+        return;
+    }
+    let vendor = books_of_nobody();
+    let usage = "id,projectId,amount,at\na,p,2,2026-10-01\nb,p,x,2026-10-01\n";
+    let plan = r#"{"name": "Standard", "unit": "Call", "parts": [{"perUnit": "0.5"}]}"#;
+    for (name, content) in [
+        ("secret", API_SECRET),
+        ("usage.csv", usage),
+        ("more.csv", "id,projectId,amount,at\nc,p,3,2026-10-02\n"),
+        ("plain.csv", "projectId,amount,at\np,1,2026-10-03\n"),
+        ("plan.json", plan),
+        ("body.json", "{}"),
+    ] {
+        fs::write(vendor.path("roots").join(name), content).expect("a file");
+    }
+    root_ok(&vendor, &["init", "--api-key", API_KEY, "--api-secret-file", "roots/secret"]);
+    let import = ["import", "roots/usage.csv", "roots/more.csv", "--rejects", "roots/rejects"];
+    let ended: Ended = root_on(&vendor, &import).output().expect("it runs").into();
+    assert!(ended.code == 1 && ended.err.lines().count() == 1, "{}", ended.err);
+    assert!(ended.out.contains("recorded 2"), "{}", ended.out);
+    root_ok(&vendor, &["import", "--ids-from-file", "roots/plain.csv"]);
+    root_ok(&vendor, &["plan", "set", "default", "--file", "roots/plan.json"]);
+    let url = "http://127.0.0.1/customers/new";
+    root_ok(&vendor, &["sign", "--method", "POST", "--data", "roots/body.json", url]);
+    root_ok(&vendor, &["key", "add", "--api-key", "k2", "--api-secret-file", "roots/secret"]);
+    root_ok(&vendor, &["backup", "roots/copy.db"]);
+    root_ok(&vendor, &["backup", "data/copy.db"]);
+    root_ok(&vendor, &["restore", "roots/copy.db"]);
+    root_ok(&vendor, &["check"]);
+    for (name, owner) in owners(&vendor, "data") {
+        assert_eq!(owner, NOBODY, "{name}");
+    }
+    // The owner's too, though the owner could not have made it there.
+    for (name, owner) in owners(&vendor, "roots") {
+        let is_made = ["rejects", "copy.db"].contains(&name.as_str());
+        assert_eq!(owner, if is_made { NOBODY } else { 0 }, "{name}");
+        assert!(!name.contains("draft"), "{name}");
+    }
+    let copied = root_ok(&vendor, &["--db", "roots/copy.db", "totals", "--month", "2026-10"]);
+    assert!(copied.out.contains(" 6"), "{}", copied.out);
+    // What is there already is never touched, and what was made for nothing does not stay.
+    let twice: Ended = root_on(&vendor, &["backup", "roots/copy.db"]).output().expect("it").into();
+    assert!(twice.code == 1 && twice.err.contains("exists already"), "{}", twice.err);
+    let missing = ["--db", "data/none.db", "backup", "data/other.db"];
+    let missing: Ended = root_on(&vendor, &missing).output().expect("it runs").into();
+    assert!(missing.code == 1 && !vendor.path("data/other.db").exists(), "{}", missing.err);
+    let into = ["backup", "--dir", "roots"];
+    let into: Ended = root_on(&vendor, &into).output().expect("it runs").into();
+    assert!(into.code == 1 && into.err.contains("`chown --reference="), "{}", into.err);
+}
+
+#[test]
+fn root_that_becomes_another_does_so_for_good_and_the_books_know_who_typed() {
+    if !is_root() {
+        return;
+    }
+    let vendor = books_of_nobody();
+    root_ok(&vendor, &["init"]);
+    root_ok(&vendor, &["record", "p", "1", "--id", "a"]);
+    let mut typed = root_on(&vendor, &["record", "p", "1", "--id", "b"]);
+    typed.env("SUDO_UID", "12345").env("SUDO_USER", "anna");
+    assert!(typed.status().expect("it runs").success());
+    let listed = root_ok(&vendor, &["ledger", "list", "--json"]).out;
+    let listed: serde_json::Value = serde_json::from_str(&listed).expect("JSON");
+    let by = |id: &str| {
+        let row = listed["rows"].as_array().expect("rows").iter().find(|row| row["id"] == id);
+        row.expect("a record")["recordedBy"].clone()
+    };
+    assert_eq!((by("a"), by("b")), ("shell:root as nobody".into(), "shell:anna as nobody".into()));
+    let mut server = Command::new("setpriv");
+    server.args(["--groups", "0,4,6", env!("CARGO_BIN_EXE_agora-vendor"), "serve"]);
+    server.args(["--listen", "127.0.0.1:0"]).current_dir(vendor.path("."));
+    server.env("AGORA_VENDOR_DB", vendor.path("data/agora-vendor.db"));
+    let server = vendor.serve_by(server);
+    let status = fs::read_to_string(format!("/proc/{}/status", server.id())).expect("a status");
+    let group = "65534\t65534\t65534\t65534";
+    for words in [format!("Uid:\t{group}"), format!("Gid:\t{group}"), "Groups:\t65534".into()] {
+        assert!(status.lines().any(|line| line.trim_end() == words), "{words}: {status}");
+    }
+    assert!(status.contains("CapEff:\t0000000000000000"), "{status}");
+    // A folder of root's own is worked in by root.
+    let own = Vendor::new();
+    let server = own.serve();
+    let status = fs::read_to_string(format!("/proc/{}/status", server.id())).expect("a status");
+    assert!(status.contains("Uid:\t0\t0\t0\t0"), "{status}");
+}
+
+/// What stands for sudo: another user, and none of the environment but the path.
+const SUDO: &str = "#!/bin/sh
+[ \"$1\" = -u ] || exit 9
+user=$(id -u \"$2\") || exit 9
+shift 2
+exec env -i PATH=\"$PATH\" setpriv --reuid=\"$user\" --regid=\"$user\" --clear-groups \"$@\"
+";
+
+#[test]
+fn anybody_else_is_given_the_command_to_paste() {
+    if !is_root() {
+        return;
+    }
+    let vendor = books_of_nobody();
+    root_ok(&vendor, &["init"]);
+    fs::write(vendor.path("sudo"), SUDO).expect("a file");
+    set_mode(&vendor.path("sudo"), 0o755);
+    let note = "it's $HOME, `id` \\ \"twice\" \u{fc}";
+    let record = ["record", "p", "1.5", "--at", "2026-10-01", "--id", "a", "--note", note];
+    for (mode, said_first) in [(0o700, "cannot be opened"), (0o755, "may only be read")] {
+        set_mode(&vendor.path("data"), mode);
+        set_mode(&vendor.path("data/agora-vendor.db"), 0o644);
+        let mut command = root_on(&vendor, &record);
+        let ended: Ended = command.uid(SOMEBODY).gid(SOMEBODY).output().expect("it runs").into();
+        assert_eq!(ended.code, 1, "{}", ended.err);
+        assert!(ended.err.contains(said_first), "{}", ended.err);
+        let pasted = ended.err.split("run it as nobody: ").nth(1).expect("a command").trim();
+        assert!(pasted.starts_with("sudo -u nobody "), "{pasted}");
+        let path = format!("{}:/usr/bin:/bin", vendor.path("").display());
+        let done = Command::new("bash").args(["-c", pasted]).env("PATH", path).output();
+        let done: Ended = done.expect("bash").into();
+        assert_eq!(done.code, 0, "{pasted}: {}", done.err);
+    }
+    let listed = root_ok(&vendor, &["ledger", "show", "a", "--json"]).out;
+    let listed: serde_json::Value = serde_json::from_str(&listed).expect("JSON");
+    assert_eq!((&listed["note"], &listed["amount"]), (&note.into(), &"1.5".into()));
+    // Reading needs nobody's leave where the files may be read.
+    let mut read = root_on(&vendor, &["totals"]);
+    assert!(read.uid(SOMEBODY).gid(SOMEBODY).status().expect("it runs").success());
+    // Where it is new, and where it cannot even be seen.
+    set_mode(&vendor.path("data"), 0o700);
+    for verb in [&["init", "--db", "data/new.db"][..], &["check"], &["migrate"]] {
+        let mut command = root_on(&vendor, verb);
+        let ended: Ended = command.uid(SOMEBODY).gid(SOMEBODY).output().expect("it runs").into();
+        assert!(ended.err.contains(": sudo -u nobody /"), "{}", ended.err);
+    }
 }

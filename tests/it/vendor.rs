@@ -312,6 +312,10 @@ impl Server {
         self.ask(path, &[("fromTs", &from_ts), ("toTs", &to_ts), ("pageNum", &page_num)])
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn signal(&self, name: &str) {
         signal(name, &self.child.id().to_string());
     }

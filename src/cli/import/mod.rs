@@ -27,6 +27,7 @@ mod zone;
 use crate::cli::command::Shell;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::license::uncovered_words;
+use crate::cli::named::NamedFile;
 use crate::store::scratch::Scratch;
 use crate::store::{self, Store};
 use batches::{Batches, Header, MayBeCut};
@@ -113,6 +114,14 @@ pub(super) struct Args {
     /// Say nothing of the progress
     #[arg(long)]
     quiet: bool,
+}
+
+impl Args {
+    /// The files that are named.
+    pub(in crate::cli) fn files(&self) -> Vec<NamedFile> {
+        let inputs = self.files.iter().cloned().map(NamedFile::Input);
+        inputs.chain(self.rejects.iter().cloned().map(NamedFile::New)).collect()
+    }
 }
 
 pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {

@@ -7,10 +7,10 @@ use crate::cli::import::csv_rows::{Header, csv_io};
 use crate::cli::import::progress::Progress;
 use crate::cli::import::row::BadRow;
 use crate::cli::import::source::Source;
+use crate::cli::named;
 use serde::Serialize;
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// How many bad rows are listed where they have no file to go to.
@@ -144,11 +144,8 @@ enum Out {
 
 impl RejectsFile {
     fn create(path: &Path, csv: Option<&Header>, of_several: bool) -> Result<Self, Failure> {
-        // Never what is there already: it may be the file that is imported, or the books.
         // What is in it is its owner's alone to read, as the books are.
-        let mut options = File::options();
-        options.write(true).create_new(true).mode(0o600);
-        let file = options.open(path).map_err(|error| {
+        let file = named::make(path).map_err(|error| {
             let wanted =
                 if error.kind() == io::ErrorKind::AlreadyExists { ": name a new file" } else { "" };
             Failure::failed(format!(

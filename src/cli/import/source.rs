@@ -1,8 +1,9 @@
 //! The file that an import reads, or standard input: its name and its content.
 
 use crate::cli::failure::Failure;
+use crate::cli::named;
 use std::fmt;
-use std::fs::{File, Metadata};
+use std::fs::Metadata;
 use std::io::{self, IsTerminal, Read};
 use std::path::Path;
 
@@ -17,7 +18,7 @@ impl<'p> Source<'p> {
     /// When it is a folder.
     pub(super) fn new(path: &'p Path) -> Result<Self, Failure> {
         let source = Self(path);
-        if path.is_dir() {
+        if named::metadata(path).is_ok_and(|metadata| metadata.is_dir()) {
             return Err(source.unreadable(&io::Error::from(io::ErrorKind::IsADirectory)));
         }
         Ok(source)
@@ -31,7 +32,7 @@ impl<'p> Source<'p> {
         if self.is_stdin() {
             return Ok(Box::new(io::stdin()));
         }
-        let file = File::open(self.0).map_err(|error| self.unreadable(&error))?;
+        let file = named::open(self.0).map_err(|error| self.unreadable(&error))?;
         Ok(Box::new(file))
     }
 
@@ -43,12 +44,12 @@ impl<'p> Source<'p> {
         if self.is_stdin() {
             return Ok(());
         }
-        self.0.metadata().map(|_| ()).map_err(|error| self.unreadable(&error))
+        named::metadata(self.0).map(|_| ()).map_err(|error| self.unreadable(&error))
     }
 
     /// How many bytes it has, where it is a file that can be read again.
     pub(super) fn size(self) -> Option<u64> {
-        let metadata = self.0.metadata().ok().filter(Metadata::is_file)?;
+        let metadata = named::metadata(self.0).ok().filter(Metadata::is_file)?;
         (!self.is_stdin()).then_some(metadata.len())
     }
 

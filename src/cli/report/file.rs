@@ -1,6 +1,7 @@
 //! The file of a page: written beside its place, and put there whole or not at all.
 
 use crate::cli::failure::Failure;
+use crate::cli::named;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -27,6 +28,9 @@ impl PageFile {
     /// same month.
     pub(super) fn find(path: &Path, month: &str) -> Result<Self, Failure> {
         let named = path.to_owned();
+        if named::is_made(path) {
+            return Ok(Self { target: named.clone(), named, is_there: false });
+        }
         let target = match path.canonicalize() {
             Ok(target) => target,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -55,6 +59,18 @@ impl PageFile {
     /// fails, what stood there before still does.
     pub(super) fn write(self, page: &[u8]) -> Result<(), Failure> {
         let name = self.named.display();
+        // Root has made it for the owner of the books. The page is put in its place as any other,
+        // unless the owner may put nothing there.
+        if let Some(Ok(mut made)) = named::made(&self.named)
+            && fs::remove_file(&self.named).is_err()
+        {
+            let written = made.write_all(page).and_then(|()| made.sync_all());
+            return written.map_err(|error| {
+                Failure::failed(format!(
+                    "{name} could not be written, and is no whole page: {error}"
+                ))
+            });
+        }
         let folder = self.place(page).map_err(|error| {
             if error.kind() == io::ErrorKind::AlreadyExists {
                 refused(&self.named, "has come up meanwhile, and stays")

@@ -18,6 +18,7 @@ mod usage;
 use crate::cli::command::Shell;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::moment::Month;
+use crate::cli::named::NamedFile;
 use crate::cli::sentence::Sentence;
 use file::PageFile;
 use page::Page;
@@ -43,6 +44,15 @@ pub(super) struct Args {
     /// The file to write; - is standard output
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+}
+
+impl Args {
+    /// The file that root makes before it becomes the owner of the books. A page that stands there
+    /// already is looked at first.
+    pub(super) fn files(&self) -> Vec<NamedFile> {
+        let is_new = self.out != Path::new("-") && self.out.symlink_metadata().is_err();
+        is_new.then(|| NamedFile::New(self.out.clone())).into_iter().collect()
+    }
 }
 
 pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {

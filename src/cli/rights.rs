@@ -1,0 +1,101 @@
+//! As whom a command works on the books: as the owner of their folder, and nobody else.
+//!
+//! Root opens the files that were named, and then becomes the owner, for good, before it opens the
+//! books: so what is made is the owner's, and nothing that lies beside the books is read with
+//! root's rights. Anybody else is told the command that does it as the owner.
+
+use crate::cli::database::quoted;
+use crate::cli::failure::Failure;
+use crate::cli::named::{self, NamedFile};
+use nix::unistd::{self, Gid, Uid, User};
+use std::ffi::{CString, OsString};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::OnceLock;
+
+/// Who started this process, where it has become another user since.
+static STARTED_BY: OnceLock<Uid> = OnceLock::new();
+
+/// Who started this process: its user, or who it was before it became the owner of the books.
+pub(super) fn started_by() -> Uid {
+    STARTED_BY.get().copied().unwrap_or_else(Uid::current)
+}
+
+/// Lets root become the owner of the folder of the books; first it opens the files that were named.
+/// Nothing is done for anybody else, nor where the folder is root's own.
+pub(super) fn become_owner(folder: &Path, files: Vec<NamedFile>) -> Result<(), Failure> {
+    if !Uid::effective().is_root() {
+        return Ok(());
+    }
+    // Where it is not there, whoever opens or makes the books says so.
+    let Ok(metadata) = folder.metadata() else { return Ok(()) };
+    let owner = Uid::from_raw(metadata.uid());
+    if owner.is_root() {
+        return Ok(());
+    }
+    named::open_all(files, owner);
+    // Wherever root was before: the last of the two is who typed.
+    let _is_first = STARTED_BY.set(Uid::current());
+    become_user(owner, Gid::from_raw(metadata.gid())).map_err(|error| {
+        Failure::failed(format!(
+            "root cannot become {}, to whom {} belongs: {error}",
+            name(owner),
+            folder.display()
+        ))
+    })
+}
+
+/// Becomes a user, with the user's groups and no others, for good.
+fn become_user(user: Uid, group_of_folder: Gid) -> nix::Result<()> {
+    match User::from_uid(user)?.and_then(|found| Some((CString::new(found.name).ok()?, found.gid)))
+    {
+        Some((name, group)) => {
+            unistd::initgroups(&name, group)?;
+            unistd::setresgid(group, group, group)?;
+        }
+        // The system does not know the user, as in a container: never root's own group.
+        None => {
+            let own = Gid::from_raw(user.as_raw());
+            let group = if group_of_folder.as_raw() == 0 { own } else { group_of_folder };
+            unistd::setgroups(&[group])?;
+            unistd::setresgid(group, group, group)?;
+        }
+    }
+    unistd::setresuid(user, user, user)
+}
+
+/// The command that does the same as the owner of the books, in words; `None` where their folder
+/// is this user's. `database` is the path where it has to be named, since sudo drops the variable
+/// that did.
+pub(super) fn as_owner(
+    folder: &Path,
+    database: Option<&Path>,
+    arguments: &[OsString],
+) -> Option<String> {
+    // The folder may lie in one that only the owner may enter.
+    let metadata = folder.ancestors().find_map(|folder| folder.metadata().ok())?;
+    let owner = Uid::from_raw(metadata.uid());
+    if owner == Uid::effective() {
+        return None;
+    }
+    let mut words = vec!["sudo".to_owned()];
+    if !owner.is_root() {
+        let user = User::from_uid(owner).ok().flatten();
+        let user = user.map_or_else(|| format!("#{owner}"), |user| user.name);
+        words.extend(["-u".to_owned(), quoted(user.as_ref())]);
+    }
+    let executable = arguments.first().map_or("agora-vendor".as_ref(), OsString::as_os_str);
+    let is_path = executable.as_encoded_bytes().contains(&b'/');
+    words.push(quoted(if is_path { executable } else { "agora-vendor".as_ref() }));
+    if let Some(database) = database {
+        words.push(format!("--db={}", quoted(database.as_os_str())));
+    }
+    words.extend(arguments.iter().skip(1).map(|argument| quoted(argument)));
+    let owner = name(owner);
+    Some(format!("the books belong to {owner}: run it as {owner}: {}", words.join(" ")))
+}
+
+fn name(user: Uid) -> String {
+    let found = User::from_uid(user).ok().flatten();
+    found.map_or_else(|| format!("uid {user}"), |user| user.name)
+}
