@@ -8,7 +8,7 @@ use std::str::FromStr;
 #[derive(clap::Args)]
 pub(super) struct AcmeFlags {
     /// HTTPS for this host, with a certificate that the server gets and renews itself; it needs
-    /// --listen, such as 0.0.0.0:443, and may be given several times
+    /// --listen, such as 0.0.0.0:443, and may be given several times, or hosts with commas between
     ///
     /// The certificate comes from Let's Encrypt, whose terms of service you agree to by this flag:
     /// see letsencrypt.org/repository. Let's Encrypt checks the host by TLS-ALPN-01: the host's
@@ -18,6 +18,8 @@ pub(super) struct AcmeFlags {
     #[arg(
         long,
         value_name = "HOST",
+        env = "AGORA_VENDOR_ACME",
+        value_delimiter = ',',
         conflicts_with_all = ["tls_cert", "tls_key"]
     )]
     acme: Vec<Host>,

@@ -56,13 +56,14 @@ mod window;
 mod wording;
 
 use crate::billing::escape::escape;
+use clap::builder::Resettable;
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, FromArgMatches, Parser};
 use command::Shell;
 use database::Database;
 use failure::Failure;
 use sentence::Sentence;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use wording::Refused;
@@ -198,7 +199,22 @@ fn parse(arguments: &[OsString]) -> Result<Cli, clap::Error> {
         return Ok(Cli { everywhere, verb: Verb::Record(args) });
     }
     // What else it is, and what is wrong with it, the whole tells.
-    Cli::try_parse_from(arguments)
+    let mut whole = whole();
+    let matches = whole.try_get_matches_from_mut(arguments)?;
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut whole))
+}
+
+/// All verbs. A variable that is empty counts as none: a line of a service's configuration may be
+/// left without a value.
+fn whole() -> clap::Command {
+    let is_empty =
+        |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
+    Cli::command().mut_subcommand("serve", |serve| {
+        serve.mut_args(|flag| match flag.get_env().is_some_and(is_empty) {
+            true => flag.env(Resettable::Reset),
+            false => flag,
+        })
+    })
 }
 
 /// Lets root become the owner of the books, where the verb opens them.
@@ -319,7 +335,7 @@ fn explain(
         // Nothing was asked for at all: the help says what can be.
         (Exit::Words, write!(err, "{}", error.render()))
     } else {
-        let mut root = Cli::command();
+        let mut root = whole();
         root.build();
         let sentence = Refused { error, arguments, root }.sentence();
         (Exit::Words, writeln!(err, "error: {}", escape(&sentence)))

@@ -32,7 +32,8 @@ const DEFAULT: ([u8; 4], u16) = ([127, 0, 0, 1], 8080);
 /// Answer Agora's requests until SIGTERM or Ctrl-C
 ///
 /// When ready, the first line on standard output is `listening on http://ADDR:PORT`, or https://;
-/// the log goes to standard error. Requests in flight are answered before it ends.
+/// the log goes to standard error. Requests in flight are answered before it ends. What stands in
+/// the environment holds where the flag is not given; a variable that is empty counts as none.
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// Where to listen: an address, or the name of this machine; port 0 picks a free one
@@ -56,22 +57,34 @@ pub(super) struct Args {
 
     /// Which of Agora's two printed forms usage, bill and license answers have: its examples'
     /// (nested), or its field tables' (flat)
-    #[arg(long, value_name = "FORM", value_enum, default_value_t = EnvelopeArg::Nested)]
+    #[arg(
+        long,
+        value_name = "FORM",
+        value_enum,
+        env = "AGORA_VENDOR_ENVELOPE",
+        default_value_t = EnvelopeArg::Nested
+    )]
     envelope: EnvelopeArg,
 
     /// The path that the server is mounted under, e.g. /agora; it is part of what is signed
-    #[arg(long, value_name = "/P", default_value = "", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "/P",
+        env = "AGORA_VENDOR_BASE_PATH",
+        default_value = "",
+        hide_default_value = true
+    )]
     base_path: BasePath,
 
     /// The TLS certificate, a PEM file with those that sign it: HTTPS in place of plain HTTP
     ///
     /// It is read again when it changes, and on SIGHUP; one that cannot be used leaves the old one
     /// in its place. The file must be readable for the user that serves.
-    #[arg(long, value_name = "F", requires = "tls_key")]
+    #[arg(long, value_name = "F", env = "AGORA_VENDOR_TLS_CERT", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
 
     /// The key of the TLS certificate, a PEM file
-    #[arg(long, value_name = "F", requires = "tls_cert")]
+    #[arg(long, value_name = "F", env = "AGORA_VENDOR_TLS_KEY", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
 
     #[command(flatten)]

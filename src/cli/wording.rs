@@ -36,11 +36,13 @@ impl Refused<'_> {
         match (self.error.kind(), argument, value) {
             (ErrorKind::ValueValidation, Some(argument), Some(value)) => {
                 let reason = self.error.source().map(ToString::to_string).unwrap_or_default();
+                let argument = self.given_by(argument, &value);
                 format!("{argument} is {value:?}: {reason}")
             }
             (ErrorKind::InvalidValue, Some(argument), Some(value)) if !value.is_empty() => {
                 let near = self.words(ContextKind::SuggestedValue).map(|near| did_you_mean(&near));
                 let near = near.unwrap_or_default();
+                let argument = self.given_by(argument, &value);
                 format!("{argument} is {value:?}, which is not {}{near}", self.choice())
             }
             (ErrorKind::InvalidValue, Some(argument), _) => {
@@ -69,6 +71,17 @@ impl Refused<'_> {
                 }
             },
         }
+    }
+
+    /// By what a value was given: the option, or the variable that stands for it.
+    fn given_by(&self, option: String, value: &str) -> String {
+        if self.arguments.iter().any(|given| given.to_string_lossy().contains(value)) {
+            return option;
+        }
+        let name = option.split(' ').next().and_then(|name| name.strip_prefix("--"));
+        let found = self.named().0.get_arguments().find(|of| of.get_long() == name);
+        let variable = found.and_then(Arg::get_env).and_then(|variable| variable.to_str());
+        variable.map_or(option, str::to_owned)
     }
 
     fn words(&self, kind: ContextKind) -> Option<String> {
