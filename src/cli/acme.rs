@@ -1,6 +1,7 @@
 //! `serve --acme`: for which hosts a certificate is got, and from whom.
 
 use crate::http::acme::AcmeOptions;
+use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -54,7 +55,13 @@ impl AcmeFlags {
 
 /// The name of a host, in small letters.
 #[derive(Clone, Debug)]
-struct Host(String);
+pub(super) struct Host(String);
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
 
 impl FromStr for Host {
     type Err = &'static str;

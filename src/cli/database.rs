@@ -84,6 +84,11 @@ impl Database {
         file.parent().map_or_else(|| "/".into(), Path::to_owned)
     }
 
+    /// Tells whether somebody named it.
+    pub(super) fn is_named(&self) -> bool {
+        self.told || self.of_environment
+    }
+
     /// The path where it has to be named for a process that does not have this environment.
     pub(super) fn named_for_another(&self) -> Option<&Path> {
         self.of_environment.then_some(&self.path)

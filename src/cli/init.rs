@@ -7,7 +7,7 @@ use crate::cli::key::{GivenPair, show_secret};
 use crate::cli::named::NamedFile;
 use crate::cli::sentence::Sentence;
 use crate::cli::table::print_properties;
-use crate::store::{self, Store, key};
+use crate::store::{self, Store, WriteTx, key};
 use serde::Serialize;
 use std::io::IsTerminal;
 
@@ -38,10 +38,24 @@ struct Created<'a> {
     test_api_key: &'a str,
 }
 
-/// Creates the database with a live and a test pair; the live one as given, or made.
+/// Why books are not created: because of the file, or of what was to be in it.
+enum NotCreated {
+    File(store::Error),
+    Content(Failure),
+}
+
+impl From<store::Error> for NotCreated {
+    fn from(error: store::Error) -> Self {
+        Self::File(error)
+    }
+}
+
+/// Creates the database with a live and a test pair, the live one as given or made; `more` puts
+/// further things in.
 pub(super) fn create(
     shell: &Shell<'_>,
     given: Option<KeyPair>,
+    more: impl FnOnce(&WriteTx<'_>) -> Result<(), Failure>,
 ) -> Result<(KeyPair, KeyPair), Failure> {
     let live = given.unwrap_or_else(|| key::make(Purpose::Live, shell.now_s));
     let test = key::make(Purpose::Test, shell.now_s);
@@ -49,16 +63,19 @@ pub(super) fn create(
         let actor = shell.stamp().actor;
         key::add_by(tx, &live, Some(&actor))?;
         key::add_by(tx, &test, Some(&actor))?;
-        Ok::<_, store::Error>(())
+        more(tx).map_err(NotCreated::Content)
     });
-    created.map_err(|error| shell.database.explain(error))?;
+    created.map_err(|not_created| match not_created {
+        NotCreated::File(error) => shell.database.explain(error),
+        NotCreated::Content(failure) => failure,
+    })?;
     Ok((live, test))
 }
 
 pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let given = args.pair.read(Purpose::Live, shell.now_s)?;
     let made = given.is_none();
-    let (live, test) = create(shell, given)?;
+    let (live, test) = create(shell, given, |_| Ok(()))?;
     let db = shell.database.path().display().to_string();
     let secret = live.api_secret.reveal();
     let shown = made && (shell.wants_json() || std::io::stdout().is_terminal());

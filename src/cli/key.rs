@@ -2,7 +2,7 @@
 
 use crate::billing::event::Actor;
 use crate::billing::id::ApiKey;
-use crate::billing::key::{KeyPair, Purpose};
+use crate::billing::key::{ApiSecret, KeyPair, Purpose};
 use crate::cli::command::Shell;
 use crate::cli::database::shell_quoted;
 use crate::cli::failure::{Exit, Failure};
@@ -12,8 +12,8 @@ use crate::cli::near::near;
 use crate::cli::secret;
 use crate::cli::sentence::Sentence;
 use crate::cli::table::{Columns, or_dash, print_properties};
-use crate::store::ReadTx;
 use crate::store::key::{self, KeyActors};
+use crate::store::{ReadTx, WriteTx};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -76,7 +76,7 @@ pub(super) struct GivenPair {
 
 impl GivenPair {
     /// Tells whether there is one.
-    fn is_given(&self) -> bool {
+    pub(super) fn is_given(&self) -> bool {
         self.api_key.is_some()
     }
 
@@ -87,17 +87,22 @@ impl GivenPair {
 
     /// The pair as given, its secret read from where it is; or `None` where one is to be made.
     pub(super) fn read(&self, purpose: Purpose, now_s: i64) -> Result<Option<KeyPair>, Failure> {
-        let (Some(api_key), Some(file)) = (&self.api_key, &self.api_secret_file) else {
-            return Ok(None);
-        };
-        let api_secret = secret::read(file, "the apiSecret")?;
-        Ok(Some(KeyPair {
-            api_key: api_key.clone(),
+        let pair = |(api_key, api_secret)| KeyPair {
+            api_key,
             api_secret,
             purpose,
             created_at_s: now_s,
             revoked_at_s: None,
-        }))
+        };
+        Ok(self.read_both()?.map(pair))
+    }
+
+    /// The apiKey and its secret, where they are given.
+    pub(super) fn read_both(&self) -> Result<Option<(ApiKey, ApiSecret)>, Failure> {
+        let (Some(api_key), Some(file)) = (&self.api_key, &self.api_secret_file) else {
+            return Ok(None);
+        };
+        Ok(Some((api_key.clone(), secret::read(file, "the apiSecret")?)))
     }
 }
 
@@ -206,33 +211,9 @@ fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let given = args.pair.read(purpose, now_s)?;
     let pair = given.unwrap_or_else(|| key::make(purpose, now_s));
     let (pair, added, actors) = store.write(|tx| {
-        let pairs = key::list(tx)?;
-        if let Some(stands) = pairs.iter().find(|stands| stands.api_key == pair.api_key) {
-            return match (&stands.api_secret, stands.purpose, stands.revoked_at_s) {
-                (secret, purpose, None)
-                    if *secret == pair.api_secret && purpose == pair.purpose =>
-                {
-                    Ok((stands.clone(), false, actors_of(tx, &pair.api_key)?))
-                }
-                (_, purpose, revoked_at_s) => Err(Failure::conflict(format!(
-                    "the key pair {} stands already, as a {} one{}, and is not changed",
-                    pair.api_key,
-                    purpose.as_str(),
-                    revoked_at_s
-                        .map_or(String::new(), |at_s| format!(" revoked at {}", rfc3339(at_s)))
-                ))),
-            };
-        }
-        if let (Purpose::Live, [one, other, ..]) =
-            (purpose, pairs.iter().filter(|pair| is_live(pair)).collect::<Vec<_>>().as_slice())
-        {
-            return Err(Failure::failed(format!(
-                "two live pairs are valid already, {} and {}: revoke one before adding another",
-                one.api_key, other.api_key
-            )));
-        }
-        key::add_by(tx, &pair, Some(&shell.stamp().actor))?;
-        Ok((pair.clone(), true, actors_of(tx, &pair.api_key)?))
+        let (pair, added) = add_unless_there(tx, &pair, &shell.stamp().actor)?;
+        let actors = actors_of(tx, &pair.api_key)?;
+        Ok::<_, Failure>((pair, added, actors))
     })?;
     if added {
         shell.point_out(Sentence::from("").hint(show_secret(&pair.api_key), "shows the secret"));
@@ -240,6 +221,38 @@ fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         shell.note("the pair stands already; nothing was changed");
     }
     Shown::new(&pair, &actors).print(shell)
+}
+
+/// Adds a pair; gives it as it stands, and whether it is new. At most two live pairs are valid.
+pub(super) fn add_unless_there(
+    tx: &WriteTx<'_>,
+    pair: &KeyPair,
+    actor: &Actor,
+) -> Result<(KeyPair, bool), Failure> {
+    let pairs = key::list(tx)?;
+    if let Some(stands) = pairs.iter().find(|stands| stands.api_key == pair.api_key) {
+        return match (&stands.api_secret, stands.purpose, stands.revoked_at_s) {
+            (secret, purpose, None) if *secret == pair.api_secret && purpose == pair.purpose => {
+                Ok((stands.clone(), false))
+            }
+            (_, purpose, revoked_at_s) => Err(Failure::conflict(format!(
+                "the key pair {} stands already, as a {} one{}, and is not changed",
+                pair.api_key,
+                purpose.as_str(),
+                revoked_at_s.map_or(String::new(), |at_s| format!(" revoked at {}", rfc3339(at_s)))
+            ))),
+        };
+    }
+    if let (Purpose::Live, [one, other, ..]) =
+        (pair.purpose, pairs.iter().filter(|pair| is_live(pair)).collect::<Vec<_>>().as_slice())
+    {
+        return Err(Failure::failed(format!(
+            "two live pairs are valid already, {} and {}: revoke one before adding another",
+            one.api_key, other.api_key
+        )));
+    }
+    key::add_by(tx, pair, Some(actor))?;
+    Ok((pair.clone(), true))
 }
 
 fn list(shell: &mut Shell<'_>) -> Result<Exit, Failure> {

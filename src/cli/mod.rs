@@ -44,6 +44,7 @@ mod secret;
 mod sentence;
 mod serve;
 mod setting;
+mod setup;
 mod sign;
 mod start;
 mod statement;
@@ -117,6 +118,7 @@ enum RecordVerb {
 
 #[derive(clap::Subcommand)]
 enum Verb {
+    Setup(Box<setup::Args>),
     Init(init::Args),
     Serve(serve::Args),
     #[command(subcommand)]
@@ -207,8 +209,7 @@ fn parse(arguments: &[OsString]) -> Result<Cli, clap::Error> {
 /// All verbs. A variable that is empty counts as none: a line of a service's configuration may be
 /// left without a value.
 fn whole() -> clap::Command {
-    let is_empty =
-        |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
+    let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
     Cli::command().mut_subcommand("serve", |serve| {
         serve.mut_args(|flag| match flag.get_env().is_some_and(is_empty) {
             true => flag.env(Resettable::Reset),
@@ -221,6 +222,7 @@ fn whole() -> clap::Command {
 fn become_owner(verb: &Verb, database: &Database) -> Result<(), Failure> {
     let files = match verb {
         Verb::Probe(_) | Verb::Completions(_) | Verb::Man(_) => return Ok(()),
+        Verb::Setup(args) if !args.opens_books() => return Ok(()),
         Verb::Init(args) => args.files(),
         Verb::Key(args) => args.files(),
         Verb::Import(args) => args.files(),
@@ -230,7 +232,8 @@ fn become_owner(verb: &Verb, database: &Database) -> Result<(), Failure> {
         Verb::Backup(args) => args.files(),
         Verb::Restore(args) => args.files(),
         Verb::Report(args) => args.files(),
-        Verb::Serve(_)
+        Verb::Setup(_)
+        | Verb::Serve(_)
         | Verb::Record(_)
         | Verb::Void(_)
         | Verb::Export(_)
@@ -253,7 +256,8 @@ fn once_more(verb: &Verb) -> Sentence {
     let to_look = match verb {
         Verb::Key(args) => args.to_look(),
         Verb::License(args) => args.to_look(),
-        Verb::Init(_)
+        Verb::Setup(_)
+        | Verb::Init(_)
         | Verb::Serve(_)
         | Verb::Record(_)
         | Verb::Void(_)
@@ -287,6 +291,10 @@ fn once_more(verb: &Verb) -> Sentence {
 
 fn act(verb: Verb, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     match verb {
+        Verb::Setup(args) => {
+            let has_doctor = Cli::command().find_subcommand("doctor").is_some();
+            setup::run(&args, shell, has_doctor)
+        }
         Verb::Init(args) => init::run(&args, shell),
         Verb::Serve(args) => serve::run(&args, shell),
         Verb::Key(args) => key::run(&args, shell),

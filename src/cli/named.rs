@@ -24,13 +24,13 @@ pub(super) enum NamedFile {
 
 /// What root opened, or why it could not.
 #[derive(Default)]
-struct Opened {
+struct HandedFiles {
     inputs: BTreeMap<PathBuf, io::Result<File>>,
     /// Each until it is taken.
     new: Mutex<BTreeMap<PathBuf, io::Result<File>>>,
 }
 
-static OPENED: OnceLock<Opened> = OnceLock::new();
+static OPENED: OnceLock<HandedFiles> = OnceLock::new();
 
 /// Opens and makes files, as root; what is made belongs to `owner` at once.
 pub(super) fn open_all(files: Vec<NamedFile>, owner: Uid) {
@@ -46,7 +46,7 @@ pub(super) fn open_all(files: Vec<NamedFile>, owner: Uid) {
             }
         }
     }
-    let is_first = OPENED.set(Opened { inputs, new: Mutex::new(new) });
+    let is_first = OPENED.set(HandedFiles { inputs, new: Mutex::new(new) });
     debug_assert!(is_first.is_ok(), "a process runs one command");
 }
 

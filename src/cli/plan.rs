@@ -73,6 +73,16 @@ pub(super) struct SetArgs {
     #[arg(long, value_name = "F", conflicts_with_all = ["price", "flat", "graduated", "volume", "package", "free", "minimum"])]
     file: Option<PathBuf>,
 
+    #[command(flatten)]
+    price: PriceFlags,
+
+    #[command(flatten)]
+    start: Start,
+}
+
+/// A price in flags.
+#[derive(clap::Args)]
+pub(super) struct PriceFlags {
     /// What one unit costs, in the currency agreed with Agora; 0 is free
     #[arg(long, value_name = "AMOUNT", allow_hyphen_values = true)]
     price: Option<Amount>,
@@ -100,9 +110,38 @@ pub(super) struct SetArgs {
     /// What a month costs at least
     #[arg(long, value_name = "AMOUNT", allow_hyphen_values = true)]
     minimum: Option<Amount>,
+}
 
-    #[command(flatten)]
-    start: Start,
+impl PriceFlags {
+    /// Tells whether any is given.
+    pub(super) fn is_given(&self) -> bool {
+        let Self { price, flat, graduated, volume, package, free, minimum } = self;
+        price.is_some()
+            || flat.is_some()
+            || graduated.is_some()
+            || volume.is_some()
+            || package.is_some()
+            || free.is_some()
+            || minimum.is_some()
+    }
+
+    /// The price.
+    pub(super) fn read(&self) -> Result<Price, Failure> {
+        let parts = [
+            self.flat.clone().map(Part::Flat),
+            self.price.clone().map(Part::PerUnit),
+            self.graduated.clone().map(Part::Graduated),
+            self.volume.clone().map(Part::Volume),
+            self.package.clone().map(|Package { size, price }| Part::Package { size, price }),
+        ];
+        let amount = |told: &Option<Amount>| told.clone().unwrap_or_default();
+        let price = Price::new(
+            parts.into_iter().flatten().collect(),
+            amount(&self.free),
+            amount(&self.minimum),
+        );
+        price.map_err(|error| Failure::words(format!("the price cannot be so: {error}")))
+    }
 }
 
 fn help() -> String {
@@ -254,21 +293,7 @@ struct Told {
 
 fn told(args: &SetArgs) -> Result<Told, Failure> {
     let Some(file) = &args.file else {
-        let parts = [
-            args.flat.clone().map(Part::Flat),
-            args.price.clone().map(Part::PerUnit),
-            args.graduated.clone().map(Part::Graduated),
-            args.volume.clone().map(Part::Volume),
-            args.package.clone().map(|Package { size, price }| Part::Package { size, price }),
-        ];
-        let amount = |told: &Option<Amount>| told.clone().unwrap_or_default();
-        let price = Price::new(
-            parts.into_iter().flatten().collect(),
-            amount(&args.free),
-            amount(&args.minimum),
-        );
-        let price =
-            price.map_err(|error| Failure::words(format!("the price cannot be so: {error}")))?;
+        let price = args.price.read()?;
         return Ok(Told { name: args.name.clone(), unit: args.unit.clone(), price });
     };
     let document = PlanFile::read(&read_text(file, "the plan")?).map_err(|error| {
@@ -324,7 +349,8 @@ struct Done {
 
 fn set(args: &SetArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let told = told(args)?;
-    let done = shell.open()?.write(|tx| write_version(tx, args, told, &shell.stamp()))?;
+    let write = |tx: &WriteTx<'_>| write_version(tx, &args.id, &args.start, told, &shell.stamp());
+    let done = shell.open()?.write(write)?;
     settle(shell)?;
     point_out_change(args, &done, shell);
     let Done { plan, from_s, billed, .. } = done;
@@ -349,22 +375,36 @@ fn set(args: &SetArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
 /// Writes a plan's new version, unless it is so already.
 fn write_version(
     tx: &WriteTx<'_>,
-    args: &SetArgs,
+    id: &PlanId,
+    start: &Start,
     told: Told,
     stamp: &Stamp,
 ) -> Result<Done, Failure> {
-    let history: History<Plan> = plan::versions(tx, &args.id)?.into_iter().collect();
-    let plan = told.plan(&args.id, history.at_or_first(args.start.month_s(stamp.at_s)))?;
-    let from_s = args.start.of(tx, &history, &plan, None, stamp.at_s)?;
+    let history: History<Plan> = plan::versions(tx, id)?.into_iter().collect();
+    let plan = told.plan(id, history.at_or_first(start.month_s(stamp.at_s)))?;
+    let from_s = start.of(tx, &history, &plan, None, stamp.at_s)?;
     if !plan::set(tx, &plan, from_s, stamp)? {
         return Ok(Done { plan, history, from_s, is_news: false, billed: None });
     }
     // Those that change: another version may follow, and nobody may have the plan.
     let mut months = balance::billed_from(tx, from_s)?;
     months.retain(|month_s| history.until(from_s).is_none_or(|until_s| *month_s < until_s));
-    let months = bill::months_priced_by(tx, &args.id, &months)?;
+    let months = bill::months_priced_by(tx, id, &months)?;
     let billed = changed_words(tx, &months)?;
     Ok(Done { plan, history, from_s, is_news: true, billed })
+}
+
+/// Sets a plan as a document has it, from the month on from which a new version holds. Tells whether
+/// that changes anything, and from which second on.
+pub(super) fn set_from_document(
+    tx: &WriteTx<'_>,
+    id: &PlanId,
+    document: PlanFile,
+    stamp: &Stamp,
+) -> Result<(bool, i64), Failure> {
+    let PlanFile { name, unit, price } = document;
+    let done = write_version(tx, id, &Start::default(), Told { name, unit, price }, stamp)?;
+    Ok((done.is_news, done.from_s))
 }
 
 /// Says from when a new version holds, and what holds before and after it.

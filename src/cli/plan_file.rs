@@ -63,6 +63,20 @@ impl PlanFile {
     }
 }
 
+/// A plan as a document that [`PlanFile::read`] reads.
+pub(super) fn document(name: &Label, unit: &Label, price: &Price) -> String {
+    #[derive(Serialize)]
+    struct PlanDocument<'a> {
+        name: &'a str,
+        unit: &'a str,
+        #[serde(flatten)]
+        terms: Terms,
+    }
+    let written =
+        PlanDocument { name: name.as_str(), unit: unit.as_str(), terms: Terms::new(price) };
+    serde_json::to_string(&written).expect("texts are JSON")
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Document {

@@ -19,7 +19,7 @@ use log::Level;
 use nix::unistd::Uid;
 use signal_hook::consts::SIGHUP;
 use signal_hook::flag;
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
@@ -102,7 +102,7 @@ enum EnvelopeArg {
 
 /// Where to listen: an address or a name, and a port.
 #[derive(Clone, Debug)]
-struct Listen(String);
+pub(super) struct Listen(String);
 
 impl FromStr for Listen {
     type Err = &'static str;
@@ -115,6 +115,12 @@ impl FromStr for Listen {
             return Ok(Self(text.to_owned()));
         }
         Err("write an address and a port, such as 127.0.0.1:8080, [::1]:8080 or localhost:8080")
+    }
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
     }
 }
 
@@ -153,7 +159,7 @@ fn serve(args: &Args, form: LineForm, shell: &mut Shell<'_>) -> Result<Exit, Fai
         .map_err(|error| Failure::failed(format!("signals cannot be heard: {error}")))?;
     let entrances = args.entrances()?;
     if args.init && !shell.database.path().exists() {
-        let (live, test) = init::create(shell, None)?;
+        let (live, test) = init::create(shell, None, |_| Ok(()))?;
         log::info!(
             "created {}; its apiKey is {}, and {} for tests; {} shows a secret",
             shell.database.path().display(),

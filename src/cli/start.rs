@@ -15,7 +15,7 @@ use std::time::Duration;
 const PAUSE: Duration = Duration::from_millis(4);
 
 /// The month from which something new holds.
-#[derive(clap::Args)]
+#[derive(Default, clap::Args)]
 pub(super) struct Start {
     /// From this month on; by default from the next one. The first of its kind reaches back to the
     /// month after those that were billed

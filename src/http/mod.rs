@@ -51,7 +51,7 @@ use usage::Usage;
 use verify::Verifier;
 
 pub use answer::{Clock, Request};
-pub use route::BasePath;
+pub use route::{BasePath, signed_endpoints};
 
 /// What is only about this process's answers, never about figures.
 #[derive(Clone, Debug, Default)]

@@ -57,6 +57,16 @@ const PATHS: [(&str, Call); 11] = [
     ("/license/customers/{customerId}/activate", Call::Provisioning(Provisioning::ActivateLicense)),
 ];
 
+/// The endpoints that Agora calls, by method and path: of several ways to write one, the first.
+pub fn signed_endpoints() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let signed =
+        PATHS.iter().filter(|(path, call)| *call != Call::Health && !path.starts_with("//"));
+    signed.map(|(path, call)| {
+        let methods = call.methods();
+        (methods.split(", HEAD").next().unwrap_or(methods), *path)
+    })
+}
+
 /// The customer's and the project's segment of a path that has this form; empty where it has none.
 fn matched<'a>(form: &str, path: &'a str) -> Option<[&'a str; 2]> {
     let (mut wanted, mut segments) = (form.split('/'), path.split('/'));

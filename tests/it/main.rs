@@ -46,6 +46,7 @@ mod records;
 mod refusals;
 mod report;
 mod restore;
+mod setup;
 mod signatures;
 mod stand_in;
 mod statement_histories;

@@ -66,6 +66,7 @@ impl Vendor {
         let mut command = Command::new(env!("CARGO_BIN_EXE_agora-vendor"));
         command.args(arguments).current_dir(self.folder.path()).env("AGORA_VENDOR_DB", self.db());
         command.env_remove("AGORA_VENDOR_LOG").env_remove("JOURNAL_STREAM").stdin(Stdio::null());
+        command.env_remove("AGORA_VENDOR_LISTEN");
         self.set_clock(&mut command);
         command
     }

@@ -1,0 +1,144 @@
+//! `setup`: from an installed package to a server that Agora can ask.
+//!
+//! Answers first (`answers`, `ask`): until the last one nothing is changed. Then the books, by a
+//! process of their owner's (`books`), the configuration (`configuration`), the service
+//! (`service`), and what Agora's console is to be told (`console`). Each file comes to stand whole,
+//! and a run that was killed is simply run again.
+
+mod answers;
+mod ask;
+mod books;
+mod child;
+mod configuration;
+mod console;
+mod flags;
+mod machine;
+mod service;
+
+use crate::cli::command::Shell;
+use crate::cli::database::shell_quoted;
+use crate::cli::failure::{Exit, Failure};
+use answers::SetupAnswers;
+use books::{BooksState, Order};
+use child::{command_books, doctor};
+use configuration::{Configuration, Connections};
+use console::Console;
+use machine::{Machine, command_for};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+use std::io::{IsTerminal, stdin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+pub(super) use flags::Args;
+
+pub(super) fn run(args: &Args, shell: &mut Shell<'_>, has_doctor: bool) -> Result<Exit, Failure> {
+    if args.only_books {
+        return books::run(shell);
+    }
+    args.check()?;
+    let machine = Machine::find(args, shell);
+    machine.check_user()?;
+    let before = command_books(&machine.books, &Order::default(), shell)?;
+    let configuration = Configuration::read(&machine.root)?;
+    let stands = configuration.connections().filter(|_| machine.configures);
+    let is_set_up = before.exists && (stands.is_some() || !machine.configures);
+    if is_set_up {
+        point_out_standing(&machine, &before, stands.as_ref(), shell);
+    }
+    let is_answered = args.yes || (is_set_up && args.says_anything());
+    let asks = !is_answered;
+    if asks && !stdin().is_terminal() {
+        return Err(Failure::words(
+            "standard input is no terminal, so nothing can be asked: answer by flags, and add --yes",
+        ));
+    }
+    let SetupAnswers { order, connections } =
+        answers::gather(args, &before, stands.as_ref(), asks)?;
+    if asks && !ask::is_agreed("\nSet it up so")? {
+        shell.note("nothing was changed");
+        return Ok(Exit::Failed);
+    }
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        flag::register(signal, Arc::clone(&stop))
+            .map_err(|error| Failure::failed(format!("signals cannot be heard: {error}")))?;
+    }
+    if order.tls_files.is_some() {
+        // What can be refused is refused before anything is written.
+        command_books(&machine.books, &order.check_alone(), shell)?;
+    }
+    let is_same = is_set_up && stands.as_ref() == Some(&connections) && !args.says_connections();
+    let changes = if machine.configures && !is_same {
+        configuration.prepare(&connections)?
+    } else {
+        Vec::new()
+    };
+    machine.make_folder()?;
+    if stop.load(Ordering::Relaxed) {
+        return Err(Failure::failed("stopped: nothing was changed"));
+    }
+    let is_due = !before.exists || order.changes_books();
+    let standing = if is_due { command_books(&machine.books, &order, shell)? } else { before };
+    let mut done = standing.changes.clone();
+    if standing.created {
+        done.push(format!("created {}", machine.books.display()));
+    }
+    let is_changed = !changes.is_empty();
+    for change in changes {
+        done.push(change.make()?);
+    }
+    let is_running =
+        finish(&machine, &configuration, (is_set_up, is_changed), &connections, shell)?;
+    let console = Console { books: &machine.books, standing, connections, done, is_running };
+    console.print(machine.configures, shell)?;
+    shell.flush()?;
+    if is_running && has_doctor {
+        return doctor(&machine.books, console.own_url().as_deref(), shell);
+    }
+    Ok(Exit::Done)
+}
+
+/// Starts the service, or says why not. Tells whether it runs.
+fn finish(
+    machine: &Machine,
+    configuration: &Configuration,
+    (is_set_up, is_changed): (bool, bool),
+    connections: &Connections,
+    shell: &mut Shell<'_>,
+) -> Result<bool, Failure> {
+    if !machine.configures {
+        let flags = connections.flags();
+        let flags: Vec<String> = flags.iter().map(|flag| shell_quoted(flag)).collect();
+        let command = format!("serve {}", flags.join(" "));
+        let command = command_for(&machine.books, shell, &command);
+        shell.note(&format!(
+            "no service was set up, since these are not its books, or this is not root: {command} \
+             serves them"
+        ));
+        return Ok(false);
+    }
+    if is_set_up && !is_changed {
+        return Ok(service::is_running(configuration, shell));
+    }
+    service::start(configuration, is_changed, shell)
+}
+
+fn point_out_standing(
+    machine: &Machine,
+    standing: &BooksState,
+    connections: Option<&Connections>,
+    shell: &mut Shell<'_>,
+) {
+    let plan = standing.plan.as_ref().map_or_else(|| "none".to_owned(), |plan| plan.join("; "));
+    let how = connections.map_or_else(String::new, |Connections { way, host, listen }| {
+        let host = host.as_deref().unwrap_or("a host that is not known yet");
+        format!("; TLS by {} for {host}, listening on {listen}", way.as_str())
+    });
+    shell.note(&format!(
+        "set up already: {} with the apiKey {}{how}; late usage: {}; plan: {plan}",
+        machine.books.display(),
+        standing.api_key,
+        standing.late
+    ));
+}

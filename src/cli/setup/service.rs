@@ -1,0 +1,84 @@
+//! The service that systemd runs: started anew where its configuration was changed.
+
+use crate::cli::command::Shell;
+use crate::cli::failure::Failure;
+use crate::cli::setup::configuration::Configuration;
+use std::process::{Command, Stdio};
+
+const SERVICE: &str = "agora-vendor.service";
+const SOCKET: &str = "agora-vendor.socket";
+
+/// The units that there are, the socket first.
+fn units(configuration: &Configuration) -> Vec<&'static str> {
+    [SOCKET, SERVICE].into_iter().filter(|unit| configuration.has_unit(unit)).collect()
+}
+
+/// Starts the service, now and whenever the machine starts; says the command where that cannot be
+/// done here. Tells whether it was started.
+pub(super) fn start(
+    configuration: &Configuration,
+    is_changed: bool,
+    shell: &mut Shell<'_>,
+) -> Result<bool, Failure> {
+    let units = units(configuration);
+    if !units.contains(&SERVICE) {
+        shell.note(
+            "not started: agora-vendor.service is not installed; packaging/ has it, and \
+             `agora-vendor serve` serves until it is stopped",
+        );
+        return Ok(false);
+    }
+    let enable = [&["enable", "--now"], units.as_slice()].concat();
+    if !configuration.is_booted() {
+        shell.note(&format!(
+            "not started: systemd does not run here; where it does: `systemctl {}`",
+            enable.join(" ")
+        ));
+        return Ok(false);
+    }
+    if is_changed {
+        systemctl(&["daemon-reload"])?;
+        // A socket cannot change below a service that has it open.
+        systemctl(&[&["stop", SERVICE], units.as_slice()].concat())?;
+    }
+    systemctl(&enable)?;
+    Ok(true)
+}
+
+/// Tells whether the service runs where nothing was to be changed of it; says the command where it
+/// does not.
+pub(super) fn is_running(configuration: &Configuration, shell: &mut Shell<'_>) -> bool {
+    if !configuration.is_booted() || !configuration.has_unit(SERVICE) {
+        return false;
+    }
+    let is_active = || {
+        let asked = Command::new("systemctl").args(["is-active", "--quiet", SERVICE]).status();
+        asked.is_ok_and(|status| status.success())
+    };
+    let is_active = is_active();
+    if !is_active {
+        shell.note(&format!(
+            "the service does not run: `systemctl enable --now {}` starts it",
+            units(configuration).join(" ")
+        ));
+    }
+    is_active
+}
+
+fn systemctl(words: &[&str]) -> Result<(), Failure> {
+    let mut command = Command::new("systemctl");
+    let line = format!("systemctl {}", words.join(" "));
+    // What it says is not data.
+    let run = command.args(words).stdin(Stdio::null()).stdout(Stdio::null()).output();
+    let run = run.map_err(|error| {
+        Failure::failed(format!("`{line}` cannot be run: {error}; all else is set up"))
+    })?;
+    if run.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&run.stderr);
+    let first = said.lines().next().unwrap_or_default();
+    Err(Failure::failed(format!(
+        "`{line}` failed ({first}); all else is set up: `journalctl -u agora-vendor -n 20` says why"
+    )))
+}
