@@ -23,6 +23,7 @@ const OF_SOCKET: &str = "machine/etc/systemd/system/agora-vendor.socket.d/setup.
 /// What stands for systemctl: it notes what it is asked for.
 const SYSTEMCTL: &str = "#!/bin/sh
 echo \"$*\" >> \"$(dirname \"$0\")/asked\"
+[ \"$1\" != is-active ] || ! [ -e \"$(dirname \"$0\")/stopped\" ]
 ";
 
 fn is_root() -> bool {
@@ -211,8 +212,19 @@ fn setup_asks_and_leads_to_a_service_that_runs() {
     assert!(text(&vendor, OF_SERVICE).contains("\nPrivateNetwork=no\nIPAddressDeny=\n"));
     assert!(text(&vendor, OF_SOCKET).contains("\nListenStream=\nListenStream=443\n"));
     let units = "agora-vendor.socket agora-vendor.service";
-    let [reload, stop] = ["daemon-reload".to_owned(), format!("stop agora-vendor.service {units}")];
-    assert_eq!(asked(&vendor), [reload, stop, format!("enable --now {units}")]);
+    let started = [
+        "daemon-reload".to_owned(),
+        format!("stop agora-vendor.service {units}"),
+        format!("enable --now {units}"),
+    ];
+    assert_eq!(asked(&vendor), started);
+    // Stopped by hand, it is not started for what is about the books alone.
+    fs::write(vendor.path("bin/stopped"), "").expect("a file");
+    let Ended { code, err, .. } = ended(setup(&vendor, &["--late", "report"]));
+    assert!(code == 0 && err.contains("`systemctl enable --now agora-vendor.socket"), "{err}");
+    assert_eq!(asked(&vendor), ["is-active --quiet agora-vendor.service"]);
+    assert_eq!(set_up(&vendor, &[])["running"], true);
+    assert_eq!(asked(&vendor)[1..], started);
     if is_root() {
         assert_eq!(vendor.path(BOOKS).metadata().expect("books").uid(), NOBODY);
         assert_eq!(vendor.path(ENVIRONMENT).metadata().expect("a file").uid(), 0);
@@ -248,6 +260,45 @@ fn enter_takes_what_is_proposed_and_a_given_pair_is_never_shown() {
     assert!(code == 0 && !shown.contains("[make one]"), "{shown}");
     assert_eq!(tree(&vendor), before);
     assert_eq!(asked(&vendor), ["is-active --quiet agora-vendor.service"]);
+}
+
+#[test]
+fn a_setup_that_was_killed_is_run_again() {
+    if Command::new("strace").arg("-V").output().is_err() {
+        skipped("strace kills at a step");
+        return;
+    }
+    let flags = ["--tls", "acme", "--host", "ext.example.com", "--late", "carry"];
+    let flags = [&flags[..], &["--plan", "P", "--price", "2"]].concat();
+    // Making a folder, writing a draft, taking a name; and in the process that makes the books.
+    let steps = [("mkdir", 6, None), ("fsync", 6, None), ("rename", 3, None)];
+    for (call, last, follows) in steps.into_iter().chain([("pwrite64", 9, Some("-f"))]) {
+        for number in 1..=last {
+            let vendor = machine();
+            let told = setup(&vendor, &[&flags[..], &["--yes"]].concat());
+            let mut killed = Command::new("strace");
+            killed.args(["-qq", "-o", "/dev/null", "-e", &format!("trace={call}"), "-e"]);
+            killed.arg(format!("inject={call}:signal=KILL:when={number}")).args(follows);
+            killed.arg(told.get_program()).args(told.get_args()).current_dir(vendor.path("."));
+            for (name, value) in told.get_envs() {
+                match value {
+                    Some(value) => killed.env(name, value),
+                    None => killed.env_remove(name),
+                };
+            }
+            let killed = killed.output().expect("strace");
+            assert!(number > 1 || !killed.status.success(), "{call}");
+            let again = set_up(&vendor, &flags);
+            assert_eq!(again["late"], "carry", "{call} {number}");
+            assert_eq!(again["plan"][1], "2 per Minute", "{call} {number}");
+            assert!(text(&vendor, ENVIRONMENT).contains("_ACME=ext.example.com\n"));
+            assert!(vendor.path(OF_SERVICE).exists() && vendor.path(OF_SOCKET).exists());
+            let left = tree(&vendor).into_keys().map(|path| path.to_string_lossy().into_owned());
+            let is_left = |name: &String| name.ends_with(".new") || name.contains("draft");
+            assert_eq!(left.filter(is_left).collect::<Vec<_>>(), [""; 0], "{call} {number}");
+            vendor.ok(["--db", BOOKS, "check"]);
+        }
+    }
 }
 
 #[test]

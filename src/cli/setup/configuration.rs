@@ -164,10 +164,11 @@ impl Configuration {
             .into_iter()
             .fold(self.environment.clone(), |text, (name, value)| with(&text, name, &value));
         let has_socket = self.has_unit("agora-vendor.socket");
+        // The environment's file comes last: it says that all else was written.
         let wanted = [
-            (ENVIRONMENT, Some(environment)),
             (OF_SERVICE, of_service(connections, has_socket)),
             (OF_SOCKET, of_socket(connections).filter(|_| has_socket)),
+            (ENVIRONMENT, Some(environment)),
         ];
         let mut changes = Vec::new();
         for (path, text) in wanted {

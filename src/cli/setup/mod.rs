@@ -88,8 +88,9 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>, has_doctor: bool) -> Resul
     for change in changes {
         done.push(change.make()?);
     }
-    let is_running =
-        finish(&machine, &configuration, (is_set_up, is_changed), &connections, shell)?;
+    // Where it is about the books alone, a service that was stopped stays so.
+    let starts = is_changed || !is_set_up || args.says_connections() || !args.says_anything();
+    let is_running = finish(&machine, &configuration, (starts, is_changed), &connections, shell)?;
     let console = Console { books: &machine.books, standing, connections, done, is_running };
     console.print(machine.configures, shell)?;
     shell.flush()?;
@@ -103,7 +104,7 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>, has_doctor: bool) -> Resul
 fn finish(
     machine: &Machine,
     configuration: &Configuration,
-    (is_set_up, is_changed): (bool, bool),
+    (starts, is_changed): (bool, bool),
     connections: &Connections,
     shell: &mut Shell<'_>,
 ) -> Result<bool, Failure> {
@@ -118,10 +119,13 @@ fn finish(
         ));
         return Ok(false);
     }
-    if is_set_up && !is_changed {
-        return Ok(service::is_running(configuration, shell));
+    if !is_changed && service::is_running(configuration) {
+        return Ok(true);
     }
-    service::start(configuration, is_changed, shell)
+    match starts {
+        true => service::start(configuration, shell),
+        false => Ok(service::point_out_stopped(configuration, shell)),
+    }
 }
 
 fn point_out_standing(

@@ -15,11 +15,7 @@ fn units(configuration: &Configuration) -> Vec<&'static str> {
 
 /// Starts the service, now and whenever the machine starts; says the command where that cannot be
 /// done here. Tells whether it was started.
-pub(super) fn start(
-    configuration: &Configuration,
-    is_changed: bool,
-    shell: &mut Shell<'_>,
-) -> Result<bool, Failure> {
+pub(super) fn start(configuration: &Configuration, shell: &mut Shell<'_>) -> Result<bool, Failure> {
     let units = units(configuration);
     if !units.contains(&SERVICE) {
         shell.note(
@@ -36,33 +32,29 @@ pub(super) fn start(
         ));
         return Ok(false);
     }
-    if is_changed {
-        systemctl(&["daemon-reload"])?;
-        // A socket cannot change below a service that has it open.
-        systemctl(&[&["stop", SERVICE], units.as_slice()].concat())?;
-    }
+    systemctl(&["daemon-reload"])?;
+    // A socket cannot change below a service that has it open.
+    systemctl(&[&["stop", SERVICE], units.as_slice()].concat())?;
     systemctl(&enable)?;
     Ok(true)
 }
 
-/// Tells whether the service runs where nothing was to be changed of it; says the command where it
-/// does not.
-pub(super) fn is_running(configuration: &Configuration, shell: &mut Shell<'_>) -> bool {
-    if !configuration.is_booted() || !configuration.has_unit(SERVICE) {
-        return false;
-    }
-    let is_active = || {
-        let asked = Command::new("systemctl").args(["is-active", "--quiet", SERVICE]).status();
-        asked.is_ok_and(|status| status.success())
-    };
-    let is_active = is_active();
-    if !is_active {
+/// Tells whether the service runs.
+pub(super) fn is_running(configuration: &Configuration) -> bool {
+    let asked = || Command::new("systemctl").args(["is-active", "--quiet", SERVICE]).status();
+    let is_there = configuration.is_booted() && configuration.has_unit(SERVICE);
+    is_there && asked().is_ok_and(|status| status.success())
+}
+
+/// Says of a service that does not run, and is left so, what starts it. It does not run.
+pub(super) fn point_out_stopped(configuration: &Configuration, shell: &mut Shell<'_>) -> bool {
+    if configuration.is_booted() && configuration.has_unit(SERVICE) {
         shell.note(&format!(
             "the service does not run: `systemctl enable --now {}` starts it",
             units(configuration).join(" ")
         ));
     }
-    is_active
+    false
 }
 
 fn systemctl(words: &[&str]) -> Result<(), Failure> {
