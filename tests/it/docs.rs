@@ -136,6 +136,7 @@ impl Reader {
             "machine/etc/systemd/system",
             "machine/etc/sudoers.d",
             "machine/etc/sysusers.d",
+            "machine/run/systemd/system",
         ] {
             fs::create_dir_all(reader.path(folder)).expect("a folder");
         }
