@@ -8,6 +8,7 @@ use crate::cli::moment::{self, rfc3339};
 use crate::cli::named::{self, NamedFile};
 use crate::cli::table::{Columns, print_properties};
 use crate::cli::visible::ForPeople;
+use crate::store;
 use crate::store::restore::{Candidate, LastRecord, Reach, Replaced, Restored, StatementHead};
 use serde::Serialize;
 use std::fs::File;
@@ -43,11 +44,18 @@ impl Args {
 
     /// What root has opened of the backup, where the owner of the books may not read it.
     fn opened_by_root(&self) -> Result<Option<File>, Failure> {
-        if File::open(&self.file).is_ok() {
-            return Ok(None);
+        match File::open(&self.file) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            Ok(_) | Err(_) => return Ok(None),
         }
-        // Where nobody could open it, it is said with its reason where it is read.
-        let Ok(opened) = named::open(&self.file) else { return Ok(None) };
+        let opened = match named::open(&self.file) {
+            Ok(opened) => opened,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(store::Error::NoBackup(self.file.clone()).into());
+            }
+            // It is said with its reason where it is read.
+            Err(_) => return Ok(None),
+        };
         for log in LOGS.map(|suffix| with_suffix(&self.file, suffix)) {
             if named::metadata(&log).is_ok_and(|log| log.len() > 0) {
                 return Err(Failure::failed(format!(
@@ -248,7 +256,15 @@ fn point_out(shell: &mut Shell<'_>, restored: &Restored) {
 }
 
 pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
-    let explain = |shell: &Shell<'_>, error| shell.database.explain(error);
+    let explain = |shell: &Shell<'_>, error| {
+        if matches!(&error, store::Error::NotOurs(path) if *path == args.file) {
+            return Failure::failed(format!(
+                "{} is not an agora-vendor database: name a file that `agora-vendor backup` made",
+                args.file.display()
+            ));
+        }
+        shell.database.explain(error)
+    };
     let opened = args.opened_by_root()?;
     let candidate = Candidate::prepare(shell.database.path(), &args.file, opened)
         .map_err(|error| explain(shell, error))?;

@@ -258,6 +258,8 @@ fn root_opens_what_is_named_and_becomes_the_owner_before_it_opens_the_books() {
     let missing = ["--db", "data/none.db", "backup", "data/other.db"];
     let missing: Ended = root_on(&vendor, &missing).output().expect("it runs").into();
     assert!(missing.code == 1 && !vendor.path("data/other.db").exists(), "{}", missing.err);
+    let none: Ended = root_on(&vendor, &["restore", "roots/none"]).output().expect("it").into();
+    assert!(none.code == 1 && none.err.contains("there is no file at"), "{}", none.err);
     let into = ["backup", "--dir", "roots"];
     let into: Ended = root_on(&vendor, &into).output().expect("it runs").into();
     assert!(into.code == 1 && into.err.contains("`chown --reference="), "{}", into.err);
@@ -292,6 +294,15 @@ fn root_that_becomes_another_does_so_for_good_and_the_books_know_who_typed() {
         assert!(status.lines().any(|line| line.trim_end() == words), "{words}: {status}");
     }
     assert!(status.contains("CapEff:\t0000000000000000"), "{status}");
+    drop(server);
+    // What only root may read cannot be read again when it changes.
+    let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a pair");
+    fs::write(vendor.path("roots/cert.pem"), pair.cert.pem()).expect("a file");
+    fs::write(vendor.path("roots/key.pem"), pair.signing_key.serialize_pem()).expect("a file");
+    let tls = ["serve", "--tls-cert", "roots/cert.pem", "--tls-key", "roots/key.pem"];
+    let refused: Ended = root_on(&vendor, &tls).output().expect("it runs").into();
+    assert!(refused.code == 1, "{}", refused.err);
+    assert!(refused.err.contains("must be able to read it"), "{}", refused.err);
     // A folder of root's own is worked in by root.
     let own = Vendor::new();
     let server = own.serve();

@@ -250,7 +250,7 @@ fn a_backup_that_is_not_sound_is_refused_before_anything_is_moved() {
         connection.execute_batch(sql).expect(sql);
     }
     for (backup, words) in [
-        ("text", "is not an agora-vendor database"),
+        ("text", "text is not an agora-vendor database: name a file that"),
         ("empty", "is not an agora-vendor database"),
         ("others.db", "is not an agora-vendor database"),
         ("newer.db", "use a newer agora-vendor"),
