@@ -17,8 +17,8 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{self, Seek, Write as _};
-use std::path::PathBuf;
+use std::io::{self, Read as _, Seek, Write as _};
+use std::path::{Path, PathBuf};
 
 /// Ask a vendor's server what Agora asks, and tell what is wrong with its answers
 ///
@@ -66,7 +66,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "F")]
     ca: Option<PathBuf>,
 
-    /// Also write the result to this file, as Markdown for the review
+    /// Also write the result to this file, as Markdown for the review; a page of before is
+    /// replaced, and any other file is left as it is
     #[arg(long, value_name = "F")]
     markdown: Option<PathBuf>,
 }
@@ -122,33 +123,55 @@ impl From<Latencies> for ShownLatencies {
 
 pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let order = args.order(shell)?;
-    let page = args.markdown.as_deref().map(|path| {
-        let opened = File::options().create(true).write(true).truncate(false).open(path);
-        opened.map_err(|error| unwritten(args, &error))
-    });
-    let page = page.transpose()?;
+    let page = args.markdown.as_deref().map(page_file).transpose()?;
     if let Some(seconds) = args.load {
         shell.note(&format!("the load takes {seconds} s after the checks"));
     }
     let found = probe::run(order)
         .map_err(|error| Failure::failed(format!("the system gives no means to ask: {error}")))?;
-    if let Some(mut file) = page {
+    let written = page.map_or(Ok(()), |mut file| {
         let text = markdown(&args.url, &found, shell.now_s);
-        let written = file.set_len(0).and_then(|()| file.rewind());
-        let written = written.and_then(|()| file.write_all(text.as_bytes()));
-        written.map_err(|error| unwritten(args, &error))?;
-    }
+        file.set_len(0).and_then(|()| file.rewind())?;
+        file.write_all(text.as_bytes())
+    });
     let probed = Probed {
         url: &args.url,
         checks: found.checks.iter().map(Checked::from).collect(),
         latency_ms: found.latencies.map(ShownLatencies::from),
     };
     shell.print(&probed, |out| print(&found, out))?;
+    // What was found is not lost with the page.
+    let path = args.markdown.as_deref().unwrap_or_else(|| "".as_ref());
+    written.map_err(|error| unwritten(path, &error))?;
     Ok(if found.count(Verdict::Fail) > 0 { Exit::Failed } else { Exit::Done })
 }
 
-fn unwritten(args: &Args, error: &io::Error) -> Failure {
-    let path = args.markdown.as_deref().unwrap_or_else(|| "".as_ref());
+/// What every page begins with.
+const START: &str = "# Probe of ";
+
+/// Opens the file of a page before anything is asked: a new one, an empty one, or a page of before.
+/// Whatever else stands there stays, such as the secret or the books.
+fn page_file(path: &Path) -> Result<File, Failure> {
+    let opened = File::options().create(true).read(true).write(true).truncate(false).open(path);
+    let file = opened.map_err(|error| unwritten(path, &error))?;
+    let mut start = Vec::new();
+    let length = u64::try_from(START.len()).unwrap_or(u64::MAX);
+    let is_file = file.metadata().is_ok_and(|metadata| metadata.is_file());
+    if is_file {
+        let read = (&file).take(length).read_to_end(&mut start);
+        read.map_err(|error| unwritten(path, &error))?;
+    }
+    if !is_file || !(start.is_empty() || start == START.as_bytes()) {
+        return Err(Failure::failed(format!(
+            "{} is there and is no page of probe, and stays: name another file with --markdown, or \
+             remove that one first",
+            path.display()
+        )));
+    }
+    Ok(file)
+}
+
+fn unwritten(path: &Path, error: &io::Error) -> Failure {
     Failure::failed(format!("{} cannot be written: {error}", path.display()))
 }
 
@@ -240,7 +263,7 @@ fn print(found: &Findings, out: &mut ForPeople<'_>) -> io::Result<()> {
 /// The result as a page for the review.
 fn markdown(url: &str, found: &Findings, now_s: i64) -> String {
     let mut page = format!(
-        "# Probe of {}\n\n{}, by agora-vendor {}.\n\n**{}**\n\n",
+        "{START}{}\n\n{}, by agora-vendor {}.\n\n**{}**\n\n",
         plain(url),
         rfc3339(now_s),
         env!("CARGO_PKG_VERSION"),
