@@ -2,8 +2,9 @@
 //! answered or not: so a server that falls behind is seen to.
 
 use crate::agora::outgoing::{Outgoing, Wire};
+use crate::agora::received::Received;
 use crate::probe::check::{Asker, Demand, Verdict};
-use crate::probe::client::Caller;
+use crate::probe::client::{Absence, Caller};
 use crate::probe::session::{PATIENCE, Session};
 use std::sync::Arc;
 use std::time::Duration;
@@ -117,13 +118,17 @@ async fn run(client: &Arc<Caller>, wire: &Arc<Wire>, count: u32) -> Vec<Timed> {
 /// Sends one request, timed from when it was due.
 async fn one(client: &Caller, wire: &Wire, due: Instant) -> Timed {
     let answer = client.send(wire, WAIT).await;
+    let took = due.elapsed();
+    let is_success =
+        |body: &[u8]| Received::read(body).is_some_and(|read| read.is_success() == Some(true));
     let problem = match answer {
-        Ok(reaction) if reaction.status == 200 => None,
-        Ok(reaction) => Some(format!("HTTP {}", reaction.status)),
-        Err(crate::probe::client::Absence::Late) => Some("no answer within 2 s".to_owned()),
+        Ok(reaction) if reaction.status != 200 => Some(format!("HTTP {}", reaction.status)),
+        Ok(reaction) if is_success(&reaction.body) => None,
+        Ok(_) => Some("HTTP 200 without status 0".to_owned()),
+        Err(Absence::Late) => Some("no answer within 2 s".to_owned()),
         Err(absence) => Some(absence.to_string()),
     };
-    Timed { took: due.elapsed(), problem }
+    Timed { took, problem }
 }
 
 /// Microseconds as milliseconds with three digits behind the point.

@@ -64,6 +64,10 @@ fn fault(answer: &Exchanged, shape: Shape) -> Option<(Verdict, String)> {
     if answer.is_answered() {
         return Some((Verdict::Fail, format!("it is answered: {}", answer.got())));
     }
+    if shape.form.is_some() && answer.body.as_ref().is_some_and(|b| b.is_success() == Some(true)) {
+        // Whoever reads the body alone takes it for an answer.
+        return Some((Verdict::Fail, format!("its status says success: {}", answer.got())));
+    }
     if !shape.codes.contains(&answer.reaction.status) {
         return Some((Verdict::Warn, format!("refused, by {}", answer.got())));
     }

@@ -279,6 +279,17 @@ fn answers_to_missing_and_broken_parameters_are_named() {
 }
 
 #[test]
+fn a_refusal_whose_status_says_success_is_named() {
+    let refusals = [
+        ("fail", "usage missing parameters"),
+        ("fail", "usage broken parameters"),
+        ("warn", "usage unusual parameters"),
+        ("warn", "usage repeated parameter"),
+    ];
+    names_at("/usage", &refusals, |told| told.with(r#""status":400"#, r#""status":0"#));
+}
+
+#[test]
 fn whoever_answers_what_nobody_signed_is_named() {
     let lax = |path: &'static str, lax: Lax| {
         move |asked: &Asked, vault: &Vault| match asked.path.ends_with(path) {
@@ -630,7 +641,8 @@ fn load_is_told_in_milliseconds_and_all_of_it_in_markdown() {
     let vendor = books();
     let server = vendor.serve();
     let tester = tester(&vendor);
-    std::fs::write(tester.0.path("review.md"), "x".repeat(100_000)).expect("a file");
+    let before = format!("# Probe of {}", "x".repeat(100_000));
+    std::fs::write(tester.0.path("review.md"), before).expect("a file");
     let more = ["--load", "1", "--markdown", "review.md"];
     let probed = probe_with(&tester, &server.origin(), &more);
     let at = |name: &str| probed["latencyMs"][name].as_f64().expect("a number");
@@ -643,6 +655,37 @@ fn load_is_told_in_milliseconds_and_all_of_it_in_markdown() {
     assert!(page.ends_with(" |\n"), "{page}");
     let without = probe_with(&tester, &server.origin(), &[]);
     assert_eq!(without["latencyMs"], Value::Null);
+}
+
+#[test]
+fn a_success_of_http_alone_is_none_under_load() {
+    let stand_in = StandIn::start(Box::new(|asked, vault| {
+        let right = asked.right(vault);
+        // The license is what is asked for last before the load.
+        let is_load = asked.path == "/usage" && vault.count.lock().expect("a count").len() > 0;
+        if asked.path.ends_with("/license") {
+            vault.seen("license");
+        }
+        let busy = r#"{"status":500,"statusReason":"busy"}"#;
+        Some(if is_load { Told::json(200, busy) } else { right })
+    }));
+    let (ended, probed) = probe(&prober(), &stand_in.url(), &["--load", "1"]);
+    assert_eq!(ended.code, 1, "{probed}");
+    assert!(got(&probed, "load").starts_with("100 not answered (HTTP 200 without"), "{probed}");
+}
+
+#[test]
+fn a_page_takes_the_place_of_a_page_alone() {
+    let stand_in = StandIn::start(Box::new(|_, _| panic!("nothing is asked")));
+    let prober = prober();
+    let url = stand_in.url();
+    for (name, content) in [("secret", format!("{API_SECRET}\n")), ("books.db", "SQLite".into())] {
+        std::fs::write(prober.path(name), &content).expect("a file");
+        let words = ["probe", &url, "--api-key", API_KEY, "--api-secret-file", "secret"];
+        let said = prober.fails(1, words.iter().chain(&["--markdown", name]));
+        assert!(said.contains(&format!("{name} is there and is no page of probe")), "{said}");
+        assert_eq!(std::fs::read_to_string(prober.path(name)).expect("a file"), content);
+    }
 }
 
 #[test]
