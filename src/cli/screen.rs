@@ -2,8 +2,11 @@
 //! pager for what is longer than it is high.
 
 use rustix::termios::tcgetwinsize;
+use signal_hook::consts::SIGINT;
+use signal_hook::flag;
 use std::io::{self, IsTerminal, Write, stdout};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 /// What shows text without end where `PAGER` is not set.
 const USUAL_PAGER: &str = "less";
@@ -65,6 +68,10 @@ fn page(text: &[u8]) -> bool {
     if std::env::var_os("LESS").is_none() {
         command.env("LESS", LESS);
     }
+    // Ctrl-C is the pager's to understand, such as to end a search: who started it waits on, else
+    // the shell and the pager would both read the terminal. A program that is started has the usual
+    // way again.
+    let _interrupted = flag::register(SIGINT, Arc::default());
     let Ok(mut pager) = command.spawn() else {
         return false;
     };
