@@ -13,6 +13,8 @@ pub(super) struct Columns {
     names: Vec<String>,
     figures: Vec<bool>,
     rows: Vec<Vec<String>>,
+    /// Whether long cells are broken between their words, and none is cut.
+    is_prose: bool,
 }
 
 impl Columns {
@@ -22,7 +24,13 @@ impl Columns {
             names: names.iter().map(|name| name.trim_end_matches('#').to_uppercase()).collect(),
             figures: names.iter().map(|name| name.ends_with('#')).collect(),
             rows: Vec::new(),
+            is_prose: false,
         }
+    }
+
+    /// The same of sentences: on a terminal long ones go on below themselves, and none is cut.
+    pub(super) fn of_prose(names: &[&str]) -> Self {
+        Self { is_prose: true, ..Self::new(names) }
     }
 
     pub(super) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
@@ -69,13 +77,15 @@ impl Columns {
         header.max_height(1);
         table.set_header(header);
         if let Some(width) = width {
-            table.set_content_arrangement(ContentArrangement::Dynamic);
-            // Cut where the room ends, not at the last space before.
-            table.set_width(width).set_delimiter('\0');
+            table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+            if !self.is_prose {
+                // Cut where the room ends, not at the last space before.
+                table.set_delimiter('\0');
+            }
         }
         for cells in self.rows {
             let mut row = Row::from(cells);
-            if width.is_some() {
+            if width.is_some() && !self.is_prose {
                 row.max_height(1);
             }
             table.add_row(row);

@@ -106,6 +106,16 @@ fn what_is_higher_than_the_terminal_goes_to_the_pager() {
 }
 
 #[test]
+fn ctrl_c_is_left_to_the_pager() {
+    let vendor = books();
+    // What a terminal sends to both of them.
+    let pager = "cat > /dev/null; kill -INT $PPID; echo the pager has ended";
+    let variables = [("NO_COLOR", "1"), ("PAGER", pager)];
+    let shown = on_terminal(&vendor, &["ledger", "list"], (100, 8), &variables);
+    assert_eq!(shown, "the pager has ended\n");
+}
+
+#[test]
 fn csv_on_a_terminal_hides_nothing() {
     let vendor = Vendor::new();
     vendor
@@ -247,4 +257,22 @@ fn prose_is_broken_between_its_words_on_a_terminal_alone() {
         assert!(under >= 3, "{shown}");
     }
     assert!(piped.lines().any(|line| line.chars().count() > 100), "{piped}");
+}
+
+#[test]
+fn where_an_amount_comes_from_is_never_cut() {
+    let vendor = books();
+    let name = "minutes of recordings that were mixed for a whole customer";
+    vendor.ok(["plan", "set", "default", "--name", name, "--unit", "Minute", "--price", "0.01"]);
+    let explain = ["bill", "--month", "2026-11", "--project", "p", "--explain"];
+    let from = |text: &str| {
+        let (_, behind) = text.split_once("comes about:").expect("where it comes from");
+        behind.split_once("recorded").expect("what it comes from").0.to_owned()
+    };
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let shown = on_terminal(&vendor, &explain, (80, 200), &[("NO_COLOR", "1")]);
+    let (shown, piped) = (from(&shown), from(&vendor.ok(explain).out));
+    assert_eq!(words(&shown), words(&piped));
+    assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
+    assert!(piped.lines().any(|line| line.chars().count() > 80), "{piped}");
 }

@@ -188,7 +188,7 @@ impl Explained {
     pub(super) fn print(&self, out: &mut ForPeople<'_>) -> io::Result<()> {
         let Self { month, project_id, amount, parts, .. } = self;
         writeln!(out, "\nHow {amount} of {project_id} in {month} comes about:")?;
-        let mut columns = Columns::new(&["amount#", "from"]);
+        let mut columns = Columns::of_prose(&["amount#", "from"]);
         for part in parts {
             columns.row([part.amount.to_string(), part.description.clone()]);
         }
