@@ -119,7 +119,10 @@ impl Received {
 
     /// Whether it gives anything away: entries, a license, or the keys of a project.
     pub fn tells(&self) -> bool {
-        let has_entries = self.entries().is_some_and(|entries| !entries.is_empty());
+        // What is wrong with a request may be an array of the same name.
+        let is_usage =
+            |entry: &Scalars| entry.contains_key("projectId") || entry.contains_key("amount");
+        let has_entries = self.entries().is_some_and(|entries| entries.iter().any(is_usage));
         let mut names = ["residueCount", "expireDate", "appKey", "appSecret"].into_iter();
         has_entries || names.any(|name| self.member(name).is_some_and(|m| *m != Scalar::Null))
     }
@@ -195,7 +198,8 @@ mod tests {
         for (body, tells) in [
             ("{}", false),
             (r#"{"status":401,"data":{"totalSize":0,"data":[]}}"#, false),
-            (r#"{"status":401,"data":[{}]}"#, true),
+            (r#"{"status":401,"data":[{"projectId":"p"}]}"#, true),
+            (r#"{"status":400,"data":[{"field":"fromTs","message":"is missing"}]}"#, false),
             (r#"{"data":{"appKey":"k"}}"#, true),
         ] {
             assert_eq!(Received::read(body.as_bytes()).map(|r| r.tells()), Some(tells), "{body}");

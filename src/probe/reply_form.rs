@@ -52,7 +52,7 @@ impl Exchanged {
     pub(super) fn is_answered(&self) -> bool {
         let says_failed = |body: &Received| body.is_success() == Some(false);
         let is_refusal = self.body.as_ref().is_some_and(says_failed) || !self.is_2xx();
-        let tells = self.is_2xx() && self.body.as_ref().is_some_and(Received::tells);
+        let tells = self.body.as_ref().is_some_and(Received::tells);
         !is_refusal || tells
     }
 

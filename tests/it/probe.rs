@@ -321,6 +321,17 @@ fn whoever_answers_what_nobody_signed_is_named() {
 }
 
 #[test]
+fn whoever_refuses_and_tells_usage_all_the_same_is_named() {
+    let all = ["unsigned", "wrong signature", "wrong key", "altered", "parameter added"];
+    let all = all.map(|name| format!("usage {name}"));
+    let all: Vec<(&str, &str)> = all.iter().map(|name| ("fail", name.as_str())).collect();
+    names_at("/usage", &all, |told| match told.status {
+        401 => told.with("\"no\"}", r#""no","data":[{"projectId":"100","amount":1.5}]}"#),
+        _ => told,
+    });
+}
+
+#[test]
 fn a_license_whose_values_are_no_strings_is_named() {
     for (before, after) in [(r#""100""#, "100"), (r#""2030-10-01""#, "1917043200")] {
         names_at("/license", &[("fail", "license strings")], move |told| told.with(before, after));
