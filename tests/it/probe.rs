@@ -673,7 +673,7 @@ fn a_success_of_http_alone_is_none_under_load() {
     let stand_in = StandIn::start(Box::new(|asked, vault| {
         let right = asked.right(vault);
         // The license is what is asked for last before the load.
-        let is_load = asked.path == "/usage" && vault.count.lock().expect("a count").len() > 0;
+        let is_load = asked.path == "/usage" && !vault.count.lock().expect("a count").is_empty();
         if asked.path.ends_with("/license") {
             vault.seen("license");
         }
