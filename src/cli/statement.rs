@@ -36,7 +36,7 @@ pub(super) enum Args {
     /// Show what was recorded after Agora was told of its time, by month and project
     ///
     /// A void counts below zero. What a later bill has carried is told, unless part of it waits. Of
-    /// a month of which no bill is kept it is not known what is late for the bill.
+    /// a month whose bill was not asked for after its end it is not known what is late for it.
     Late(LateArgs),
 }
 
@@ -557,7 +557,7 @@ fn not_told(tx: &ReadTx<'_>, scope: Period) -> store::Result<BTreeMap<(i64, Proj
 #[derive(Serialize)]
 struct ShownLateness {
     rows: Vec<LateRow>,
-    /// The months with usage of which no bill is kept.
+    /// The months with usage of which no bill is kept that was asked for after their end.
     unknown: Vec<String>,
 }
 
@@ -620,7 +620,8 @@ fn late(args: &LateArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
             false => {
                 writeln!(
                     out,
-                    "\nNo bill is kept of {}: what is late for it is not known.",
+                    "\nNo bill is kept that was asked for after the end of {}: what is late for \
+                     it is not known.",
                     shown.unknown.join(", ")
                 )
             }

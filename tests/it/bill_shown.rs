@@ -490,3 +490,17 @@ fn what_is_shown_holds_through_histories_of_all_kinds() {
     }
     assert!(adjusted > 5, "only {adjusted} months were adjusted: the histories show too little");
 }
+
+#[test]
+fn a_bill_of_a_month_that_was_not_over_is_told_as_such() {
+    let vendor = books();
+    vendor.at("2026-09-07T00:05:00Z");
+    ask(&vendor.serve(), 8);
+    vendor.ok(["record", "n", "1", "--at", "2026-09-06"]);
+    vendor.at("2026-10-01T00:05:00Z");
+    let bill = vendor.ok(["bill", "--month", "2026-09"]).out;
+    assert!(bill.contains("on 2026-09-07, before the month was over, in statement 1"), "{bill}");
+    let late = vendor.ok(["statement", "late"]).out;
+    let words = "No bill is kept that was asked for after the end of 2026-09: ";
+    assert!(late.contains(words), "{late}");
+}
