@@ -45,7 +45,7 @@ fn bash_completes_verbs_flags_and_values() {
         offered.lines().map(str::to_owned).collect()
     };
     let set = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-    assert_eq!(offered(&["re"]), set(&["record", "restore"]));
+    assert_eq!(offered(&["re"]), set(&["record", "report", "restore"]));
     assert_eq!(offered(&["license", "is"]), set(&["issue"]));
     assert_eq!(offered(&["serve", "--envelope", ""]), set(&["flat", "nested"]));
     assert_eq!(offered(&["backup", "--k"]), set(&["--keep"]));
