@@ -205,11 +205,17 @@ fn tidy(page: &str) -> String {
     tidy
 }
 
+/// How long a formatter takes a text to be: mandoc spells other characters than ASCII out first, as
+/// in `\[u2713]`.
+fn length(text: &str) -> usize {
+    text.chars().map(|c| if c.is_ascii() { 1 } else { "\\[u2713]".len() }).sum()
+}
+
 /// Adds a line of text; where it is longer than 80 bytes, it goes on in the next after `\`.
 fn wrap(mut line: &str, page: &mut String) {
     const LONGEST: usize = 79;
-    while line.len() > LONGEST {
-        let is_break = |(at, _): &(usize, &str)| *at > 0 && *at < LONGEST;
+    while length(line) > LONGEST {
+        let is_break = |(at, _): &(usize, &str)| *at > 0 && length(&line[..*at]) < LONGEST;
         let last = line.match_indices(' ').rfind(is_break).map(|(at, _)| at + 1);
         // A word that is longer than a line stays whole.
         let Some(end) = last.or_else(|| line.find(' ').map(|at| at + 1)) else { break };
