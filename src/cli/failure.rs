@@ -159,8 +159,8 @@ impl From<store::Error> for Failure {
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         Self::failed(format!(
-            "the output could not be written ({error}); what the command did stands: repeat it \
-             with the same --id or --op-id alone, or look first"
+            "the output could not be written ({error}); if the command changed something, that \
+             stands: repeat it only with the same --id or --op-id, or look first"
         ))
     }
 }

@@ -204,6 +204,16 @@ fn an_output_that_nobody_reads_is_no_failure_and_one_that_is_full_is() {
     vendor.ok(["record", "p", "1", "--id", id]);
     assert_eq!(vendor.total(), "1");
 
+    // A command that only reads does not say that it did something.
+    let full = File::options().write(true).open("/dev/full").expect("a full device");
+    let read = vendor.command(["totals"]).stdout(full).output().expect("it runs");
+    let read: Ended = read.into();
+    assert!(
+        read.code == 1 && read.err.contains("if the command changed something"),
+        "{}",
+        read.err
+    );
+
     // What the command found is its end, whether anybody reads it or not.
     vendor.ok(["record", "p", "1", "--at", "2026-10-10"]);
     let mut child = vendor
