@@ -291,10 +291,7 @@ fn once_more(verb: &Verb) -> Sentence {
 
 fn act(verb: Verb, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     match verb {
-        Verb::Setup(args) => {
-            let has_doctor = Cli::command().find_subcommand("doctor").is_some();
-            setup::run(&args, shell, has_doctor)
-        }
+        Verb::Setup(args) => setup::run(&args, shell),
         Verb::Init(args) => init::run(&args, shell),
         Verb::Serve(args) => serve::run(&args, shell),
         Verb::Key(args) => key::run(&args, shell),

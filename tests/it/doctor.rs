@@ -820,7 +820,7 @@ fn the_timer_starts_the_doctor_that_is_there() {
     };
     let (service, timer) = (unit("agora-vendor-doctor.service"), unit("agora-vendor-doctor.timer"));
     let start = service.lines().find_map(|line| line.strip_prefix("ExecStart=")).expect("a start");
-    let arguments = start.strip_prefix("/usr/local/bin/agora-vendor ").expect("our executable");
+    let arguments = start.strip_prefix("/usr/bin/agora-vendor ").expect("our executable");
     assert_eq!(arguments, "doctor $DOCTOR_FLAGS");
     assert!(service.contains("\nEnvironment=DOCTOR_FLAGS=\n"));
     // What a person is told by.

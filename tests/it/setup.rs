@@ -209,7 +209,7 @@ fn setup_asks_and_leads_to_a_service_that_runs() {
     let environment = text(&vendor, ENVIRONMENT);
     let lines = "AGORA_VENDOR_LISTEN=0.0.0.0:443\nOTHER=1\nAGORA_VENDOR_ACME=ext.example.com\n";
     assert!(environment.ends_with(lines), "{environment}");
-    assert!(text(&vendor, OF_SERVICE).contains("\nPrivateNetwork=no\nIPAddressDeny=\n"));
+    assert!(text(&vendor, OF_SERVICE).contains("\nPrivateNetwork=no\nIPAddressAllow=any\n"));
     assert!(text(&vendor, OF_SOCKET).contains("\nListenStream=\nListenStream=443\n"));
     let units = "agora-vendor.socket agora-vendor.service";
     let started = [

@@ -6,6 +6,7 @@ use crate::cli::database::shell_quoted;
 use crate::cli::doctor::finding::{Finding, Ours};
 use crate::cli::doctor::words::{bytes, count, list};
 use crate::cli::moment::rfc3339;
+use crate::cli::setup::configuration::Configuration;
 use crate::http::{acme, tls};
 use crate::store::surroundings::{FileRights, Surroundings};
 use crate::store::survey::Survey;
@@ -32,7 +33,11 @@ pub(super) fn database(ours: &Ours<'_>, seen: &Result<Surroundings, Error>) -> F
     match seen {
         Ok(_) => Finding::ok(NAME, choice),
         Err(Error::Missing(_)) => {
-            Finding::failed(NAME, format!("{choice}: there is no such file")).ours(ours, "init")
+            let missing = Finding::failed(NAME, format!("{choice}: there is no such file"));
+            match Configuration::of_books(ours.database.path()) {
+                Some(_) => missing.remedy("sudo agora-vendor setup"),
+                None => missing.ours(ours, "init"),
+            }
         }
         Err(error) => Finding::failed(NAME, format!("{choice}: {error}")),
     }

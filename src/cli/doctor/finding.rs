@@ -1,13 +1,15 @@
 //! What one check found, and how it is said.
 
+use crate::billing::escape::escape;
 use crate::cli::database::{Database, shell_quoted};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::io::IsTerminal;
 
 /// How a check ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Verdict {
+pub(in crate::cli) enum Verdict {
     /// All is well.
     Ok,
     /// A person should look at it some time.
@@ -28,10 +30,10 @@ impl Verdict {
 }
 
 /// What one check found.
-#[derive(Clone, Debug, Serialize)]
-pub(super) struct Finding {
-    pub(super) name: &'static str,
-    pub(super) state: Verdict,
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(in crate::cli) struct Finding {
+    pub(in crate::cli) name: Cow<'static, str>,
+    pub(in crate::cli) state: Verdict,
     pub(super) says: String,
     /// A command that mends it, or shows more.
     pub(super) remedy: Option<String>,
@@ -39,7 +41,7 @@ pub(super) struct Finding {
 
 impl Finding {
     pub(super) fn ok(name: &'static str, says: impl Into<String>) -> Self {
-        Self { name, state: Verdict::Ok, says: says.into(), remedy: None }
+        Self { name: name.into(), state: Verdict::Ok, says: says.into(), remedy: None }
     }
 
     pub(super) fn warning(name: &'static str, says: impl Into<String>) -> Self {
@@ -59,6 +61,15 @@ impl Finding {
     pub(super) fn ours(self, ours: &Ours<'_>, command: &str) -> Self {
         self.remedy(ours.typed(command))
     }
+}
+
+/// What was found, one line a check.
+pub(in crate::cli) fn lines(findings: &[Finding]) -> impl Iterator<Item = String> {
+    let width = findings.iter().map(|found| found.name.len()).max().unwrap_or_default();
+    findings.iter().map(move |Finding { name, state, says, remedy }| {
+        let remedy = remedy.as_ref().map(|remedy| format!(" → {remedy}")).unwrap_or_default();
+        format!("{} {name:width$}  {}", state.sign(), escape(&(says.clone() + &remedy)))
+    })
 }
 
 /// How commands of ours are typed by whoever reads what was found.

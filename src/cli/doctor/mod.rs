@@ -6,23 +6,23 @@
 
 mod books;
 mod files;
-mod finding;
+pub(super) mod finding;
 mod money;
 mod request;
 mod words;
 
-use crate::billing::escape::escape;
 use crate::billing::key::KeyPair;
 use crate::billing::statement::ListingKind;
 use crate::cli::command::Shell;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::import::STEPS_BACK;
+use crate::cli::setup::configuration::TLS_CERT;
 use crate::store::condition::Condition;
 use crate::store::surroundings::Surroundings;
 use crate::store::survey::Survey;
 use crate::store::{self, ReadTx, Store, key};
 use finding::{Finding, Ours, Verdict};
-use request::ServerUrl;
+use request::{ServerUrl, ToldVariables};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -35,7 +35,8 @@ use std::path::PathBuf;
 #[command(after_help = "Example: agora-vendor doctor --url https://extension.example.com")]
 pub(super) struct Args {
     /// The address that Agora calls, with the path that the server is mounted under, if any; by
-    /// default http://127.0.0.1:8080. One request, signed with a test pair, goes there
+    /// default where the service's configuration has it listen, else http://127.0.0.1:8080. One
+    /// request, signed with a test pair, goes there
     #[arg(long, value_name = "URL", env = "AGORA_VENDOR_URL")]
     url: Option<ServerUrl>,
 
@@ -80,12 +81,7 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     }
     let shown = Shown { checks: checks(args, shell) };
     shell.print(&shown, |out| {
-        let width = shown.checks.iter().map(|check| check.name.len()).max().unwrap_or_default();
-        for Finding { name, state, says, remedy } in &shown.checks {
-            let remedy = remedy.as_ref().map(|remedy| format!(" → {remedy}")).unwrap_or_default();
-            writeln!(out, "{} {name:width$}  {}", state.sign(), escape(&(says.clone() + &remedy)))?;
-        }
-        Ok(())
+        finding::lines(&shown.checks).try_for_each(|line| writeln!(out, "{line}"))
     })?;
     let is_ill = shown.checks.iter().any(|check| check.state == Verdict::Failed);
     Ok(if is_ill { Exit::Failed } else { Exit::Done })
@@ -93,6 +89,9 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
 
 fn checks(args: &Args, shell: &Shell<'_>) -> Vec<Finding> {
     let (database, now_s) = (&shell.database, shell.now_s);
+    let told = ToldVariables::find(database.path());
+    let server = args.url.clone().unwrap_or_else(|| ServerUrl::told(&told));
+    let tls_cert = args.tls_cert.clone().or_else(|| told.value(TLS_CERT).map(PathBuf::from));
     // Before it is opened, since that makes a log and an index where none is.
     let before = Surroundings::look(database.path());
     let opened = Store::open(database.path());
@@ -131,7 +130,6 @@ fn checks(args: &Args, shell: &Shell<'_>) -> Vec<Finding> {
     }
     // Its pages may be needed, and nobody else's may wait for them.
     drop(store);
-    let server = args.url.clone().unwrap_or_else(ServerUrl::of_environment);
     let asked = read
         .as_ref()
         .map(|read| request::request(ours, &server, args.ca.as_deref(), &read.pairs, now_s));
@@ -139,7 +137,7 @@ fn checks(args: &Args, shell: &Shell<'_>) -> Vec<Finding> {
     if let Some(BooksRead { survey, .. }) = &read {
         checks.push(books::clock(survey, now_s));
     }
-    checks.push(files::certificate(ours, args.tls_cert.as_ref(), ends_at_s, now_s));
+    checks.push(files::certificate(ours, tls_cert.as_ref(), ends_at_s, now_s));
     if let Some(BooksRead { survey, .. }) = &read {
         checks.extend([
             books::backup(ours, survey, now_s),

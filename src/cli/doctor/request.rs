@@ -5,10 +5,12 @@ use crate::billing::key::{KeyPair, Purpose};
 use crate::billing::period::Grain;
 use crate::cli::database::shell_quoted;
 use crate::cli::doctor::finding::{Finding, Ours};
+use crate::cli::setup::configuration::{ACME, Configuration, HOST, LISTEN, TLS_CERT};
 use crate::http::inquiry::{Inquiry, Unheard, inquire};
 use std::path::Path;
 
 const NAME: &str = "request";
+const URL: &str = "AGORA_VENDOR_URL";
 /// Where a server listens that is told nothing else.
 const DEFAULT: &str = "http://127.0.0.1:8080";
 /// Agora gives up after this. Source: Agora's page "Provide usage data to Agora".
@@ -22,28 +24,53 @@ pub(super) struct ServerUrl {
     is_named: bool,
 }
 
+/// What the server is told by variables: those of this process, else those of the service.
+pub(super) struct ToldVariables(Option<Configuration>);
+
+impl ToldVariables {
+    /// Those of the service are looked at where these are its books.
+    pub(super) fn find(books: &Path) -> Self {
+        Self(Configuration::of_books(books))
+    }
+
+    /// One of them; empty ones count as none.
+    pub(super) fn value(&self, name: &str) -> Option<String> {
+        let own = std::env::var(name).ok().filter(|value| !value.is_empty());
+        own.or_else(|| self.0.as_ref()?.value(name))
+    }
+}
+
 impl ServerUrl {
-    /// Where the environment that `serve` goes by too has it listen, or else where a server listens
-    /// that is told nothing.
-    pub(super) fn of_environment() -> Self {
-        let told = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let host = told("AGORA_VENDOR_ACME").map(|hosts| {
-            let first = hosts.split(',').next().unwrap_or_default().trim();
-            format!("https://{first}")
-        });
-        // A certificate is for a name, and not for this address.
-        let is_clear = told("AGORA_VENDOR_TLS_CERT").is_none();
-        let listen = told("AGORA_VENDOR_LISTEN").filter(|_| is_clear).map(|address| {
-            let address = address.replace("0.0.0.0:", "127.0.0.1:").replace("[::]:", "[::1]:");
-            format!("http://{address}")
-        });
-        let named = host.or(listen);
-        let path = told("AGORA_VENDOR_BASE_PATH").unwrap_or_default();
+    /// Where the variables that `serve` goes by too have it listen, or else where a server listens
+    /// that is told nothing. A certificate is for a name, so one is asked by its host's name.
+    pub(super) fn told(told: &ToldVariables) -> Self {
+        if let Some(url) = told.value(URL).and_then(|url| url.parse().ok()) {
+            return url;
+        }
+        let listen = told.value(LISTEN);
+        let named = match (told.value(ACME), told.value(TLS_CERT)) {
+            // The authority asks at port 443, wherever that leads.
+            (Some(hosts), _) => Some(format!("https://{}", first(&hosts))),
+            (None, Some(_)) => told.value(HOST).map(|hosts| {
+                let port = listen.as_deref().and_then(|listen| listen.rsplit(':').next());
+                let port = port.filter(|port| *port != "443").map(|port| format!(":{port}"));
+                format!("https://{}{}", first(&hosts), port.unwrap_or_default())
+            }),
+            (None, None) => listen.map(|address| {
+                let address = address.replace("0.0.0.0:", "127.0.0.1:").replace("[::]:", "[::1]:");
+                format!("http://{address}")
+            }),
+        };
+        let path = told.value("AGORA_VENDOR_BASE_PATH").unwrap_or_default();
         Self {
             is_named: named.is_some(),
             url: named.unwrap_or_else(|| DEFAULT.to_owned()) + path.trim_end_matches('/'),
         }
     }
+}
+
+fn first(hosts: &str) -> &str {
+    hosts.split(',').next().unwrap_or_default().trim()
 }
 
 impl std::str::FromStr for ServerUrl {

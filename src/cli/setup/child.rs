@@ -1,21 +1,24 @@
 //! The processes that `setup` runs: this executable, on the books.
 
 use crate::cli::command::Shell;
-use crate::cli::failure::{Exit, Failure};
+use crate::cli::doctor::finding::Finding;
+use crate::cli::failure::Failure;
 use crate::cli::setup::books::{BooksState, Order};
-use std::io::{Write, stderr};
-use std::os::fd::AsFd;
+use serde::Deserialize;
+use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// This executable on these books.
-fn executable(books: &Path) -> Result<Command, Failure> {
+/// This executable, on the books that are named.
+fn executable(books: Option<&Path>) -> Result<Command, Failure> {
     let path = std::env::current_exe().map_err(|error| {
         Failure::failed(format!("the path of this executable cannot be found: {error}"))
     })?;
     let mut command = Command::new(path);
-    command.arg("--db").arg(books);
+    if let Some(books) = books {
+        command.arg("--db").arg(books);
+    }
     Ok(command)
 }
 
@@ -31,7 +34,7 @@ pub(super) fn command_books(
             "the books cannot be set up by a process of their owner's: {error}"
         ))
     };
-    let mut command = executable(books)?;
+    let mut command = executable(Some(books))?;
     command.args(["setup", "--only-books"]).process_group(0);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|error| failed(&error))?;
@@ -59,28 +62,20 @@ pub(super) fn command_books(
     })
 }
 
-/// Ends with `doctor`, whose last word is this command's.
-pub(super) fn doctor(
-    books: &Path,
-    url: Option<&str>,
-    shell: &mut Shell<'_>,
-) -> Result<Exit, Failure> {
-    let failed =
-        |error: std::io::Error| Failure::failed(format!("`doctor` cannot be run: {error}"));
-    let mut command = executable(books)?;
-    command.arg("doctor").stdin(Stdio::null());
-    if let Some(url) = url {
-        command.args(["--url", url]);
-    }
-    if shell.wants_json() {
-        // One document is enough.
-        command.stdout(stderr().as_fd().try_clone_to_owned().map_err(failed)?);
-    }
-    match command.status().map_err(failed)?.code() {
-        Some(0) => Ok(Exit::Done),
-        _ => {
-            shell.note("everything is set up; what `doctor` marks is left to do");
-            Ok(Exit::Failed)
-        }
-    }
+/// What `doctor` finds, in its own words.
+pub(super) fn doctor(books: &Path, shell: &Shell<'_>) -> Result<Vec<Finding>, Failure> {
+    let failed = |error: &dyn std::fmt::Display| {
+        Failure::failed(format!("everything is set up; `doctor` cannot be run: {error}"))
+    };
+    let is_default = books == shell.database.path() && !shell.database.is_named();
+    let mut command = executable((!is_default).then_some(books))?;
+    let doctor = command.args(["doctor", "--json"]).stdin(Stdio::null()).stderr(Stdio::inherit());
+    let said = doctor.output().map_err(|error| failed(&error))?.stdout;
+    let found: CheckedBooks = serde_json::from_slice(&said).map_err(|error| failed(&error))?;
+    Ok(found.checks)
+}
+
+#[derive(Deserialize)]
+struct CheckedBooks {
+    checks: Vec<Finding>,
 }

@@ -3,6 +3,7 @@
 //! cannot be written stops everything, and then take their names in one step each.
 
 use crate::cli::failure::Failure;
+use crate::cli::setup::machine::BOOKS;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Write};
 use std::net::SocketAddr;
@@ -10,15 +11,16 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// The variables that are set here.
-pub(super) const LISTEN: &str = "AGORA_VENDOR_LISTEN";
-pub(super) const TLS_CERT: &str = "AGORA_VENDOR_TLS_CERT";
+pub(in crate::cli) const LISTEN: &str = "AGORA_VENDOR_LISTEN";
+pub(in crate::cli) const TLS_CERT: &str = "AGORA_VENDOR_TLS_CERT";
 pub(super) const TLS_KEY: &str = "AGORA_VENDOR_TLS_KEY";
-pub(super) const ACME: &str = "AGORA_VENDOR_ACME";
+pub(in crate::cli) const ACME: &str = "AGORA_VENDOR_ACME";
 /// Read by nobody but `setup`: the host name behind a proxy, or of a certificate's files.
-pub(super) const HOST: &str = "AGORA_VENDOR_HOST";
+pub(in crate::cli) const HOST: &str = "AGORA_VENDOR_HOST";
 
 const ENVIRONMENT: &str = "etc/agora-vendor/agora-vendor.env";
 const OF_SERVICE: &str = "etc/systemd/system/agora-vendor.service.d/setup.conf";
+const OF_DOCTOR: &str = "etc/systemd/system/agora-vendor-doctor.service.d/setup.conf";
 const OF_SOCKET: &str = "etc/systemd/system/agora-vendor.socket.d/setup.conf";
 /// Where units may stand.
 const UNITS: [&str; 5] = [
@@ -115,7 +117,7 @@ impl Connections {
 }
 
 /// The configuration of the machine below `/`, or below another folder.
-pub(super) struct Configuration {
+pub(in crate::cli) struct Configuration {
     root: PathBuf,
     environment: String,
 }
@@ -132,9 +134,21 @@ impl Configuration {
         Ok(Self { root: root.to_owned(), environment })
     }
 
+    /// That of the machine whose service these are the books of, if they are and it can be read.
+    pub(in crate::cli) fn of_books(books: &Path) -> Option<Self> {
+        let books = std::path::absolute(books).ok()?;
+        let root = books.to_str()?.strip_suffix(BOOKS).filter(|root| root.ends_with('/'))?;
+        Self::read(Path::new(root)).ok()
+    }
+
+    /// The value of a variable; an empty one is none.
+    pub(in crate::cli) fn value(&self, name: &str) -> Option<String> {
+        value_of(&self.environment, name).filter(|value| !value.is_empty())
+    }
+
     /// What stands of connections; `None` where nothing was said yet.
     pub(super) fn connections(&self) -> Option<Connections> {
-        let value = |name| value_of(&self.environment, name).filter(|value| !value.is_empty());
+        let value = |name| self.value(name);
         let files = value(TLS_CERT).zip(value(TLS_KEY));
         let way = match (value(ACME), files) {
             (Some(_), _) => Way::Acme,
@@ -164,10 +178,12 @@ impl Configuration {
             .into_iter()
             .fold(self.environment.clone(), |text, (name, value)| with(&text, name, &value));
         let has_socket = self.has_unit("agora-vendor.socket");
+        let has_doctor = self.has_unit("agora-vendor-doctor.service");
         // The environment's file comes last: it says that all else was written.
         let wanted = [
             (OF_SERVICE, of_service(connections, has_socket)),
             (OF_SOCKET, of_socket(connections).filter(|_| has_socket)),
+            (OF_DOCTOR, of_doctor(connections).filter(|_| has_doctor)),
             (ENVIRONMENT, Some(environment)),
         ];
         let mut changes = Vec::new();
@@ -192,8 +208,7 @@ fn of_service(connections: &Connections, has_socket: bool) -> Option<String> {
     let mut text = format!("{HEAD}[Service]\n");
     text += "# Agora comes from anywhere, and a certificate from its authority.\n\
              PrivateNetwork=no\n\
-             IPAddressDeny=\n\
-             IPAddressAllow=\n\
+             IPAddressAllow=any\n\
              RestrictAddressFamilies=\n\
              RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX\n";
     if !has_socket {
@@ -215,9 +230,21 @@ fn of_socket(connections: &Connections) -> Option<String> {
     let stream = connections.listen.strip_prefix("0.0.0.0:").unwrap_or(&connections.listen);
     let mut text = format!("{HEAD}[Socket]\nListenStream=\nListenStream={stream}\n");
     if connections.is_open() {
-        text += "# Agora comes from anywhere.\nIPAddressDeny=\nIPAddressAllow=\n";
+        text += "# Agora comes from anywhere.\nIPAddressAllow=any\n";
     }
     Some(text)
+}
+
+/// Systemd's drop-in of the daily doctor.
+fn of_doctor(connections: &Connections) -> Option<String> {
+    let asks_by_name = connections.way != Way::Proxy && connections.host.is_some();
+    asks_by_name.then(|| {
+        format!(
+            "{HEAD}[Service]\n\
+             # Its request goes to the host's name, as Agora's do, and a name server is asked.\n\
+             IPAddressAllow=any\n"
+        )
+    })
 }
 
 /// The value of a variable in a file of an environment: of several, the last.

@@ -4,7 +4,8 @@ use crate::cli::command::Shell;
 use crate::cli::failure::Failure;
 use crate::cli::key::show_secret;
 use crate::cli::setup::books::BooksState;
-use crate::cli::setup::configuration::{Connections, Way};
+use crate::cli::setup::checkup::Checkup;
+use crate::cli::setup::configuration::Connections;
 use crate::cli::setup::machine::command_for;
 use crate::cli::table::print_properties;
 use crate::http::signed_endpoints;
@@ -50,18 +51,6 @@ struct Endpoint {
 }
 
 impl Console<'_> {
-    /// The address that the server itself answers over TLS; not of a certificate that may be on its
-    /// way yet.
-    pub(super) fn own_url(&self) -> Option<String> {
-        let Connections { way: Way::Files(..), host, listen } = &self.connections else {
-            return None;
-        };
-        let host = host.as_deref()?;
-        let port = listen.rsplit(':').next().unwrap_or("443");
-        let port = if port == "443" { String::new() } else { format!(":{port}") };
-        Some(format!("https://{host}{port}"))
-    }
-
     fn document(&self, api_secret: bool) -> SetUp<'_> {
         let BooksState { api_key, test_api_key, late, plan, created, .. } = &self.standing;
         let endpoints = signed_endpoints().map(|(method, path)| Endpoint { method, path });
@@ -84,7 +73,17 @@ impl Console<'_> {
 
     /// Prints what stands now. A secret is shown where it was made just now, to a terminal or as
     /// JSON.
-    pub(super) fn print(&self, configures: bool, shell: &mut Shell<'_>) -> Result<(), Failure> {
+    pub(super) fn print(
+        &self,
+        configures: bool,
+        checkup: Option<&Checkup>,
+        shell: &mut Shell<'_>,
+    ) -> Result<(), Failure> {
+        let found: Vec<String> = checkup.into_iter().flat_map(Checkup::lines).collect();
+        if shell.wants_json() {
+            // One document is enough.
+            found.iter().for_each(|line| shell.note(line));
+        }
         let shows_secret = shell.wants_json() || std::io::stdout().is_terminal();
         let document = self.document(shows_secret);
         let host = document.host.and_then(|hosts| hosts.split(',').next()).unwrap_or("HOST");
@@ -105,6 +104,12 @@ impl Console<'_> {
             properties.push(("plan", plan));
             properties.push(("testApiKey", document.test_api_key.to_owned()));
             print_properties(out, &properties)?;
+            if !found.is_empty() {
+                writeln!(out, "\nWhat `doctor` found:")?;
+            }
+            for line in &found {
+                writeln!(out, "{line}")?;
+            }
             writeln!(out, "\nFor Agora's console:")?;
             let secret = match document.api_secret {
                 Some(secret) => secret.to_owned(),

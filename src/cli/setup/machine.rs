@@ -10,7 +10,7 @@ use std::os::unix::fs::{DirBuilderExt, chown};
 use std::path::{Path, PathBuf};
 
 /// Where the service's books are, below the root.
-const BOOKS: &str = "var/lib/agora-vendor/agora-vendor.db";
+pub(super) const BOOKS: &str = "var/lib/agora-vendor/agora-vendor.db";
 /// Whose they are.
 const USER: &str = "agora-vendor";
 

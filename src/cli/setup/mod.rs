@@ -2,14 +2,15 @@
 //!
 //! Answers first (`answers`, `ask`): until the last one nothing is changed. Then the books, by a
 //! process of their owner's (`books`), the configuration (`configuration`), the service
-//! (`service`), and what Agora's console is to be told (`console`). Each file comes to stand whole,
+//! (`service`), a look at all of it (`checkup`), and what Agora's console is to be told (`console`). Each file comes to stand whole,
 //! and a run that was killed is simply run again.
 
 mod answers;
 mod ask;
 mod books;
+mod checkup;
 mod child;
-mod configuration;
+pub(super) mod configuration;
 mod console;
 mod flags;
 mod machine;
@@ -20,7 +21,8 @@ use crate::cli::database::shell_quoted;
 use crate::cli::failure::{Exit, Failure};
 use answers::SetupAnswers;
 use books::{BooksState, Order};
-use child::{command_books, doctor};
+use checkup::Checkup;
+use child::command_books;
 use configuration::{Configuration, Connections};
 use console::Console;
 use machine::{Machine, command_for};
@@ -32,7 +34,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 pub(super) use flags::Args;
 
-pub(super) fn run(args: &Args, shell: &mut Shell<'_>, has_doctor: bool) -> Result<Exit, Failure> {
+pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     if args.only_books {
         return books::run(shell);
     }
@@ -91,13 +93,20 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>, has_doctor: bool) -> Resul
     // Where it is about the books alone, a service that was stopped stays so.
     let starts = is_changed || !is_set_up || args.says_connections() || !args.says_anything();
     let is_running = finish(&machine, &configuration, (starts, is_changed), &connections, shell)?;
+    let is_first = standing.created;
+    let looked =
+        is_running.then(|| Checkup::make(&machine.books, &connections, is_first, &stop, shell));
+    let (checkup, failure) = match looked.transpose() {
+        Ok(checkup) => (checkup, None),
+        Err(failure) => (None, Some(failure)),
+    };
     let console = Console { books: &machine.books, standing, connections, done, is_running };
-    console.print(machine.configures, shell)?;
+    console.print(machine.configures, checkup.as_ref(), shell)?;
     shell.flush()?;
-    if is_running && has_doctor {
-        return doctor(&machine.books, console.own_url().as_deref(), shell);
+    match failure {
+        Some(failure) => Err(failure),
+        None => Ok(checkup.map_or(Exit::Done, |checkup| checkup.end(shell))),
     }
-    Ok(Exit::Done)
 }
 
 /// Starts the service, or says why not. Tells whether it runs.

@@ -1,0 +1,95 @@
+//! The look at what was set up: `doctor`, once the certificate is there that the server gets itself.
+
+use crate::cli::command::Shell;
+use crate::cli::doctor::finding::{Finding, Verdict, lines};
+use crate::cli::failure::{Exit, Failure};
+use crate::cli::setup::child::doctor;
+use crate::cli::setup::configuration::{Connections, Way};
+use crate::http::acme::kept_certificates;
+use crate::http::inquiry::{Unheard, inquire};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// How long a first certificate is waited for; it takes some seconds.
+const CERTIFICATE: Duration = Duration::from_secs(30);
+/// What nobody can have done at a first setup.
+const LATER: [&str; 8] =
+    ["backup", "plans", "license-types", "prices", "usage", "bills", "silence", "late"];
+
+/// What was found.
+pub(super) struct Checkup {
+    findings: Vec<Finding>,
+    /// Whether these are new books.
+    is_first: bool,
+    /// Whether a certificate is still on its way.
+    awaits_certificate: bool,
+}
+
+impl Checkup {
+    pub(super) fn make(
+        books: &Path,
+        connections: &Connections,
+        is_first: bool,
+        stop: &AtomicBool,
+        shell: &mut Shell<'_>,
+    ) -> Result<Self, Failure> {
+        let awaits_certificate =
+            connections.way == Way::Acme && !comes(books, connections, stop, shell);
+        Ok(Self { findings: doctor(books, shell)?, is_first, awaits_certificate })
+    }
+
+    /// The lines of `doctor`.
+    pub(super) fn lines(&self) -> impl Iterator<Item = String> {
+        lines(&self.findings)
+    }
+
+    /// How `setup` ends: what is to be done later is no failure of it.
+    pub(super) fn end(&self, shell: &mut Shell<'_>) -> Exit {
+        let is_later = |found: &Finding| {
+            (self.is_first && LATER.contains(&&*found.name))
+                || (self.awaits_certificate && found.name == "request")
+        };
+        let ill = |found: &&Finding| found.state == Verdict::Failed;
+        if self.awaits_certificate {
+            shell.note(
+                "the certificate is not there yet: `journalctl -u agora-vendor -f` says when it \
+                 comes, or why it does not; then run `agora-vendor doctor`",
+            );
+        }
+        if self.findings.iter().filter(ill).all(is_later) {
+            return Exit::Done;
+        }
+        shell.note("everything is set up; what `doctor` marks with ✗ is left to do");
+        Exit::Failed
+    }
+}
+
+/// Waits for the first certificate; tells whether it is there.
+fn comes(
+    books: &Path,
+    connections: &Connections,
+    stop: &AtomicBool,
+    shell: &mut Shell<'_>,
+) -> bool {
+    let host = connections.host.as_deref().and_then(|hosts| hosts.split(',').next());
+    let url = format!("https://{}/healthz", host.unwrap_or_default());
+    let until = Instant::now() + CERTIFICATE;
+    let mut is_told = false;
+    loop {
+        if kept_certificates(books).is_ok_and(|kept| !kept.is_empty()) {
+            return true;
+        }
+        // Where no way leads to it, none comes soon.
+        let is_over = stop.load(Ordering::Relaxed) || Instant::now() > until;
+        if is_over || matches!(inquire(&url, None), Err(Unheard::NoWay(_))) {
+            return false;
+        }
+        if !is_told {
+            shell.note("waiting for the certificate");
+            is_told = true;
+        }
+        sleep(Duration::from_millis(200));
+    }
+}
