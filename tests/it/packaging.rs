@@ -39,6 +39,26 @@ fn analyze(arguments: &[&str], names: &[String]) -> Option<(bool, String)> {
     Some((output.status.success(), String::from_utf8_lossy(&said).into_owned()))
 }
 
+/// Tells whether a service is open no wider than 1.0 with a drop-in, and what of it is open.
+pub fn is_closed_with(name: &str, drop_in: &str) -> Option<(bool, String)> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let unit = read(name).replace("/usr/bin/agora-vendor", "/bin/true");
+    let file = folder.path().join(name);
+    fs::write(&file, format!("{unit}\n{drop_in}")).expect("a unit");
+    let mut analyze = Command::new("systemd-analyze");
+    analyze.args(["security", "--offline=true", "--threshold=10"]).arg(file);
+    let output = analyze.output().ok()?;
+    Some((output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned()))
+}
+
+#[test]
+fn a_drop_in_of_ours_opens_the_server_no_wider_than_1() {
+    match is_closed_with("agora-vendor.service", &read("agora-vendor-acme.conf")) {
+        Some((is_closed, said)) => assert!(is_closed, "{said}"),
+        None => skipped("this machine has no systemd-analyze"),
+    }
+}
+
 #[test]
 fn systemd_takes_every_unit() {
     match analyze(&["verify", "--man=no"], &units()) {
