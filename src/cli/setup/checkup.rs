@@ -14,15 +14,14 @@ use std::time::{Duration, Instant};
 
 /// How long a first certificate is waited for; it takes some seconds.
 const CERTIFICATE: Duration = Duration::from_secs(30);
-/// What nobody can have done at a first setup.
+/// What the books and Agora did, or did not yet, which no setup mends: at a first one, or after a
+/// move, nobody can have done it.
 const LATER: [&str; 8] =
     ["backup", "plans", "license-types", "prices", "usage", "bills", "silence", "late"];
 
 /// What was found.
 pub(super) struct Checkup {
     findings: Vec<Finding>,
-    /// Whether these are new books.
-    is_first: bool,
     /// Whether a certificate is still on its way.
     awaits_certificate: bool,
 }
@@ -31,13 +30,12 @@ impl Checkup {
     pub(super) fn make(
         books: &Path,
         connections: &Connections,
-        is_first: bool,
         stop: &AtomicBool,
         shell: &mut Shell<'_>,
     ) -> Result<Self, Failure> {
         let awaits_certificate =
             connections.way == Way::Acme && !comes(books, connections, stop, shell);
-        Ok(Self { findings: doctor(books, shell)?, is_first, awaits_certificate })
+        Ok(Self { findings: doctor(books, shell)?, awaits_certificate })
     }
 
     /// The lines of `doctor`.
@@ -48,8 +46,7 @@ impl Checkup {
     /// How `setup` ends: what is to be done later is no failure of it.
     pub(super) fn end(&self, shell: &mut Shell<'_>) -> Exit {
         let is_later = |found: &Finding| {
-            (self.is_first && LATER.contains(&&*found.name))
-                || (self.awaits_certificate && found.name == "request")
+            LATER.contains(&&*found.name) || (self.awaits_certificate && found.name == "request")
         };
         let ill = |found: &&Finding| found.state == Verdict::Failed;
         if self.awaits_certificate {
@@ -58,11 +55,13 @@ impl Checkup {
                  comes, or why it does not; then run `agora-vendor doctor`",
             );
         }
-        if self.findings.iter().filter(ill).all(is_later) {
-            return Exit::Done;
+        if self.findings.iter().any(|found| ill(&found)) {
+            shell.note("everything is set up; what `doctor` marks with ✗ is left to do");
         }
-        shell.note("everything is set up; what `doctor` marks with ✗ is left to do");
-        Exit::Failed
+        match self.findings.iter().filter(ill).all(is_later) {
+            true => Exit::Done,
+            false => Exit::Failed,
+        }
     }
 }
 
