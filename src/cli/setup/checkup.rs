@@ -7,10 +7,10 @@ use crate::cli::setup::child::doctor;
 use crate::cli::setup::configuration::{Connections, Way};
 use crate::http::acme::kept_certificates;
 use crate::http::inquiry::{Unheard, inquire};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// How long a first certificate is waited for; it takes some seconds.
 const CERTIFICATE: Duration = Duration::from_secs(30);
@@ -30,11 +30,14 @@ impl Checkup {
     pub(super) fn make(
         books: &Path,
         connections: &Connections,
+        is_changed: bool,
         stop: &AtomicBool,
         shell: &mut Shell<'_>,
     ) -> Result<Self, Failure> {
+        // One that was kept before may be of another host.
+        let since = if is_changed { SystemTime::now() } else { SystemTime::UNIX_EPOCH };
         let awaits_certificate =
-            connections.way == Way::Acme && !comes(books, connections, stop, shell);
+            connections.way == Way::Acme && !comes(books, since, connections, stop, shell);
         Ok(Self { findings: doctor(books, shell)?, awaits_certificate })
     }
 
@@ -65,9 +68,10 @@ impl Checkup {
     }
 }
 
-/// Waits for the first certificate; tells whether it is there.
+/// Waits for a certificate that is used, or was kept since then; tells whether it is there.
 fn comes(
     books: &Path,
+    since: SystemTime,
     connections: &Connections,
     stop: &AtomicBool,
     shell: &mut Shell<'_>,
@@ -77,13 +81,18 @@ fn comes(
     let until = Instant::now() + CERTIFICATE;
     let mut is_told = false;
     loop {
-        if kept_certificates(books).is_ok_and(|kept| !kept.is_empty()) {
+        let kept = kept_certificates(books).unwrap_or_default();
+        let made = |file: &PathBuf| file.metadata().and_then(|metadata| metadata.modified());
+        if kept.iter().any(|file| made(file).is_ok_and(|made| made >= since)) {
             return true;
         }
         // Where no way leads to it, none comes soon.
         let is_over = stop.load(Ordering::Relaxed) || Instant::now() > until;
-        if is_over || matches!(inquire(&url, None), Err(Unheard::NoWay(_))) {
-            return false;
+        match inquire(&url, None) {
+            Ok(_) => return true,
+            Err(Unheard::NoWay(_)) => return false,
+            Err(Unheard::NoAnswer(_)) if is_over => return false,
+            Err(Unheard::NoAnswer(_)) => {}
         }
         if !is_told {
             shell.note("waiting for the certificate");

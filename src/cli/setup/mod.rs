@@ -93,7 +93,8 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     // Where it is about the books alone, a service that was stopped stays so.
     let starts = is_changed || !is_set_up || args.says_connections() || !args.says_anything();
     let is_running = finish(&machine, &configuration, (starts, is_changed), &connections, shell)?;
-    let looked = is_running.then(|| Checkup::make(&machine.books, &connections, &stop, shell));
+    let looked =
+        is_running.then(|| Checkup::make(&machine.books, &connections, is_changed, &stop, shell));
     let (checkup, failure) = match looked.transpose() {
         Ok(checkup) => (checkup, None),
         Err(failure) => (None, Some(failure)),
