@@ -218,8 +218,8 @@ fn cannot_serve(error: &io::Error) -> Failure {
     let failure = Failure::failed(error.to_string());
     if error.kind() == io::ErrorKind::PermissionDenied {
         return failure.with(
-            "a port below 1024 is systemd's to open: `systemctl edit agora-vendor.socket`, as in \
-             packaging/agora-vendor-443.conf",
+            "a port below 1024 needs the capability CAP_NET_BIND_SERVICE, or systemd opens it: \
+             `systemctl edit agora-vendor.socket`, as in packaging/agora-vendor-443.conf",
         );
     }
     failure
