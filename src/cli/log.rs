@@ -2,7 +2,9 @@
 //! reads, or one JSON object a line.
 
 use crate::billing::escape::escape;
+use crate::cli::outlet::Outlet;
 use crate::cli::visible::write_json;
+use env_logger::Target;
 use log::kv::{Error, Key, Source, Value, VisitSource, VisitValue};
 use log::{Level, LevelFilter};
 use serde::ser::{SerializeMap, Serializer};
@@ -74,10 +76,13 @@ impl LogFlags {
             LogArg::Debug => LevelFilter::Debug,
         };
         let mut builder = env_logger::Builder::new();
-        builder.filter_level(level).format(move |out, record| {
-            let said = record.args().to_string();
-            writeln!(out, "{}", form.line(record.level(), &said, record.key_values()))
-        });
+        let outlet = Outlet::new(std::io::stderr(), move |lost| form.lost(lost));
+        builder.target(Target::Pipe(Box::new(outlet))).filter_level(level).format(
+            move |out, record| {
+                let said = record.args().to_string();
+                writeln!(out, "{}", form.line(record.level(), &said, record.key_values()))
+            },
+        );
         builder.init();
         std::panic::set_hook(Box::new(|panic| log::error!("{panic}")));
     }
@@ -87,6 +92,12 @@ impl LineForm {
     /// Tells whether what ends the server is a line of the log, and no sentence as of other verbs.
     pub(super) fn is_for_programs(self) -> bool {
         self.to_journal || self.format == FormatArg::Json
+    }
+
+    /// A line that says how many are lost.
+    fn lost(self, lost: u64) -> String {
+        let said = format!("{lost} lines are lost: there was no room where the log goes");
+        self.line(Level::Warn, &said, &("lost", lost))
     }
 
     /// A line, whatever is in it.

@@ -31,6 +31,7 @@ mod migrate;
 mod moment;
 mod named;
 mod near;
+mod outlet;
 mod plan;
 mod plan_file;
 mod probe;

@@ -291,3 +291,30 @@ fn what_ends_the_server_is_an_object_too() {
     let said = vendor.fails(1, ["serve", "--listen", "127.0.0.1:0"]);
     assert!(said.lines().last().is_some_and(|last| last.starts_with("error: ")), "{said}");
 }
+
+#[test]
+fn a_log_that_nobody_reads_keeps_no_answer_back() {
+    let vendor = Vendor::new();
+    for format in ["text", "json"] {
+        let mut serve = vendor.command(["serve", "--listen", "127.0.0.1:0", "--log", "debug"]);
+        serve.args(["--log-format", format]);
+        let (mut read, written) = std::io::pipe().expect("a pipe");
+        let server = vendor.serve_by_into(serve, written.into());
+        // Each is a line of 40 bytes at least, and the pipe has room for 64 KiB at most.
+        for _ in 0..2_000 {
+            assert_eq!(server.get("/healthz").status, 200);
+        }
+        let mut room = vec![0; 1 << 20];
+        let filled = read.read(&mut room).expect("what there was room for");
+        assert!(filled > 1 << 15, "{filled}");
+        assert_eq!(server.get("/healthz").status, 200);
+        server.signal("TERM");
+        assert_eq!(server.wait(), Some(0));
+        let mut rest = String::new();
+        read.read_to_string(&mut rest).expect("UTF-8");
+        let lost = rest.lines().find(|line| line.contains("lines are lost: there was no room"));
+        let lost = lost.unwrap_or_else(|| panic!("{rest}"));
+        assert_eq!(lost.starts_with('{'), format == "json", "{lost}");
+        assert!(rest.contains("stopped"), "{rest}");
+    }
+}

@@ -134,14 +134,15 @@ impl Vendor {
     }
 
     /// Starts a server by a command of a test's own.
-    pub fn serve_by(&self, mut command: Command) -> Server {
-        let log = self.path("server.log");
-        let child = command
-            .stdout(Stdio::piped())
-            .stderr(File::options().create(true).append(true).open(&log).expect("a log"))
-            .spawn()
-            .expect("the server starts");
-        Server::ready(child, log)
+    pub fn serve_by(&self, command: Command) -> Server {
+        let log = File::options().create(true).append(true).open(self.path("server.log"));
+        self.serve_by_into(command, log.expect("a log").into())
+    }
+
+    /// The same, which logs into a stream.
+    pub fn serve_by_into(&self, mut command: Command, log: Stdio) -> Server {
+        let child = command.stdout(Stdio::piped()).stderr(log).spawn().expect("it starts");
+        Server::ready(child, self.path("server.log"))
     }
 }
 
