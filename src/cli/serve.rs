@@ -171,8 +171,8 @@ fn serve(args: &Args, form: LineForm, shell: &mut Shell<'_>) -> Result<Exit, Fai
     if let Some(migrated) = supervisor::starting(|| migrate::migrate(shell))? {
         log::info!("{}", migrate::words(&migrated));
     }
-    // The admin listener reads beside the answers.
-    let count = server::reader_count() + u32::from(entrances.admin.is_some());
+    // The admin listener reads beside the answers, twice at a time.
+    let count = server::reader_count() + 2 * u32::from(entrances.admin.is_some());
     threads::check(usize::try_from(count).unwrap_or(usize::MAX))
         .map_err(|error| Failure::failed(format!("cannot serve: {error}")))?;
     let readers = Readers::open(shell.database.path(), count);

@@ -42,8 +42,11 @@ pub(super) struct Admin {
     pub door: Arc<Door>,
     pub security: Arc<Security>,
     pub started_at_s: i64,
-    /// For the one look at the books that is taken at a time, on a thread that may wait.
+    /// For the one look at the books that is taken at a time, on a thread that may wait for their
+    /// lock, or long for a survey.
     pub looks: Semaphore,
+    /// The same for those that only try to read, which wait for none of the others.
+    pub reads: Semaphore,
 }
 
 /// Answers on the admin listener until its task is aborted.
@@ -100,8 +103,9 @@ impl Admin {
         }
         let path = path.to_owned();
         let look = async {
-            // The semaphore is never closed.
-            let _turn = self.looks.acquire().await;
+            let turns = if path == "/healthz" { &self.reads } else { &self.looks };
+            // The semaphores are never closed.
+            let _turn = turns.acquire().await;
             let admin = Arc::clone(&self);
             spawn_blocking(move || admin.look(&path)).await
         };

@@ -444,6 +444,7 @@ impl Server {
             security: Arc::clone(&self.security),
             started_at_s: now_s(),
             looks: Semaphore::new(1),
+            reads: Semaphore::new(1),
         }
     }
 

@@ -12,8 +12,8 @@ use tokio::time::timeout;
 /// Threads of the pool of readers, the keeper's, and the one that adds up.
 const OTHERS: usize = 5;
 /// Jobs beside those of the readers: the one change that is made at a time, the certificate, and
-/// the look at the books of the admin listener.
-const BESIDE_READERS: usize = 3;
+/// the two looks at the books of the admin listener.
+const BESIDE_READERS: usize = 4;
 /// How long all of them may take to start.
 const START_WITHIN: Duration = Duration::from_secs(10);
 /// They never end for want of work: whether another could be had later is not known.

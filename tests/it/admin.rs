@@ -281,6 +281,25 @@ fn a_survey_is_held_so_that_a_scrape_costs_little() {
 }
 
 #[test]
+fn a_health_check_waits_for_nobody_who_waits_for_the_lock() {
+    let vendor = Vendor::new();
+    let watched = serve(&vendor, &[]);
+    let writer = vendor.sql();
+    writer.execute_batch("begin immediate").expect("the lock");
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| watched.get("/readyz").status);
+        let mut healthy = 0;
+        while !waits.is_finished() {
+            assert_eq!(watched.get("/healthz").status, 200);
+            healthy += 1;
+        }
+        assert_eq!(waits.join().expect("an answer"), 503);
+        // One after another, within the second that the lock is waited for.
+        assert!(healthy > 5, "{healthy}");
+    });
+}
+
+#[test]
 fn many_connections_take_no_place_of_the_public_listener_and_none_for_long() {
     let vendor = Vendor::new();
     let watched = serve(&vendor, &[]);
