@@ -211,10 +211,12 @@ fn parse(arguments: &[OsString]) -> Result<Cli, clap::Error> {
 /// left without a value.
 fn whole() -> clap::Command {
     let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
-    Cli::command().mut_subcommand("serve", |serve| {
-        serve.mut_args(|flag| match flag.get_env().is_some_and(is_empty) {
-            true => flag.env(Resettable::Reset),
-            false => flag,
+    ["serve", "doctor"].into_iter().fold(Cli::command(), |whole, verb| {
+        whole.mut_subcommand(verb, |verb| {
+            verb.mut_args(|flag| match flag.get_env().is_some_and(is_empty) {
+                true => flag.env(Resettable::Reset),
+                false => flag,
+            })
         })
     })
 }

@@ -310,6 +310,7 @@ fn a_page_that_is_damaged_fails_and_the_other_checks_go_on() {
     assert_eq!(found.code, 1);
     found.is("open", "failed", "malformed").is("integrity", "failed", "").is("space", "ok", "");
     assert_eq!(found.remedy("open"), "agora-vendor restore FILE");
+    assert_eq!(found.remedy("integrity"), "agora-vendor restore FILE");
 }
 
 #[test]
@@ -317,7 +318,7 @@ fn what_is_not_as_it_was_made_or_adds_up_to_something_else_fails() {
     let vendor = Vendor::at_now();
     vendor.ok(["record", "p", "1.5"]);
     let found = vendor.doctor(&[]);
-    found.is("integrity", "ok", "are whole").is("sums", "ok", "1 ledger entry add up to");
+    found.is("integrity", "ok", "are whole").is("sums", "ok", "agree with 1 ledger entry");
     vendor
         .sql()
         .execute_batch("update usage_rollup set amount = '1.6' where grain = 1")
@@ -556,6 +557,20 @@ fn a_window_of_years_ago_that_somebody_tried_first_makes_no_day_missing() {
     assert_eq!(server.usage(from_ts, to_ts).status, 200);
     stop(server);
     vendor.at(NOW).check("usage", "warning", "1 day in whole: 2026-11-21");
+}
+
+#[test]
+fn whoever_asked_since_the_last_day_ended_has_not_stopped_asking() {
+    let vendor = asked_for(&["2026-11-20"]);
+    vendor.at("2026-11-23T09:00:00Z");
+    let words = "2 days in whole: 2026-11-22, 2026-11-21: it stopped asking";
+    vendor.check("usage", "failed", words);
+    let server = vendor.serve();
+    let (from_ts, to_ts) = day("2026-11-21");
+    assert_eq!(server.usage(from_ts, to_ts).status, 200);
+    stop(server);
+    let words = "1 day in whole: 2026-11-22: it asked since, and not for that";
+    vendor.at("2026-11-23T10:00:00Z").check("usage", "failed", words);
 }
 
 #[test]
@@ -810,6 +825,16 @@ fn a_doctor_that_is_stopped_leaves_the_books_as_they_are() {
     assert_eq!(vendor.total(), "1");
     let second = second(NOW);
     assert_eq!(vendor.doctor(&["--quick"]).state("names"), "ok", "{second}");
+}
+
+#[test]
+fn a_variable_without_a_value_counts_as_none() {
+    let vendor = Vendor::at_now();
+    let mut doctor = vendor.doctor_command(&["--quick", "--json"]);
+    doctor.env("AGORA_VENDOR_URL", "").env("AGORA_VENDOR_TLS_CERT", "");
+    let ended: Ended = doctor.output().expect("it runs").into();
+    assert!(ended.err.is_empty(), "{}", ended.err);
+    assert!(ended.out.contains("none is kept here"), "{}", ended.out);
 }
 
 #[test]

@@ -90,8 +90,9 @@ pub(super) fn soundness(ours: &Ours<'_>, report: store::Result<Report>) -> Vec<F
     let report = match report {
         Ok(report) => report,
         Err(error) => {
+            let remedy = if error.is_damage() { "restore FILE" } else { "check" };
             let says = format!("the check broke off: {}", error.of_read());
-            return vec![Finding::failed(INTEGRITY, says).ours(ours, "check")];
+            return vec![Finding::failed(INTEGRITY, says).ours(ours, remedy)];
         }
     };
     let (of_file, of_sums): (Vec<&Difference>, Vec<&Difference>) = report
@@ -107,9 +108,7 @@ pub(super) fn soundness(ours: &Ours<'_>, report: store::Result<Report>) -> Vec<F
     };
     let entries = count(report.entries, "ledger entry").replace("entrys", "entries");
     let sums = match of_sums.is_empty() {
-        true => {
-            Finding::ok(SUMS, format!("sums, licenses and statements are what {entries} add up to"))
-        }
+        true => Finding::ok(SUMS, format!("sums, licenses and statements agree with {entries}")),
         false => Finding::failed(SUMS, words(&of_sums)).ours(ours, "check"),
     };
     vec![integrity, sums]

@@ -114,7 +114,11 @@ pub(super) fn asked(ours: &Ours<'_>, survey: &Survey, kind: ListingKind, now_s: 
     let missing = count(number(asked.never.len()), thing);
     let says = format!("{says}; it never asked for {missing} in whole: {never}");
     if is_last(grain, *newest_s, now_s) {
-        return Finding::failed(name, format!("{says}: it stopped asking")).remedy(JOURNAL);
+        let since = match last_s >= grain.after(*newest_s) {
+            true => "it asked since, and not for that",
+            false => "it stopped asking",
+        };
+        return Finding::failed(name, format!("{says}: {since}")).remedy(JOURNAL);
     }
     let reconcile = format!("totals --reconcile --month {}", month(*newest_s));
     Finding::warning(name, says).ours(ours, &reconcile)
