@@ -793,7 +793,7 @@ fn it_works_beside_a_server_at_work_and_on_books_that_may_only_be_read() {
     let mut command = vendor.doctor_command(&["--json", "--url", NOBODY]);
     use std::os::unix::process::CommandExt;
     let found = Found::read(command.uid(65_534).gid(65_534).output().expect("it runs").into());
-    found.is("sqlite", "ok", "the books may only be read here, and are").is("sums", "ok", "");
+    found.is("sqlite", "warning", "this user may only read the books here").is("sums", "ok", "");
     found.is("files", "failed", "others than the owner may use");
 }
 

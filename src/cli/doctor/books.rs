@@ -51,13 +51,18 @@ pub(super) fn unopened(ours: &Ours<'_>, error: Error) -> Finding {
 }
 
 /// How SQLite has them open.
-pub(super) fn sqlite(condition: &Condition, is_read_alone: bool) -> Finding {
+pub(super) fn sqlite(ours: &Ours<'_>, condition: &Condition, is_read_alone: bool) -> Finding {
     const NAME: &str = "sqlite";
     let version = store::sqlite_version();
     let Condition { journal_mode, synchronous, foreign_keys, .. } = condition;
     if is_read_alone {
-        let says = format!("SQLite {version}; the books may only be read here, and are");
-        return Finding::ok(NAME, says);
+        // A copy that is looked at is so on purpose, and a disk that failed is not.
+        let says = format!(
+            "SQLite {version}; this user may only read the books here: whoever records or serves \
+             has to write them"
+        );
+        let path = shell_quoted(&ours.database.path().display().to_string());
+        return Finding::warning(NAME, says).remedy(format!("findmnt -T {path}; ls -ld {path}"));
     }
     let says = format!(
         "SQLite {version}; journal_mode {journal_mode}, synchronous {synchronous}, foreign_keys {}",

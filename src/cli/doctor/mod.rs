@@ -122,7 +122,7 @@ fn checks(args: &Args, shell: &Shell<'_>) -> Vec<Finding> {
         }
     };
     if let Some(read) = &read {
-        checks.push(books::sqlite(&read.condition, is_read_alone));
+        checks.push(books::sqlite(ours, &read.condition, is_read_alone));
         checks.push(books::schema(ours, &read.condition));
     }
     if let Some(store) = store.as_mut().filter(|_| !args.quick) {
