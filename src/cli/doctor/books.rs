@@ -111,7 +111,10 @@ pub(super) fn soundness(ours: &Ours<'_>, report: store::Result<Report>) -> Vec<F
         true => Finding::ok(INTEGRITY, "the file's pages, its log and its layout are whole"),
         false => Finding::failed(INTEGRITY, words(&of_file)).ours(ours, "restore FILE"),
     };
-    let entries = count(report.entries, "ledger entry").replace("entrys", "entries");
+    let entries = match report.entries {
+        1 => "1 ledger entry".to_owned(),
+        entries => format!("{entries} ledger entries"),
+    };
     let sums = match of_sums.is_empty() {
         true => Finding::ok(SUMS, format!("sums, licenses and statements agree with {entries}")),
         false => Finding::failed(SUMS, words(&of_sums)).ours(ours, "check"),

@@ -7,6 +7,7 @@ use crate::cli::database::shell_quoted;
 use crate::cli::doctor::finding::{Finding, Ours};
 use crate::cli::setup::configuration::{ACME, Configuration, HOST, LISTEN, TLS_CERT};
 use crate::http::inquiry::{Inquiry, Unheard, inquire};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
 const NAME: &str = "request";
@@ -56,16 +57,26 @@ impl ServerUrl {
                 let port = port.filter(|port| *port != "443").map(|port| format!(":{port}"));
                 format!("https://{}{}", first(&hosts), port.unwrap_or_default())
             }),
-            (None, None) => listen.map(|address| {
-                let address = address.replace("0.0.0.0:", "127.0.0.1:").replace("[::]:", "[::1]:");
-                format!("http://{address}")
-            }),
+            (None, None) => listen.map(|address| format!("http://{}", reachable(&address))),
         };
         let path = told.value("AGORA_VENDOR_BASE_PATH").unwrap_or_default();
         Self {
             is_named: named.is_some(),
             url: named.unwrap_or_else(|| DEFAULT.to_owned()) + path.trim_end_matches('/'),
         }
+    }
+}
+
+/// An address at which a server is asked that listens on all of the machine's.
+fn reachable(listen: &str) -> String {
+    match listen.parse::<SocketAddr>() {
+        Ok(address) if address.ip() == Ipv4Addr::UNSPECIFIED => {
+            SocketAddr::from((Ipv4Addr::LOCALHOST, address.port())).to_string()
+        }
+        Ok(address) if address.ip() == Ipv6Addr::UNSPECIFIED => {
+            SocketAddr::from((Ipv6Addr::LOCALHOST, address.port())).to_string()
+        }
+        Ok(_) | Err(_) => listen.to_owned(),
     }
 }
 
@@ -177,5 +188,22 @@ fn unheard(server: &ServerUrl, error: &Unheard) -> Finding {
         Unheard::NoWay(_) => Finding::failed(NAME, says).remedy("systemctl status agora-vendor"),
         Unheard::NoAnswer(_) => Finding::failed(NAME, says)
             .remedy(format!("curl -v {}/healthz", shell_quoted(&server.url))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::reachable;
+
+    #[test]
+    fn a_server_on_all_addresses_is_asked_at_loopback() {
+        for (listen, asked) in [
+            ("0.0.0.0:8080", "127.0.0.1:8080"),
+            ("10.0.0.0:8080", "10.0.0.0:8080"),
+            ("[::]:8443", "[::1]:8443"),
+            ("localhost:8080", "localhost:8080"),
+        ] {
+            assert_eq!(reachable(listen), asked);
+        }
     }
 }
