@@ -33,7 +33,7 @@ use std::path::{Path, PathBuf};
 #[command(after_help = "Example: agora-vendor key show TESTKEY --secret | agora-vendor probe \
                   https://vendor.example --api-key TESTKEY --api-secret-file -")]
 pub(super) struct Args {
-    /// Where the server is, with the path that it is mounted under, e.g. https://vendor.example
+    /// Where the server is, with the path that it is mounted under, e.g. `https://vendor.example`
     url: String,
 
     /// The apiKey to sign with; of your own server, the test pair's
