@@ -133,6 +133,7 @@ fn into_folder(
     let pruned = pruned.map_err(|error| {
         Failure::from(error).with(&format!("the copy {} is made", file.display()))
     })?;
+    // Without --keep nothing is removed.
     let Pruning { removed, left } = pruned.unwrap_or_default();
     let text = |path: &PathBuf| path.display().to_string();
     let removed: Vec<String> = removed.iter().map(text).collect();

@@ -86,7 +86,7 @@ impl Exchange {
         self.wake();
     }
 
-    /// No more requests are wanted, but for those that have been sent already.
+    /// Takes no more requests, but for those that have been sent already.
     pub(super) fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
         self.wake();

@@ -73,7 +73,7 @@ pub(super) fn alive() {
     tell(&[NotifyState::Watchdog]);
 }
 
-/// No more requests are wanted.
+/// The server answers what is in flight, and takes no more requests.
 pub(super) fn stopping() {
     tell(&[NotifyState::Stopping, NotifyState::Status("stopping")]);
 }

@@ -2,8 +2,8 @@
 //!
 //! Answers first (`answers`, `ask`): until the last one nothing is changed. Then the books, by a
 //! process of their owner's (`books`), the configuration (`configuration`), the service
-//! (`service`), a look at all of it (`checkup`), and what Agora's console is to be told (`console`). Each file comes to stand whole,
-//! and a run that was killed is simply run again.
+//! (`service`), a look at all of it (`checkup`), and what Agora's console is to be told
+//! (`console`). Each file comes to stand whole, and a run that was killed is simply run again.
 
 mod answers;
 mod ask;
