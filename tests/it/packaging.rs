@@ -170,3 +170,87 @@ fn lines_have_at_most_100_columns() {
         }
     }
 }
+
+/// The panels of the dashboard, rows among them.
+fn panels() -> Vec<serde_json::Value> {
+    let dashboard: serde_json::Value =
+        serde_json::from_str(&read("agora-vendor-dashboard.json")).expect("JSON");
+    dashboard["panels"].as_array().expect("panels").clone()
+}
+
+/// The queries of a panel.
+fn queries(panel: &serde_json::Value) -> Vec<&str> {
+    let targets = panel["targets"].as_array().into_iter().flatten();
+    targets.map(|target| target["expr"].as_str().expect("a query")).collect()
+}
+
+#[test]
+fn the_first_row_of_the_dashboard_says_whether_money_is_safe() {
+    let panels = panels();
+    assert_eq!(panels[0]["title"], "Is money safe today?");
+    let of_row = panels[1..].iter().take_while(|panel| panel["type"] != "row");
+    let asked: Vec<_> = of_row.flat_map(queries).collect();
+    for metric in [
+        r#"books_read{instance=~"$instance"}"#,
+        r#"last_asked_timestamp_seconds{instance=~"$instance", kind="usage"}"#,
+        r#"last_asked_timestamp_seconds{instance=~"$instance", kind="bill"}"#,
+        r#"never_asked{instance=~"$instance", kind="usage"}"#,
+        r#"never_asked{instance=~"$instance", kind="bill"}"#,
+        "late_money_too_little",
+        "backup_age_seconds",
+        "unpriced_projects",
+    ] {
+        assert!(asked.iter().any(|query| query.contains(metric)), "{metric}: {asked:?}");
+    }
+}
+
+#[test]
+fn no_panel_of_the_dashboard_is_green_where_there_is_no_data() {
+    for panel in panels().iter().filter(|panel| panel["options"]["colorMode"] == "background") {
+        let mappings = panel["fieldConfig"]["defaults"]["mappings"].as_array();
+        let mut special = mappings.into_iter().flatten().filter(|map| map["type"] == "special");
+        let of_none = special.find(|map| map["options"]["match"] == "null+nan");
+        let color = of_none.map(|map| &map["options"]["result"]["color"]);
+        let color = color.and_then(serde_json::Value::as_str);
+        assert!(color.is_some_and(|color| color != "green"), "{}: {color:?}", panel["title"]);
+    }
+}
+
+#[test]
+fn figures_of_the_dashboard_have_the_unit_of_their_metric() {
+    for panel in panels().iter().filter(|panel| panel["type"] != "row") {
+        let queries = queries(panel);
+        let is_of = |unit: &str| queries[0].contains(unit);
+        let unit = panel["fieldConfig"]["defaults"]["unit"].as_str().expect("a unit");
+        let is_time = is_of("_seconds{") || is_of("_seconds_bucket{");
+        assert_eq!(unit == "s", is_time, "{}: {queries:?}", panel["title"]);
+        assert_eq!(unit == "bytes", is_of("_bytes{"), "{}: {queries:?}", panel["title"]);
+        // A count beside times has an axis of its own.
+        let overrides = panel["fieldConfig"]["overrides"].as_array().expect("overrides");
+        for target in panel["targets"].as_array().expect("targets").iter().skip(1) {
+            let counts = target["expr"].as_str().is_some_and(|query| query.contains("_total{"));
+            let own =
+                overrides.iter().any(|own| own["matcher"]["options"] == target["legendFormat"]);
+            assert!(!(is_time && counts) || own, "{}: {target}", panel["title"]);
+        }
+    }
+}
+
+#[test]
+fn panels_of_the_dashboard_lie_beside_each_other_with_room_for_their_titles() {
+    let panels = panels();
+    let sides = |panel: &serde_json::Value| {
+        ["x", "y", "w", "h"].map(|side| panel["gridPos"][side].as_u64().expect("a side"))
+    };
+    for (n, panel) in panels.iter().enumerate() {
+        let [x, y, w, h] = sides(panel);
+        // At 800 pixels a title has 25 for each column.
+        assert!(w >= 6 && x + w <= 24, "{}: {w} wide at {x}", panel["title"]);
+        for other in &panels[..n] {
+            assert_ne!(panel["id"], other["id"], "{}", panel["title"]);
+            let [left, top, width, height] = sides(other);
+            let apart = x + w <= left || left + width <= x || y + h <= top || top + height <= y;
+            assert!(apart, "{} lies over {}", panel["title"], other["title"]);
+        }
+    }
+}
