@@ -22,6 +22,10 @@ const STATUSES: [(u16, &str); 12] = [
     (503, "503"),
 ];
 
+/// The statuses that every route has a line of from the start: a rate sees no rise where a line
+/// begins, and so the first failure would be seen by nobody.
+const WATCHED: [&str; 4] = ["200", "401", "500", "503"];
+
 /// The routes, by their places; what is no call's has none.
 const ROUTES: [&str; 10] = [
     "none",
@@ -80,14 +84,14 @@ impl Metrics {
     }
 
     /// How many requests of each route were told each status, but for those of which there were
-    /// none.
+    /// none and that nobody watches.
     pub(super) fn requests(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
         let names = STATUSES.iter().map(|(_, name)| *name).chain(["other"]);
         ROUTES.iter().zip(&self.routes).flat_map(move |(route, counts)| {
             let counted = names.clone().zip(&counts.statuses);
             let counted = counted.map(|(status, count)| (status, count.load(Ordering::Relaxed)));
             counted
-                .filter(|(_, count)| *count > 0)
+                .filter(|(status, count)| *count > 0 || WATCHED.contains(status))
                 .map(move |(status, count)| (*route, status, count))
         })
     }

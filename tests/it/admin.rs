@@ -195,6 +195,20 @@ fn requests_are_counted_by_route_and_status_and_so_is_the_time_they_take() {
 }
 
 #[test]
+fn a_failure_is_counted_from_zero_so_that_a_rate_sees_the_first_one() {
+    let vendor = Vendor::new();
+    let watched = serve(&vendor, &[]);
+    let page = watched.metrics();
+    for route in ["none", "usage", "bill", "license", "create_customer", "activate_license"] {
+        for status in ["200", "401", "500", "503"] {
+            let line = format!(r#"requests_total{{route="{route}",status="{status}"}}"#);
+            assert_eq!(value(&page, &line), Some(0.0), "{line}: {page}");
+        }
+    }
+    assert_eq!(value(&page, r#"requests_total{route="usage",status="404"}"#), None, "{page}");
+}
+
+#[test]
 fn the_books_are_surveyed() {
     let vendor = Vendor::new();
     vendor.at("2026-11-10T12:00:00Z");
