@@ -23,8 +23,6 @@ mod key;
 pub mod law;
 mod ledger;
 mod license;
-mod license_type;
-mod license_words;
 mod log;
 mod man;
 mod migrate;

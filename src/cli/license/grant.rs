@@ -14,7 +14,7 @@ use serde::Serialize;
 /// Agora names a type when a user buys a license. One that is not set up is sold without limit, and
 /// the log points it out.
 #[derive(clap::Subcommand)]
-pub(super) enum Args {
+pub(in crate::cli) enum Args {
     /// Set a type up, or change it for licenses to come; those that are issued stay as they are
     Set(SetArgs),
     /// List the types that are set up
@@ -25,7 +25,7 @@ pub(super) enum Args {
 #[command(
     after_help = "Example: agora-vendor license type set pro --count 1000 --name \"Professional\""
 )]
-pub(super) struct SetArgs {
+pub(in crate::cli) struct SetArgs {
     /// Agora's name of the type, at most 32 characters
     #[arg(value_name = "T")]
     kind: LicenseType,
