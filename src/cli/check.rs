@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 pub(super) struct Args {}
 
 #[derive(Serialize)]
-struct Report {
+struct CheckView {
     ok: bool,
     entries: i64,
     differences: Vec<Value>,
@@ -190,7 +190,7 @@ fn license_words(state: &LicenseState) -> String {
 
 pub(super) fn run(_: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let found = shell.open()?.read(store::check::check)?;
-    let report = Report {
+    let report = CheckView {
         ok: found.differences.is_empty(),
         entries: found.entries,
         differences: found.differences.iter().map(document).collect(),

@@ -3,12 +3,12 @@
 use crate::billing::history::History;
 use crate::billing::id::{CustomerId, PlanId, ProjectId, Words};
 use crate::cli::command::Shell;
-use crate::cli::events::{ShownEvent, print_events};
+use crate::cli::events::{EventView, print_events};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::moment::rfc3339;
 use crate::cli::near::near;
 use crate::cli::sentence::Sentence;
-use crate::cli::start::{ShownSaid, Start, billed_words, first_months, settle, timeline};
+use crate::cli::start::{HistoryEntryView, Start, billed_words, first_months, settle, timeline};
 use crate::cli::table::{Columns, or_dash, or_never, print_properties};
 use crate::store::customer::{self, Announcement, Customer};
 use crate::store::{ReadTx, event, plan, project};
@@ -86,7 +86,7 @@ pub(super) struct AddArgs {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Shown {
+struct CustomerView {
     customer_id: String,
     plan_id: Option<String>,
     name: Option<String>,
@@ -96,23 +96,23 @@ struct Shown {
     announced_at: Option<String>,
     deactivated_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    plans: Option<Vec<ShownSaid<ShownPlan>>>,
+    plans: Option<Vec<HistoryEntryView<NamedPlanView>>>,
     #[serde(skip)]
     plan_timeline: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     projects: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    events: Option<Vec<ShownEvent>>,
+    events: Option<Vec<EventView>>,
 }
 
 /// A plan that was named for the customer.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ShownPlan {
+struct NamedPlanView {
     plan_id: String,
 }
 
-impl Shown {
+impl CustomerView {
     fn new(customer: &Customer) -> Self {
         let text = |words: &Option<Words>| words.as_ref().map(ToString::to_string);
         Self {
@@ -181,8 +181,8 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
 }
 
 fn list(shell: &mut Shell<'_>) -> Result<Exit, Failure> {
-    let customers: Vec<Shown> =
-        shell.open()?.read(customer::list)?.iter().map(Shown::new).collect();
+    let customers: Vec<CustomerView> =
+        shell.open()?.read(customer::list)?.iter().map(CustomerView::new).collect();
     shell.print(&customers, |out| {
         let mut columns = Columns::new(&[
             "customer",
@@ -219,13 +219,13 @@ fn show(args: &ShowArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
             event::of_customer(tx, id)?,
         ))
     })?;
-    let shown_plan = |plan_id: &PlanId| ShownPlan { plan_id: plan_id.to_string() };
-    Shown {
-        plans: Some(plans.iter().map(|said| ShownSaid::new(said, shown_plan)).collect()),
+    let shown_plan = |plan_id: &PlanId| NamedPlanView { plan_id: plan_id.to_string() };
+    CustomerView {
+        plans: Some(plans.iter().map(|said| HistoryEntryView::new(said, shown_plan)).collect()),
         plan_timeline: (!plans.is_empty()).then(|| timeline(&plans.into_iter().collect())),
         projects: Some(projects.iter().map(|project| project.id.to_string()).collect()),
-        events: Some(events.iter().map(ShownEvent::new).collect()),
-        ..Shown::new(&customer)
+        events: Some(events.iter().map(EventView::new).collect()),
+        ..CustomerView::new(&customer)
     }
     .print(shell)
 }
@@ -244,7 +244,7 @@ fn deactivate(args: &DeactivateArgs, shell: &mut Shell<'_>) -> Result<Exit, Fail
         let ids: Vec<&str> = disabled.iter().map(ProjectId::as_str).collect();
         shell.note(&format!("these projects are disabled now: {}", ids.join(", ")));
     }
-    Shown::new(&after).print(shell)
+    CustomerView::new(&after).print(shell)
 }
 
 fn forget(args: &ForgetArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
@@ -269,7 +269,7 @@ fn forget(args: &ForgetArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     if !had_contacts {
         shell.note("there are no contacts to forget; nothing was changed");
     }
-    Shown::new(&customer).print(shell)
+    CustomerView::new(&customer).print(shell)
 }
 
 /// Checks that a plan is set up, or was named for the customer before.
@@ -348,5 +348,5 @@ fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
             format!("the plan {missing} is not set up, and this customer's usage has no price");
         shell.point_out(Sentence::from(sentence).hint("plan set", "sets a plan up"));
     }
-    Shown::new(&customer).print(shell)
+    CustomerView::new(&customer).print(shell)
 }

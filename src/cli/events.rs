@@ -9,7 +9,7 @@ use serde::Serialize;
 /// An event as it stands in JSON documents.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct ShownEvent {
+pub(super) struct EventView {
     at: String,
     by: String,
     change: String,
@@ -21,7 +21,7 @@ pub(super) struct ShownEvent {
     to: Option<String>,
 }
 
-impl ShownEvent {
+impl EventView {
     pub(super) fn new(event: &Event) -> Self {
         Self {
             at: rfc3339(event.stamp.at_s),
@@ -48,7 +48,7 @@ impl ShownEvent {
 }
 
 /// Prints what was changed, by whom and when, a line each.
-pub(super) fn print_events(out: &mut ForPeople<'_>, events: &[ShownEvent]) -> std::io::Result<()> {
+pub(super) fn print_events(out: &mut ForPeople<'_>, events: &[EventView]) -> std::io::Result<()> {
     if events.is_empty() {
         return Ok(());
     }

@@ -41,7 +41,7 @@ pub(super) struct Args {
 /// A record as it is written; the names are those of [`Field`].
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Row<'a> {
+struct ExportRow<'a> {
     id: &'a str,
     project_id: &'a str,
     #[serde(serialize_with = "exact")]
@@ -55,7 +55,7 @@ struct Row<'a> {
     void_reason: Option<&'a str>,
 }
 
-impl<'a> Row<'a> {
+impl<'a> ExportRow<'a> {
     fn new(Exported { record, note }: &'a Exported) -> Self {
         Self {
             id: record.id.as_str(),
@@ -83,18 +83,18 @@ impl<'a> Row<'a> {
 }
 
 /// Why an export ended early.
-enum Ended {
+enum ExportError {
     Store(crate::store::Error),
     Output(io::Error),
 }
 
 /// Where the records go.
-enum Out<'a> {
+enum ExportOut<'a> {
     Csv(Box<csv::Writer<&'a mut dyn Write>>),
     Jsonl(io::BufWriter<&'a mut dyn Write>),
 }
 
-impl<'a> Out<'a> {
+impl<'a> ExportOut<'a> {
     fn new(format: Format, out: &'a mut dyn Write) -> io::Result<Self> {
         Ok(match format {
             Format::Csv => {
@@ -107,7 +107,7 @@ impl<'a> Out<'a> {
     }
 
     fn write(&mut self, exported: &Exported) -> io::Result<()> {
-        let row = Row::new(exported);
+        let row = ExportRow::new(exported);
         match self {
             Self::Csv(writer) => writer.write_record(row.columns()).map_err(csv_io),
             Self::Jsonl(out) => {
@@ -139,19 +139,25 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let mut export = store.read(|tx| Export::start(tx, period))?;
     // Written while no transaction is open: whoever reads it may be slow, and the write-ahead log
     // must not grow for it.
-    let written = Out::new(args.format, shell.out()).map_err(Ended::Output).and_then(|mut out| {
-        while let Some(part) = store.read(|tx| export.part(tx)).map_err(Ended::Store)? {
-            part.iter().try_for_each(|exported| out.write(exported)).map_err(Ended::Output)?;
-        }
-        out.flush().map_err(Ended::Output)
-    });
+    let written = ExportOut::new(args.format, shell.out()).map_err(ExportError::Output).and_then(
+        |mut out| {
+            while let Some(part) = store.read(|tx| export.part(tx)).map_err(ExportError::Store)? {
+                part.iter()
+                    .try_for_each(|exported| out.write(exported))
+                    .map_err(ExportError::Output)?;
+            }
+            out.flush().map_err(ExportError::Output)
+        },
+    );
     match written {
         Ok(()) => Ok(Exit::Done),
         // Nobody reads any more.
-        Err(Ended::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Done),
-        Err(Ended::Output(error)) => {
+        Err(ExportError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            Ok(Exit::Done)
+        }
+        Err(ExportError::Output(error)) => {
             Err(Failure::failed(format!("the output could not be written: {error}")))
         }
-        Err(Ended::Store(error)) => Err(error.into()),
+        Err(ExportError::Store(error)) => Err(error.into()),
     }
 }

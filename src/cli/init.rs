@@ -30,7 +30,7 @@ impl Args {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Created<'a> {
+struct NewBooksView<'a> {
     db: String,
     api_key: &'a str,
     /// Null where the secret was handed in.
@@ -79,7 +79,7 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let db = shell.database.path().display().to_string();
     let secret = live.api_secret.reveal();
     let shown = made && (shell.wants_json() || std::io::stdout().is_terminal());
-    let created = Created {
+    let created = NewBooksView {
         db: db.clone(),
         api_key: live.api_key.as_str(),
         api_secret: shown.then_some(secret),

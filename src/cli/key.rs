@@ -108,7 +108,7 @@ impl GivenPair {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Shown {
+struct KeyPairView {
     api_key: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     api_secret: Option<String>,
@@ -126,7 +126,7 @@ fn actors_of(tx: &ReadTx<'_>, api_key: &ApiKey) -> Result<KeyActors, Failure> {
     Ok(key::actors(tx)?.remove(api_key).unwrap_or_default())
 }
 
-impl Shown {
+impl KeyPairView {
     fn new(pair: &KeyPair, (created_by, revoked_by): &KeyActors) -> Self {
         let words = |actor: &Option<Actor>| actor.as_ref().map(ToString::to_string);
         Self {
@@ -220,7 +220,7 @@ fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     } else {
         shell.note("the pair stands already; nothing was changed");
     }
-    Shown::new(&pair, &actors).print(shell)
+    KeyPairView::new(&pair, &actors).print(shell)
 }
 
 /// Adds a pair; gives it as it stands, and whether it is new. At most two live pairs are valid.
@@ -259,9 +259,9 @@ fn list(shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let read = |tx: &ReadTx<'_>| Ok::<_, Failure>((key::list(tx)?, key::actors(tx)?));
     let (pairs, actors) = shell.open()?.read(read)?;
     let shown = |pair: &KeyPair| {
-        Shown::new(pair, actors.get(&pair.api_key).unwrap_or(&KeyActors::default()))
+        KeyPairView::new(pair, actors.get(&pair.api_key).unwrap_or(&KeyActors::default()))
     };
-    let pairs: Vec<Shown> = pairs.iter().map(shown).collect();
+    let pairs: Vec<KeyPairView> = pairs.iter().map(shown).collect();
     shell.print(&pairs, |out| {
         let mut columns = Columns::new(&["key", "purpose", "created", "by", "revoked", "by"]);
         for pair in &pairs {
@@ -285,10 +285,11 @@ fn show(args: &ShowArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     };
     let (pair, actors) = shell.open()?.read(read)?;
     if !args.secret {
-        return Shown::new(&pair, &actors).print(shell);
+        return KeyPairView::new(&pair, &actors).print(shell);
     }
     let secret = pair.api_secret.reveal();
-    let shown = Shown { api_secret: Some(secret.to_owned()), ..Shown::new(&pair, &actors) };
+    let shown =
+        KeyPairView { api_secret: Some(secret.to_owned()), ..KeyPairView::new(&pair, &actors) };
     shell.print(&shown, |out| writeln!(out, "{secret}"))?;
     Ok(Exit::Done)
 }
@@ -311,5 +312,5 @@ fn revoke(args: &RevokeArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     if before.revoked_at_s.is_some() {
         shell.note("already revoked; nothing was changed");
     }
-    Shown::new(&pair, &actors).print(shell)
+    KeyPairView::new(&pair, &actors).print(shell)
 }

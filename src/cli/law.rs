@@ -2,7 +2,7 @@
 
 use crate::billing::price::Price;
 use crate::cli;
-use crate::cli::plan_file::{PlanFile, Terms};
+use crate::cli::plan_file::{PlanFile, PriceTerms};
 use crate::store;
 use std::ffi::OsString;
 use std::fs;
@@ -16,7 +16,7 @@ pub use crate::cli::import::law::{csv_rows, json_rows};
 pub fn plan_file(bytes: &[u8]) {
     let Ok(text) = str::from_utf8(bytes) else { return };
     let Ok(PlanFile { price, .. }) = PlanFile::read(text) else { return };
-    let printed = serde_json::to_string(&Terms::new(&price)).expect("terms have a JSON form");
+    let printed = serde_json::to_string(&PriceTerms::new(&price)).expect("terms have a JSON form");
     let again = PlanFile::read(&printed).unwrap_or_else(|e| panic!("{printed}: {e}"));
     assert_eq!(again.price, price, "{printed}");
     let kept: Price = price.to_string().parse().unwrap_or_else(|e| panic!("{price}: {e}"));
@@ -24,9 +24,9 @@ pub fn plan_file(bytes: &[u8]) {
 }
 
 /// A folder that is gone with the value.
-struct Folder(PathBuf);
+struct LawFolder(PathBuf);
 
-impl Folder {
+impl LawFolder {
     fn new() -> Self {
         let id: String = store::made_id();
         let path = std::env::temp_dir().join(format!("agora-vendor-law-{id}"));
@@ -53,7 +53,7 @@ impl Folder {
     }
 }
 
-impl Drop for Folder {
+impl Drop for LawFolder {
     fn drop(&mut self) {
         // What stays lies among other temporary files.
         let _removed = fs::remove_dir_all(&self.0);
@@ -83,7 +83,7 @@ fn projects(db: &Path) -> Vec<String> {
 /// a bad row changes nothing. The same file again changes nothing. A file that starts with `{` is
 /// one of JSON lines.
 pub fn import(bytes: &[u8]) {
-    let folder = Folder::new();
+    let folder = LawFolder::new();
     let (db, other) = (folder.books("books.db"), folder.books("other.db"));
     let format = if bytes.starts_with(b"{") { "jsonl" } else { "csv" };
     let (file, rejects) = (folder.path("rows"), folder.path("rejects"));

@@ -11,7 +11,7 @@ use crate::cli::moment::rfc3339;
 use crate::cli::sentence::Sentence;
 use crate::cli::table::{Columns, or_dash, print_properties};
 use crate::cli::visible::write_json;
-use crate::cli::window::Window;
+use crate::cli::window::WindowArgs;
 use crate::cli::{customer, project};
 use crate::store::Store;
 use crate::store::usage::{self, KeptRecord, RecordFilter, RecordList};
@@ -34,7 +34,7 @@ pub(super) enum Args {
 #[command(after_help = "Example: agora-vendor ledger list --project 430892 --day 2026-11-22")]
 pub(super) struct ListArgs {
     #[command(flatten)]
-    window: Window,
+    window: WindowArgs,
 
     /// Of this project alone
     #[arg(long, value_name = "P")]
@@ -64,7 +64,7 @@ pub(super) struct ShowArgs {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Shown {
+struct RecordView {
     id: String,
     project_id: String,
     /// Whose the project was at that time.
@@ -78,12 +78,12 @@ struct Shown {
     recorded_at: String,
     /// Null: an earlier version did not keep it.
     recorded_by: Option<String>,
-    voided: Option<ShownVoid>,
+    voided: Option<VoidView>,
     note: Option<String>,
 }
 
 #[derive(Serialize)]
-struct ShownVoid {
+struct VoidView {
     at: String,
     /// Null: an earlier version did not keep it.
     by: Option<String>,
@@ -106,7 +106,7 @@ const KEYS: [&str; 12] = [
     "note",
 ];
 
-impl Shown {
+impl RecordView {
     fn new(kept: KeptRecord) -> Self {
         let KeptRecord { record, note, recorded_at_s, recorded_by, voided_by } = kept;
         Self {
@@ -118,7 +118,7 @@ impl Shown {
             at: rfc3339(record.at_s),
             recorded_at: rfc3339(recorded_at_s),
             recorded_by: recorded_by.map(|actor| actor.to_string()),
-            voided: record.void.map(|void| ShownVoid {
+            voided: record.void.map(|void| VoidView {
                 at: rfc3339(void.at_s),
                 by: voided_by.map(|actor| actor.to_string()),
                 reason: void.reason.to_string(),
@@ -129,7 +129,7 @@ impl Shown {
 
     /// How it was taken back, in words.
     fn void_words(&self) -> Option<String> {
-        let ShownVoid { at, by, reason } = self.voided.as_ref()?;
+        let VoidView { at, by, reason } = self.voided.as_ref()?;
         let by = by.as_ref().map_or_else(String::new, |by| format!(" by {by}"));
         Some(format!("{at}{by}: {reason}"))
     }
@@ -143,7 +143,7 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
 }
 
 /// Why a list ended early.
-enum Ended {
+enum ListError {
     Store(crate::store::Error),
     Output(io::Error),
 }
@@ -182,11 +182,13 @@ fn list(args: &ListArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         }
         Ok(()) => Ok(Exit::Done),
         // Nobody reads any more.
-        Err(Ended::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Done),
-        Err(Ended::Output(error)) => {
+        Err(ListError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            Ok(Exit::Done)
+        }
+        Err(ListError::Output(error)) => {
             Err(Failure::failed(format!("the output could not be written: {error}")))
         }
-        Err(Ended::Store(error)) => Err(error.into()),
+        Err(ListError::Store(error)) => Err(error.into()),
     }
 }
 
@@ -201,49 +203,52 @@ struct Parts {
 
 impl Parts {
     /// Gives each record to `write`, which writes while no transaction is open.
-    fn each(&mut self, mut write: impl FnMut(Shown) -> io::Result<()>) -> Result<(), Ended> {
+    fn each(
+        &mut self,
+        mut write: impl FnMut(RecordView) -> io::Result<()>,
+    ) -> Result<(), ListError> {
         loop {
             let most = self.left.min(PART);
             let mut read = |most| self.store.read(|tx| self.records.part(tx, most));
-            let part = read(most).map_err(Ended::Store)?;
+            let part = read(most).map_err(ListError::Store)?;
             let is_last = part.len() < most;
             self.left -= part.len();
             for record in part {
-                write(Shown::new(record)).map_err(Ended::Output)?;
+                write(RecordView::new(record)).map_err(ListError::Output)?;
             }
             if is_last || self.left == 0 {
-                self.more = !is_last && !read(1).map_err(Ended::Store)?.is_empty();
+                self.more = !is_last && !read(1).map_err(ListError::Store)?.is_empty();
                 return Ok(());
             }
         }
     }
 }
 
-fn print_csv(parts: &mut Parts, out: &mut dyn Write) -> Result<(), Ended> {
-    let mut csv = CsvOut::new(out, &KEYS).map_err(Ended::Output)?;
+fn print_csv(parts: &mut Parts, out: &mut dyn Write) -> Result<(), ListError> {
+    let mut csv = CsvOut::new(out, &KEYS).map_err(ListError::Output)?;
     parts.each(|record| csv.row(&record))?;
-    csv.flush().map_err(Ended::Output)
+    csv.flush().map_err(ListError::Output)
 }
 
 /// Writes the document as it is read: all records of some books are more than fit into memory.
-fn print_json(parts: &mut Parts, out: &mut dyn Write) -> Result<(), Ended> {
-    out.write_all(b"{\"rows\":[").map_err(Ended::Output)?;
+fn print_json(parts: &mut Parts, out: &mut dyn Write) -> Result<(), ListError> {
+    out.write_all(b"{\"rows\":[").map_err(ListError::Output)?;
     let mut comma: &[u8] = b"";
     parts.each(|record| {
         out.write_all(comma)?;
         comma = b",";
         write_json(out, &record)
     })?;
-    writeln!(out, "],\"more\":{}}}", parts.more).map_err(Ended::Output)
+    writeln!(out, "],\"more\":{}}}", parts.more).map_err(ListError::Output)
 }
 
-fn print_table(parts: &mut Parts, shell: &mut Shell<'_>) -> Result<(), Ended> {
+fn print_table(parts: &mut Parts, shell: &mut Shell<'_>) -> Result<(), ListError> {
     let mut records = Vec::new();
     parts.each(|record| {
         records.push(record);
         Ok(())
     })?;
-    let any = |has: fn(&Shown) -> bool| records.iter().any(has);
+    let any = |has: fn(&RecordView) -> bool| records.iter().any(has);
     let covered = any(|record| !record.covered.is_zero());
     let voided = any(|record| record.voided.is_some());
     let noted = any(|record| record.note.is_some());
@@ -270,7 +275,7 @@ fn print_table(parts: &mut Parts, shell: &mut Shell<'_>) -> Result<(), Ended> {
         cells.extend(noted.then(|| record.note.clone().unwrap_or_default()));
         columns.row(cells);
     }
-    shell.show(|out| columns.print(out)).map_err(Ended::Output)
+    shell.show(|out| columns.print(out)).map_err(ListError::Output)
 }
 
 fn show(args: &ShowArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
@@ -279,7 +284,7 @@ fn show(args: &ShowArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         let sentence = Sentence::from(format!("there is no record {}", args.id));
         Failure::not_found(sentence.hint("ledger list", "shows the records"))
     })?;
-    let shown = Shown::new(kept);
+    let shown = RecordView::new(kept);
     shell.print(&shown, |out| {
         let mut properties = vec![
             ("id", shown.id.clone()),

@@ -66,7 +66,7 @@ use sentence::Sentence;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::path::PathBuf;
-use wording::Refused;
+use wording::RefusedCommand;
 
 pub use failure::Exit;
 
@@ -343,7 +343,7 @@ fn explain(
     } else {
         let mut root = whole();
         root.build();
-        let sentence = Refused { error, arguments, root }.sentence();
+        let sentence = RefusedCommand { error, arguments, root }.sentence();
         (Exit::Words, writeln!(err, "error: {}", escape(&sentence)))
     };
     // Where stderr is gone there is nobody to tell.

@@ -14,9 +14,9 @@ use crate::cli::json::exact;
 use crate::cli::moment::{Month, month};
 use crate::cli::named::NamedFile;
 use crate::cli::near::near;
-use crate::cli::plan_file::{EXAMPLE, PlanFile, Terms};
+use crate::cli::plan_file::{EXAMPLE, PlanFile, PriceTerms};
 use crate::cli::sentence::Sentence;
-use crate::cli::start::{ShownSaid, Start, changed_words, from_month, settle};
+use crate::cli::start::{HistoryEntryView, Start, changed_words, from_month, settle};
 use crate::cli::table::{Columns, or_dash, print_properties};
 use crate::store::{WriteTx, balance, bill, plan};
 use serde::Serialize;
@@ -171,25 +171,25 @@ pub(super) struct ShowArgs {
 /// A version of a plan.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Version {
+struct PlanVersionView {
     plan_id: String,
     name: String,
     unit: String,
     /// The price of a unit, where that is all there is to it.
     price: Option<String>,
     #[serde(flatten)]
-    terms: Terms,
+    terms: PriceTerms,
     words: Vec<String>,
 }
 
-impl Version {
+impl PlanVersionView {
     fn new(plan: &Plan) -> Self {
         Self {
             plan_id: plan.id.to_string(),
             name: plan.name.to_string(),
             unit: plan.unit.to_string(),
             price: plan.price.per_unit_alone().map(ToString::to_string),
-            terms: Terms::new(&plan.price),
+            terms: PriceTerms::new(&plan.price),
             words: plan.terms(),
         }
     }
@@ -209,22 +209,22 @@ impl Version {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Shown {
+struct PlanView {
     #[serde(flatten)]
-    version: Version,
+    version: PlanVersionView,
     /// Null: for all time.
     from: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    versions: Option<Vec<ShownSaid<ShownVersion>>>,
+    versions: Option<Vec<HistoryEntryView<ListedVersionView>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     example: Option<Example>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ShownVersion {
+struct ListedVersionView {
     #[serde(flatten)]
-    version: Version,
+    version: PlanVersionView,
     /// Whether another version was set for the same month later.
     replaced: bool,
     #[serde(skip)]
@@ -285,16 +285,16 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
 }
 
 /// What `plan set` is told, but for what stands already.
-struct Told {
+struct PlanInput {
     name: Option<Label>,
     unit: Option<Label>,
     price: Price,
 }
 
-fn told(args: &SetArgs) -> Result<Told, Failure> {
+fn told(args: &SetArgs) -> Result<PlanInput, Failure> {
     let Some(file) = &args.file else {
         let price = args.price.read()?;
-        return Ok(Told { name: args.name.clone(), unit: args.unit.clone(), price });
+        return Ok(PlanInput { name: args.name.clone(), unit: args.unit.clone(), price });
     };
     let document = PlanFile::read(&read_text(file, "the plan")?).map_err(|error| {
         let file = file.display();
@@ -308,14 +308,14 @@ fn told(args: &SetArgs) -> Result<Told, Failure> {
         (Some(flag), None) => Ok(Some(flag.clone())),
         (None, file) => Ok(file),
     };
-    Ok(Told {
+    Ok(PlanInput {
         name: once("name", &args.name, document.name)?,
         unit: once("unit", &args.unit, document.unit)?,
         price: document.price,
     })
 }
 
-impl Told {
+impl PlanInput {
     /// The plan that was told; what was not told is as in the version that is known.
     fn plan(self, id: &PlanId, known: Option<&Plan>) -> Result<Plan, Failure> {
         let missing = |what: &str| {
@@ -339,7 +339,7 @@ impl Told {
 }
 
 /// What came of setting a plan.
-struct Done {
+struct PlanChange {
     plan: Plan,
     history: History<Plan>,
     from_s: i64,
@@ -353,15 +353,15 @@ fn set(args: &SetArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let done = shell.open()?.write(write)?;
     settle(shell)?;
     point_out_change(args, &done, shell);
-    let Done { plan, from_s, billed, .. } = done;
+    let PlanChange { plan, from_s, billed, .. } = done;
     if let Some(billed) = billed {
         shell.point_out(billed);
     }
     for warning in plan.warnings() {
         shell.note(&format!("warning: {warning}"));
     }
-    let shown = Shown {
-        version: Version::new(&plan),
+    let shown = PlanView {
+        version: PlanVersionView::new(&plan),
         from: from_month(from_s),
         versions: None,
         example: None,
@@ -377,21 +377,21 @@ fn write_version(
     tx: &WriteTx<'_>,
     id: &PlanId,
     start: &Start,
-    told: Told,
+    told: PlanInput,
     stamp: &Stamp,
-) -> Result<Done, Failure> {
+) -> Result<PlanChange, Failure> {
     let history: History<Plan> = plan::versions(tx, id)?.into_iter().collect();
     let plan = told.plan(id, history.at_or_first(start.month_s(stamp.at_s)))?;
     let from_s = start.of(tx, &history, &plan, None, stamp.at_s)?;
     if !plan::set(tx, &plan, from_s, stamp)? {
-        return Ok(Done { plan, history, from_s, is_news: false, billed: None });
+        return Ok(PlanChange { plan, history, from_s, is_news: false, billed: None });
     }
     // Those that change: another version may follow, and nobody may have the plan.
     let mut months = balance::billed_from(tx, from_s)?;
     months.retain(|month_s| history.until(from_s).is_none_or(|until_s| *month_s < until_s));
     let months = bill::months_priced_by(tx, id, &months)?;
     let billed = changed_words(tx, &months)?;
-    Ok(Done { plan, history, from_s, is_news: true, billed })
+    Ok(PlanChange { plan, history, from_s, is_news: true, billed })
 }
 
 /// Sets a plan as a document has it, from the month on from which a new version holds. Tells whether
@@ -403,13 +403,13 @@ pub(super) fn set_from_document(
     stamp: &Stamp,
 ) -> Result<(bool, i64), Failure> {
     let PlanFile { name, unit, price } = document;
-    let done = write_version(tx, id, &Start::default(), Told { name, unit, price }, stamp)?;
+    let done = write_version(tx, id, &Start::default(), PlanInput { name, unit, price }, stamp)?;
     Ok((done.is_news, done.from_s))
 }
 
 /// Says from when a new version holds, and what holds before and after it.
-fn point_out_change(args: &SetArgs, done: &Done, shell: &mut Shell<'_>) {
-    let Done { history, from_s, is_news, .. } = done;
+fn point_out_change(args: &SetArgs, done: &PlanChange, shell: &mut Shell<'_>) {
+    let PlanChange { history, from_s, is_news, .. } = done;
     let (id, from_s) = (&args.id, *from_s);
     if !is_news {
         shell.note(&format!(
@@ -467,9 +467,9 @@ fn list(shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let month_s = Grain::Month.floor(shell.now_s);
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
-    struct Row {
+    struct PlanRow {
         #[serde(flatten)]
-        version: Version,
+        version: PlanVersionView,
         /// The next month in which it changes.
         changes: Option<String>,
         #[serde(skip)]
@@ -478,13 +478,13 @@ fn list(shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let row = |history: &History<_>| {
         let plan: &std::sync::Arc<Plan> = history.at_or_first(month_s)?;
         let changes = history.until(month_s).map(month);
-        Some(Row { version: Version::new(plan), changes, text: plan.price.to_string() })
+        Some(PlanRow { version: PlanVersionView::new(plan), changes, text: plan.price.to_string() })
     };
-    let rows: Vec<Row> = book.plans().filter_map(row).collect();
+    let rows: Vec<PlanRow> = book.plans().filter_map(row).collect();
     shell.print(&rows, |out| {
         let mut columns = Columns::new(&["plan", "name", "unit", "price", "changes"]);
         for row in &rows {
-            let Version { plan_id, name, unit, .. } = &row.version;
+            let PlanVersionView { plan_id, name, unit, .. } = &row.version;
             let changes = or_dash(row.changes.as_ref());
             columns.row([plan_id.clone(), name.clone(), unit.clone(), row.text.clone(), changes]);
         }
@@ -509,15 +509,15 @@ fn show(args: &ShowArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let mut versions: Vec<&Said<Plan>> = said.iter().collect();
     versions.sort_by_key(|said| said.from_s);
     let is_replaced = |said: &Said<Plan>| history.at(said.from_s) != Some(&said);
-    let shown = Shown {
-        version: Version::new(&in_force.value),
+    let shown = PlanView {
+        version: PlanVersionView::new(&in_force.value),
         from: from_month(in_force.from_s),
         versions: Some(
             versions
                 .iter()
                 .map(|said| {
-                    ShownSaid::new(said, |plan| ShownVersion {
-                        version: Version::new(plan),
+                    HistoryEntryView::new(said, |plan| ListedVersionView {
+                        version: PlanVersionView::new(plan),
                         replaced: is_replaced(said),
                         text: plan.price.to_string(),
                     })
@@ -532,7 +532,7 @@ fn show(args: &ShowArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
             writeln!(out)?;
             let mut columns = Columns::new(&["from", "name", "unit", "price", "set", "by", ""]);
             for said in versions {
-                let ShownVersion { version, replaced, text } = &said.value;
+                let ListedVersionView { version, replaced, text } = &said.value;
                 columns.row([
                     said.from.clone().unwrap_or_else(|| "always".to_owned()),
                     version.name.clone(),

@@ -43,7 +43,8 @@ impl PlanFile {
     pub(super) fn read(text: &str) -> Result<Self, String> {
         // A byte order mark says nothing about UTF-8.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let document: Document = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        let document: PlanMembers =
+            serde_json::from_str(text).map_err(|error| error.to_string())?;
         let label = |name: &str, text: Option<String>| {
             text.map(|text| text.parse().map_err(|error| format!("{name} is {text:?}: {error}")))
                 .transpose()
@@ -70,16 +71,16 @@ pub(super) fn document(name: &Label, unit: &Label, price: &Price) -> String {
         name: &'a str,
         unit: &'a str,
         #[serde(flatten)]
-        terms: Terms,
+        terms: PriceTerms,
     }
     let written =
-        PlanDocument { name: name.as_str(), unit: unit.as_str(), terms: Terms::new(price) };
+        PlanDocument { name: name.as_str(), unit: unit.as_str(), terms: PriceTerms::new(price) };
     serde_json::to_string(&written).expect("texts are JSON")
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Document {
+struct PlanMembers {
     name: Option<String>,
     unit: Option<String>,
     parts: Vec<PartTerms>,
@@ -89,7 +90,7 @@ struct Document {
 
 /// A price, as it is told in the document.
 #[derive(Serialize)]
-pub(super) struct Terms {
+pub(super) struct PriceTerms {
     parts: Vec<PartTerms>,
     free: Decimal,
     minimum: Decimal,
@@ -174,7 +175,7 @@ impl PartTerms {
     }
 }
 
-impl Terms {
+impl PriceTerms {
     pub(super) fn new(price: &Price) -> Self {
         let decimal = |amount: &Amount| Decimal(amount.clone());
         let tiers = |tiers: &Tiers| {
@@ -246,7 +247,7 @@ mod tests {
              100:2.5 free 50 minimum 20"
         );
         assert_eq!((file.name.as_ref().map(Label::as_str), file.unit), (Some("Pro"), None));
-        let printed = serde_json::to_string(&Terms::new(&file.price)).expect("JSON");
+        let printed = serde_json::to_string(&PriceTerms::new(&file.price)).expect("JSON");
         assert_eq!(read(&printed), Ok(file.price.to_string()));
         assert!(PlanFile::read(EXAMPLE).is_ok());
         assert!(PlanFile::read(&format!("\u{feff}{EXAMPLE}")).is_ok());

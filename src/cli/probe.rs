@@ -10,7 +10,7 @@ use crate::cli::secret;
 use crate::cli::table::{Columns, print_wrapped};
 use crate::cli::visible::ForPeople;
 use crate::probe::{
-    self, Address, Dialect, Finding, Findings, Latencies, Order, Trial, Trust, Verdict,
+    self, Address, CheckFinding, Dialect, Findings, Grade, Latencies, ProbeOrder, Trial, Trust,
     milliseconds,
 };
 use serde::Serialize;
@@ -80,15 +80,15 @@ enum DialectArg {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Probed<'a> {
+struct ProbeView<'a> {
     url: &'a str,
-    checks: Vec<Checked<'a>>,
+    checks: Vec<ProbeCheckView<'a>>,
     /// Null without --load.
-    latency_ms: Option<ShownLatencies>,
+    latency_ms: Option<LatenciesView>,
 }
 
 #[derive(Serialize)]
-struct Checked<'a> {
+struct ProbeCheckView<'a> {
     name: &'a str,
     result: &'static str,
     sent: &'a str,
@@ -96,22 +96,22 @@ struct Checked<'a> {
     wanted: &'a str,
 }
 
-impl<'a> From<&'a Finding> for Checked<'a> {
-    fn from(finding: &'a Finding) -> Self {
-        let Finding { name, result, sent, got, wanted } = finding;
+impl<'a> From<&'a CheckFinding> for ProbeCheckView<'a> {
+    fn from(finding: &'a CheckFinding) -> Self {
+        let CheckFinding { name, result, sent, got, wanted } = finding;
         Self { name, result: result.as_str(), sent, got, wanted }
     }
 }
 
 #[derive(Serialize)]
-struct ShownLatencies {
+struct LatenciesView {
     p50: Box<RawValue>,
     p95: Box<RawValue>,
     p99: Box<RawValue>,
     max: Box<RawValue>,
 }
 
-impl From<Latencies> for ShownLatencies {
+impl From<Latencies> for LatenciesView {
     fn from(latencies: Latencies) -> Self {
         let number = |micros| {
             RawValue::from_string(milliseconds(micros)).expect("digits and a point are a number")
@@ -134,16 +134,16 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         file.set_len(0).and_then(|()| file.rewind())?;
         file.write_all(text.as_bytes())
     });
-    let probed = Probed {
+    let probed = ProbeView {
         url: &args.url,
-        checks: found.checks.iter().map(Checked::from).collect(),
-        latency_ms: found.latencies.map(ShownLatencies::from),
+        checks: found.checks.iter().map(ProbeCheckView::from).collect(),
+        latency_ms: found.latencies.map(LatenciesView::from),
     };
     shell.print(&probed, |out| print(&found, out))?;
     // What was found is not lost with the page.
     let path = args.markdown.as_deref().unwrap_or_else(|| "".as_ref());
     written.map_err(|error| unwritten(path, &error))?;
-    Ok(if found.count(Verdict::Fail) > 0 { Exit::Failed } else { Exit::Done })
+    Ok(if found.count(Grade::Fail) > 0 { Exit::Failed } else { Exit::Done })
 }
 
 /// What every page begins with.
@@ -176,7 +176,7 @@ fn unwritten(path: &Path, error: &io::Error) -> Failure {
 }
 
 impl Args {
-    fn order(&self, shell: &Shell<'_>) -> Result<Order, Failure> {
+    fn order(&self, shell: &Shell<'_>) -> Result<ProbeOrder, Failure> {
         let address: Address = self.url.parse().map_err(|error| {
             Failure::words(format!("the URL {:?} cannot be probed: {error}", self.url))
         })?;
@@ -186,7 +186,7 @@ impl Args {
         let trust = address.is_https.then(|| Trust::read(self.ca.as_deref())).transpose();
         let trust = trust.map_err(Failure::failed)?;
         let api_secret = secret::read(&self.api_secret_file, "the apiSecret")?;
-        Ok(Order {
+        Ok(ProbeOrder {
             address,
             trust,
             signer: Signer { api_key: self.api_key.clone(), api_secret },
@@ -216,11 +216,11 @@ impl Args {
 /// What all checks come to, on one line.
 fn verdict(found: &Findings) -> String {
     let count = |result| found.count(result);
-    let (failed, warned) = (count(Verdict::Fail), count(Verdict::Warn));
+    let (failed, warned) = (count(Grade::Fail), count(Grade::Warn));
     let counts = format!(
         "{} passed, {warned} warned, {failed} failed, {} skipped",
-        count(Verdict::Pass),
-        count(Verdict::Skip)
+        count(Grade::Pass),
+        count(Grade::Skip)
     );
     let words = match (failed, warned) {
         (0, 0) => "ready, as far as this shows",
@@ -237,7 +237,7 @@ fn print(found: &Findings, out: &mut ForPeople<'_>) -> io::Result<()> {
         false => &["result", "check", "sent", "got", "wanted"],
     };
     let mut columns = Columns::new(names);
-    for Finding { name, result, sent, got, wanted } in &found.checks {
+    for CheckFinding { name, result, sent, got, wanted } in &found.checks {
         let result = result.as_str().to_owned();
         if is_terminal {
             columns.row([result, name.clone(), got.clone()]);
@@ -248,8 +248,8 @@ fn print(found: &Findings, out: &mut ForPeople<'_>) -> io::Result<()> {
     columns.print(out)?;
     if is_terminal {
         // There is no room for all of it in a line, and it is read where something is wrong.
-        for Finding { name, result, sent, got, wanted } in &found.checks {
-            if matches!(result, Verdict::Warn | Verdict::Fail) {
+        for CheckFinding { name, result, sent, got, wanted } in &found.checks {
+            if matches!(result, Grade::Warn | Grade::Fail) {
                 writeln!(out)?;
                 out.heading(&format!("{}: {name}", result.as_str()))?;
                 let lines = [("sent", sent), ("got", got), ("wanted", wanted)];
@@ -277,7 +277,7 @@ fn markdown(url: &str, found: &Findings, now_s: i64) -> String {
         let _written = writeln!(page, "| {p50} | {p95} | {p99} | {max} | 500 |\n");
     }
     page += "| result | check | sent | got | wanted |\n|---|---|---|---|---|\n";
-    for Finding { name, result, sent, got, wanted } in &found.checks {
+    for CheckFinding { name, result, sent, got, wanted } in &found.checks {
         let result = result.as_str();
         let [name, sent, got, wanted] = [name, sent, got, wanted].map(|text| plain(text));
         let _written = writeln!(page, "| {result} | {name} | {sent} | {got} | {wanted} |");
@@ -311,7 +311,7 @@ mod tests {
     #[test]
     fn times_are_numbers_in_milliseconds() {
         let latencies = Latencies { p50_us: 1, p95_us: 1_500, p99_us: 20_000, max_us: 512_000 };
-        let shown = serde_json::to_string(&ShownLatencies::from(latencies)).expect("JSON");
+        let shown = serde_json::to_string(&LatenciesView::from(latencies)).expect("JSON");
         assert_eq!(shown, r#"{"p50":0.001,"p95":1.500,"p99":20.000,"max":512.000}"#);
     }
 }

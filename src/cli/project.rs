@@ -6,7 +6,7 @@ use crate::billing::history::{History, Said};
 use crate::billing::id::{CustomerId, ProjectId};
 use crate::cli::command::Shell;
 use crate::cli::database::shell_quoted;
-use crate::cli::events::{ShownEvent, print_events};
+use crate::cli::events::{EventView, print_events};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::json::exact;
 use crate::cli::license::uncovered_words;
@@ -14,7 +14,7 @@ use crate::cli::moment::rfc3339;
 use crate::cli::named::NamedFile;
 use crate::cli::near::near;
 use crate::cli::secret;
-use crate::cli::start::{ShownSaid, Start, billed_words, first_months, settle, timeline};
+use crate::cli::start::{HistoryEntryView, Start, billed_words, first_months, settle, timeline};
 use crate::cli::table::{Columns, or_dash, or_never, print_properties};
 use crate::store::project::{self, Project};
 use crate::store::usage::{self, UsageSum};
@@ -120,11 +120,11 @@ impl Args {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Shown {
+struct ProjectView {
     project_id: String,
     customer_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    customers: Option<Vec<ShownSaid<ShownCustomer>>>,
+    customers: Option<Vec<HistoryEntryView<OwnerView>>>,
     #[serde(skip)]
     customer_timeline: Option<String>,
     first_seen_at: String,
@@ -139,13 +139,13 @@ struct Shown {
     #[serde(skip_serializing_if = "Option::is_none")]
     used_while_disabled: Option<UsedWhileDisabled>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    events: Option<Vec<ShownEvent>>,
+    events: Option<Vec<EventView>>,
 }
 
 /// A customer whose project it was said to be.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ShownCustomer {
+struct OwnerView {
     customer_id: String,
 }
 
@@ -158,7 +158,7 @@ struct UsedWhileDisabled {
     records: i64,
 }
 
-impl Shown {
+impl ProjectView {
     fn new(project: &Project) -> Self {
         Self {
             project_id: project.id.to_string(),
@@ -179,9 +179,11 @@ impl Shown {
 
     /// The same with all customers that the project was said to have.
     fn with_customers(project: &Project, customers: Vec<Said<CustomerId>>) -> Self {
-        let shown = |id: &CustomerId| ShownCustomer { customer_id: id.to_string() };
+        let shown = |id: &CustomerId| OwnerView { customer_id: id.to_string() };
         Self {
-            customers: Some(customers.iter().map(|said| ShownSaid::new(said, shown)).collect()),
+            customers: Some(
+                customers.iter().map(|said| HistoryEntryView::new(said, shown)).collect(),
+            ),
             customer_timeline: (!customers.is_empty())
                 .then(|| timeline(&customers.into_iter().collect())),
             ..Self::new(project)
@@ -242,7 +244,7 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
 
 fn list(shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let projects = shell.open()?.read(project::list)?;
-    let projects: Vec<Shown> = projects.iter().map(Shown::new).collect();
+    let projects: Vec<ProjectView> = projects.iter().map(ProjectView::new).collect();
     shell.print(&projects, |out| {
         let mut columns = Columns::new(&[
             "project",
@@ -285,12 +287,12 @@ fn show(args: &ShowArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     if args.secret && secret.is_none() {
         shell.note(&format!("project {id} has no appSecret: it gets one when Agora creates it"));
     }
-    Shown {
+    ProjectView {
         app_secret: secret,
         used_while_disabled: (used.records != 0)
             .then_some(UsedWhileDisabled { amount: used.amount, records: used.records }),
-        events: Some(events.iter().map(ShownEvent::new).collect()),
-        ..Shown::with_customers(&project, customers)
+        events: Some(events.iter().map(EventView::new).collect()),
+        ..ProjectView::with_customers(&project, customers)
     }
     .print(shell)
 }
@@ -305,7 +307,7 @@ fn disable(args: &DisableArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     if before == after {
         shell.note("it is not enabled; nothing was changed");
     }
-    Shown::with_customers(&after, customers).print(shell)
+    ProjectView::with_customers(&after, customers).print(shell)
 }
 
 fn enable(args: &EnableArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
@@ -328,7 +330,7 @@ fn enable(args: &EnableArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     if let (true, Some(owner)) = (was_inactive, &after.customer_id) {
         shell.note(&format!("customer {owner} was deactivated, and is active again"));
     }
-    Shown::with_customers(&after, customers).print(shell)
+    ProjectView::with_customers(&after, customers).print(shell)
 }
 
 fn verify(args: &VerifyArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
@@ -418,5 +420,5 @@ fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         }
         Some(Some(_)) => {}
     }
-    Shown::with_customers(&project, said).print(shell)
+    ProjectView::with_customers(&project, said).print(shell)
 }

@@ -77,7 +77,7 @@ pub(super) struct VoidArgs {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Shown<'a> {
+struct RecordedView<'a> {
     id: &'a str,
     project_id: &'a str,
     #[serde(serialize_with = "exact")]
@@ -91,14 +91,14 @@ struct Shown<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ShownVoid<'a> {
+struct VoidedView<'a> {
     #[serde(flatten)]
-    record: Shown<'a>,
+    record: RecordedView<'a>,
     voided_at: Option<String>,
     reason: Option<&'a str>,
 }
 
-impl<'a> Shown<'a> {
+impl<'a> RecordedView<'a> {
     fn new(record: &'a Record, duplicate: bool) -> Self {
         Self {
             id: record.id.as_str(),
@@ -190,7 +190,7 @@ pub(super) fn record(args: &RecordArgs, shell: &mut Shell<'_>) -> Result<Exit, F
             (record, true)
         }
     };
-    let printed = shell.print(&Shown::new(record, duplicate), |out| match duplicate {
+    let printed = shell.print(&RecordedView::new(record, duplicate), |out| match duplicate {
         true => writeln!(out, "already recorded: {}", words(record)),
         false => writeln!(out, "recorded {}", words(record)),
     });
@@ -404,8 +404,8 @@ pub(super) fn void(args: &VoidArgs, shell: &mut Shell<'_>) -> Result<Exit, Failu
         Some(Voided::Already(record)) => (record, true),
     };
     let void = record.void.as_ref();
-    let shown = ShownVoid {
-        record: Shown::new(record, duplicate),
+    let shown = VoidedView {
+        record: RecordedView::new(record, duplicate),
         voided_at: void.map(|void| rfc3339(void.at_s)),
         reason: void.map(|void| void.reason.as_str()),
     };

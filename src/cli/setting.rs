@@ -45,14 +45,14 @@ fn name(text: &str) -> Result<Name, String> {
 }
 
 #[derive(Serialize)]
-struct Shown {
+struct SettingView {
     name: &'static str,
     value: String,
     default: bool,
     purpose: &'static str,
 }
 
-impl Shown {
+impl SettingView {
     fn new(name: Name, settings: &Settings) -> Self {
         let value = settings.get(name);
         Self {
@@ -66,7 +66,7 @@ impl Shown {
 
 /// A setting that got another value.
 #[derive(Serialize)]
-struct ShownChange {
+struct SettingChangeView {
     at: String,
     by: String,
     name: String,
@@ -76,18 +76,18 @@ struct ShownChange {
 
 fn history(args: &HistoryArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let changes = shell.open()?.read(|tx| setting::history(tx, args.name))?;
-    let shown = changes.into_iter().map(|change| ShownChange {
+    let shown = changes.into_iter().map(|change| SettingChangeView {
         at: rfc3339(change.stamp.at_s),
         by: change.stamp.actor.to_string(),
         name: change.name,
         from: change.was,
         to: change.value,
     });
-    let shown: Vec<ShownChange> = shown.collect();
+    let shown: Vec<SettingChangeView> = shown.collect();
     shell.print(&shown, |out| {
         let mut columns = Columns::new(&["at", "by", "name", "from", "to"]);
         for change in &shown {
-            let ShownChange { at, by, name, from, to } = change;
+            let SettingChangeView { at, by, name, from, to } = change;
             columns.row([at, by, name, from, to].map(Clone::clone));
         }
         columns.print(out)
@@ -99,8 +99,8 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     match args {
         Args::List => {
             let settings = shell.open()?.read(setting::read)?;
-            let shown: Vec<Shown> =
-                Name::ALL.into_iter().map(|name| Shown::new(name, &settings)).collect();
+            let shown: Vec<SettingView> =
+                Name::ALL.into_iter().map(|name| SettingView::new(name, &settings)).collect();
             shell.print(&shown, |out| {
                 let mut columns = Columns::new(&["name", "value", "default", "purpose"]);
                 for setting in &shown {
@@ -124,7 +124,7 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
                 setting::set(tx, args.name, &settings, &shell.stamp())?;
                 Ok::<_, Failure>(settings)
             })?;
-            let shown = Shown::new(args.name, &settings);
+            let shown = SettingView::new(args.name, &settings);
             shell.print(&shown, |out| writeln!(out, "{} is {}", shown.name, shown.value))?;
         }
         Args::History(args) => return history(args, shell),

@@ -58,7 +58,7 @@ impl Args {
 }
 
 /// A request taken apart for signing.
-struct Request<'a> {
+struct RequestToSign<'a> {
     method: &'a str,
     url: Url<'a>,
     /// The ways to read its parameters, the likelier first.
@@ -96,7 +96,7 @@ fn read_url(args: &Args) -> Result<String, Failure> {
     Ok(text.trim_end_matches(['\n', '\r']).to_owned())
 }
 
-fn read<'a>(args: &'a Args, url: &'a str) -> Result<Request<'a>, Failure> {
+fn read<'a>(args: &'a Args, url: &'a str) -> Result<RequestToSign<'a>, Failure> {
     let typed = url;
     let url = Url::split(typed).ok_or_else(|| {
         Failure::words(format!(
@@ -119,7 +119,7 @@ fn read<'a>(args: &'a Args, url: &'a str) -> Result<Request<'a>, Failure> {
             return Err(Failure::words("a GET has no body: --data goes with --method POST or PUT"));
         }
         let query = Query::parse(url.query).map_err(|error| Failure::words(error.to_string()))?;
-        return Ok(Request {
+        return Ok(RequestToSign {
             method,
             url,
             readings: query.readings().cloned().collect(),
@@ -136,19 +136,19 @@ fn read<'a>(args: &'a Args, url: &'a str) -> Result<Request<'a>, Failure> {
         .as_deref()
         .map_or_else(|| Ok("{}".to_owned()), |file| read_text(file, "the body"))?;
     let fields = Body::parse(body.as_bytes()).map_err(|error| Failure::words(error.to_string()))?;
-    Ok(Request { method, url, readings: vec![fields.fields().clone()], body: Some(body) })
+    Ok(RequestToSign { method, url, readings: vec![fields.fields().clone()], body: Some(body) })
 }
 
 /// A signed request.
 #[derive(Serialize)]
-struct Signed<'a> {
+struct SignedRequest<'a> {
     method: &'a str,
     url: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     body: Option<String>,
 }
 
-impl Signed<'_> {
+impl SignedRequest<'_> {
     fn print(&self, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         shell.print(self, |out| match &self.body {
             None => writeln!(out, "{}", self.url),
@@ -175,7 +175,11 @@ impl Signed<'_> {
     }
 }
 
-fn sign<'a>(request: &Request<'a>, pairs: &[KeyPair], live: bool) -> Result<Signed<'a>, Failure> {
+fn sign<'a>(
+    request: &RequestToSign<'a>,
+    pairs: &[KeyPair],
+    live: bool,
+) -> Result<SignedRequest<'a>, Failure> {
     let purpose = if live { Purpose::Live } else { Purpose::Test };
     let pair = pairs.iter().rfind(|pair| pair.purpose == purpose).ok_or_else(|| {
         let (which, add) = match purpose {
@@ -203,7 +207,7 @@ fn sign<'a>(request: &Request<'a>, pairs: &[KeyPair], live: bool) -> Result<Sign
             let (key, signature) = (encode(pair.api_key.as_str()), encode(&signature));
             let url =
                 format!("{origin}{path}?{query}{join}{API_KEY}={key}&{SIGNATURE}={signature}");
-            Ok(Signed { method: request.method, url, body: None })
+            Ok(SignedRequest { method: request.method, url, body: None })
         }
         Some(body) => {
             // Added to the text as it is, since a body read and printed anew would not be the one
@@ -214,14 +218,14 @@ fn sign<'a>(request: &Request<'a>, pairs: &[KeyPair], live: bool) -> Result<Sign
             let added = json!({ API_KEY: pair.api_key.as_str(), SIGNATURE: signature }).to_string();
             let body = format!("{open}{join}{}", &added[1..]);
             let url = format!("{origin}{path}");
-            Ok(Signed { method: request.method, url, body: Some(body) })
+            Ok(SignedRequest { method: request.method, url, body: Some(body) })
         }
     }
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Explained<'a> {
+struct SignatureExplanation<'a> {
     method: &'a str,
     path: &'a str,
     api_key: Option<&'a str>,
@@ -233,7 +237,7 @@ struct Explained<'a> {
 }
 
 fn explain(
-    request: &Request<'_>,
+    request: &RequestToSign<'_>,
     pairs: &[KeyPair],
     shell: &mut Shell<'_>,
 ) -> Result<Exit, Failure> {
@@ -279,7 +283,8 @@ fn explain(
             }
         }
     };
-    let explained = Explained { method, path, api_key, signature, source_strings, valid, reason };
+    let explained =
+        SignatureExplanation { method, path, api_key, signature, source_strings, valid, reason };
     shell.print(&explained, |out| {
         let mut properties = vec![
             ("method", method.to_owned()),

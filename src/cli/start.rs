@@ -160,7 +160,7 @@ pub(super) fn timeline<T: Display + PartialEq>(history: &History<T>) -> String {
 /// Something that was said to hold, as it stands in JSON documents.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct ShownSaid<T> {
+pub(super) struct HistoryEntryView<T> {
     /// Null: for all time.
     pub(super) from: Option<String>,
     #[serde(flatten)]
@@ -170,7 +170,7 @@ pub(super) struct ShownSaid<T> {
     pub(super) by: String,
 }
 
-impl<T> ShownSaid<T> {
+impl<T> HistoryEntryView<T> {
     pub(super) fn new<S>(said: &Said<S>, show: impl FnOnce(&S) -> T) -> Self {
         Self {
             from: from_month(said.from_s),

@@ -104,7 +104,7 @@ fn scope(month: Option<Month>) -> Period {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Shown {
+struct StatementView {
     seq: i64,
     kind: &'static str,
     from: String,
@@ -121,12 +121,12 @@ struct Shown {
     last_knew_seq: i64,
     /// Of a bill: the month of another time zone that its window is, which is no month of UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
-    month_elsewhere: Option<ShownElsewhere>,
+    month_elsewhere: Option<ElsewhereView>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ShownElsewhere {
+struct ElsewhereView {
     month: String,
     hours_ahead: i64,
 }
@@ -136,7 +136,7 @@ fn elsewhere(statement: &Statement) -> Option<MonthElsewhere> {
     MonthElsewhere::of(statement.kind, statement.period)
 }
 
-impl Shown {
+impl StatementView {
     fn new(statement: &Statement) -> Self {
         Self {
             seq: statement.seq,
@@ -151,7 +151,7 @@ impl Shown {
             total_size: statement.total_size,
             knew_seq: statement.knew_seq,
             last_knew_seq: statement.last_knew_seq,
-            month_elsewhere: elsewhere(statement).map(|month| ShownElsewhere {
+            month_elsewhere: elsewhere(statement).map(|month| ElsewhereView {
                 month: moment::month(month.month_s),
                 hours_ahead: month.hours_ahead,
             }),
@@ -222,8 +222,8 @@ fn never_asked(timeline: &Timeline, provisional: &Timeline, within: Period) -> V
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Listed {
-    statements: Vec<Shown>,
+struct StatementsView {
+    statements: Vec<StatementView>,
     overlaps: Vec<Stretch>,
     never_asked: Vec<Stretch>,
 }
@@ -253,8 +253,8 @@ fn list(args: &ListArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
             }));
         }
     }
-    let listed = Listed {
-        statements: statements.iter().map(Shown::new).collect(),
+    let listed = StatementsView {
+        statements: statements.iter().map(StatementView::new).collect(),
         overlaps,
         never_asked: never_asked_of,
     };
@@ -340,7 +340,7 @@ fn print_stretches(
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ShownEntry<'a> {
+struct StatementEntryView<'a> {
     project_id: &'a str,
     amount: Option<String>,
     description: Option<&'a str>,
@@ -353,19 +353,19 @@ struct ShownEntry<'a> {
     unpriced: Option<bool>,
     /// Of a bill: what of the amount is told of earlier months.
     #[serde(rename = "carries", skip_serializing_if = "Vec::is_empty")]
-    adjustments: Vec<ShownAdjustment>,
+    adjustments: Vec<AdjustmentView>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ShownAdjustment {
+struct AdjustmentView {
     month: String,
     amount: String,
     /// Whether nothing of it waits for a later bill.
     whole: bool,
 }
 
-impl ShownAdjustment {
+impl AdjustmentView {
     fn new(adjustment: &Adjustment) -> Self {
         Self {
             month: moment::month(adjustment.month_s),
@@ -375,7 +375,7 @@ impl ShownAdjustment {
     }
 }
 
-impl<'a> ShownEntry<'a> {
+impl<'a> StatementEntryView<'a> {
     fn new(entry: &'a Entry) -> Self {
         let (figure, origin) = (entry.figure.as_ref(), entry.origin.as_ref());
         Self {
@@ -385,16 +385,16 @@ impl<'a> ShownEntry<'a> {
             usage: origin.map(|origin| origin.usage.to_string()),
             covered: origin.map(|origin| origin.covered.to_string()),
             unpriced: origin.map(|origin| origin.unpriced),
-            adjustments: entry.adjustments().iter().map(ShownAdjustment::new).collect(),
+            adjustments: entry.adjustments().iter().map(AdjustmentView::new).collect(),
         }
     }
 }
 
 #[derive(Serialize)]
-struct ShownWhole<'a> {
+struct WholeStatementView<'a> {
     #[serde(flatten)]
-    statement: Shown,
-    entries: Vec<ShownEntry<'a>>,
+    statement: StatementView,
+    entries: Vec<StatementEntryView<'a>>,
 }
 
 fn show(args: &ShowArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
@@ -407,9 +407,9 @@ fn show(args: &ShowArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         let missing = Failure::not_found(format!("there is no statement {seq}"));
         return Err(missing.hint("statement list", "shows them"));
     };
-    let whole = ShownWhole {
-        statement: Shown::new(&statement),
-        entries: entries.iter().map(ShownEntry::new).collect(),
+    let whole = WholeStatementView {
+        statement: StatementView::new(&statement),
+        entries: entries.iter().map(StatementEntryView::new).collect(),
     };
     shell.print(&whole, |out| {
         print_statement(out, &statement, &whole.statement)?;
@@ -426,7 +426,7 @@ fn show(args: &ShowArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
 fn print_statement(
     out: &mut ForPeople<'_>,
     statement: &Statement,
-    shown: &Shown,
+    shown: &StatementView,
 ) -> io::Result<()> {
     let provisional = if statement.provisional { ", before it was over: provisional" } else { "" };
     print_properties(
@@ -445,7 +445,7 @@ fn print_statement(
     )
 }
 
-fn print_told(out: &mut ForPeople<'_>, told: &[&ShownEntry<'_>]) -> io::Result<()> {
+fn print_told(out: &mut ForPeople<'_>, told: &[&StatementEntryView<'_>]) -> io::Result<()> {
     let mut columns = Columns::new(&["project", "amount#", "description"]);
     for entry in told {
         columns.row([
@@ -457,14 +457,17 @@ fn print_told(out: &mut ForPeople<'_>, told: &[&ShownEntry<'_>]) -> io::Result<(
     columns.print(out)
 }
 
-fn print_adjustments(out: &mut ForPeople<'_>, entries: &[ShownEntry<'_>]) -> io::Result<()> {
+fn print_adjustments(
+    out: &mut ForPeople<'_>,
+    entries: &[StatementEntryView<'_>],
+) -> io::Result<()> {
     if entries.iter().all(|entry| entry.adjustments.is_empty()) {
         return Ok(());
     }
     writeln!(out, "\nCarried from earlier months:")?;
     let mut columns = Columns::new(&["project", "month", "amount#", ""]);
     for entry in entries {
-        for ShownAdjustment { month, amount, whole } in &entry.adjustments {
+        for AdjustmentView { month, amount, whole } in &entry.adjustments {
             let waits = if *whole { "" } else { "more of it waits" };
             columns.row([entry.project_id, month, amount, waits].map(str::to_owned));
         }
@@ -472,7 +475,7 @@ fn print_adjustments(out: &mut ForPeople<'_>, entries: &[ShownEntry<'_>]) -> io:
     columns.print(out)
 }
 
-fn print_left_out(out: &mut ForPeople<'_>, left_out: &[&ShownEntry<'_>]) -> io::Result<()> {
+fn print_left_out(out: &mut ForPeople<'_>, left_out: &[&StatementEntryView<'_>]) -> io::Result<()> {
     if left_out.is_empty() {
         return Ok(());
     }
@@ -489,7 +492,7 @@ fn print_left_out(out: &mut ForPeople<'_>, left_out: &[&ShownEntry<'_>]) -> io::
 
 /// What is late of a project in a month, for one kind of statement.
 #[derive(Serialize)]
-struct ShownLate {
+struct LateSumView {
     #[serde(serialize_with = "exact")]
     amount: Amount,
     #[serde(serialize_with = "exact")]
@@ -502,8 +505,8 @@ struct ShownLate {
 struct LateRow {
     month: String,
     project_id: String,
-    usage: Option<ShownLate>,
-    bill: Option<ShownLate>,
+    usage: Option<LateSumView>,
+    bill: Option<LateSumView>,
     /// What the month costs and no bill told, in money; null where no bill of it is kept, where
     /// nothing is due, or without a price.
     due: Option<String>,
@@ -555,7 +558,7 @@ fn not_told(tx: &ReadTx<'_>, scope: Period) -> store::Result<BTreeMap<(i64, Proj
 }
 
 #[derive(Serialize)]
-struct ShownLateness {
+struct LatenessView {
     rows: Vec<LateRow>,
     /// The months with usage of which no bill is kept that was asked for after their end.
     unknown: Vec<String>,
@@ -565,7 +568,7 @@ fn late(args: &LateArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let scope = scope(args.month);
     let read = |tx: &ReadTx<'_>| Ok::<_, store::Error>((not_told(tx, scope)?, untold(tx, scope)?));
     let (rows, untold) = shell.open()?.read(read)?;
-    let shown = |sum: UsageSum| ShownLate {
+    let shown = |sum: UsageSum| LateSumView {
         amount: sum.amount,
         covered: sum.covered,
         records: sum.records,
@@ -578,7 +581,7 @@ fn late(args: &LateArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         due: not_told.due.map(|due| due.to_string()),
     };
     let over = untold.into_iter().filter(|start_s| Grain::Month.after(*start_s) <= shell.now_s);
-    let shown = ShownLateness {
+    let shown = LatenessView {
         rows: rows.into_iter().map(row).collect(),
         unknown: over.map(moment::month).collect(),
     };
@@ -661,7 +664,7 @@ impl ToldAlready {
     }
 
     /// Counts a record that has just been written where it is late.
-    pub(super) fn tally(&self, at_s: i64, late: &mut Late) {
+    pub(super) fn tally(&self, at_s: i64, late: &mut LateRecords) {
         for timeline in &self.timelines {
             if let Some(segment) = timeline.at(at_s) {
                 let told = timeline.teller(segment);
@@ -677,14 +680,14 @@ impl ToldAlready {
 
 /// The records of an import that are late, by kind and the month's first second.
 #[derive(Default)]
-pub(super) struct Late(BTreeMap<(ListingKind, i64), LateMonth>);
+pub(super) struct LateRecords(BTreeMap<(ListingKind, i64), LateMonth>);
 
 struct LateMonth {
     told_at_s: i64,
     records: u64,
 }
 
-impl Late {
+impl LateRecords {
     pub(super) fn join(&mut self, other: Self) {
         for (key, month) in other.0 {
             self.0.entry(key).or_insert(LateMonth { records: 0, ..month }).records += month.records;

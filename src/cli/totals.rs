@@ -13,7 +13,7 @@ use crate::cli::sentence::Sentence;
 use crate::cli::statement::{Stretch, print_overlaps};
 use crate::cli::table::{Columns, or_dash};
 use crate::cli::visible::ForPeople;
-use crate::cli::window::Window;
+use crate::cli::window::WindowArgs;
 use crate::cli::{customer, project};
 use crate::store::balance::{self, Balance};
 use crate::store::bill::Pricing;
@@ -33,7 +33,7 @@ use std::ops::RangeInclusive;
 #[derive(clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
-    window: Window,
+    window: WindowArgs,
 
     /// Of this project alone
     #[arg(long, value_name = "P")]
@@ -102,14 +102,14 @@ struct Totals {
     /// The month that it is compared with.
     #[serde(skip_serializing_if = "Option::is_none")]
     compare: Option<String>,
-    rows: Vec<Row>,
+    rows: Vec<TotalsRow>,
     #[serde(serialize_with = "exact")]
     total: Amount,
     #[serde(flatten)]
     compared: Option<Comparison>,
 }
 
-struct Row {
+struct TotalsRow {
     by: Vec<By>,
     /// What `by` says, in its order. `None`: usage of projects without a customer.
     of: Vec<Option<String>>,
@@ -117,7 +117,7 @@ struct Row {
     compared: Option<Comparison>,
 }
 
-impl Serialize for Row {
+impl Serialize for TotalsRow {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut row = serializer.serialize_map(None)?;
         for (by, of) in self.by.iter().zip(&self.of) {
@@ -435,7 +435,7 @@ fn totals(tx: &ReadTx<'_>, args: &Args, by: &[By], period: Period) -> Result<Tot
             let before = befores.remove(&of).unwrap_or_default();
             Comparison::new(&sum.amount, before.amount)
         });
-        Row { by: by.to_vec(), of, sum, compared }
+        TotalsRow { by: by.to_vec(), of, sum, compared }
     };
     Ok(Totals {
         from: rfc3339(period.first_s()),
@@ -488,9 +488,9 @@ fn print_totals(out: &mut ForPeople<'_>, by: &[By], totals: &Totals) -> std::io:
 }
 
 /// Sums by what the rows are.
-type Sums = BTreeMap<Vec<Option<String>>, UsageSum>;
+type GroupSums = BTreeMap<Vec<Option<String>>, UsageSum>;
 
-fn sums(tx: &ReadTx<'_>, args: &Args, by: &[By], period: Period) -> Result<Sums, Failure> {
+fn sums(tx: &ReadTx<'_>, args: &Args, by: &[By], period: Period) -> Result<GroupSums, Failure> {
     let only = args.project.as_ref();
     if let Some(project_id) = only {
         project::find(tx, project_id)?;
@@ -498,7 +498,7 @@ fn sums(tx: &ReadTx<'_>, args: &Args, by: &[By], period: Period) -> Result<Sums,
     if let Some(customer_id) = &args.customer {
         customer::find(tx, customer_id)?;
     }
-    let mut sums = Sums::new();
+    let mut sums = GroupSums::new();
     if let ([By::Project], None) = (by, &args.customer) {
         for (project_id, sum) in usage::by_project(tx, period, only)? {
             sums.insert(vec![Some(project_id.to_string())], sum);

@@ -6,7 +6,7 @@ use crate::cli::moment::{Day, Moment, Month, rfc3339};
 
 /// A window of time; both ends are inside.
 #[derive(clap::Args)]
-pub(super) struct Window {
+pub(super) struct WindowArgs {
     /// From this time on, a day meaning its first second
     #[arg(long, value_name = "TIME", requires = "to", conflicts_with_all = ["day", "month"])]
     from: Option<Moment>,
@@ -24,7 +24,7 @@ pub(super) struct Window {
     pub(super) month: Option<Month>,
 }
 
-impl Window {
+impl WindowArgs {
     /// The window, if one was given.
     pub(super) fn period(&self) -> Result<Option<Period>, Failure> {
         if let (Some(from), Some(to)) = (self.from, self.to) {

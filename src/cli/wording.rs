@@ -12,7 +12,7 @@ use std::ffi::OsString;
 const NONSENSE: &str = "zz~nonsense";
 
 /// A command line that the parser refused.
-pub(super) struct Refused<'a> {
+pub(super) struct RefusedCommand<'a> {
     pub(super) error: &'a clap::Error,
     /// The executable's name first.
     pub(super) arguments: &'a [OsString],
@@ -20,7 +20,7 @@ pub(super) struct Refused<'a> {
     pub(super) root: Command,
 }
 
-impl Refused<'_> {
+impl RefusedCommand<'_> {
     /// The sentence.
     pub(super) fn sentence(&self) -> String {
         let argument = self.words(ContextKind::InvalidArg);

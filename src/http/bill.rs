@@ -8,7 +8,7 @@ use crate::billing::month_elsewhere::MonthElsewhere;
 use crate::billing::period::{Grain, Period};
 use crate::billing::statement::{Entry, Figure, ListingKind, Origin};
 use crate::http::answer::{Clock, Head, Outcome, Request};
-use crate::http::listed::{LeftOut, Listed, Made};
+use crate::http::listed::{BillContent, LeftOut, PreparedListing};
 use crate::http::pages::{Lister, Pages};
 use crate::http::verify::Verifier;
 use crate::store::balance::{self, Dues};
@@ -55,7 +55,7 @@ impl Lister for BillOf {
         String::new()
     }
 
-    fn list(&self, tx: &ReadTx<'_>, made_of: MadeOf) -> store::Result<Listed> {
+    fn list(&self, tx: &ReadTx<'_>, made_of: MadeOf) -> store::Result<PreparedListing> {
         let pricing = Pricing::read(tx, None)?;
         let basis = pricing.basis(tx, self.period, None)?;
         let Dues { standings, adjusts, costs } = balance::dues(tx, self.period, None, &pricing)?;
@@ -64,11 +64,11 @@ impl Lister for BillOf {
         let bill = bill_adjusted(basis, standings);
 
         let left_out = LeftOut::new(&bill.unpriced);
-        let made = Made { entries: entries(bill), costs };
-        Ok(Listed::of_bill(made, left_out, self.period, made_of))
+        let made = BillContent { entries: entries(bill), costs };
+        Ok(PreparedListing::of_bill(made, left_out, self.period, made_of))
     }
 
-    fn begins(&self, listed: &Listed) {
+    fn begins(&self, listed: &PreparedListing) {
         listed.point_out();
         if let Some(month) = MonthElsewhere::of(ListingKind::Bill, self.period) {
             log::warn!(

@@ -169,11 +169,11 @@ pub(super) struct Intake<S> {
     stopping: bool,
     /// Whether a request was let in whose end only hyper can tell.
     endless: bool,
-    refused: Option<Refused>,
+    refused: Option<RefusedRequest>,
 }
 
 /// A request that was refused here.
-pub(super) struct Refused {
+pub(super) struct RefusedRequest {
     pub refusal: Unrouted,
     /// Its method and path, as far as they are known.
     pub method: String,
@@ -207,7 +207,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Intake<S> {
 
     /// The socket; the request that was refused here and has not been told so yet, if one was; and
     /// whether the peer may still be sending.
-    pub(super) fn into_parts(mut self) -> (S, Option<Refused>, bool) {
+    pub(super) fn into_parts(mut self) -> (S, Option<RefusedRequest>, bool) {
         // Only hyper can tell whether a body that ends with the connection is whole.
         if self.refused.is_none() && self.exchange.broken.load(Ordering::Acquire) {
             self.refuse(Refusal::NotHttp { problem: "its body is broken or ends too early" });
@@ -232,7 +232,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Intake<S> {
             Err(unrouted) => unrouted,
         };
         self.refused =
-            Some(Refused { refusal, method: method.into_owned(), path: path.into_owned() });
+            Some(RefusedRequest { refusal, method: method.into_owned(), path: path.into_owned() });
         self.phase = Phase::Closed;
     }
 

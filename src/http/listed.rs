@@ -18,7 +18,7 @@ use std::time::Duration;
 const NAMED: usize = 20;
 
 /// A listing, and what has to be known of it once it has been told.
-pub(super) struct Listed {
+pub(super) struct PreparedListing {
     pub listing: Listing,
     pub unpriced: LeftOut,
     pub period: Period,
@@ -33,7 +33,7 @@ pub(super) struct Listed {
     /// page 1 may.
     answer: OnceLock<Answer>,
     /// Of a bill, until then.
-    made: Mutex<Made>,
+    made: Mutex<BillContent>,
     telling: Mutex<Telling>,
     /// About how many bytes of memory it takes, but for what of it is to be kept.
     made_bytes: usize,
@@ -41,7 +41,7 @@ pub(super) struct Listed {
 
 /// What is kept of a bill is made out of.
 #[derive(Default)]
-pub(super) struct Made {
+pub(super) struct BillContent {
     /// In the order of project ids.
     pub entries: Vec<Entry>,
     /// What it found earlier months to cost.
@@ -84,7 +84,7 @@ impl LeftOut {
     }
 }
 
-impl Listed {
+impl PreparedListing {
     fn new(mut listing: Listing, unpriced: LeftOut, period: Period, made_of: MadeOf) -> Self {
         listing.shrink();
         let named: usize = unpriced.named.iter().map(String::capacity).sum();
@@ -101,7 +101,12 @@ impl Listed {
     }
 
     /// A listing of charges.
-    pub(super) fn of_bill(made: Made, unpriced: LeftOut, period: Period, made_of: MadeOf) -> Self {
+    pub(super) fn of_bill(
+        made: BillContent,
+        unpriced: LeftOut,
+        period: Period,
+        made_of: MadeOf,
+    ) -> Self {
         let listing = Listing::of(ListingKind::Bill, made_of.total_size, &made.entries);
         Self { made: made.into(), ..Self::new(listing, unpriced, period, made_of) }
     }
@@ -112,7 +117,7 @@ impl Listed {
         let Snapshot { made_of, entries, .. } = snapshot;
         match key.kind {
             ListingKind::Bill => {
-                let made = Made { entries, costs: Costs::new() };
+                let made = BillContent { entries, costs: Costs::new() };
                 Self::of_bill(made, LeftOut::default(), key.period, made_of)
             }
             ListingKind::Usage => {
@@ -171,9 +176,9 @@ impl Listed {
             made.entries = self.listing.figures().into_iter().map(entry).collect();
         }
         let (kind, made_of) = (self.listing.kind(), self.made_of.clone());
-        let Made { entries, costs } = &*made;
+        let BillContent { entries, costs } = &*made;
         let answer = Answer::of(tx, kind, self.period, made_of, entries, costs)?;
-        *made = Made::default();
+        *made = BillContent::default();
         Ok(self.answer.get_or_init(|| answer))
     }
 

@@ -5,7 +5,7 @@
 use crate::billing::period::Period;
 use crate::billing::setting::Settings;
 use crate::billing::statement::{ListingKind, is_provisional};
-use crate::http::listed::Listed;
+use crate::http::listed::PreparedListing;
 use crate::store::newest::Newest;
 use crate::store::snapshot::{MadeOf, Snapshot, SnapshotKey};
 use crate::store::{self, ReadTx, balance, setting, statement};
@@ -58,8 +58,8 @@ impl State {
 pub(super) fn list(
     tx: &ReadTx<'_>,
     key: &SnapshotKey,
-    list: impl FnOnce(&ReadTx<'_>, MadeOf) -> store::Result<Listed>,
-) -> store::Result<(State, Listed)> {
+    list: impl FnOnce(&ReadTx<'_>, MadeOf) -> store::Result<PreparedListing>,
+) -> store::Result<(State, PreparedListing)> {
     let began = Instant::now();
     let state = State::read(tx)?;
     let made_of = MadeOf {
@@ -77,22 +77,26 @@ pub(super) fn list(
 /// Listings by what was asked, each with the state of the books that it says, the newest last.
 #[derive(Default)]
 pub(super) struct Listings {
-    kept: Mutex<VecDeque<Kept>>,
+    kept: Mutex<VecDeque<HeldListing>>,
     /// What is being made: who asks for the same waits for it, since a bill of many adjustments may
     /// take longer than a request waits, and is found by the next one.
     making: Mutex<Vec<(MadeFor, Weak<Mutex<()>>)>>,
 }
 
 /// A listing that is kept, with the state of the books that it says.
-type Kept = (MadeFor, State, Arc<Listed>);
+type HeldListing = (MadeFor, State, Arc<PreparedListing>);
 
-fn find(kept: &VecDeque<Kept>, made_for: &MadeFor, state: &State) -> Option<Arc<Listed>> {
+fn find(
+    kept: &VecDeque<HeldListing>,
+    made_for: &MadeFor,
+    state: &State,
+) -> Option<Arc<PreparedListing>> {
     let found = kept.iter().find(|(made, of, _)| made == made_for && of == state)?;
     Some(Arc::clone(&found.2))
 }
 
 impl Listings {
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Kept>> {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<HeldListing>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -109,7 +113,7 @@ impl Listings {
     }
 
     /// The listing that was made for this out of a state, where it is kept.
-    pub(super) fn find(&self, made_for: &MadeFor, state: &State) -> Option<Arc<Listed>> {
+    pub(super) fn find(&self, made_for: &MadeFor, state: &State) -> Option<Arc<PreparedListing>> {
         find(&self.lock(), made_for, state)
     }
 
@@ -118,8 +122,8 @@ impl Listings {
         &self,
         made_for: MadeFor,
         state: &State,
-        list: impl FnOnce() -> Result<(State, Listed), E>,
-    ) -> Result<Arc<Listed>, E> {
+        list: impl FnOnce() -> Result<(State, PreparedListing), E>,
+    ) -> Result<Arc<PreparedListing>, E> {
         if let Some(listed) = self.find(&made_for, state) {
             return Ok(listed);
         }
@@ -138,7 +142,7 @@ impl Listings {
         // What another state said is asked for no more.
         kept.retain(|(_, of, _)| *of == state);
         kept.push_back((made_for, state, Arc::clone(&listed)));
-        let size_bytes = |kept: &Kept| kept.2.size_bytes();
+        let size_bytes = |kept: &HeldListing| kept.2.size_bytes();
         let mut bytes: usize = kept.iter().map(size_bytes).sum();
         while kept.len() > KEPT || (bytes > KEPT_BYTES && kept.len() > 1) {
             bytes = bytes.saturating_sub(kept.pop_front().as_ref().map_or(0, size_bytes));
@@ -158,7 +162,7 @@ pub(super) struct Sequence {
     as_of: Option<Instant>,
     /// When page 1 was asked for, in Unix seconds.
     pub asked_at_s: i64,
-    pub listed: Arc<Listed>,
+    pub listed: Arc<PreparedListing>,
     /// Whether it has been passed on to be left on the disk, or is there.
     is_left: AtomicBool,
 }
@@ -169,7 +173,7 @@ impl Sequence {
         key: SnapshotKey,
         as_of: Option<Instant>,
         asked_at_s: i64,
-        listed: Arc<Listed>,
+        listed: Arc<PreparedListing>,
     ) -> Self {
         let is_left = AtomicBool::new(false);
         Self { key, number: 0, as_of, asked_at_s, listed, is_left }
@@ -178,7 +182,7 @@ impl Sequence {
     /// The sequence that goes on with a snapshot.
     pub(super) fn of_snapshot(key: SnapshotKey, number: i64, snapshot: Snapshot) -> Self {
         let asked_at_s = snapshot.asked_at_s;
-        let listed = Arc::new(Listed::of_snapshot(&key, snapshot));
+        let listed = Arc::new(PreparedListing::of_snapshot(&key, snapshot));
         let is_left = AtomicBool::new(true);
         Self { key, number, as_of: None, asked_at_s, listed, is_left }
     }
@@ -278,7 +282,7 @@ mod tests {
     use crate::agora::reply::Listing;
     use std::time::Duration;
 
-    fn listed(entries: usize) -> Arc<Listed> {
+    fn listed(entries: usize) -> Arc<PreparedListing> {
         let mut listing = Listing::new(ListingKind::Usage, 1);
         for n in 0..entries {
             listing.push(
@@ -287,7 +291,7 @@ mod tests {
                 "1 Minute",
             );
         }
-        Arc::new(Listed::of_usage(listing, key(0, "k").period, MadeOf::default()))
+        Arc::new(PreparedListing::of_usage(listing, key(0, "k").period, MadeOf::default()))
     }
 
     fn key(second: i64, api_key: &str) -> SnapshotKey {
@@ -296,7 +300,7 @@ mod tests {
         SnapshotKey { kind: ListingKind::Usage, period, api_key, parameters: String::new() }
     }
 
-    fn begin(sequences: &Sequences, second: i64, listed: &Arc<Listed>, newest: &Newest) {
+    fn begin(sequences: &Sequences, second: i64, listed: &Arc<PreparedListing>, newest: &Newest) {
         let sequence = Sequence::new(key(second, "k"), None, 0, Arc::clone(listed));
         sequences.begin(sequence, Some(newest));
     }
@@ -378,7 +382,10 @@ mod tests {
         let get = |state: &State, now: &State| {
             let list = || {
                 let listing = Listing::new(ListingKind::Usage, 0);
-                Ok::<_, ()>((now.clone(), Listed::of_usage(listing, period, MadeOf::default())))
+                Ok::<_, ()>((
+                    now.clone(),
+                    PreparedListing::of_usage(listing, period, MadeOf::default()),
+                ))
             };
             listings.get_or_list(made_for.clone(), state, list).expect("a listing")
         };

@@ -8,7 +8,7 @@ use crate::http::answer::{Answer, Head, Outcome};
 use crate::http::books::{Books, Fresh};
 use crate::http::error::Error;
 use crate::http::journal::{self, Kind, ms, rfc3339};
-use crate::http::listed::Listed;
+use crate::http::listed::PreparedListing;
 use crate::http::listing::{self, Listings, MadeFor, Sequence, Sequences};
 use crate::http::statement::{Keeper, Need, Worker};
 use crate::http::verify::Verified;
@@ -38,10 +38,10 @@ pub(super) trait Lister: Send + 'static {
     fn parameters(&self) -> String;
 
     /// Lists what is asked for; `made_of` tells the state of the books.
-    fn list(&self, tx: &ReadTx<'_>, made_of: MadeOf) -> store::Result<Listed>;
+    fn list(&self, tx: &ReadTx<'_>, made_of: MadeOf) -> store::Result<PreparedListing>;
 
     /// Sees to what is to be done as page 1 goes out.
-    fn begins(&self, _: &Listed) {}
+    fn begins(&self, _: &PreparedListing) {}
 }
 
 /// What pages are cut from, and what keeps it.
@@ -157,7 +157,7 @@ impl Pages {
         asked: &PageRequest<L>,
         fresh: &Fresh,
         asked_at_s: i64,
-        listed: Arc<Listed>,
+        listed: Arc<PreparedListing>,
     ) -> Arc<Sequence> {
         let sequence = Sequence::new(asked.key.clone(), Some(fresh.as_of), asked_at_s, listed);
         match asked.head.method.as_str() {

@@ -59,7 +59,7 @@ impl Provisioner {
         let adder = Arc::clone(&self.adder);
 
         self.verifier.body(Head::new(request, clock), body, move |verified, body| {
-            let asked = Asked::read(call, &ids?, body)?;
+            let asked = WantedState::read(call, &ids?, body)?;
             let head = verified.head.clone();
             Ok(match verified.pair.purpose {
                 Purpose::Live => {
@@ -80,7 +80,7 @@ impl Provisioner {
 
 /// Answers where what is asked for is so already, or else makes it so.
 fn make_so(
-    asked: Asked,
+    asked: WantedState,
     head: &Head,
     books: Arc<Books>,
     absences: Arc<Absences>,
@@ -114,7 +114,7 @@ struct Performed {
 }
 
 /// What a provisioning call asks for.
-enum Asked {
+enum WantedState {
     /// The account is announced, and active.
     CustomerActive(CustomerId, Announcement),
     /// The project is the customer's, enabled, and has keys.
@@ -127,7 +127,7 @@ enum Asked {
     LicenseIssued(NewLicense),
 }
 
-impl Asked {
+impl WantedState {
     /// Reads what a call asks for.
     fn read(call: Provisioning, ids: &Ids, body: &Body) -> Result<Self, request::Error> {
         Ok(match call {

@@ -12,7 +12,7 @@ use crate::http::answer::{Answer, Outcome, ReadJob, WriteJob};
 use crate::http::books::Books;
 use crate::http::door::{Door, Place};
 use crate::http::error::{Error, panicked};
-use crate::http::intake::{Exchange, Intake, Refused};
+use crate::http::intake::{Exchange, Intake, RefusedRequest};
 use crate::http::journal::{self, Kind, cut, ms};
 use crate::http::listener::{Entrance, Listener};
 use crate::http::metrics::Metrics;
@@ -369,11 +369,11 @@ async fn converse_in_clear<S: AsyncRead + AsyncWrite + Unpin>(
 /// moment, since a socket closed on unread bytes takes the answer back.
 async fn part<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: S,
-    refused: Option<Refused>,
+    refused: Option<RefusedRequest>,
     unread: bool,
     metrics: &Metrics,
 ) -> io::Result<()> {
-    if let Some(Refused { refusal, method, path }) = refused {
+    if let Some(RefusedRequest { refusal, method, path }) = refused {
         let reply = refusal.reply();
         metrics.refuse(None, reply.status);
         let reason = refusal.refusal.sentence();

@@ -258,7 +258,7 @@ pub(super) fn acceptor(current: &Arc<Current>, checks: bool) -> TlsAcceptor {
 
 /// What tells that a file has another content than before, as far as it can be told without reading
 /// it.
-type Stamp = Option<(u64, u64, i64, i64)>;
+type FileStamp = Option<(u64, u64, i64, i64)>;
 
 /// TLS by a pair of files.
 pub struct Tls {
@@ -267,7 +267,7 @@ pub struct Tls {
     current: Arc<Current>,
     acceptor: TlsAcceptor,
     /// Of the files as they were last read, whether they could be used or not.
-    read: Mutex<[Stamp; 2]>,
+    read: Mutex<[FileStamp; 2]>,
     /// The day on which the certificate's end was last told, counted from 1970.
     told_on: AtomicI64,
 }
@@ -352,7 +352,7 @@ impl Tls {
     }
 }
 
-fn stamp(path: &Path) -> Stamp {
+fn stamp(path: &Path) -> FileStamp {
     let metadata = fs::metadata(path).ok()?;
     Some((metadata.ino(), metadata.size(), metadata.mtime(), metadata.mtime_nsec()))
 }

@@ -2,7 +2,7 @@
 
 /// How a check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Verdict {
+pub enum Grade {
     /// As it has to be.
     Pass,
     /// It could not be looked at.
@@ -13,7 +13,7 @@ pub enum Verdict {
     Fail,
 }
 
-impl Verdict {
+impl Grade {
     /// Its name in what is printed.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -59,11 +59,11 @@ pub(super) struct Demand {
 
 /// What one check found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
+pub struct CheckFinding {
     /// The check, such as `usage amount`.
     pub name: String,
     /// How it ended.
-    pub result: Verdict,
+    pub result: Grade,
     /// The request, without key and signature.
     pub sent: String,
     /// What came of it.
@@ -75,13 +75,13 @@ pub struct Finding {
 impl Demand {
     /// The finding of it, of a kind of listing or of nothing in particular (""). What is only our
     /// reading is never worse than a warning.
-    pub(super) fn found(&self, of: &str, result: Verdict, sent: &str, got: &str) -> Finding {
+    pub(super) fn found(&self, of: &str, result: Grade, sent: &str, got: &str) -> CheckFinding {
         let space = if of.is_empty() { "" } else { " " };
         let result = match (self.asker, result) {
-            (Asker::Reading, Verdict::Fail) => Verdict::Warn,
+            (Asker::Reading, Grade::Fail) => Grade::Warn,
             (_, result) => result,
         };
-        Finding {
+        CheckFinding {
             name: format!("{of}{space}{}", self.name),
             result,
             sent: sent.to_owned(),
@@ -93,11 +93,11 @@ impl Demand {
 
 /// The first thing that is wrong with what a check looks at, the worst before the others.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Worst(Option<(Verdict, String, String)>);
+pub(super) struct Worst(Option<(Grade, String, String)>);
 
 impl Worst {
     /// Notes what is wrong with the answer to a request.
-    pub(super) fn note(&mut self, result: Verdict, sent: &str, got: String) {
+    pub(super) fn note(&mut self, result: Grade, sent: &str, got: String) {
         if self.0.as_ref().is_none_or(|(before, ..)| result > *before) {
             self.0 = Some((result, sent.to_owned(), got));
         }
@@ -110,14 +110,14 @@ impl Worst {
 
     /// Whether a failure was noted.
     pub(super) fn is_failed(&self) -> bool {
-        self.0.as_ref().is_some_and(|(result, ..)| *result == Verdict::Fail)
+        self.0.as_ref().is_some_and(|(result, ..)| *result == Grade::Fail)
     }
 
     /// The finding; where nothing is wrong, `good` says what was looked at.
-    pub(super) fn finding(self, demand: &Demand, of: &str, sent: &str, good: &str) -> Finding {
+    pub(super) fn finding(self, demand: &Demand, of: &str, sent: &str, good: &str) -> CheckFinding {
         match self.0 {
             Some((result, sent, got)) => demand.found(of, result, &sent, &got),
-            None => demand.found(of, Verdict::Pass, sent, good),
+            None => demand.found(of, Grade::Pass, sent, good),
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::agora::outgoing::Outgoing;
 use crate::agora::received::{Received, Scalar};
 use crate::agora::reply::{Envelope, Form};
 use crate::billing::id::CustomerId;
-use crate::probe::check::{Asker, Demand, Verdict};
+use crate::probe::check::{Asker, Demand, Grade};
 use crate::probe::client::Absence;
 use crate::probe::refusal::Shape;
 use crate::probe::session::{Exchanged, Session};
@@ -51,7 +51,7 @@ pub(super) async fn check(
         }
         Err(absence) => {
             let is_broken = matches!(absence, Absence::Broken(_));
-            let result = if is_broken { Verdict::Fail } else { Verdict::Skip };
+            let result = if is_broken { Grade::Fail } else { Grade::Skip };
             session.add(ANSWER.found("license", result, &sent, &absence.to_string()));
             for demand in [&STRINGS, &CONTENT, &ENVELOPE] {
                 session.skip(demand, "license", &sent, &absence);
@@ -69,22 +69,22 @@ fn judge(session: &mut Session, answer: &Exchanged, is_named: bool) {
         Err(got) => {
             let is_none = answer.reaction.status == 404;
             let (result, got) = match (is_none, is_named) {
-                (true, false) => (Verdict::Pass, "HTTP 404: no license".to_owned()),
-                (true, true) => (Verdict::Warn, got),
-                (false, _) => (Verdict::Fail, got),
+                (true, false) => (Grade::Pass, "HTTP 404: no license".to_owned()),
+                (true, true) => (Grade::Warn, got),
+                (false, _) => (Grade::Fail, got),
             };
             session.add(found(&ANSWER, result, &got));
             let why = "no license to look at: name a customer who has one with --customer";
             for demand in [&STRINGS, &CONTENT, &ENVELOPE] {
-                session.add(found(demand, Verdict::Skip, why));
+                session.add(found(demand, Grade::Skip, why));
             }
             return;
         }
     };
     let answered = match answer.is_json() {
-        Ok(()) if answer.reaction.status == 200 => found(&ANSWER, Verdict::Pass, "success"),
-        Ok(()) => found(&ANSWER, Verdict::Warn, &format!("HTTP {}", answer.reaction.status)),
-        Err(got) => found(&ANSWER, Verdict::Fail, &got),
+        Ok(()) if answer.reaction.status == 200 => found(&ANSWER, Grade::Pass, "success"),
+        Ok(()) => found(&ANSWER, Grade::Warn, &format!("HTTP {}", answer.reaction.status)),
+        Err(got) => found(&ANSWER, Grade::Fail, &got),
     };
     let values = ["expireDate", "residueCount"].map(|name| value(body, name));
     let [date, count] = &values;
@@ -92,15 +92,15 @@ fn judge(session: &mut Session, answer: &Exchanged, is_named: bool) {
     let text = |value: &Option<Scalar>| value.as_ref().and_then(Scalar::text).map(str::to_owned);
     let texts = (text(date), text(count));
     let is_strings = matches!(texts, (Some(_), Some(_)));
-    let strings = if is_strings { Verdict::Pass } else { Verdict::Fail };
+    let strings = if is_strings { Grade::Pass } else { Grade::Fail };
     let content = match &texts {
-        (Some(date), Some(count)) if is_date(date) && is_count(count) => Verdict::Pass,
-        (Some(_), Some(_)) => Verdict::Warn,
-        _ => Verdict::Skip,
+        (Some(date), Some(count)) if is_date(date) && is_count(count) => Grade::Pass,
+        (Some(_), Some(_)) => Grade::Warn,
+        _ => Grade::Skip,
     };
     let is_nested = body.envelope() == Envelope::Nested;
     let form = if is_nested { "nested" } else { "flat" };
-    let envelope = if is_strings { Verdict::Pass } else { Verdict::Skip };
+    let envelope = if is_strings { Grade::Pass } else { Grade::Skip };
     for finding in [
         answered,
         found(&STRINGS, strings, &got),

@@ -3,7 +3,7 @@
 
 use crate::agora::outgoing::{Outgoing, Wire};
 use crate::agora::received::Received;
-use crate::probe::check::{Asker, Demand, Verdict};
+use crate::probe::check::{Asker, Demand, Grade};
 use crate::probe::client::{Absence, Caller};
 use crate::probe::session::{PATIENCE, Session};
 use std::sync::Arc;
@@ -65,8 +65,8 @@ pub(super) async fn check(
 ) -> Option<Latencies> {
     let sent = format!("{} a hundred times a second for {seconds} s", asked.words());
     let usage = session.findings.iter().find(|finding| finding.name == "usage answer");
-    if session.is_over() || usage.is_none_or(|finding| finding.result == Verdict::Fail) {
-        session.add(LOAD.found("", Verdict::Skip, &sent, "usage is not answered"));
+    if session.is_over() || usage.is_none_or(|finding| finding.result == Grade::Fail) {
+        session.add(LOAD.found("", Grade::Skip, &sent, "usage is not answered"));
         return None;
     }
     let wire = Arc::new(asked.signed(&session.signer));
@@ -85,9 +85,9 @@ pub(super) async fn check(
         milliseconds(latencies.max_us)
     );
     let (result, got) = match problem {
-        Some(problem) => (Verdict::Fail, format!("{failed} not answered ({problem}); {figures}")),
-        None if late > 0 => (Verdict::Fail, format!("{late} answers too late; {figures}")),
-        None => (Verdict::Pass, figures),
+        Some(problem) => (Grade::Fail, format!("{failed} not answered ({problem}); {figures}")),
+        None if late > 0 => (Grade::Fail, format!("{late} answers too late; {figures}")),
+        None => (Grade::Pass, figures),
     };
     session.add(LOAD.found("", result, &sent, &got));
     Some(latencies)

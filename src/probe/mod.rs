@@ -24,7 +24,7 @@ mod signing;
 mod trust;
 
 pub use address::{Address, AddressError};
-pub use check::{Finding, Verdict};
+pub use check::{CheckFinding, Grade};
 pub use load::{Latencies, milliseconds};
 pub use provisioning::{Dialect, Trial};
 pub use trust::Trust;
@@ -49,7 +49,7 @@ const REACHED: Demand = Demand {
 };
 
 /// What is probed, and how.
-pub struct Order {
+pub struct ProbeOrder {
     /// Where the server is.
     pub address: Address,
     /// Whose certificates are taken; `None` for HTTP.
@@ -70,14 +70,14 @@ pub struct Order {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Findings {
     /// Each check, in the order in which they were made.
-    pub checks: Vec<Finding>,
+    pub checks: Vec<CheckFinding>,
     /// Of the load, where there was one.
     pub latencies: Option<Latencies>,
 }
 
 impl Findings {
     /// How many checks ended so.
-    pub fn count(&self, result: Verdict) -> usize {
+    pub fn count(&self, result: Grade) -> usize {
         self.checks.iter().filter(|finding| finding.result == result).count()
     }
 }
@@ -86,7 +86,7 @@ impl Findings {
 ///
 /// # Errors
 /// When the system has no means to.
-pub fn run(order: Order) -> io::Result<Findings> {
+pub fn run(order: ProbeOrder) -> io::Result<Findings> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let findings = runtime.block_on(probe(order));
     // A name that is still looked for is not waited for.
@@ -104,19 +104,19 @@ fn cut(text: &str) -> String {
     }
 }
 
-async fn probe(order: Order) -> Findings {
-    let Order { address, trust, signer, customer, trial, load_s, now_s } = order;
+async fn probe(order: ProbeOrder) -> Findings {
+    let ProbeOrder { address, trust, signer, customer, trial, load_s, now_s } = order;
     let (base, authority) = (address.base.clone(), address.authority.clone());
     let sent = format!("a connection to {authority}");
     let client = match Caller::reach(address, trust).await {
         Ok(client) => client,
         Err(problem) => {
-            let checks = vec![REACHED.found("", Verdict::Fail, &sent, &problem)];
+            let checks = vec![REACHED.found("", Grade::Fail, &sent, &problem)];
             return Findings { checks, latencies: None };
         }
     };
     let mut session = Session::new(client, signer);
-    session.add(REACHED.found("", Verdict::Pass, &sent, "connected"));
+    session.add(REACHED.found("", Grade::Pass, &sent, "connected"));
     for kind in ListingKind::ALL {
         pages::check(&mut session, &base, kind, now_s).await;
         let [closed, _] = pages::windows(kind, now_s);
@@ -149,7 +149,7 @@ async fn probe(order: Order) -> Findings {
         latencies = load::check(&mut session, &asked, seconds).await;
     }
     let Session { findings, secrets, .. } = session;
-    let hidden = |finding: Finding| Finding {
+    let hidden = |finding: CheckFinding| CheckFinding {
         sent: cut(&secrets.hide(&finding.sent)),
         got: cut(&secrets.hide(&finding.got)),
         ..finding

@@ -3,7 +3,7 @@
 
 use crate::agora::received::{Received, Scalar, Scalars};
 use crate::agora::reply::Envelope;
-use crate::probe::check::{Asker, Demand, Finding, Verdict, Worst};
+use crate::probe::check::{Asker, CheckFinding, Demand, Grade, Worst};
 use crate::probe::decimal;
 use crate::probe::session::Exchanged;
 use std::collections::BTreeMap;
@@ -81,7 +81,7 @@ pub(super) struct Faults {
 }
 
 impl Faults {
-    pub(super) fn note(&mut self, demand: &Demand, result: Verdict, sent: &str, got: String) {
+    pub(super) fn note(&mut self, demand: &Demand, result: Grade, sent: &str, got: String) {
         self.worst.entry(demand.name).or_default().note(result, sent, got);
     }
 
@@ -97,7 +97,7 @@ impl Faults {
         let demand = if limit.is_some() { &ANSWER } else { &WITHOUT_LIMIT };
         let body = self.look_at_answer(demand, answer)?;
         if body.top("statusReason").and_then(Scalar::text).is_none() {
-            self.note(&FIELDS, Verdict::Warn, sent, "no statusReason that is a string".to_owned());
+            self.note(&FIELDS, Grade::Warn, sent, "no statusReason that is a string".to_owned());
         }
         let total_size = body.member("totalSize").and_then(Scalar::number);
         let total_size = total_size.and_then(|digits| digits.parse().ok());
@@ -120,7 +120,7 @@ impl Faults {
         let envelope = body.envelope();
         if *self.envelope.get_or_insert(envelope) != envelope {
             let got = format!("{} here, and the other form before", name_of(envelope));
-            self.note(&ENVELOPE, Verdict::Warn, sent, got);
+            self.note(&ENVELOPE, Grade::Warn, sent, got);
         }
         self.entries += entries.len();
         let entries = entries.iter().map(|entry| self.look_at_entry(sent, entry)).collect();
@@ -134,22 +134,22 @@ impl Faults {
     ) -> Option<&'a Received> {
         let sent = answer.sent.as_str();
         if !answer.is_2xx() {
-            self.note(demand, Verdict::Fail, sent, answer.got());
+            self.note(demand, Grade::Fail, sent, answer.got());
             return None;
         }
         if answer.reaction.status != 200 {
-            self.note(demand, Verdict::Warn, sent, format!("HTTP {}", answer.reaction.status));
+            self.note(demand, Grade::Warn, sent, format!("HTTP {}", answer.reaction.status));
         }
         if let Err(got) = answer.is_json() {
-            self.note(&CONTENT_TYPE, Verdict::Fail, sent, got);
+            self.note(&CONTENT_TYPE, Grade::Fail, sent, got);
         }
         let Some(body) = &answer.body else {
-            self.note(demand, Verdict::Fail, sent, answer.got());
+            self.note(demand, Grade::Fail, sent, answer.got());
             return None;
         };
         let status = body.top("status");
         if status.and_then(Scalar::number) != Some("0") {
-            self.note(demand, Verdict::Fail, sent, shown("status", status));
+            self.note(demand, Grade::Fail, sent, shown("status", status));
         }
         Some(body)
     }
@@ -161,7 +161,7 @@ impl Faults {
             return;
         }
         let is_same = given.and_then(Scalar::text) == Some(&number);
-        let result = if is_same { Verdict::Warn } else { Verdict::Fail };
+        let result = if is_same { Grade::Warn } else { Grade::Fail };
         self.note(&PAGE_NUM, result, sent, shown("pageNum", given));
     }
 
@@ -170,11 +170,11 @@ impl Faults {
             Some(Scalar::Text(text)) if !text.trim().is_empty() => text.clone(),
             Some(Scalar::Number(digits)) => {
                 let got = format!("projectId is the number {digits}");
-                self.note(&IDS, Verdict::Warn, sent, got);
+                self.note(&IDS, Grade::Warn, sent, got);
                 digits.clone()
             }
             other => {
-                self.note(&IDS, Verdict::Fail, sent, shown("projectId", other));
+                self.note(&IDS, Grade::Fail, sent, shown("projectId", other));
                 String::new()
             }
         };
@@ -183,12 +183,12 @@ impl Faults {
             Some(Scalar::Number(digits)) => self.look_at_amount(sent, &id, digits),
             other => {
                 let got = format!("{} for project {id}", shown("amount", other));
-                self.note(&AMOUNT, Verdict::Fail, sent, got);
+                self.note(&AMOUNT, Grade::Fail, sent, got);
             }
         }
         if entry.get("description").and_then(Scalar::text).is_none() {
             let got = format!("no description that is a string for project {id}");
-            self.note(&FIELDS, Verdict::Warn, sent, got);
+            self.note(&FIELDS, Grade::Warn, sent, got);
         }
         (id, amount.map_or_else(String::new, ToString::to_string))
     }
@@ -196,10 +196,10 @@ impl Faults {
     fn look_at_amount(&mut self, sent: &str, id: &str, digits: &str) {
         if decimal::is_zero(digits) {
             let got = format!("amount is {digits} for project {id}");
-            return self.note(&ZERO, Verdict::Fail, sent, got);
+            return self.note(&ZERO, Grade::Fail, sent, got);
         }
         if let Some((is_fail, words)) = decimal::fault(digits) {
-            let result = if is_fail { Verdict::Fail } else { Verdict::Warn };
+            let result = if is_fail { Grade::Fail } else { Grade::Warn };
             let got = format!("amount is {digits} for project {id}: {words}");
             self.note(&AMOUNT, result, sent, got);
         }
@@ -207,7 +207,7 @@ impl Faults {
 
     /// Notes that a field is not there, or not what it has to be.
     fn miss(&mut self, demand: &Demand, sent: &str, name: &str, body: &Received) {
-        self.note(demand, Verdict::Fail, sent, shown(name, body.member(name)));
+        self.note(demand, Grade::Fail, sent, shown(name, body.member(name)));
     }
 
     pub(super) fn has_entries(&self) -> bool {
@@ -215,7 +215,7 @@ impl Faults {
     }
 
     /// What all pages together show.
-    pub(super) fn findings(mut self, of: &str, sent: &str) -> Vec<Finding> {
+    pub(super) fn findings(mut self, of: &str, sent: &str) -> Vec<CheckFinding> {
         let counted = format!("{} pages, {} entries", self.pages, self.entries);
         let is_failed = |demand: &Demand| self.worst.get(demand.name).is_some_and(Worst::is_failed);
         let neither = is_failed(&ANSWER) && is_failed(&WITHOUT_LIMIT);
@@ -234,7 +234,7 @@ impl Faults {
                 (_, Some(_)) => None,
             };
             if let Some(nothing) = nothing {
-                findings.push(demand.found(of, Verdict::Skip, sent, nothing));
+                findings.push(demand.found(of, Grade::Skip, sent, nothing));
                 continue;
             }
             let is_envelope = demand.name == ENVELOPE.name;

@@ -4,7 +4,7 @@
 use crate::agora::outgoing::Outgoing;
 use crate::billing::period::{Grain, Period};
 use crate::billing::statement::ListingKind;
-use crate::probe::check::{Asker, Demand, Verdict, Worst};
+use crate::probe::check::{Asker, Demand, Grade, Worst};
 use crate::probe::client::Absence;
 use crate::probe::page::{ANSWER, Faults, Leaf};
 use crate::probe::session::Session;
@@ -176,14 +176,14 @@ pub(super) async fn check(session: &mut Session, base: &str, kind: ListingKind, 
     for (demand, outcome) in [(&AGAIN, again), (&PAST_END, past)] {
         let finding = match outcome {
             Ok((result, sent, got)) => demand.found(kind.as_str(), result, &sent, &got),
-            Err(why) => demand.found(kind.as_str(), Verdict::Skip, "", &why),
+            Err(why) => demand.found(kind.as_str(), Grade::Skip, "", &why),
         };
         session.add(finding);
     }
 }
 
 /// How a check ended, what was sent and what came; or why it could not be made.
-type Observed = Result<(Verdict, String, String), String>;
+type Observed = Result<(Grade, String, String), String>;
 
 impl PagedListings<'_> {
     fn page(&self, window: Period, page_num: u32, limit: Option<usize>) -> Outgoing {
@@ -201,7 +201,7 @@ impl PagedListings<'_> {
             Ok(answer) => self.faults.look((page_num, limit), &answer),
             Err(absence) => {
                 if let Absence::Broken(got) = &absence {
-                    self.faults.note(&ANSWER, Verdict::Fail, &asked.words(), got.clone());
+                    self.faults.note(&ANSWER, Grade::Fail, &asked.words(), got.clone());
                 }
                 self.absence.get_or_insert(absence);
                 None
@@ -245,10 +245,10 @@ impl PagedListings<'_> {
         let sent = self.page(window, page_num, limit).words();
         if trail.ending == Ending::Endless {
             let got = "hasNext true, with more pages than projects or no entries on them";
-            self.ends.note(Verdict::Fail, &sent, format!("{got}: page {page_num}"));
+            self.ends.note(Grade::Fail, &sent, format!("{got}: page {page_num}"));
         } else if trail.ending == Ending::Cut && limit.is_none() {
             let got = format!("hasNext true on page {page_num}: no more pages were followed");
-            self.ends.note(Verdict::Warn, &sent, got);
+            self.ends.note(Grade::Warn, &sent, got);
         }
         self.look_at_lengths(&trail);
         trail
@@ -267,12 +267,12 @@ impl PagedListings<'_> {
         // What has no id is a fault of its own.
         for (id, _) in leaf.entries.iter().filter(|(id, _)| !id.is_empty()) {
             if !seen.insert(id.clone()) {
-                self.once.note(Verdict::Fail, sent, format!("project {id} a second time"));
+                self.once.note(Grade::Fail, sent, format!("project {id} a second time"));
                 continue;
             }
             fresh += 1;
             if let Some(before) = before.filter(|before| *before > id.as_str()) {
-                self.order.note(Verdict::Warn, sent, format!("project {before} before {id}"));
+                self.order.note(Grade::Warn, sent, format!("project {before} before {id}"));
             }
             before = Some(id);
         }
@@ -287,7 +287,7 @@ impl PagedListings<'_> {
             if len > limit || len < limit && leaf.has_next {
                 let got = format!("{len} entries, hasNext {}", leaf.has_next);
                 let sent = self.page(trail.window, page_num, trail.limit).words();
-                self.full.note(Verdict::Warn, &sent, got);
+                self.full.note(Grade::Warn, &sent, got);
             }
         }
     }
@@ -325,7 +325,7 @@ impl PagedListings<'_> {
                     small.leaves.len(),
                     whole.entries().len()
                 );
-                worst.note(Verdict::Fail, &sent, got);
+                worst.note(Grade::Fail, &sent, got);
             }
         }
         worst
@@ -341,8 +341,8 @@ impl PagedListings<'_> {
         let sent = self.page(window, page_num, limit).words();
         let leaf = self.ask(session, (window, page_num, limit)).await;
         match leaf.ok_or_else(|| self.why_not())? == *before {
-            true => Ok((Verdict::Pass, sent, "the same entries".to_owned())),
-            false => Ok((Verdict::Fail, sent, "other entries than a moment before".to_owned())),
+            true => Ok((Grade::Pass, sent, "the same entries".to_owned())),
+            false => Ok((Grade::Fail, sent, "other entries than a moment before".to_owned())),
         }
     }
 
@@ -362,16 +362,16 @@ impl PagedListings<'_> {
         let answer = session.ask(&asked).await.map_err(|absence| absence.to_string())?;
         // Refusing it is a fault only in our reading, so it is not held against other checks.
         if !answer.is_2xx() || answer.body.as_ref().is_some_and(|b| b.is_success() == Some(false)) {
-            return Ok((Verdict::Warn, sent, answer.got()));
+            return Ok((Grade::Warn, sent, answer.got()));
         }
         let Some(leaf) = self.faults.look((page_num, small.limit), &answer) else {
             return Err("no page could be read".to_owned());
         };
         if leaf.entries.is_empty() && !leaf.has_next {
-            return Ok((Verdict::Pass, sent, "no entries".to_owned()));
+            return Ok((Grade::Pass, sent, "no entries".to_owned()));
         }
         let got = format!("{} entries, hasNext {}", leaf.entries.len(), leaf.has_next);
-        Ok((Verdict::Warn, sent, got))
+        Ok((Grade::Warn, sent, got))
     }
 
     fn why_not(&self) -> String {
@@ -398,11 +398,11 @@ impl PagedListings<'_> {
             let finding = if worst.is_some() {
                 worst.finding(demand, of, &sent, good)
             } else if !is_read {
-                demand.found(of, Verdict::Skip, &sent, &why_not)
+                demand.found(of, Grade::Skip, &sent, &why_not)
             } else if needs_entries && !has_entries {
-                demand.found(of, Verdict::Skip, &sent, "no entries in these windows")
+                demand.found(of, Grade::Skip, &sent, "no entries in these windows")
             } else {
-                demand.found(of, Verdict::Pass, &sent, good)
+                demand.found(of, Grade::Pass, &sent, good)
             };
             session.add(finding);
         }

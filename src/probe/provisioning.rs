@@ -6,7 +6,7 @@ use crate::agora::received::{Received, Scalar};
 use crate::agora::reply::Form;
 use crate::billing::id::{CustomerId, ProjectId};
 use crate::billing::period::Period;
-use crate::probe::check::{Asker, Demand, Verdict};
+use crate::probe::check::{Asker, Demand, Grade};
 use crate::probe::client::Absence;
 use crate::probe::refusal::{self, Forbidden, Shape};
 use crate::probe::session::{Exchanged, Session};
@@ -164,7 +164,7 @@ async fn call(
             for demand in [&ANSWER, &AGAIN, &AT_ONCE] {
                 let is_broken = matches!(absence, Absence::Broken(_));
                 let is_fail = is_broken && demand.name == ANSWER.name;
-                let result = if is_fail { Verdict::Fail } else { Verdict::Skip };
+                let result = if is_fail { Grade::Fail } else { Grade::Skip };
                 session.add(demand.found(of, result, &sent, &absence.to_string()));
             }
         }
@@ -178,13 +178,13 @@ async fn call(
     let answer = answers.iter().find_map(|read| read.as_ref().ok());
     let first_trouble = || answers.iter().find_map(|read| read.as_ref().err());
     let answered = match (answer, first_trouble()) {
-        (Some(_), _) | (None, None) => ANSWER.found(of, Verdict::Pass, &sent, "success"),
+        (Some(_), _) | (None, None) => ANSWER.found(of, Grade::Pass, &sent, "success"),
         (None, Some(trouble)) => trouble.found(&ANSWER, of, &sent),
     };
     session.add(answered);
     if answer.is_none() {
         for demand in [&AGAIN, &AT_ONCE] {
-            session.add(demand.found(of, Verdict::Skip, &sent, "it never succeeds"));
+            session.add(demand.found(of, Grade::Skip, &sent, "it never succeeds"));
         }
         return None;
     }
@@ -195,21 +195,21 @@ async fn call(
     let repeated = match &again {
         Err(trouble) => trouble.found(&AGAIN, of, &sent),
         Ok(_) if !is_same(&again, &one) && !is_same(&again, &other) => {
-            AGAIN.found(of, Verdict::Fail, &sent, "other keys than the first time")
+            AGAIN.found(of, Grade::Fail, &sent, "other keys than the first time")
         }
-        Ok(_) => AGAIN.found(of, Verdict::Pass, &sent, "the same"),
+        Ok(_) => AGAIN.found(of, Grade::Pass, &sent, "the same"),
     };
-    let is_repeatable = repeated.result == Verdict::Pass;
+    let is_repeatable = repeated.result == Grade::Pass;
     session.add(repeated);
     let raced = match [&one, &other].iter().find_map(|read| read.as_ref().err()) {
         _ if !is_repeatable => {
-            AT_ONCE.found(of, Verdict::Skip, &sent, "the same call again is not answered alike")
+            AT_ONCE.found(of, Grade::Skip, &sent, "the same call again is not answered alike")
         }
         Some(trouble) => trouble.found(&AT_ONCE, of, &sent),
         None if !is_same(&one, &other) => {
-            AT_ONCE.found(of, Verdict::Fail, &sent, "each with keys of its own")
+            AT_ONCE.found(of, Grade::Fail, &sent, "each with keys of its own")
         }
-        None => AT_ONCE.found(of, Verdict::Pass, &sent, "the same"),
+        None => AT_ONCE.found(of, Grade::Pass, &sent, "the same"),
     };
     session.add(raced);
     [again, one, other].into_iter().find_map(Result::ok)
@@ -225,13 +225,13 @@ enum Trouble {
 }
 
 impl Trouble {
-    fn found(&self, demand: &Demand, of: &str, sent: &str) -> crate::probe::check::Finding {
+    fn found(&self, demand: &Demand, of: &str, sent: &str) -> crate::probe::check::CheckFinding {
         match self {
             Self::Absent(absence @ Absence::Broken(_)) => {
-                demand.found(of, Verdict::Fail, sent, &absence.to_string())
+                demand.found(of, Grade::Fail, sent, &absence.to_string())
             }
-            Self::Absent(absence) => demand.found(of, Verdict::Skip, sent, &absence.to_string()),
-            Self::Refused(got) | Self::Typed(got) => demand.found(of, Verdict::Fail, sent, got),
+            Self::Absent(absence) => demand.found(of, Grade::Skip, sent, &absence.to_string()),
+            Self::Refused(got) | Self::Typed(got) => demand.found(of, Grade::Fail, sent, got),
         }
     }
 }
@@ -258,8 +258,8 @@ fn judge_keys(session: &mut Session, sent: &str, keys: Option<&[Option<Scalar>; 
     let of = "create project";
     let Some(keys) = keys else {
         let made = session.findings.iter().rfind(|finding| finding.name == "create project answer");
-        let is_made = made.is_some_and(|finding| finding.result == Verdict::Pass);
-        let result = if is_made { Verdict::Fail } else { Verdict::Skip };
+        let is_made = made.is_some_and(|finding| finding.result == Grade::Pass);
+        let result = if is_made { Grade::Fail } else { Grade::Skip };
         return session.add(KEYS.found(of, result, sent, "no appKey and no appSecret"));
     };
     let length = |key: &Option<Scalar>| key.as_ref().and_then(Scalar::text).map(str::len);
@@ -269,7 +269,7 @@ fn judge_keys(session: &mut Session, sent: &str, keys: Option<&[Option<Scalar>; 
     };
     let got = format!("appKey {}, appSecret {} bytes", words(&lengths[0]), words(&lengths[1]));
     let fits = |length: &Option<usize>| length.is_some_and(|length| KEY_BYTES.contains(&length));
-    let result = if lengths.iter().all(fits) { Verdict::Pass } else { Verdict::Fail };
+    let result = if lengths.iter().all(fits) { Grade::Pass } else { Grade::Fail };
     session.add(KEYS.found(of, result, sent, &got));
 }
 
@@ -278,13 +278,13 @@ async fn also(session: &mut Session, (of, demand): (&str, &Demand), asked: &Outg
     let sent = asked.words();
     let again = format!("{of} {}", AGAIN.name);
     let usual = session.findings.iter().rfind(|finding| finding.name == again);
-    if usual.is_none_or(|finding| finding.result != Verdict::Pass) {
+    if usual.is_none_or(|finding| finding.result != Grade::Pass) {
         let why = "the usual form is not answered alike either";
-        return session.add(demand.found(of, Verdict::Skip, &sent, why));
+        return session.add(demand.found(of, Grade::Skip, &sent, why));
     }
     let answer = session.ask(asked).await;
     let finding = match read(session, answer) {
-        Ok(_) => demand.found(of, Verdict::Pass, &sent, "success"),
+        Ok(_) => demand.found(of, Grade::Pass, &sent, "success"),
         Err(trouble) => trouble.found(demand, of, &sent),
     };
     session.add(finding);

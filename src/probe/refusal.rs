@@ -2,7 +2,7 @@
 
 use crate::agora::outgoing::Wire;
 use crate::agora::reply::Form;
-use crate::probe::check::{Demand, Verdict, Worst};
+use crate::probe::check::{Demand, Grade, Worst};
 use crate::probe::client::Absence;
 use crate::probe::session::{Exchanged, Session};
 
@@ -43,7 +43,7 @@ pub(super) async fn check(
                 }
             }
             // Nothing was given away.
-            Err(Absence::Broken(got)) => worst.note(Verdict::Warn, sent, got),
+            Err(Absence::Broken(got)) => worst.note(Grade::Warn, sent, got),
             Err(other) => {
                 absence.get_or_insert(other);
             }
@@ -60,16 +60,16 @@ pub(super) async fn check(
 }
 
 /// What is wrong with the answer to a request that must be refused.
-fn fault(answer: &Exchanged, shape: Shape) -> Option<(Verdict, String)> {
+fn fault(answer: &Exchanged, shape: Shape) -> Option<(Grade, String)> {
     if answer.is_answered() {
-        return Some((Verdict::Fail, format!("it is answered: {}", answer.got())));
+        return Some((Grade::Fail, format!("it is answered: {}", answer.got())));
     }
     if shape.form.is_some() && answer.body.as_ref().is_some_and(|b| b.is_success() == Some(true)) {
         // Whoever reads the body alone takes it for an answer.
-        return Some((Verdict::Fail, format!("its status says success: {}", answer.got())));
+        return Some((Grade::Fail, format!("its status says success: {}", answer.got())));
     }
     if !shape.codes.contains(&answer.reaction.status) {
-        return Some((Verdict::Warn, format!("refused, by {}", answer.got())));
+        return Some((Grade::Warn, format!("refused, by {}", answer.got())));
     }
     let form = shape.form?;
     let says_so = answer.body.as_ref().is_some_and(|body| {
@@ -81,6 +81,6 @@ fn fault(answer: &Exchanged, shape: Shape) -> Option<(Verdict, String)> {
     });
     (!says_so).then(|| {
         let got = format!("refused without status and statusReason: {}", answer.got());
-        (Verdict::Warn, got)
+        (Grade::Warn, got)
     })
 }

@@ -4,7 +4,7 @@
 use crate::agora::outgoing::{Outgoing, Signer, Wire};
 use crate::agora::received::Received;
 use crate::agora::signature::Encoding;
-use crate::probe::check::{Asker, Demand, Finding, Verdict};
+use crate::probe::check::{Asker, CheckFinding, Demand, Grade};
 use crate::probe::client::{Absence, Caller, Reaction};
 use crate::probe::secrets::Secrets;
 use std::sync::Arc;
@@ -55,7 +55,7 @@ struct Attempts {
 pub(super) struct Session {
     pub(super) client: Arc<Caller>,
     pub(super) signer: Signer,
-    pub(super) findings: Vec<Finding>,
+    pub(super) findings: Vec<CheckFinding>,
     /// What must not be shown.
     pub(super) secrets: Secrets,
     requests: u32,
@@ -169,13 +169,13 @@ impl Session {
     }
 
     /// Adds a finding.
-    pub(super) fn add(&mut self, finding: Finding) {
+    pub(super) fn add(&mut self, finding: CheckFinding) {
         self.findings.push(finding);
     }
 
     /// Adds that a check could not be made.
     pub(super) fn skip(&mut self, demand: &Demand, of: &str, sent: &str, absence: &Absence) {
-        self.add(demand.found(of, Verdict::Skip, sent, &absence.to_string()));
+        self.add(demand.found(of, Grade::Skip, sent, &absence.to_string()));
     }
 
     /// What is found of all requests together.
@@ -183,20 +183,20 @@ impl Session {
         let requests = self.requests;
         let all = format!("all {requests} requests");
         if requests == 0 {
-            return self.add(IN_TIME.found("", Verdict::Skip, "", "nothing was asked"));
+            return self.add(IN_TIME.found("", Grade::Skip, "", "nothing was asked"));
         }
         let of = |count: u32| format!("{count} of {requests} requests");
         let finding = match &self.first_late {
-            None => IN_TIME.found("", Verdict::Pass, &all, "each answered within 500 ms"),
+            None => IN_TIME.found("", Grade::Pass, &all, "each answered within 500 ms"),
             Some(first) => {
                 let got = format!("no answer within 500 ms to {}, this one first", of(self.late));
-                IN_TIME.found("", Verdict::Fail, first, &got)
+                IN_TIME.found("", Grade::Fail, first, &got)
             }
         };
         self.add(finding);
         if let Some(first) = &self.first_busy {
             let got = format!("503 to {}, this one first", of(self.busy));
-            self.add(AT_WORK.found("", Verdict::Warn, first, &got));
+            self.add(AT_WORK.found("", Grade::Warn, first, &got));
         }
     }
 }

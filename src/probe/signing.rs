@@ -4,7 +4,7 @@ use crate::agora::outgoing::{Outgoing, Signer};
 use crate::agora::reply::Form;
 use crate::agora::signature::Encoding;
 use crate::billing::statement::ListingKind;
-use crate::probe::check::{Asker, Demand, Verdict};
+use crate::probe::check::{Asker, Demand, Grade};
 use crate::probe::client::Absence;
 use crate::probe::refusal::{self, Forbidden, Shape};
 use crate::probe::session::Session;
@@ -134,19 +134,19 @@ pub(super) async fn check_encodings(session: &mut Session, asked: &Outgoing) {
         match session.send(&sent, &wire).await {
             Ok(answer) => {
                 let result = match answer.is_answered() {
-                    true => Verdict::Pass,
-                    false => Verdict::Warn,
+                    true => Grade::Pass,
+                    false => Grade::Warn,
                 };
                 session.add(demand.found(of, result, &sent, &answered(&answer.got(), result)));
             }
             Err(Absence::Broken(got)) => {
-                session.add(demand.found(of, Verdict::Warn, &sent, &got));
+                session.add(demand.found(of, Grade::Warn, &sent, &got));
             }
             Err(absence) => session.skip(demand, of, &sent, &absence),
         }
     }
 }
 
-fn answered(got: &str, result: Verdict) -> String {
-    if result == Verdict::Pass { "answered".to_owned() } else { got.to_owned() }
+fn answered(got: &str, result: Grade) -> String {
+    if result == Grade::Pass { "answered".to_owned() } else { got.to_owned() }
 }

@@ -10,7 +10,7 @@ use crate::billing::plan::Plan;
 use crate::billing::price::Of;
 use crate::cli::json::exact;
 use crate::cli::moment::{month, rfc3339};
-use crate::cli::start::ShownSaid;
+use crate::cli::start::HistoryEntryView;
 use crate::cli::table::{Columns, or_dash, print_properties, print_prose};
 use crate::cli::visible::ForPeople;
 use crate::store::balance::{self, ToldMonth, ToldProject};
@@ -24,26 +24,26 @@ use std::io;
 /// Where the amount of a project's month comes from.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Explained {
+pub(super) struct BillExplanation {
     #[serde(skip)]
     month: String,
     project_id: String,
     #[serde(serialize_with = "exact")]
     amount: Amount,
     /// They add up to the amount.
-    parts: Vec<ShownPart>,
-    usage: ShownUsage,
+    parts: Vec<PartView>,
+    usage: UsageView,
     /// They add up to what is covered.
-    licenses: Vec<ShownCover>,
+    licenses: Vec<CoverView>,
     /// Who answers for the month, and who said so; null where nobody has.
-    customer: Option<ShownSaid<OfCustomer>>,
-    plan: ShownPricing,
+    customer: Option<HistoryEntryView<OfCustomer>>,
+    plan: PricingView,
 }
 
 /// A part of an amount.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ShownPart {
+struct PartView {
     /// `line`, `laterBill`, `waits` or `earlierMonth`.
     kind: &'static str,
     #[serde(serialize_with = "exact")]
@@ -70,7 +70,7 @@ enum PartOf {
 /// What was used, and what of it is charged.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ShownUsage {
+struct UsageView {
     #[serde(serialize_with = "exact")]
     amount: Amount,
     #[serde(serialize_with = "exact")]
@@ -85,12 +85,12 @@ struct ShownUsage {
     voids: i64,
     #[serde(serialize_with = "exact")]
     voided: Amount,
-    first: Option<ShownRecord>,
-    last: Option<ShownRecord>,
+    first: Option<UsageRecordView>,
+    last: Option<UsageRecordView>,
 }
 
 #[derive(Serialize)]
-struct ShownRecord {
+struct UsageRecordView {
     id: String,
     at: String,
     #[serde(serialize_with = "exact")]
@@ -100,7 +100,7 @@ struct ShownRecord {
 /// What a license covered.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ShownCover {
+struct CoverView {
     license_id: String,
     #[serde(serialize_with = "exact")]
     covered: Amount,
@@ -121,19 +121,19 @@ struct NamedPlan {
 /// The plan that prices the month.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ShownPricing {
+struct PricingView {
     plan_id: String,
     /// Who named it for the customer; null where nobody did, and the plan `default` holds.
-    named: Option<ShownSaid<NamedPlan>>,
+    named: Option<HistoryEntryView<NamedPlan>>,
     /// What the month costs by it, a sentence for each term.
     terms: Vec<String>,
-    versions: Vec<ShownSaid<ShownVersion>>,
+    versions: Vec<HistoryEntryView<PriceVersionView>>,
 }
 
 /// A version of the plan.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ShownVersion {
+struct PriceVersionView {
     name: String,
     unit: String,
     price: String,
@@ -141,7 +141,7 @@ struct ShownVersion {
     in_force: bool,
 }
 
-impl Explained {
+impl BillExplanation {
     /// Explains what a bill says of a project.
     pub(super) fn read(
         tx: &ReadTx<'_>,
@@ -175,13 +175,13 @@ impl Explained {
                 Some(entry) => parts(tx, entry, told, pricing)?,
                 None => Vec::new(),
             },
-            usage: ShownUsage::new(provenance),
+            usage: UsageView::new(provenance),
             licenses: covered
                 .into_iter()
-                .map(|(id, covered)| ShownCover { license_id: id.to_string(), covered })
+                .map(|(id, covered)| CoverView { license_id: id.to_string(), covered })
                 .collect(),
-            customer: owner.map(|owner| ShownSaid::new(owner, of_customer)),
-            plan: ShownPricing::read(tx, Said::at(&named, month_s), month_s)?,
+            customer: owner.map(|owner| HistoryEntryView::new(owner, of_customer)),
+            plan: PricingView::read(tx, Said::at(&named, month_s), month_s)?,
         })
     }
 
@@ -201,7 +201,7 @@ impl Explained {
     }
 
     fn properties(&self) -> Vec<(&'static str, String)> {
-        let ShownUsage { amount, covered, charged, records, recorded, voids, voided, .. } =
+        let UsageView { amount, covered, charged, records, recorded, voids, voided, .. } =
             &self.usage;
         let mut properties = vec![
             ("recorded", format!("{recorded} in {}", counted(*records))),
@@ -209,7 +209,7 @@ impl Explained {
             ("usage", amount.to_string()),
             ("covered", covered.to_string()),
         ];
-        for ShownCover { license_id, covered } in &self.licenses {
+        for CoverView { license_id, covered } in &self.licenses {
             properties.push(("by license", format!("{license_id}: {covered}")));
         }
         properties.push(("charged", charged.to_string()));
@@ -225,7 +225,7 @@ impl Explained {
                 |said| said_words(&said.value.customer_id, said),
             ),
         ));
-        let ShownPricing { plan_id, named, .. } = &self.plan;
+        let PricingView { plan_id, named, .. } = &self.plan;
         properties.push((
             "plan",
             named.as_ref().map_or_else(
@@ -242,7 +242,7 @@ fn counted(records: i64) -> String {
 }
 
 /// What was said to hold, from when, when and by whom.
-fn said_words<T>(what: &str, said: &ShownSaid<T>) -> String {
+fn said_words<T>(what: &str, said: &HistoryEntryView<T>) -> String {
     let from = said
         .from
         .as_ref()
@@ -251,7 +251,7 @@ fn said_words<T>(what: &str, said: &ShownSaid<T>) -> String {
     format!("{what}{from}; said by {}{at}", said.by)
 }
 
-impl ShownUsage {
+impl UsageView {
     fn new(provenance: Provenance) -> Self {
         let Provenance { sum, voids, first, last } = provenance;
         Self {
@@ -262,13 +262,13 @@ impl ShownUsage {
             covered: sum.covered,
             voids: voids.records,
             voided: voids.amount,
-            first: first.map(ShownRecord::new),
-            last: last.map(ShownRecord::new),
+            first: first.map(UsageRecordView::new),
+            last: last.map(UsageRecordView::new),
         }
     }
 }
 
-impl ShownRecord {
+impl UsageRecordView {
     fn new(kept: KeptRecord) -> Self {
         let record = kept.record;
         Self { id: record.id.to_string(), at: rfc3339(record.at_s), amount: record.amount }
@@ -285,17 +285,17 @@ fn parts(
     entry: &Entry,
     told: Option<&ToldProject>,
     pricing: &Pricing,
-) -> store::Result<Vec<ShownPart>> {
-    let mut parts: Vec<ShownPart> = entry.lines.iter().map(ShownPart::line).collect();
+) -> store::Result<Vec<PartView>> {
+    let mut parts: Vec<PartView> = entry.lines.iter().map(PartView::line).collect();
     let later = told.iter().flat_map(|told| &told.later);
-    parts.extend(later.map(|(later_s, told)| ShownPart {
+    parts.extend(later.map(|(later_s, told)| PartView {
         kind: "laterBill",
         amount: -told,
         description: format!("told by the bill of {}", month(*later_s)),
         of: PartOf::LaterBill { month: month(*later_s) },
     }));
     if !entry.rest.is_zero() {
-        parts.push(ShownPart {
+        parts.push(PartView {
             kind: "waits",
             amount: -&entry.rest,
             description: "more than there is, to be taken off by a later bill".to_owned(),
@@ -307,12 +307,12 @@ fn parts(
         let before = before.filter(|before| before.month_s == adjustment.month_s);
         // What this month's bill told of it before is told anew.
         let before: Amount = before.map(|before| &before.amount).sum();
-        parts.push(ShownPart::earlier(tx, entry, adjustment, &before, pricing)?);
+        parts.push(PartView::earlier(tx, entry, adjustment, &before, pricing)?);
     }
     Ok(parts)
 }
 
-impl ShownPart {
+impl PartView {
     fn line(line: &Line) -> Self {
         let charge = &line.charge;
         let tier = if let Of::Tier(number) = charge.of { Some(number) } else { None };
@@ -360,14 +360,14 @@ impl ShownPart {
     }
 }
 
-impl ShownPricing {
+impl PricingView {
     fn read(tx: &ReadTx<'_>, named: Option<&Said<PlanId>>, month_s: i64) -> store::Result<Self> {
         let plan_id = named.map_or_else(PlanId::fallback, |named| named.value.clone());
         let versions = plan::versions(tx, &plan_id)?;
         let in_force = Said::at(&versions, month_s);
         let version = |version: &Said<Plan>| {
             let is_in_force = in_force.is_some_and(|in_force| std::ptr::eq(in_force, version));
-            ShownSaid::new(version, |plan| ShownVersion {
+            HistoryEntryView::new(version, |plan| PriceVersionView {
                 name: plan.name.to_string(),
                 unit: plan.unit.to_string(),
                 price: plan.price.to_string(),
@@ -375,8 +375,9 @@ impl ShownPricing {
             })
         };
         Ok(Self {
-            named: named
-                .map(|said| ShownSaid::new(said, |id| NamedPlan { plan_id: id.to_string() })),
+            named: named.map(|said| {
+                HistoryEntryView::new(said, |id| NamedPlan { plan_id: id.to_string() })
+            }),
             plan_id: plan_id.to_string(),
             terms: in_force.map(|version| version.value.terms()).unwrap_or_default(),
             versions: versions.iter().map(version).collect(),
@@ -392,7 +393,7 @@ impl ShownPricing {
         let mut columns =
             Columns::new(&["from", "set at", "by", "in force", "name", "unit", "price"]);
         for said in versions {
-            let ShownVersion { name, unit, price, in_force } = &said.value;
+            let PriceVersionView { name, unit, price, in_force } = &said.value;
             columns.row([
                 said.from.clone().unwrap_or_else(|| "always".to_owned()),
                 or_dash(said.at.as_ref()),

@@ -10,8 +10,8 @@ mod told;
 use crate::billing::bill::{self, Bill};
 use crate::billing::id::{CustomerId, ProjectId};
 use crate::billing::setting::Late;
-use crate::cli::bill::explained::Explained;
-use crate::cli::bill::shown::{BY_CUSTOMER, BY_PROJECT, BillBy, BillParts, ShownBill};
+use crate::cli::bill::explained::BillExplanation;
+use crate::cli::bill::shown::{BY_CUSTOMER, BY_PROJECT, BillBy, BillParts, BillView};
 use crate::cli::command::Shell;
 use crate::cli::csv_out::CsvFlag;
 use crate::cli::failure::{Exit, Failure};
@@ -71,7 +71,7 @@ struct BillRead {
     /// The names of the customers, where told.
     names: BTreeMap<CustomerId, String>,
     late: Late,
-    explained: Option<Explained>,
+    explained: Option<BillExplanation>,
 }
 
 impl BillRead {
@@ -90,7 +90,9 @@ impl BillRead {
         let mut bill = bill::bill_adjusted(basis, dues.standings);
         let mut told = ToldMonth::read(tx, month_s, only, &pricing)?;
         let explained = match only.filter(|_| args.explain) {
-            Some(id) => Some(Explained::read(tx, id, month_s, &bill, told.as_ref(), &pricing)?),
+            Some(id) => {
+                Some(BillExplanation::read(tx, id, month_s, &bill, told.as_ref(), &pricing)?)
+            }
             None => None,
         };
         let customer_of = |id: &ProjectId| pricing.customer_of(id, month_s);
@@ -121,7 +123,7 @@ fn names(tx: &ReadTx<'_>) -> store::Result<BTreeMap<CustomerId, String>> {
 
 pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let read = shell.open()?.read(|tx| BillRead::new(tx, args))?;
-    let document = ShownBill::new(
+    let document = BillView::new(
         args.month,
         args.by,
         args.month.period().last_s() < shell.now_s,

@@ -5,8 +5,8 @@ use crate::billing::bill::{self, Bill, ProjectUsage};
 use crate::billing::id::{CustomerId, ProjectId};
 use crate::billing::plan;
 use crate::billing::setting::Late;
-use crate::cli::bill::explained::Explained;
-use crate::cli::bill::told::{self, MonthAmount, Telling};
+use crate::cli::bill::explained::BillExplanation;
+use crate::cli::bill::told::{self, BillingState, MonthAmount};
 use crate::cli::json::exact;
 use crate::cli::moment::Month;
 use crate::cli::table::{Columns, or_dash, print_prose};
@@ -50,23 +50,23 @@ pub(super) struct BillParts<'a> {
     pub(super) customers: &'a BTreeMap<ProjectId, CustomerId>,
     pub(super) names: &'a BTreeMap<CustomerId, String>,
     pub(super) late: Late,
-    pub(super) explained: Option<&'a Explained>,
+    pub(super) explained: Option<&'a BillExplanation>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct ShownBill<'a> {
+pub(super) struct BillView<'a> {
     month: String,
     over: bool,
     rows: BillRows<'a>,
-    uncharged: Vec<Uncharged<'a>>,
-    unpriced: Vec<Unpriced<'a>>,
+    uncharged: Vec<UnchargedRow<'a>>,
+    unpriced: Vec<UnpricedRow<'a>>,
     #[serde(serialize_with = "exact")]
     total: Amount,
     #[serde(flatten)]
-    telling: Telling,
+    telling: BillingState,
     #[serde(skip_serializing_if = "Option::is_none")]
-    explain: Option<&'a Explained>,
+    explain: Option<&'a BillExplanation>,
     #[serde(skip)]
     told_words: Option<String>,
 }
@@ -92,11 +92,11 @@ pub(super) struct ChargeRow<'a> {
     #[serde(serialize_with = "exact")]
     covered: &'a Amount,
     /// They add up to the amount.
-    lines: Vec<ShownLine>,
+    lines: Vec<LineView>,
     /// What of it is of earlier months.
     adjustments: Vec<MonthAmount>,
     #[serde(flatten)]
-    telling: Telling,
+    telling: BillingState,
     /// Whether it repeats the bill before: later bills tell all that has changed since that one.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     as_told: bool,
@@ -118,7 +118,7 @@ pub(super) struct CustomerRow<'a> {
 /// A project whose usage costs nothing.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Uncharged<'a> {
+struct UnchargedRow<'a> {
     project_id: &'a str,
     customer_id: Option<&'a str>,
     #[serde(serialize_with = "exact")]
@@ -126,12 +126,12 @@ struct Uncharged<'a> {
     #[serde(serialize_with = "exact")]
     covered: Amount,
     #[serde(flatten)]
-    telling: Telling,
+    telling: BillingState,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ShownLine {
+struct LineView {
     #[serde(serialize_with = "exact")]
     quantity: Amount,
     #[serde(serialize_with = "exact")]
@@ -143,7 +143,7 @@ struct ShownLine {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Unpriced<'a> {
+struct UnpricedRow<'a> {
     project_id: &'a str,
     customer_id: Option<&'a str>,
     /// The usage that has no price.
@@ -156,12 +156,12 @@ struct Unpriced<'a> {
     plan_id: &'a str,
     reason: String,
     #[serde(flatten)]
-    telling: Telling,
+    telling: BillingState,
 }
 
-impl<'a> ShownBill<'a> {
+impl<'a> BillView<'a> {
     pub(super) fn new(month: Month, by: BillBy, over: bool, parts: BillParts<'a>) -> Self {
-        let telling = Telling::of_all(parts.told);
+        let telling = BillingState::of_all(parts.told);
         let words = |told| told::words(told, &telling, parts.late);
         Self {
             month: month.to_string(),
@@ -217,7 +217,7 @@ impl<'a> ShownBill<'a> {
         let rows = self.by_project().iter().map(|row| (row.project_id, &row.telling));
         let uncharged = self.uncharged.iter().map(|row| (row.project_id, &row.telling));
         let unpriced = self.unpriced.iter().map(|row| (row.project_id, &row.telling));
-        let mut changed: Vec<(&str, &Telling)> =
+        let mut changed: Vec<(&str, &BillingState)> =
             rows.chain(uncharged).chain(unpriced).filter(|(_, one)| one.is_changed()).collect();
         if changed.is_empty() || matches!(self.rows, BillRows::Customer(_)) {
             return Ok(());
@@ -225,7 +225,7 @@ impl<'a> ShownBill<'a> {
         changed.sort_unstable_by_key(|(id, _)| *id);
         writeln!(out, "\nChanged since it was told:")?;
         let mut columns = Columns::new(&["project", "told#", "later bills#", "due#"]);
-        for (project_id, Telling { adjusted_by, told, due }) in changed {
+        for (project_id, BillingState { adjusted_by, told, due }) in changed {
             let later: Amount = adjusted_by.iter().map(|one| &one.amount).sum();
             columns.row([
                 project_id.to_owned(),
@@ -261,7 +261,7 @@ impl<'a> BillParts<'a> {
                 .iter()
                 .map(|one| MonthAmount::new(one.month_s, &one.amount))
                 .collect(),
-            telling: Telling::of(self.told, &entry.usage.project_id),
+            telling: BillingState::of(self.told, &entry.usage.project_id),
             as_told: entry.is_as_told(),
         };
         self.charged().map(row).collect()
@@ -286,7 +286,7 @@ impl<'a> BillParts<'a> {
 
     /// The projects that Agora is told nothing of, since they cost nothing: those that used
     /// something, and those that it was told of before.
-    fn uncharged(&self) -> Vec<Uncharged<'a>> {
+    fn uncharged(&self) -> Vec<UnchargedRow<'a>> {
         // What was told too much of an earlier month may leave nothing to charge.
         let offset = self.bill.entries.iter().filter(|entry| entry.amount.is_zero());
         let entries = self.bill.uncharged.iter().chain(offset).map(|entry| &entry.usage);
@@ -306,18 +306,18 @@ impl<'a> BillParts<'a> {
                 uncharged.entry(id).or_default();
             }
         }
-        let row = |(id, (usage, covered)): (&'a ProjectId, _)| Uncharged {
+        let row = |(id, (usage, covered)): (&'a ProjectId, _)| UnchargedRow {
             project_id: id.as_str(),
             customer_id: self.customer_of(id),
             usage,
             covered,
-            telling: Telling::of(self.told, id),
+            telling: BillingState::of(self.told, id),
         };
         uncharged.into_iter().map(row).collect()
     }
 
-    fn unpriced(&self) -> Vec<Unpriced<'a>> {
-        let row = |unpriced: &'a bill::Unpriced| Unpriced {
+    fn unpriced(&self) -> Vec<UnpricedRow<'a>> {
+        let row = |unpriced: &'a bill::Unpriced| UnpricedRow {
             project_id: unpriced.usage.project_id.as_str(),
             customer_id: self.customer_of(&unpriced.usage.project_id),
             amount: unpriced.usage.uncovered(),
@@ -325,15 +325,15 @@ impl<'a> BillParts<'a> {
             covered: &unpriced.usage.covered,
             plan_id: unpriced.missing_plan.as_str(),
             reason: format!("the plan {} is not set up", unpriced.missing_plan),
-            telling: Telling::of(self.told, &unpriced.usage.project_id),
+            telling: BillingState::of(self.told, &unpriced.usage.project_id),
         };
         self.bill.unpriced.iter().map(row).collect()
     }
 }
 
 /// What an entry's amount is made of.
-fn lines(entry: &bill::Entry) -> Vec<ShownLine> {
-    let once = |amount: Amount, description| ShownLine {
+fn lines(entry: &bill::Entry) -> Vec<LineView> {
+    let once = |amount: Amount, description| LineView {
         quantity: Amount::from(1),
         price: amount.clone(),
         amount,
@@ -342,7 +342,7 @@ fn lines(entry: &bill::Entry) -> Vec<ShownLine> {
     if entry.is_as_told() {
         return vec![once(entry.amount.clone(), entry.description.clone())];
     }
-    let own = entry.lines.iter().map(|line| ShownLine {
+    let own = entry.lines.iter().map(|line| LineView {
         quantity: line.charge.quantity.clone(),
         price: line.charge.price.clone(),
         amount: line.charge.amount.clone(),
@@ -420,7 +420,7 @@ fn print_total(
     columns.print(out)
 }
 
-fn print_uncharged(out: &mut ForPeople<'_>, uncharged: &[Uncharged<'_>]) -> io::Result<()> {
+fn print_uncharged(out: &mut ForPeople<'_>, uncharged: &[UnchargedRow<'_>]) -> io::Result<()> {
     if uncharged.is_empty() {
         return Ok(());
     }
@@ -437,7 +437,7 @@ fn print_uncharged(out: &mut ForPeople<'_>, uncharged: &[Uncharged<'_>]) -> io::
     columns.print(out)
 }
 
-fn print_unpriced(out: &mut ForPeople<'_>, unpriced: &[Unpriced<'_>]) -> io::Result<()> {
+fn print_unpriced(out: &mut ForPeople<'_>, unpriced: &[UnpricedRow<'_>]) -> io::Result<()> {
     if unpriced.is_empty() {
         return Ok(());
     }

@@ -27,7 +27,7 @@ impl MonthAmount {
 
 /// What a month's bill said, and when.
 #[derive(Serialize)]
-pub(super) struct ShownTelling {
+pub(super) struct StatedAmountView {
     /// The statement, by its number.
     statement: i64,
     at: String,
@@ -35,7 +35,7 @@ pub(super) struct ShownTelling {
     pub(super) amount: Amount,
 }
 
-impl ShownTelling {
+impl StatedAmountView {
     fn new(bill: &Statement, amount: Amount) -> Self {
         Self { statement: bill.seq, at: rfc3339(bill.first_asked_at_s), amount }
     }
@@ -44,17 +44,17 @@ impl ShownTelling {
 /// What became of a month that was told: of a project, or of all that are shown.
 #[derive(Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Telling {
+pub(super) struct BillingState {
     /// What bills of later months tell of this one.
     pub(super) adjusted_by: Vec<MonthAmount>,
     /// Null where no bill of the month is kept, or it does not name the project.
-    pub(super) told: Option<ShownTelling>,
+    pub(super) told: Option<StatedAmountView>,
     /// What the month costs and no bill tells; null where no bill of the month is kept, or without
     /// a price.
     pub(super) due: Option<String>,
 }
 
-impl Telling {
+impl BillingState {
     /// Of a project.
     pub(super) fn of(told: Option<&ToldMonth>, id: &ProjectId) -> Self {
         let Some(ToldMonth { bill, projects }) = told else {
@@ -69,7 +69,7 @@ impl Telling {
                 .iter()
                 .map(|(later_s, told)| MonthAmount::new(*later_s, told))
                 .collect(),
-            told: amount.as_ref().map(|amount| ShownTelling::new(bill, amount.clone())),
+            told: amount.as_ref().map(|amount| StatedAmountView::new(bill, amount.clone())),
             due: due.as_ref().map(ToString::to_string),
         }
     }
@@ -90,7 +90,7 @@ impl Telling {
                 .iter()
                 .map(|(later_s, told)| MonthAmount::new(*later_s, told))
                 .collect(),
-            told: Some(ShownTelling::new(bill, amount)),
+            told: Some(StatedAmountView::new(bill, amount)),
             due: Some(due.to_string()),
         }
     }
@@ -104,7 +104,7 @@ impl Telling {
 
 /// What was told, in a sentence: `told 117.38822 on 2026-11-01 in statement 31; 5.94068 more in
 /// 2026-11`.
-pub(super) fn words(told: &ToldMonth, telling: &Telling, late: Late) -> Option<String> {
+pub(super) fn words(told: &ToldMonth, telling: &BillingState, late: Late) -> Option<String> {
     let bill = &told.bill;
     let early = if bill.provisional { ", before the month was over," } else { "" };
     let amount = &telling.told.as_ref()?.amount;

@@ -27,14 +27,14 @@ const LOOK: Duration = Duration::from_millis(50);
 /// waiting for one.
 pub(super) struct Batches {
     reading: JoinHandle<Result<MayBeCut, Broken>>,
-    header: Receiver<Header>,
+    header: Receiver<FileHeader>,
     batches: Receiver<Batch>,
     queue: VecDeque<Result<Row, NoRow>>,
     stop: Stop,
 }
 
 /// What a file says of its rows before the first.
-pub(super) struct Header {
+pub(super) struct FileHeader {
     /// The columns that say nothing here.
     pub(super) others: Vec<String>,
     /// The first line, where it names columns.
@@ -76,7 +76,7 @@ impl Batches {
 
     /// Waits for the header. Without one the import is to stop, or reading has failed, and
     /// [`Batches::end`] says why.
-    pub(super) fn header(&self) -> Option<Header> {
+    pub(super) fn header(&self) -> Option<FileHeader> {
         self.wait_for(&self.header)
     }
 
@@ -139,14 +139,14 @@ impl Iterator for Batches {
 fn read(
     file: impl Read,
     read_as: ReadAs,
-    headers: &SyncSender<Header>,
+    headers: &SyncSender<FileHeader>,
     batches: SyncSender<Batch>,
 ) -> Result<MayBeCut, Broken> {
     let outbox = RefCell::new(Outbox { rows: Vec::new(), bytes: 0, batches, is_wanted: true });
     let mut rows = Rows::read(Passing { inner: file, outbox: &outbox }, read_as)?;
     // Whoever does not listen any more wants no rows either.
-    let _told =
-        headers.send(Header { others: rows.other_columns().to_vec(), csv: rows.header().cloned() });
+    let _told = headers
+        .send(FileHeader { others: rows.other_columns().to_vec(), csv: rows.header().cloned() });
     let ended = loop {
         match rows.next() {
             Ok(Some(row)) => {

@@ -3,9 +3,9 @@
 
 use crate::cli::import::container::Broken;
 use crate::cli::import::field::{FIELDS, Field};
-use crate::cli::import::lines::{Line, Lines};
+use crate::cli::import::lines::{LineEnd, TextLines};
 use crate::cli::import::row::{
-    Found, HINT_IDS, KEPT_BYTES, MAX_ROW_BYTES, ReadAs, Said, read_fields, start,
+    HINT_IDS, KEPT_BYTES, MAX_ROW_BYTES, ReadAs, RowContent, RowPlace, read_fields, start,
 };
 use std::borrow::Cow;
 use std::io;
@@ -26,7 +26,7 @@ const QUOTED_CHARACTERS: usize = 120;
 
 /// The rows of a file of CSV.
 pub(super) struct CsvRows {
-    columns: Columns,
+    columns: FieldColumns,
     splitter: Box<Splitter>,
     run_over: Option<RunOver>,
 }
@@ -49,7 +49,7 @@ struct RunOver {
 }
 
 /// Which column each field stands in.
-struct Columns {
+struct FieldColumns {
     of: [Option<usize>; FIELDS],
     header: Header,
     /// Those that say nothing here.
@@ -61,15 +61,15 @@ impl CsvRows {
     ///
     /// # Errors
     /// When it cannot be read, or does not name the columns that are needed.
-    pub(super) fn start(lines: &mut Lines<'_>, makes_ids: bool) -> Result<(Self, u64), Broken> {
+    pub(super) fn start(lines: &mut TextLines<'_>, makes_ids: bool) -> Result<(Self, u64), Broken> {
         let mut text = Vec::new();
         let mut blanks = 0;
         loop {
             text.clear();
             match lines.next(&mut text, MAX_ROW_BYTES + 1)? {
-                Line::None => return Err(Broken(format!("it is empty: {COLUMNS}"))),
-                Line::Whole if text.iter().all(|byte| is_blank(*byte)) => blanks += 1,
-                Line::Whole | Line::TooLong => break,
+                LineEnd::None => return Err(Broken(format!("it is empty: {COLUMNS}"))),
+                LineEnd::Whole if text.iter().all(|byte| is_blank(*byte)) => blanks += 1,
+                LineEnd::Whole | LineEnd::TooLong => break,
             }
         }
         if text.contains(&0) {
@@ -79,7 +79,7 @@ impl CsvRows {
         let separator = separator(&text);
         lines.give_back(&text, line);
         let mut rows = Self {
-            columns: Columns {
+            columns: FieldColumns {
                 of: [None; FIELDS],
                 header: Header { names: csv::ByteRecord::new(), separator },
                 others: Vec::new(),
@@ -89,22 +89,23 @@ impl CsvRows {
         };
         let as_it_stands = quoted(&text);
         text.clear();
-        if let Found::Row(_, Err(reason)) = rows.find(lines, &mut text)? {
+        if let RowPlace::Row(_, Err(reason)) = rows.find(lines, &mut text)? {
             return Err(Broken(format!(
                 "line {line}, which should name the columns, is no row: {reason}; \
                  it is {as_it_stands}"
             )));
         }
         let names = rows.columns.header.split(&text);
-        rows.columns = Columns::new(Header { names, separator }, makes_ids).map_err(|problem| {
-            let separated = match separator {
-                b',' => "",
-                b';' => " (separated by \";\")",
-                b'|' => " (separated by \"|\")",
-                _ => " (separated by tabs)",
-            };
-            Broken(format!("{problem}; line {line} is {as_it_stands}{separated}; {COLUMNS}"))
-        })?;
+        rows.columns =
+            FieldColumns::new(Header { names, separator }, makes_ids).map_err(|problem| {
+                let separated = match separator {
+                    b',' => "",
+                    b';' => " (separated by \";\")",
+                    b'|' => " (separated by \"|\")",
+                    _ => " (separated by tabs)",
+                };
+                Broken(format!("{problem}; line {line} is {as_it_stands}{separated}; {COLUMNS}"))
+            })?;
         Ok((rows, blanks))
     }
 
@@ -123,37 +124,43 @@ impl CsvRows {
     ///
     /// # Errors
     /// When the file cannot be read any further.
-    pub(super) fn find(&mut self, lines: &mut Lines<'_>, text: &mut Vec<u8>) -> io::Result<Found> {
+    pub(super) fn find(
+        &mut self,
+        lines: &mut TextLines<'_>,
+        text: &mut Vec<u8>,
+    ) -> io::Result<RowPlace> {
         let whole = lines.next(text, MAX_ROW_BYTES + 1)?;
         let first = lines.count();
         match whole {
-            Line::None => return Ok(Found::End),
-            Line::Whole if matches!(text.as_slice(), b"\n" | b"\r\n") => return Ok(Found::Blank),
-            Line::Whole => {}
-            Line::TooLong => {
+            LineEnd::None => return Ok(RowPlace::End),
+            LineEnd::Whole if matches!(text.as_slice(), b"\n" | b"\r\n") => {
+                return Ok(RowPlace::Blank);
+            }
+            LineEnd::Whole => {}
+            LineEnd::TooLong => {
                 lines.pass_over()?;
                 text.truncate(KEPT_BYTES);
                 let reason = format!("the row is longer than {} MiB", MAX_ROW_BYTES >> 20);
-                return Ok(Found::Row(first, Err(reason)));
+                return Ok(RowPlace::Row(first, Err(reason)));
             }
         }
         let first_bytes = text.len();
-        let mut place = Place::FieldStart;
+        let mut place = CsvState::FieldStart;
         let mut from = 0;
         let reason = loop {
             match place.go_on(&text[from..], self.columns.header.separator) {
-                Ok(false) => return Ok(Found::Row(first, Ok(()))),
+                Ok(false) => return Ok(RowPlace::Row(first, Ok(()))),
                 Ok(true) => {}
                 Err(reason) => break reason.to_owned(),
             }
             if let Some(over) = self.run_over.as_ref().filter(|over| first < over.to_line) {
-                return Ok(Found::Row(first, Err(over.reason.clone())));
+                return Ok(RowPlace::Row(first, Err(over.reason.clone())));
             }
             from = text.len();
             match lines.next(text, (MAX_ROW_BYTES + 1).saturating_sub(from))? {
-                Line::Whole if text.len() <= MAX_ROW_BYTES => {}
-                Line::None => break NEVER_CLOSED.to_owned(),
-                Line::Whole | Line::TooLong => {
+                LineEnd::Whole if text.len() <= MAX_ROW_BYTES => {}
+                LineEnd::None => break NEVER_CLOSED.to_owned(),
+                LineEnd::Whole | LineEnd::TooLong => {
                     break format!(
                         "the row is longer than {} MiB: is a quote not closed?",
                         MAX_ROW_BYTES >> 20
@@ -166,7 +173,7 @@ impl CsvRows {
         self.run_over = Some(RunOver { to_line, reason: reason.clone() });
         lines.give_back(&text[first_bytes..], first + 1);
         text.truncate(first_bytes);
-        Ok(Found::Row(first, Err(reason)))
+        Ok(RowPlace::Row(first, Err(reason)))
     }
 
     /// What a row says; nothing where it has no value in any column.
@@ -178,7 +185,7 @@ impl CsvRows {
         row: &[u8],
         line: u64,
         read_as: &ReadAs,
-    ) -> Result<Option<Said>, String> {
+    ) -> Result<Option<RowContent>, String> {
         let Self { columns, splitter, .. } = self;
         let count = splitter.split(row);
         // Only what starts so can be blank, and few rows do.
@@ -252,7 +259,7 @@ fn no_text(line: &[u8]) -> &'static str {
 
 /// Where in a row of CSV a byte stands.
 #[derive(Clone, Copy)]
-enum Place {
+enum CsvState {
     FieldStart,
     Plain,
     Quoted,
@@ -260,7 +267,7 @@ enum Place {
     Quote,
 }
 
-impl Place {
+impl CsvState {
     /// Goes on to the end of a line; tells whether a quote is still open there. A reader of CSV
     /// makes a row of anything; this finds what would make one row of several.
     fn go_on(&mut self, line: &[u8], separator: u8) -> Result<bool, &'static str> {
@@ -367,7 +374,7 @@ pub(in crate::cli) fn csv_io(error: csv::Error) -> io::Error {
     }
 }
 
-impl Columns {
+impl FieldColumns {
     fn new(header: Header, makes_ids: bool) -> Result<Self, String> {
         let mut columns = Self { of: [None; FIELDS], header, others: Vec::new() };
         for (place, name) in columns.header.names.iter().enumerate() {

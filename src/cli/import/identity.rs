@@ -24,12 +24,12 @@ pub(super) struct Identity {
 }
 
 /// A file that is read to its end to learn who it is.
-pub(super) struct Reading {
+pub(super) struct IdentityReading {
     file: Rc<RefCell<Context>>,
     text: Rc<RefCell<Digests>>,
 }
 
-impl Reading {
+impl IdentityReading {
     /// Starts to read `file`; gives its text, which is to be read to its end.
     ///
     /// # Errors
@@ -60,7 +60,7 @@ struct Tap<R, D> {
     to: Rc<RefCell<D>>,
 }
 
-impl<R: Read, D: Digest> Read for Tap<R, D> {
+impl<R: Read, D: DigestSink> Read for Tap<R, D> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
         self.to.borrow_mut().take(&buffer[..read]);
@@ -68,11 +68,11 @@ impl<R: Read, D: Digest> Read for Tap<R, D> {
     }
 }
 
-trait Digest {
+trait DigestSink {
     fn take(&mut self, part: &[u8]);
 }
 
-impl Digest for Context {
+impl DigestSink for Context {
     fn take(&mut self, part: &[u8]) {
         self.update(part);
     }
@@ -114,7 +114,7 @@ struct Digests {
     holds_cr: bool,
 }
 
-impl Digest for Digests {
+impl DigestSink for Digests {
     fn take(&mut self, part: &[u8]) {
         for piece in part.split_inclusive(|byte| *byte == b'\n') {
             let (inside, ends) = match piece.strip_suffix(b"\n") {
@@ -236,7 +236,8 @@ mod tests {
                 self.0.read(&mut buffer[..bytes])
             }
         }
-        let (reading, mut text) = Reading::start(InParts(file, part_bytes)).expect("a text");
+        let (reading, mut text) =
+            IdentityReading::start(InParts(file, part_bytes)).expect("a text");
         io::copy(&mut text, &mut io::sink()).expect("read");
         reading.end()
     }

@@ -2,12 +2,12 @@
 
 use crate::cli::failure::Failure;
 use crate::cli::import::container::Broken;
-use crate::cli::import::identity::{Identity, Reading};
-use crate::cli::import::lines::Lines;
+use crate::cli::import::identity::{Identity, IdentityReading};
+use crate::cli::import::lines::TextLines;
 use crate::cli::import::rejects::{have_same_columns, other_columns};
 use crate::cli::import::row::{BadRow, Format, NoRow, ReadAs};
 use crate::cli::import::rows::Rows;
-use crate::cli::import::source::Source;
+use crate::cli::import::source::ImportSource;
 use crate::cli::import::stop::Stop;
 use crate::cli::import::zone::Zone;
 use crate::store::{self, Store, usage};
@@ -19,7 +19,7 @@ const NO_PREFIX: &str = "0000000000000000";
 
 /// A file, and how it is read.
 pub(super) struct Input<'p> {
-    pub(super) source: Source<'p>,
+    pub(super) source: ImportSource<'p>,
     pub(super) read_as: ReadAs,
     /// How much of it is read, where that is less than all there may be by then.
     bytes: Option<u64>,
@@ -36,7 +36,7 @@ impl<'p> Input<'p> {
         makes_ids: bool,
         zone: Option<&Zone>,
     ) -> Result<Self, Failure> {
-        let source = Source::new(path)?;
+        let source = ImportSource::new(path)?;
         let Some(format) = format.or_else(|| Format::guess(path)) else {
             return Err(without_format(source));
         };
@@ -85,9 +85,9 @@ impl<'p> Input<'p> {
             ))
         };
         self.bytes = source.size();
-        let (reading, mut text) = Reading::start(self.open()?).map_err(broken)?;
+        let (reading, mut text) = IdentityReading::start(self.open()?).map_err(broken)?;
         if stops_at_bad {
-            let mut rows = Rows::of(Lines::of(text), self.read_as.clone()).map_err(broken)?;
+            let mut rows = Rows::of(TextLines::of(text), self.read_as.clone()).map_err(broken)?;
             while let Some(row) = rows.next().map_err(broken)? {
                 if stop.is_asked() {
                     return Err(stopped());
@@ -150,9 +150,9 @@ fn prefix(books: &store::ReadTx<'_>, identity: Identity) -> store::Result<String
     Ok(content)
 }
 
-fn without_format(source: Source<'_>) -> Failure {
+fn without_format(source: ImportSource<'_>) -> Failure {
     // What is no text has no rows in any format.
-    let looked = source.size().is_some().then(|| source.open().map(Lines::read));
+    let looked = source.size().is_some().then(|| source.open().map(TextLines::read));
     match looked {
         Some(Err(failure)) => failure,
         Some(Ok(Err(broken))) => Failure::failed(format!("{source} cannot be read: {broken}")),

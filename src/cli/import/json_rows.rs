@@ -1,9 +1,9 @@
 //! Rows of JSON: an object a line. A number is taken by its text and goes through no float.
 
 use crate::cli::import::field::{FIELDS, Field};
-use crate::cli::import::lines::{Line, Lines};
+use crate::cli::import::lines::{LineEnd, TextLines};
 use crate::cli::import::row::{
-    Found, KEPT_BYTES, MAX_ROW_BYTES, OtherNames, ReadAs, Said, read_fields, start,
+    KEPT_BYTES, MAX_ROW_BYTES, OtherNames, ReadAs, RowContent, RowPlace, read_fields, start,
 };
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
@@ -42,12 +42,12 @@ impl JsonRows {
     ///
     /// # Errors
     /// When the file cannot be read any further.
-    pub(super) fn find(lines: &mut Lines<'_>, text: &mut Vec<u8>) -> io::Result<Found> {
+    pub(super) fn find(lines: &mut TextLines<'_>, text: &mut Vec<u8>) -> io::Result<RowPlace> {
         let whole = match lines.next(text, MAX_ROW_BYTES + 1)? {
-            Line::None => return Ok(Found::End),
-            Line::Whole if text.trim_ascii().is_empty() => return Ok(Found::Blank),
-            Line::Whole => Ok(()),
-            Line::TooLong => {
+            LineEnd::None => return Ok(RowPlace::End),
+            LineEnd::Whole if text.trim_ascii().is_empty() => return Ok(RowPlace::Blank),
+            LineEnd::Whole => Ok(()),
+            LineEnd::TooLong => {
                 lines.pass_over()?;
                 text.truncate(KEPT_BYTES);
                 Err(format!(
@@ -56,7 +56,7 @@ impl JsonRows {
                 ))
             }
         };
-        Ok(Found::Row(lines.count(), whole))
+        Ok(RowPlace::Row(lines.count(), whole))
     }
 
     /// What a row says, and its members that say nothing here.
@@ -68,7 +68,7 @@ impl JsonRows {
         row: &[u8],
         line: u64,
         read_as: &ReadAs,
-    ) -> Result<(Said, Option<OtherNames>), String> {
+    ) -> Result<(RowContent, Option<OtherNames>), String> {
         let text = str::from_utf8(row).map_err(|_| "the row is not UTF-8".to_owned())?;
         if !text.trim_start().starts_with('{') {
             return Err("the row is not a JSON object: each line holds one".to_owned());
@@ -143,10 +143,10 @@ impl<'de> Visitor<'de> for MembersVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
         #[derive(Deserialize)]
-        struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+        struct MemberName<'a>(#[serde(borrow)] Cow<'a, str>);
 
         let mut members = Members { fields: [None; FIELDS], others: Vec::new() };
-        while let Some(Name(name)) = map.next_key()? {
+        while let Some(MemberName(name)) = map.next_key()? {
             let Some(field) = Field::named(&name) else {
                 map.next_value::<IgnoredAny>()?;
                 members.others.push(name);

@@ -5,7 +5,7 @@ use crate::cli::import::container::{self, Broken, Held};
 use std::io::{self, BufRead, Read};
 
 /// The lines of a file, one after the other.
-pub(super) struct Lines<'f> {
+pub(super) struct TextLines<'f> {
     reader: Held<'f>,
     /// How many have been read.
     count: u64,
@@ -15,7 +15,7 @@ pub(super) struct Lines<'f> {
 
 /// How a line ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Line {
+pub(super) enum LineEnd {
     /// There is none.
     None,
     Whole,
@@ -23,7 +23,7 @@ pub(super) enum Line {
     TooLong,
 }
 
-impl<'f> Lines<'f> {
+impl<'f> TextLines<'f> {
     /// Starts to read lines: of a file compressed by gzip or zstd those that were compressed. A
     /// byte order mark is passed over.
     ///
@@ -52,15 +52,15 @@ impl<'f> Lines<'f> {
     ///
     /// # Errors
     /// When the file cannot be read any further.
-    pub(super) fn next(&mut self, text: &mut Vec<u8>, max_bytes: usize) -> io::Result<Line> {
+    pub(super) fn next(&mut self, text: &mut Vec<u8>, max_bytes: usize) -> io::Result<LineEnd> {
         let limit = u64::try_from(max_bytes).unwrap_or(u64::MAX);
         let read = self.reader.by_ref().take(limit).read_until(b'\n', text)?;
         if read == 0 && max_bytes > 0 {
-            return Ok(Line::None);
+            return Ok(LineEnd::None);
         }
         self.count += 1;
         self.is_open = text.last() != Some(&b'\n');
-        Ok(if read == max_bytes && self.is_open { Line::TooLong } else { Line::Whole })
+        Ok(if read == max_bytes && self.is_open { LineEnd::TooLong } else { LineEnd::Whole })
     }
 
     /// Passes over what is left of a line that was too long.
@@ -85,36 +85,36 @@ mod tests {
 
     #[test]
     fn what_is_given_back_is_read_again() {
-        let mut lines = Lines::read(&b"a\nbb\nccc"[..]).expect("text");
+        let mut lines = TextLines::read(&b"a\nbb\nccc"[..]).expect("text");
         let mut text = Vec::new();
         for _ in 0..2 {
-            assert_eq!(lines.next(&mut text, 9).expect("a line"), Line::Whole);
+            assert_eq!(lines.next(&mut text, 9).expect("a line"), LineEnd::Whole);
         }
         lines.give_back(b"bb\n", 2);
         lines.give_back(b"a\n", 1);
         text.clear();
-        assert_eq!(lines.next(&mut text, 9).expect("a line"), Line::Whole);
+        assert_eq!(lines.next(&mut text, 9).expect("a line"), LineEnd::Whole);
         assert_eq!((text.as_slice(), lines.count()), (&b"a\n"[..], 1));
         lines.give_back(b"a\n", 1);
         text.clear();
-        while lines.next(&mut text, 9).expect("a line") != Line::None {}
+        while lines.next(&mut text, 9).expect("a line") != LineEnd::None {}
         assert_eq!((text.as_slice(), lines.count()), (&b"a\nbb\nccc"[..], 3));
     }
 
     #[test]
     fn a_line_that_is_too_long_is_cut_and_passed_over() {
-        let mut lines = Lines::read(&b"abcd\nabcde\nx"[..]).expect("text");
+        let mut lines = TextLines::read(&b"abcd\nabcde\nx"[..]).expect("text");
         let mut next = || {
             let mut text = Vec::new();
             let line = lines.next(&mut text, 5).expect("a line");
-            if line == Line::TooLong {
+            if line == LineEnd::TooLong {
                 lines.pass_over().expect("a rest");
             }
             (line, text)
         };
-        assert_eq!(next(), (Line::Whole, b"abcd\n".to_vec()));
-        assert_eq!(next(), (Line::TooLong, b"abcde".to_vec()));
-        assert_eq!(next(), (Line::Whole, b"x".to_vec()));
-        assert_eq!(next(), (Line::None, Vec::new()));
+        assert_eq!(next(), (LineEnd::Whole, b"abcd\n".to_vec()));
+        assert_eq!(next(), (LineEnd::TooLong, b"abcde".to_vec()));
+        assert_eq!(next(), (LineEnd::Whole, b"x".to_vec()));
+        assert_eq!(next(), (LineEnd::None, Vec::new()));
     }
 }

@@ -30,14 +30,14 @@ use crate::cli::license::uncovered_words;
 use crate::cli::named::NamedFile;
 use crate::store::scratch::Scratch;
 use crate::store::{self, Store};
-use batches::{Batches, Header, MayBeCut};
+use batches::{Batches, FileHeader, MayBeCut};
 use container::Broken;
 use inputs::Input;
 use progress::Progress;
 use rejects::Rejects;
 use row::Format;
 use slices::{PAUSE, Slices, Taken};
-use source::Source;
+use source::ImportSource;
 use std::path::PathBuf;
 use std::thread;
 use stop::Stop;
@@ -211,7 +211,7 @@ impl<'s, 'a> Import<'s, 'a> {
     fn take_files<'p>(
         &mut self,
         inputs: &[Input<'p>],
-    ) -> Result<Option<(Source<'p>, Cut)>, Failure> {
+    ) -> Result<Option<(ImportSource<'p>, Cut)>, Failure> {
         for input in inputs {
             if let Some(cut) = self.take_file(input)? {
                 return Ok(Some((input.source, cut)));
@@ -268,8 +268,8 @@ impl<'s, 'a> Import<'s, 'a> {
     /// Begins with the rows of a file.
     fn begin(
         &mut self,
-        source: Source<'_>,
-        Header { others, csv }: &Header,
+        source: ImportSource<'_>,
+        FileHeader { others, csv }: &FileHeader,
     ) -> Result<(), Failure> {
         if !others.is_empty() {
             let listed = others.iter().take(LISTED_COLUMNS).map(|name| row::start(name));
@@ -306,7 +306,7 @@ impl<'s, 'a> Import<'s, 'a> {
     }
 
     /// Says what came of it.
-    fn end(self, cut: Result<Option<(Source<'_>, Cut)>, Failure>) -> Result<Exit, Failure> {
+    fn end(self, cut: Result<Option<(ImportSource<'_>, Cut)>, Failure>) -> Result<Exit, Failure> {
         self.progress.clear();
         let Self { args, shell, rejects, tally, mut slices, .. } = self;
         rejects.point_out_more(shell);
@@ -335,7 +335,7 @@ impl<'s, 'a> Import<'s, 'a> {
 }
 
 impl Cut {
-    fn explain(self, source: Source<'_>, args: &Args, tally: &Tally) -> Failure {
+    fn explain(self, source: ImportSource<'_>, args: &Args, tally: &Tally) -> Failure {
         let before =
             if args.dry_run { "nothing was changed" } else { "everything before it is recorded" };
         Failure::failed(match self {

@@ -6,7 +6,7 @@ use crate::cli::failure::Failure;
 use crate::cli::import::csv_rows::{Header, csv_io};
 use crate::cli::import::progress::Progress;
 use crate::cli::import::row::BadRow;
-use crate::cli::import::source::Source;
+use crate::cli::import::source::ImportSource;
 use crate::cli::named;
 use serde::Serialize;
 use std::fs::File;
@@ -18,7 +18,7 @@ const LISTED: usize = 20;
 
 /// Where bad rows go.
 pub(super) struct Rejects {
-    to: To,
+    to: RejectsTarget,
     /// Whether rows of several files come, so that each row needs the name of its own.
     of_several: bool,
     /// The file that is read, and what its first line says where it names columns.
@@ -26,7 +26,7 @@ pub(super) struct Rejects {
     csv: Option<Header>,
 }
 
-enum To {
+enum RejectsTarget {
     /// Nowhere: the import stops at the first.
     Nowhere,
     /// To whoever runs the import, the first of them; `count` is that of all.
@@ -41,9 +41,9 @@ impl Rejects {
     /// Where they go: to the new file `path` if there is one; else they are listed in a dry run.
     pub(super) fn new(path: Option<&Path>, dry_run: bool, of_several: bool) -> Self {
         let to = match path {
-            Some(path) => To::NewFile(path.to_owned()),
-            None if dry_run => To::List { count: 0 },
-            None => To::Nowhere,
+            Some(path) => RejectsTarget::NewFile(path.to_owned()),
+            None if dry_run => RejectsTarget::List { count: 0 },
+            None => RejectsTarget::Nowhere,
         };
         Self { to, of_several, file: String::new(), csv: None }
     }
@@ -54,17 +54,17 @@ impl Rejects {
     /// When the file for rejects is there already, cannot be written, or has other columns.
     pub(super) fn begin(
         &mut self,
-        source: Source<'_>,
+        source: ImportSource<'_>,
         csv: Option<&Header>,
     ) -> Result<(), Failure> {
         match &self.to {
-            To::NewFile(path) => {
-                self.to = To::File(RejectsFile::create(path, csv, self.of_several)?);
+            RejectsTarget::NewFile(path) => {
+                self.to = RejectsTarget::File(RejectsFile::create(path, csv, self.of_several)?);
             }
-            To::File(_) if !have_same_columns(self.csv.as_ref(), csv) => {
+            RejectsTarget::File(_) if !have_same_columns(self.csv.as_ref(), csv) => {
                 return Err(other_columns(source));
             }
-            To::Nowhere | To::List { .. } | To::File(_) => {}
+            RejectsTarget::Nowhere | RejectsTarget::List { .. } | RejectsTarget::File(_) => {}
         }
         self.file = source.to_string();
         self.csv = csv.cloned();
@@ -73,7 +73,7 @@ impl Rejects {
 
     /// Whether the import goes on where a row is bad.
     pub(super) fn goes_on(&self) -> bool {
-        !matches!(self.to, To::Nowhere)
+        !matches!(self.to, RejectsTarget::Nowhere)
     }
 
     /// Takes the bad rows of a slice.
@@ -88,15 +88,15 @@ impl Rejects {
     ) -> Result<(), Failure> {
         let Self { to, of_several, file, csv } = self;
         match to {
-            To::Nowhere | To::NewFile(_) => {}
-            To::List { count } => {
+            RejectsTarget::Nowhere | RejectsTarget::NewFile(_) => {}
+            RejectsTarget::List { count } => {
                 let file = if *of_several { format!("{file}, ") } else { String::new() };
                 for BadRow { line, reason, .. } in bad.iter().take(LISTED.saturating_sub(*count)) {
                     progress.suspend(|| shell.note(&format!("{file}line {line}: {reason}")));
                 }
                 *count += bad.len();
             }
-            To::File(rejects) => {
+            RejectsTarget::File(rejects) => {
                 let file = of_several.then_some(file.as_str());
                 rejects.add(bad, file, csv.as_ref())?;
             }
@@ -106,7 +106,7 @@ impl Rejects {
 
     /// Says how many were not listed.
     pub(super) fn point_out_more(&self, shell: &mut Shell<'_>) {
-        if let To::List { count } = &self.to
+        if let RejectsTarget::List { count } = &self.to
             && *count > LISTED
         {
             shell.note(&format!(
@@ -123,7 +123,7 @@ pub(super) fn have_same_columns(one: Option<&Header>, other: Option<&Header>) ->
 }
 
 /// Says that the rows of a file cannot go where those of the files before it go.
-pub(super) fn other_columns(source: Source<'_>) -> Failure {
+pub(super) fn other_columns(source: ImportSource<'_>) -> Failure {
     Failure::words(format!(
         "{source} has other columns than the file before it, and --rejects takes rows of the same \
          columns: import {source} by itself"
@@ -133,11 +133,11 @@ pub(super) fn other_columns(source: Source<'_>) -> Failure {
 /// The file that bad rows go to: CSV as they were, behind line and reason; or an object a line,
 /// with the row as a text.
 pub(super) struct RejectsFile {
-    out: Out,
+    out: RejectsOut,
     path: PathBuf,
 }
 
-enum Out {
+enum RejectsOut {
     Csv(Box<csv::Writer<File>>),
     Jsonl(io::BufWriter<File>),
 }
@@ -154,7 +154,7 @@ impl RejectsFile {
             ))
         })?;
         let out = match csv {
-            None => Out::Jsonl(io::BufWriter::new(file)),
+            None => RejectsOut::Jsonl(io::BufWriter::new(file)),
             Some(csv) => {
                 let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(file);
                 let file_name = of_several.then_some(&b"file"[..]);
@@ -162,7 +162,7 @@ impl RejectsFile {
                 // Handed over now: where no row follows, nobody would hear that it cannot be.
                 let written = writer.write_byte_record(&header).map_err(csv_io);
                 written.and_then(|()| writer.flush()).map_err(|error| unwritable(path, &error))?;
-                Out::Csv(Box::new(writer))
+                RejectsOut::Csv(Box::new(writer))
             }
         };
         Ok(Self { out, path: path.to_owned() })
@@ -181,7 +181,7 @@ impl RejectsFile {
     }
 }
 
-impl Out {
+impl RejectsOut {
     fn put(
         &mut self,
         BadRow { line, reason, text }: &BadRow,

@@ -92,7 +92,7 @@ pub(super) struct BadRow {
 }
 
 /// Where a row stands in a file.
-pub(super) enum Found {
+pub(super) enum RowPlace {
     /// There is no further one.
     End,
     Blank,
@@ -101,14 +101,14 @@ pub(super) enum Found {
 }
 
 /// What a row says: a record, and the reason where it is taken back.
-pub(super) type Said = (NewRecord, Option<Words>);
+pub(super) type RowContent = (NewRecord, Option<Words>);
 
 /// Makes a record of a row's fields.
 pub(super) fn read_fields<'a>(
     text: impl Fn(Field) -> Result<Option<Cow<'a, str>>, String>,
     line: u64,
     read_as: &ReadAs,
-) -> Result<Said, String> {
+) -> Result<RowContent, String> {
     let id: RecordId = match &read_as.id_prefix {
         Some(prefix) => match text(Field::Id)? {
             None => parsed(Field::Id, &format!("{prefix}:{line}"))?,

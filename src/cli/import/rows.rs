@@ -6,20 +6,20 @@
 use crate::cli::import::container::Broken;
 use crate::cli::import::csv_rows::{CsvRows, Header};
 use crate::cli::import::json_rows::JsonRows;
-use crate::cli::import::lines::Lines;
-use crate::cli::import::row::{BadRow, Format, Found, NoRow, ReadAs, Row};
+use crate::cli::import::lines::TextLines;
+use crate::cli::import::row::{BadRow, Format, NoRow, ReadAs, Row, RowPlace};
 use std::io::Read;
 
 /// The rows of a file, one after the other.
 pub(super) struct Rows<'f> {
-    lines: Lines<'f>,
-    form: Form,
+    lines: TextLines<'f>,
+    form: RowsForm,
     read_as: ReadAs,
     /// How many blank lines before the first row are still to be told.
     blanks: u64,
 }
 
-enum Form {
+enum RowsForm {
     Csv(CsvRows),
     Jsonl(JsonRows),
 }
@@ -30,19 +30,19 @@ impl<'f> Rows<'f> {
     /// # Errors
     /// When it cannot be read, or is CSV without the columns that are needed.
     pub(super) fn read(file: impl Read + 'f, read_as: ReadAs) -> Result<Self, Broken> {
-        Self::of(Lines::read(file)?, read_as)
+        Self::of(TextLines::read(file)?, read_as)
     }
 
     /// Starts to read the rows of the lines of a file.
     ///
     /// # Errors
     /// When they cannot be read, or are CSV without the columns that are needed.
-    pub(super) fn of(mut lines: Lines<'f>, read_as: ReadAs) -> Result<Self, Broken> {
+    pub(super) fn of(mut lines: TextLines<'f>, read_as: ReadAs) -> Result<Self, Broken> {
         let (form, blanks) = match read_as.format {
-            Format::Jsonl => (Form::Jsonl(JsonRows::default()), 0),
+            Format::Jsonl => (RowsForm::Jsonl(JsonRows::default()), 0),
             Format::Csv => {
                 let (rows, blanks) = CsvRows::start(&mut lines, read_as.makes_ids())?;
-                (Form::Csv(rows), blanks)
+                (RowsForm::Csv(rows), blanks)
             }
         };
         Ok(Self { lines, form, read_as, blanks })
@@ -51,23 +51,23 @@ impl<'f> Rows<'f> {
     /// The columns that say nothing here.
     pub(super) fn other_columns(&self) -> &[String] {
         match &self.form {
-            Form::Csv(rows) => rows.others(),
-            Form::Jsonl(_) => &[],
+            RowsForm::Csv(rows) => rows.others(),
+            RowsForm::Jsonl(_) => &[],
         }
     }
 
     /// What the first line says, where it names columns.
     pub(super) fn header(&self) -> Option<&Header> {
         match &self.form {
-            Form::Csv(rows) => Some(rows.header()),
-            Form::Jsonl(_) => None,
+            RowsForm::Csv(rows) => Some(rows.header()),
+            RowsForm::Jsonl(_) => None,
         }
     }
 
     /// Whether a row that is whole may yet have been cut short, in its last field: of CSV whose
     /// last line has no end. An object has one.
     pub(super) fn may_be_cut(&self) -> bool {
-        matches!(self.form, Form::Csv(_)) && self.lines.is_open()
+        matches!(self.form, RowsForm::Csv(_)) && self.lines.is_open()
     }
 
     /// The next row; `None` at the end.
@@ -82,17 +82,17 @@ impl<'f> Rows<'f> {
         }
         let mut text = Vec::new();
         let found = match form {
-            Form::Csv(rows) => rows.find(lines, &mut text)?,
-            Form::Jsonl(_) => JsonRows::find(lines, &mut text)?,
+            RowsForm::Csv(rows) => rows.find(lines, &mut text)?,
+            RowsForm::Jsonl(_) => JsonRows::find(lines, &mut text)?,
         };
         let (line, whole) = match found {
-            Found::End => return Ok(None),
-            Found::Blank => return Ok(Some(Err(NoRow::Blank))),
-            Found::Row(line, whole) => (line, whole),
+            RowPlace::End => return Ok(None),
+            RowPlace::Blank => return Ok(Some(Err(NoRow::Blank))),
+            RowPlace::Row(line, whole) => (line, whole),
         };
         let said = whole.and_then(|()| match form {
-            Form::Csv(rows) => Ok(rows.read(&text, line, read_as)?.map(|said| (said, None))),
-            Form::Jsonl(rows) => rows.read(&text, line, read_as).map(Some),
+            RowsForm::Csv(rows) => Ok(rows.read(&text, line, read_as)?.map(|said| (said, None))),
+            RowsForm::Jsonl(rows) => rows.read(&text, line, read_as).map(Some),
         });
         Ok(Some(match said {
             Ok(Some(((record, void), others))) => Ok(Row { line, record, void, others, text }),

@@ -9,9 +9,9 @@ use std::path::Path;
 
 /// A file by its path; `-` is standard input. Prints as it is called towards the operator.
 #[derive(Clone, Copy)]
-pub(super) struct Source<'p>(&'p Path);
+pub(super) struct ImportSource<'p>(&'p Path);
 
-impl<'p> Source<'p> {
+impl<'p> ImportSource<'p> {
     /// The file at `path`, which is not opened yet.
     ///
     /// # Errors
@@ -67,7 +67,7 @@ impl<'p> Source<'p> {
     }
 }
 
-impl fmt::Display for Source<'_> {
+impl fmt::Display for ImportSource<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_stdin() {
             return f.write_str("standard input");

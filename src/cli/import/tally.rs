@@ -7,7 +7,7 @@ use crate::cli::failure::Failure;
 use crate::cli::import::row::start;
 use crate::cli::moment::rfc3339;
 use crate::cli::start::first_months;
-use crate::cli::statement::Late;
+use crate::cli::statement::LateRecords;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
@@ -58,7 +58,7 @@ pub(super) struct Tally {
     #[serde(skip)]
     pub(super) disabled: BTreeSet<ProjectId>,
     #[serde(skip)]
-    pub(super) late: Late,
+    pub(super) late: LateRecords,
 }
 
 fn is_zero(count: &u64) -> bool {
@@ -157,7 +157,7 @@ impl Tally {
     pub(super) fn print(&self, dry_run: bool, shell: &mut Shell<'_>) -> Result<(), Failure> {
         let span = self.dates.map(|(from_s, to_s)| (rfc3339(from_s), rfc3339(to_s)));
         let (from, to) = span.clone().unzip();
-        shell.print(&ShownTally { tally: self, from, to }, |out| {
+        shell.print(&TallyView { tally: self, from, to }, |out| {
             let Self { read, recorded, duplicates, rejected, voided, blank, .. } = self;
             let done = if dry_run { "to record" } else { "recorded" };
             write!(
@@ -179,7 +179,7 @@ impl Tally {
 
 /// What came of the rows, as a document.
 #[derive(Serialize)]
-struct ShownTally<'t> {
+struct TallyView<'t> {
     #[serde(flatten)]
     tally: &'t Tally,
     /// The date of the earliest record; null where nothing was recorded.

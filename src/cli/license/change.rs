@@ -5,7 +5,7 @@ use crate::billing::id::{LicenseId, Words};
 use crate::billing::license::{Act, Extension, Operation};
 use crate::cli::command::Shell;
 use crate::cli::failure::{Exit, Failure};
-use crate::cli::license::days::Days;
+use crate::cli::license::days::DayCount;
 use crate::cli::license::operate::{OpArgs, operate, show_changed};
 use crate::cli::moment::Day;
 use std::str::FromStr;
@@ -34,7 +34,7 @@ pub(super) struct ExtensionArgs {
 
     /// So many days on, from its expiry, or from today if that has passed
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    pub(super) days: Option<Days>,
+    pub(super) days: Option<DayCount>,
 }
 
 #[derive(clap::Args)]
@@ -47,7 +47,7 @@ pub(in crate::cli) struct AdjustArgs {
 
     /// How much more, or with a minus sign less, it is to grant
     #[arg(value_name = "±N", allow_hyphen_values = true)]
-    by: Signed,
+    by: SignedAmount,
 
     /// Why, for the books
     #[arg(long, value_name = "TEXT")]
@@ -72,9 +72,9 @@ pub(in crate::cli) struct RevokeArgs {
 
 /// An amount of either sign, and not zero.
 #[derive(Clone, Debug)]
-pub(super) struct Signed(Amount);
+pub(super) struct SignedAmount(Amount);
 
-impl FromStr for Signed {
+impl FromStr for SignedAmount {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -98,7 +98,7 @@ impl FromStr for Signed {
 pub(super) fn extend(args: &ExtendArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let by = match (args.by.to, args.by.days) {
         (Some(day), _) => Extension::To(day.period().last_s()),
-        (None, days) => Extension::Days(days.map_or(0, |Days(days)| days)),
+        (None, days) => Extension::Days(days.map_or(0, |DayCount(days)| days)),
     };
     change(&args.id, Act::Extend(by), &args.op, shell)
 }

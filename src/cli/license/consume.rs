@@ -32,17 +32,17 @@ pub(in crate::cli) struct ConsumeArgs {
 pub(super) fn run(args: &ConsumeArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
-    struct Shown<'a> {
+    struct ConsumptionView<'a> {
         customer_id: &'a str,
         #[serde(serialize_with = "exact")]
         amount: &'a Amount,
-        drawn: Vec<Drawn<'a>>,
+        drawn: Vec<DrawView<'a>>,
         duplicate: bool,
     }
 
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
-    struct Drawn<'a> {
+    struct DrawView<'a> {
         license_id: &'a str,
         #[serde(serialize_with = "exact")]
         amount: &'a Amount,
@@ -62,9 +62,9 @@ pub(super) fn run(args: &ConsumeArgs, shell: &mut Shell<'_>) -> Result<Exit, Fai
     let done = operate(&operation, &args.op, shell, |_, _| Ok(()))?;
     let drawn = done.licenses.iter().filter_map(|(license, amount)| {
         let residue = license.balance.as_ref().map(ToString::to_string);
-        Some(Drawn { license_id: license.id.as_str(), amount: amount.as_ref()?, residue })
+        Some(DrawView { license_id: license.id.as_str(), amount: amount.as_ref()?, residue })
     });
-    let shown = Shown {
+    let shown = ConsumptionView {
         customer_id: args.customer.as_str(),
         amount: &args.amount,
         drawn: drawn.collect(),

@@ -4,9 +4,9 @@ use std::str::FromStr;
 
 /// A number of days, from 1 to as many as the calendar has, as `30` or `30d`.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Days(pub(super) u32);
+pub(super) struct DayCount(pub(super) u32);
 
-impl FromStr for Days {
+impl FromStr for DayCount {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, &'static str> {

@@ -52,7 +52,7 @@ struct GrantArgs {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Shown {
+struct LicenseTypeView {
     #[serde(rename = "type")]
     kind: String,
     name: Option<String>,
@@ -60,7 +60,7 @@ struct Shown {
     count: Option<String>,
 }
 
-impl Shown {
+impl LicenseTypeView {
     fn new(grant: &TypeGrant) -> Self {
         Self {
             kind: grant.kind.to_string(),
@@ -100,13 +100,13 @@ fn set(args: &SetArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     match before {
         Some(before) if before == stands => shell.note("it is so already; nothing was changed"),
         Some(before) => {
-            let before = Shown::new(&before);
+            let before = LicenseTypeView::new(&before);
             let name = before.name.as_ref().map_or_else(String::new, |name| format!(" as {name}"));
             shell.note(&format!("before it granted {}{name}", before.count_words()));
         }
         None => {}
     }
-    let shown = Shown::new(&stands);
+    let shown = LicenseTypeView::new(&stands);
     shell.print(&shown, |out| {
         let properties = [
             ("type", shown.kind.clone()),
@@ -119,7 +119,8 @@ fn set(args: &SetArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
 }
 
 fn list(shell: &mut Shell<'_>) -> Result<Exit, Failure> {
-    let types: Vec<Shown> = shell.open()?.read(license::types)?.iter().map(Shown::new).collect();
+    let types: Vec<LicenseTypeView> =
+        shell.open()?.read(license::types)?.iter().map(LicenseTypeView::new).collect();
     shell.print(&types, |out| {
         let mut columns = Columns::new(&["type", "name", "count#"]);
         for shown in &types {

@@ -23,7 +23,7 @@ pub(in crate::cli) struct HistoryArgs {
 pub(super) fn run(args: &HistoryArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
-    struct Shown {
+    struct LicenseEntryView {
         at: String,
         /// Null on what usage does by itself.
         by: Option<String>,
@@ -50,7 +50,7 @@ pub(super) fn run(args: &HistoryArgs, shell: &mut Shell<'_>) -> Result<Exit, Fai
         if let (Some(balance), Some(amount)) = (&mut balance, &entry.amount) {
             *balance -= amount;
         }
-        Shown {
+        LicenseEntryView {
             at: rfc3339(entry.at_s),
             by: entry.actor.as_ref().map(ToString::to_string),
             kind: entry.kind.to_string(),
@@ -63,7 +63,7 @@ pub(super) fn run(args: &HistoryArgs, shell: &mut Shell<'_>) -> Result<Exit, Fai
             op_id: entry.op_id.as_ref().map(ToString::to_string),
         }
     };
-    let mut shown: Vec<Shown> = entries.iter().rev().map(shown).collect();
+    let mut shown: Vec<LicenseEntryView> = entries.iter().rev().map(shown).collect();
     shown.reverse();
     shell.print(&shown, |out| {
         let names = [

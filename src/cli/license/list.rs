@@ -7,8 +7,8 @@ use crate::cli::command::Shell;
 use crate::cli::csv_out::CsvFlag;
 use crate::cli::customer;
 use crate::cli::failure::{Exit, Failure};
-use crate::cli::license::days::Days;
-use crate::cli::license::shown::Shown;
+use crate::cli::license::days::DayCount;
+use crate::cli::license::view::LicenseView;
 use crate::cli::table::{Columns, or_dash};
 use crate::store::license;
 
@@ -19,7 +19,7 @@ pub(in crate::cli) struct ListArgs {
 
     /// Those alone that are not over yet and will be within so many days, e.g. 30d
     #[arg(long, value_name = "DAYS", allow_hyphen_values = true)]
-    expiring: Option<Days>,
+    expiring: Option<DayCount>,
 
     #[command(flatten)]
     csv: CsvFlag,
@@ -52,7 +52,7 @@ pub(super) fn run(args: &ListArgs, shell: &mut Shell<'_>) -> Result<Exit, Failur
         }
         None => Ok(license::list(tx)?),
     })?;
-    if let Some(Days(days)) = args.expiring {
+    if let Some(DayCount(days)) = args.expiring {
         let until_s = now_s + i64::from(days) * DAY_S;
         let is_expiring = |license: &License| match license.state(now_s) {
             State::Live | State::Scheduled => license.expires_at_s <= until_s,
@@ -61,7 +61,8 @@ pub(super) fn run(args: &ListArgs, shell: &mut Shell<'_>) -> Result<Exit, Failur
         licenses.retain(is_expiring);
         licenses.sort_by_key(|license| license.expires_at_s);
     }
-    let shown: Vec<Shown> = licenses.iter().map(|license| Shown::new(license, now_s)).collect();
+    let shown: Vec<LicenseView> =
+        licenses.iter().map(|license| LicenseView::new(license, now_s)).collect();
     if args.csv.csv {
         shell.print_csv(&KEYS, &shown)?;
         return Ok(Exit::Done);

@@ -13,8 +13,8 @@ mod issue;
 mod list;
 mod operate;
 mod show;
-mod shown;
 mod uncovered;
+mod view;
 mod words;
 
 use crate::billing::id::{CustomerId, LicenseId};

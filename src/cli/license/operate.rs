@@ -8,7 +8,7 @@ use crate::cli::command::Shell;
 use crate::cli::customer;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::license::find::no_license;
-use crate::cli::license::shown::Shown;
+use crate::cli::license::view::LicenseView;
 use crate::cli::license::words::asked_words;
 use crate::cli::moment::rfc3339;
 use crate::cli::sentence::Sentence;
@@ -149,5 +149,5 @@ pub(super) fn show_changed(
         }
         (State::Scheduled | State::Live | State::Revoked, _) => {}
     }
-    Shown::new(license, now_s).print(shell)
+    LicenseView::new(license, now_s).print(shell)
 }

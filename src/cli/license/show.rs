@@ -6,7 +6,7 @@ use crate::billing::license::fold;
 use crate::cli::command::Shell;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::license::find::find;
-use crate::cli::license::shown::Shown;
+use crate::cli::license::view::LicenseView;
 use crate::store::{license, setting};
 use serde_json::value::RawValue;
 
@@ -25,7 +25,7 @@ pub(super) fn run(args: &ShowArgs, shell: &mut Shell<'_>) -> Result<Exit, Failur
         return show_as_agora(args, shell);
     }
     let license = shell.open()?.read(|tx| find(tx, &args.id))?;
-    Shown::new(&license, shell.now_s).print(shell)
+    LicenseView::new(&license, shell.now_s).print(shell)
 }
 
 fn show_as_agora(args: &ShowArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {

@@ -21,7 +21,7 @@ use crate::cli::moment::Month;
 use crate::cli::named::NamedFile;
 use crate::cli::sentence::Sentence;
 use file::PageFile;
-use page::Page;
+use page::ReportPage;
 use serde_json::json;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -66,7 +66,7 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         ));
     }
     let now_s = shell.now_s;
-    let page = shell.open()?.read(|tx| Page::read(tx, args.month, now_s))?;
+    let page = shell.open()?.read(|tx| ReportPage::read(tx, args.month, now_s))?;
     let text = page.text();
     match to_file {
         Some(file) => {

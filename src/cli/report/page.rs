@@ -28,7 +28,7 @@ const SECTIONS: [(&str, &str); 5] = [
 ];
 
 /// A month as it stands on the page.
-pub(super) struct Page {
+pub(super) struct ReportPage {
     month: ReportMonth,
     usage: UsagePart,
     bill: BillPart,
@@ -37,7 +37,7 @@ pub(super) struct Page {
     licenses: LicensePart,
 }
 
-impl Page {
+impl ReportPage {
     /// Reads all of it from one state of the books.
     pub(super) fn read(tx: &ReadTx<'_>, month: Month, now_s: i64) -> store::Result<Self> {
         let month = ReportMonth::read(tx, month, now_s)?;

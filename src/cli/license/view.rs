@@ -10,7 +10,7 @@ use serde::Serialize;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Shown {
+pub(super) struct LicenseView {
     pub(super) id: String,
     pub(super) customer_id: String,
     #[serde(rename = "type")]
@@ -32,7 +32,7 @@ pub(super) struct Shown {
     reason: Option<String>,
 }
 
-impl Shown {
+impl LicenseView {
     pub(super) fn new(license: &License, now_s: i64) -> Self {
         let platforms = license.platforms.as_ref().map_or("", Platforms::as_str);
         Self {
