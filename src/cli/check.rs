@@ -128,9 +128,12 @@ pub(super) fn words(difference: &Difference) -> String {
             format!("statement {seq}: {}", problem_words(*problem))
         }
         Difference::Told(Deviation { seq, project_id, told, ledger }) => {
-            let words = |(amount, covered): &(Amount, Amount)| match covered.is_zero() {
-                true => amount.to_string(),
-                false => format!("{amount} ({covered} covered)"),
+            let words = |(amount, covered): &(Amount, Amount)| {
+                if covered.is_zero() {
+                    amount.to_string()
+                } else {
+                    format!("{amount} ({covered} covered)")
+                }
             };
             format!(
                 "statement {seq} says that project {project_id} used {}; the ledger said {} then",
@@ -168,9 +171,10 @@ fn balance_words(problem: &Problem) -> (Option<&ProjectId>, &'static str) {
 }
 
 fn sum_words(sum: &UsageSum) -> String {
-    match sum.covered.is_zero() {
-        true => format!("{} in {} records", sum.amount, sum.records),
-        false => format!("{} ({} covered) in {} records", sum.amount, sum.covered, sum.records),
+    if sum.covered.is_zero() {
+        format!("{} in {} records", sum.amount, sum.records)
+    } else {
+        format!("{} ({} covered) in {} records", sum.amount, sum.covered, sum.records)
     }
 }
 

@@ -143,9 +143,8 @@ impl CustomerView {
                 ("announced", or_never(self.announced_at.as_ref())),
             ];
             properties.extend(self.deactivated_at.clone().map(|at| ("deactivated", at)));
-            let joined = |projects: &Vec<String>| match projects.is_empty() {
-                true => "-".to_owned(),
-                false => projects.join(", "),
+            let joined = |projects: &Vec<String>| {
+                if projects.is_empty() { "-".to_owned() } else { projects.join(", ") }
             };
             properties
                 .extend(self.projects.as_ref().map(|projects| ("projects", joined(projects))));

@@ -84,11 +84,10 @@ impl Failure {
     /// The same failure; where what was to be done may have been done, with what to do about that,
     /// unless that is said already.
     pub(super) fn if_uncertain(self, advice: impl FnOnce() -> Sentence) -> Self {
-        match self.is_uncertain {
-            true => {
-                Self { sentence: self.sentence.followed_by(advice()), is_uncertain: false, ..self }
-            }
-            false => self,
+        if self.is_uncertain {
+            Self { sentence: self.sentence.followed_by(advice()), is_uncertain: false, ..self }
+        } else {
+            self
         }
     }
 

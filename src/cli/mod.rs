@@ -211,9 +211,12 @@ fn whole() -> clap::Command {
     let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
     ["serve", "doctor"].into_iter().fold(Cli::command(), |whole, verb| {
         whole.mut_subcommand(verb, |verb| {
-            verb.mut_args(|flag| match flag.get_env().is_some_and(is_empty) {
-                true => flag.env(Resettable::Reset),
-                false => flag,
+            verb.mut_args(|flag| {
+                if flag.get_env().is_some_and(is_empty) {
+                    flag.env(Resettable::Reset)
+                } else {
+                    flag
+                }
             })
         })
     })

@@ -187,14 +187,15 @@ impl FromStr for Moment {
         // Fewer digits would be a second of the early 1970s, and are more likely a date without its
         // dashes.
         let is_seconds = text.len() >= 9 && text.bytes().all(|b| b.is_ascii_digit());
-        let second = match is_seconds {
-            true => text.parse().ok(),
-            false => match text.parse::<Day>() {
+        let second = if is_seconds {
+            text.parse().ok()
+        } else {
+            match text.parse::<Day>() {
                 Ok(day) => return Ok(Self::Day(day)),
                 // It would be read as the 59th.
                 Err(_) if has_sixtieth_second(text) => return Err(Error::SixtiethSecond),
                 Err(_) => text.parse::<Timestamp>().ok().map(Timestamp::as_second),
-            },
+            }
         };
         let second = second.filter(|second| (0..=LAST_SECOND).contains(second));
         second.map(Self::Second).ok_or_else(|| {

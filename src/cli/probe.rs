@@ -232,9 +232,10 @@ fn verdict(found: &Findings) -> String {
 
 fn print(found: &Findings, out: &mut ForPeople<'_>) -> io::Result<()> {
     let is_terminal = out.screen.is_some();
-    let names: &[&str] = match is_terminal {
-        true => &["result", "check", "got"],
-        false => &["result", "check", "sent", "got", "wanted"],
+    let names: &[&str] = if is_terminal {
+        &["result", "check", "got"]
+    } else {
+        &["result", "check", "sent", "got", "wanted"]
     };
     let mut columns = Columns::new(names);
     for CheckFinding { name, result, sent, got, wanted } in &found.checks {

@@ -113,9 +113,10 @@ impl<'a> RecordedView<'a> {
 
 /// A record in words.
 fn words(record: &Record) -> String {
-    let covered = match record.covered.is_zero() {
-        true => String::new(),
-        false => format!(" ({} covered by licenses)", record.covered),
+    let covered = if record.covered.is_zero() {
+        String::new()
+    } else {
+        format!(" ({} covered by licenses)", record.covered)
     };
     format!(
         "{}{covered} for project {} at {}, id {}",
@@ -190,9 +191,12 @@ pub(super) fn record(args: &RecordArgs, shell: &mut Shell<'_>) -> Result<Exit, F
             (record, true)
         }
     };
-    let printed = shell.print(&RecordedView::new(record, duplicate), |out| match duplicate {
-        true => writeln!(out, "already recorded: {}", words(record)),
-        false => writeln!(out, "recorded {}", words(record)),
+    let printed = shell.print(&RecordedView::new(record, duplicate), |out| {
+        if duplicate {
+            writeln!(out, "already recorded: {}", words(record))
+        } else {
+            writeln!(out, "recorded {}", words(record))
+        }
     });
     // Handed over here, where the id is at hand that nobody has seen otherwise.
     let printed = printed.and_then(|()| shell.flush());
@@ -409,14 +413,17 @@ pub(super) fn void(args: &VoidArgs, shell: &mut Shell<'_>) -> Result<Exit, Failu
         voided_at: void.map(|void| rfc3339(void.at_s)),
         reason: void.map(|void| void.reason.as_str()),
     };
-    shell.print(&shown, |out| match duplicate {
-        true => writeln!(
-            out,
-            "already voided: {}, {}",
-            words(record),
-            void_words(record).unwrap_or_default()
-        ),
-        false => writeln!(out, "voided {}", words(record)),
+    shell.print(&shown, |out| {
+        if duplicate {
+            writeln!(
+                out,
+                "already voided: {}, {}",
+                words(record),
+                void_words(record).unwrap_or_default()
+            )
+        } else {
+            writeln!(out, "voided {}", words(record))
+        }
     })?;
     Ok(Exit::Done)
 }

@@ -257,11 +257,12 @@ impl Args {
     fn security(&self, shell: &Shell<'_>) -> Result<Security, Failure> {
         let failed = |error: &dyn Display| {
             let failure = Failure::failed(format!("cannot serve over TLS: {error}"));
-            match started_by() == Uid::current() {
-                true => failure,
+            if started_by() == Uid::current() {
+                failure
+            } else {
                 // They are read again when they change, and root is gone by then.
-                false => failure
-                    .with("the server runs as the owner of the books, who must be able to read it"),
+                failure
+                    .with("the server runs as the owner of the books, who must be able to read it")
             }
         };
         if let Some(options) = self.acme.options() {

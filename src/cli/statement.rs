@@ -614,20 +614,20 @@ fn late(args: &LateArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
                 or_dash(due.as_ref()),
             ]);
         }
-        match shown.rows.is_empty() {
-            true => writeln!(out, "nothing is late")?,
-            false => columns.print(out)?,
+        if shown.rows.is_empty() {
+            writeln!(out, "nothing is late")?;
+        } else {
+            columns.print(out)?;
         }
-        match shown.unknown.is_empty() {
-            true => Ok(()),
-            false => {
-                writeln!(
-                    out,
-                    "\nNo bill is kept that was asked for after the end of {}: what is late for \
-                     it is not known.",
-                    shown.unknown.join(", ")
-                )
-            }
+        if shown.unknown.is_empty() {
+            Ok(())
+        } else {
+            writeln!(
+                out,
+                "\nNo bill is kept that was asked for after the end of {}: what is late for \
+                 it is not known.",
+                shown.unknown.join(", ")
+            )
         }
     })?;
     Ok(Exit::Done)

@@ -170,10 +170,7 @@ fn per_cent(part: &Amount, whole: &Amount) -> Option<Amount> {
     let twice = &(&part * &Amount::from(20_000)) + whole;
     let size = whole * &Amount::from(2);
     let started = twice.blocks_of(&size);
-    let nearest = match &started * &size == twice {
-        true => started,
-        false => &started - &Amount::from(1),
-    };
+    let nearest = if &started * &size == twice { started } else { &started - &Amount::from(1) };
     let hundredth = Amount::from_canonical("0.01").expect("it is a plain decimal");
     let per_cent = &nearest * &hundredth;
     Some(if is_below { -&per_cent } else { per_cent })

@@ -40,9 +40,10 @@ pub struct Inquiry {
 /// When there is no way to the server, or no answer from it.
 pub fn inquire(url: &str, ca: Option<&Path>) -> Result<Inquiry, Unheard> {
     let (place, request) = placed(url)?;
-    let roots = match place.is_secure {
-        true => ca.map_or(Roots::System, |file| Roots::File(file.to_owned())).read("--ca"),
-        false => Ok(RootCertStore::empty()),
+    let roots = if place.is_secure {
+        ca.map_or(Roots::System, |file| Roots::File(file.to_owned())).read("--ca")
+    } else {
+        Ok(RootCertStore::empty())
     };
     let client = Client::new(roots.map_err(Unheard::NoAnswer)?);
     let runtime = Builder::new_current_thread().enable_all().build();

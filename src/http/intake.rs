@@ -282,10 +282,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Intake<S> {
             self.exchange.listen(cx);
             if self.exchange.is_stopping() && !self.stopping {
                 self.stopping = true;
-                let wait = match self.buffer.is_empty() {
-                    true if self.exchange.is_fresh() => STOP_FRESH,
-                    true => STOP_IDLE,
-                    false => STOP_ARRIVAL,
+                let wait = if !self.buffer.is_empty() {
+                    STOP_ARRIVAL
+                } else if self.exchange.is_fresh() {
+                    STOP_FRESH
+                } else {
+                    STOP_IDLE
                 };
                 self.set_timer(wait);
             }

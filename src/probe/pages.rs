@@ -340,9 +340,10 @@ impl PagedListings<'_> {
     ) -> Observed {
         let sent = self.page(window, page_num, limit).words();
         let leaf = self.ask(session, (window, page_num, limit)).await;
-        match leaf.ok_or_else(|| self.why_not())? == *before {
-            true => Ok((Grade::Pass, sent, "the same entries".to_owned())),
-            false => Ok((Grade::Fail, sent, "other entries than a moment before".to_owned())),
+        if leaf.ok_or_else(|| self.why_not())? == *before {
+            Ok((Grade::Pass, sent, "the same entries".to_owned()))
+        } else {
+            Ok((Grade::Fail, sent, "other entries than a moment before".to_owned()))
         }
     }
 

@@ -42,9 +42,10 @@ impl Exchanged {
             return Err("no Content-Type".to_owned());
         };
         let media = given.split(';').next().unwrap_or_default().trim();
-        match media.eq_ignore_ascii_case("application/json") {
-            true => Ok(()),
-            false => Err(format!("Content-Type: {given}")),
+        if media.eq_ignore_ascii_case("application/json") {
+            Ok(())
+        } else {
+            Err(format!("Content-Type: {given}"))
         }
     }
 

@@ -133,10 +133,7 @@ pub(super) async fn check_encodings(session: &mut Session, asked: &Outgoing) {
         let sent = told.words();
         match session.send(&sent, &wire).await {
             Ok(answer) => {
-                let result = match answer.is_answered() {
-                    true => Grade::Pass,
-                    false => Grade::Warn,
-                };
+                let result = if answer.is_answered() { Grade::Pass } else { Grade::Warn };
                 session.add(demand.found(of, result, &sent, &answered(&answer.got(), result)));
             }
             Err(Absence::Broken(got)) => {

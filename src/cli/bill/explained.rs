@@ -156,9 +156,10 @@ impl BillExplanation {
         let told = told.and_then(|told| told.projects.get(id));
         let provenance = Provenance::read(tx, id, month_s)?;
         // All that the licenses drew is read for it.
-        let covered = match provenance.sum.covered.is_zero() {
-            true => BTreeMap::new(),
-            false => license::covered_by(tx, id, Period::around(Grain::Month, month_s))?,
+        let covered = if provenance.sum.covered.is_zero() {
+            BTreeMap::new()
+        } else {
+            license::covered_by(tx, id, Period::around(Grain::Month, month_s))?
         };
         let said = project::customers_of(tx, id)?;
         let owner = Said::at(&said, month_s);

@@ -111,10 +111,12 @@ pub(super) fn words(told: &ToldMonth, telling: &BillingState, late: Late) -> Opt
     let on = date(bill.first_asked_at_s);
     let mut words = format!("told {amount} on {on}{early} in statement {}", bill.seq);
     for MonthAmount { month, amount } in &telling.adjusted_by {
-        words += &match amount.is_negative() {
-            true => format!("; {} less in {month}", -amount),
-            false => format!("; {amount} more in {month}"),
+        let adjusted = if amount.is_negative() {
+            format!("; {} less in {month}", -amount)
+        } else {
+            format!("; {amount} more in {month}")
         };
+        words += &adjusted;
     }
     words += &due_words(told, late);
     Some(words)

@@ -322,9 +322,12 @@ mod tests {
     fn what_is_no_text_is_named() {
         let wide = |unit: usize, little: bool, mark: bool| {
             let letters = mark.then_some(0xfeff).into_iter().chain("id,at".bytes().map(u32::from));
-            let bytes = letters.flat_map(|letter| match little {
-                true => letter.to_le_bytes()[..unit].to_vec(),
-                false => letter.to_be_bytes()[4 - unit..].to_vec(),
+            let bytes = letters.flat_map(|letter| {
+                if little {
+                    letter.to_le_bytes()[..unit].to_vec()
+                } else {
+                    letter.to_be_bytes()[4 - unit..].to_vec()
+                }
             });
             bytes.collect::<Vec<u8>>()
         };

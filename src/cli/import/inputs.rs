@@ -101,10 +101,8 @@ impl<'p> Input<'p> {
             }
         } else {
             let mut sink = Listening { stop };
-            io::copy(&mut text, &mut sink).map_err(|error| match stop.is_asked() {
-                true => stopped(),
-                false => broken(error.into()),
-            })?;
+            io::copy(&mut text, &mut sink)
+                .map_err(|error| if stop.is_asked() { stopped() } else { broken(error.into()) })?;
         }
         self.read_as.id_prefix = Some(store.read(|books| prefix(books, reading.end()))?);
         Ok(())

@@ -103,9 +103,12 @@ impl Slices {
     ) -> store::Result<Taken> {
         let Self { scratch, store, takes, known, are_meant } = self;
         // Scratch books have no settings of their own.
-        let unknown = |books: &ReadTx<'_>| match are_meant {
-            true => Ok(UnknownProjects::Register),
-            false => setting::read(books).map(|settings| settings.unknown_projects()),
+        let unknown = |books: &ReadTx<'_>| {
+            if *are_meant {
+                Ok(UnknownProjects::Register)
+            } else {
+                setting::read(books).map(|settings| settings.unknown_projects())
+            }
         };
         let mut began = Instant::now();
         let taken = match scratch {
@@ -130,9 +133,10 @@ impl Slices {
         }?;
         // Many different sums take longer to write than their rows to take. What the commit moves
         // into the file itself counts too, although others have the lock by then.
-        *takes = match began.elapsed() > HELD {
-            true => (*takes / 2).max(Duration::from_millis(2)),
-            false => (*takes * 9 / 8).min(SLICE),
+        *takes = if began.elapsed() > HELD {
+            (*takes / 2).max(Duration::from_millis(2))
+        } else {
+            (*takes * 9 / 8).min(SLICE)
         };
         Ok(taken)
     }

@@ -88,9 +88,10 @@ impl FromStr for SignedAmount {
                 error.to_string()
             }
         })?;
-        match amount.is_zero() {
-            true => Err("the change must not be zero: write one such as 20 or -20".to_owned()),
-            false => Ok(Self(if sign == "-" { -&amount } else { amount })),
+        if amount.is_zero() {
+            Err("the change must not be zero: write one such as 20 or -20".to_owned())
+        } else {
+            Ok(Self(if sign == "-" { -&amount } else { amount }))
         }
     }
 }

@@ -69,9 +69,10 @@ impl BillPart {
     /// What became of the month's bill, in words.
     pub(super) fn told_words(&self, month: &ReportMonth) -> String {
         let Some(told) = &self.told else {
-            return match month.is_over() {
-                true => "Agora has not asked for it yet".to_owned(),
-                false => "so far: the month is not over".to_owned(),
+            return if month.is_over() {
+                "Agora has not asked for it yet".to_owned()
+            } else {
+                "so far: the month is not over".to_owned()
             };
         };
         let later: Amount = self.balances.values().map(|balance| &balance.adjusted).sum();

@@ -97,10 +97,11 @@ impl PageFile {
         let mut draft = Builder::new().prefix(".report-").suffix(".draft").tempfile_in(folder)?;
         draft.write_all(page)?;
         draft.as_file().sync_all()?;
-        match self.is_there {
-            true => draft.persist(&self.target)?,
-            false => draft.persist_noclobber(&self.target)?,
-        };
+        if self.is_there {
+            draft.persist(&self.target)?;
+        } else {
+            draft.persist_noclobber(&self.target)?;
+        }
         Ok(opened)
     }
 }
