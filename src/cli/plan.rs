@@ -70,7 +70,13 @@ pub(super) struct SetArgs {
     unit: Option<Label>,
 
     /// Read the price from this JSON document; - is standard input
-    #[arg(long, value_name = "F", conflicts_with_all = ["price", "flat", "graduated", "volume", "package", "free", "minimum"])]
+    #[arg(
+        long,
+        value_name = "F",
+        conflicts_with_all = [
+            "price", "flat", "graduated", "volume", "package", "free", "minimum"
+        ]
+    )]
     file: Option<PathBuf>,
 
     #[command(flatten)]
@@ -147,7 +153,8 @@ impl PriceFlags {
 fn help() -> String {
     format!(
         "Example: agora-vendor plan set default --name Standard --unit Minute --price 0.01\n\n\
-        A file for --file holds one JSON object. Its parts are flat, perUnit, graduated, volume and package\n\
+        A file for --file holds one JSON object. Its parts are flat, perUnit, graduated, volume \
+            and package\n\
         ({{\"package\": {{\"size\": \"1000\", \"price\": \"5\"}}}}), any number of them; amounts \
             are texts or numbers:\n\n{EXAMPLE}"
     )
@@ -394,8 +401,8 @@ fn write_version(
     Ok(PlanChange { plan, history, from_s, is_news: true, billed })
 }
 
-/// Sets a plan as a document has it, from the month on from which a new version holds. Tells whether
-/// that changes anything, and from which second on.
+/// Sets a plan as a document has it, from the month on from which a new version holds. Tells
+/// whether that changes anything, and from which second on.
 pub(super) fn set_from_document(
     tx: &WriteTx<'_>,
     id: &PlanId,

@@ -238,8 +238,10 @@ mod tests {
 
     #[test]
     fn every_model_is_read_and_printed_as_it_is_read() {
-        let text = r#"{"name":"Pro","parts":[{"flat":"10"},{"perUnit":0.5},{"graduated":[{"upTo":1000,"price":"0.01"},{"price":0.005}]},
-            {"volume":[{"upTo":null,"price":1}]},{"package":{"size":"100","price":2.50}}],"free":50,"minimum":"20"}"#;
+        let text = r#"{"name":"Pro","parts":[{"flat":"10"},{"perUnit":0.5},
+            {"graduated":[{"upTo":1000,"price":"0.01"},{"price":0.005}]},
+            {"volume":[{"upTo":null,"price":1}]},{"package":{"size":"100","price":2.50}}],
+            "free":50,"minimum":"20"}"#;
         let file = PlanFile::read(text).expect("a plan");
         assert_eq!(
             file.price.to_string(),
@@ -286,7 +288,8 @@ mod tests {
                 "unknown field `each`, expected one of `flat`, `perUnit`",
             ),
             (
-                r#"{"parts":[{"flat":1},{"volume":[{"upTo":10,"price":1},{"upTo":5,"price":1},{"price":1}]}]}"#,
+                r#"{"parts":[{"flat":1},{"volume":[
+                    {"upTo":10,"price":1},{"upTo":5,"price":1},{"price":1}]}]}"#,
                 "part 2: tier 2 goes up to 5, which is not above 10",
             ),
             (

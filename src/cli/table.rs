@@ -38,8 +38,8 @@ impl Columns {
         self.rows.push(cells.into_iter().map(|cell| escape(&cell).into_owned()).collect());
     }
 
-    /// How much room a terminal leaves for one more column; `None` elsewhere, and where they are too
-    /// wide.
+    /// How much room a terminal leaves for one more column; `None` elsewhere, and where they are
+    /// too wide.
     pub(super) fn left(&self, out: &ForPeople<'_>) -> Option<usize> {
         let width = usize::from(out.screen?.width?);
         let mut rows = self.rows.clone();
@@ -119,7 +119,8 @@ impl Columns {
 const LEAST_PROSE: usize = 20;
 /// The blanks between two columns.
 const GAP: usize = 2;
-/// How much room the other columns need, each, for times, and for the names of figures, to be whole.
+/// How much room the other columns need, each, for times, and for the names of figures, to be
+/// whole.
 const ROOM: usize = 6;
 /// The same for the times of a list that begins with them, where else none would be whole.
 const LITTLE_ROOM: usize = 3;

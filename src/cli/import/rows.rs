@@ -160,7 +160,8 @@ mod tests {
     fn a_quote_that_is_not_closed_is_told_and_takes_no_other_row_with_it() {
         let rows = |second: &str, last: &str| {
             format!(
-                "{HEADER}\na,p,1,2026-10-10,x\n{second}\nc,p,1,2026-10-10,y\nd,p,1,2026-10-10,{last}\n"
+                "{HEADER}\na,p,1,2026-10-10,x\n{second}\nc,p,1,2026-10-10,y\n\
+                 d,p,1,2026-10-10,{last}\n"
             )
         };
         let open = "a quote is opened and never closed";
