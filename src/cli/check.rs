@@ -27,7 +27,13 @@ struct CheckView {
 }
 
 fn document(difference: &Difference) -> Value {
-    let sum = |sum: &UsageSum| json!({ "amount": sum.amount.to_string(), "covered": sum.covered.to_string(), "records": sum.records });
+    let sum = |UsageSum { amount, covered, records }: &UsageSum| {
+        json!({
+            "amount": amount.to_string(),
+            "covered": covered.to_string(),
+            "records": records,
+        })
+    };
     let license = |state: &LicenseState| {
         json!({
             "expiresAt": rfc3339(state.expires_at_s),
@@ -71,7 +77,12 @@ fn document(difference: &Difference) -> Value {
         Difference::Balance { month_s, problem } => {
             let (project_id, words) = balance_words(problem);
             let project_id = project_id.map(ProjectId::as_str);
-            json!({ "kind": "balance", "month": month(*month_s), "projectId": project_id, "problem": words })
+            json!({
+                "kind": "balance",
+                "month": month(*month_s),
+                "projectId": project_id,
+                "problem": words,
+            })
         }
         Difference::Value { place } => json!({ "kind": "value", "place": place }),
         Difference::Schema { name } => json!({ "kind": "schema", "name": name }),
@@ -127,20 +138,7 @@ pub(super) fn words(difference: &Difference) -> String {
         Difference::Statement { seq, problem } => {
             format!("statement {seq}: {}", problem_words(*problem))
         }
-        Difference::Told(Deviation { seq, project_id, told, ledger }) => {
-            let words = |(amount, covered): &(Amount, Amount)| {
-                if covered.is_zero() {
-                    amount.to_string()
-                } else {
-                    format!("{amount} ({covered} covered)")
-                }
-            };
-            format!(
-                "statement {seq} says that project {project_id} used {}; the ledger said {} then",
-                words(told),
-                words(ledger)
-            )
-        }
+        Difference::Told(deviation) => deviation_words(deviation),
         Difference::Balance { month_s, problem } => {
             let (project_id, words) = balance_words(problem);
             let project = project_id.map(|id| format!(" of project {id}")).unwrap_or_default();
@@ -168,6 +166,17 @@ fn balance_words(problem: &Problem) -> (Option<&ProjectId>, &'static str) {
         Problem::Mark(id) => (Some(id), "the month costs something else, and a mark is missing"),
         Problem::Written => (None, "it is not one that this program writes"),
     }
+}
+
+fn deviation_words(Deviation { seq, project_id, told, ledger }: &Deviation) -> String {
+    let words = |(amount, covered): &(Amount, Amount)| {
+        if covered.is_zero() { amount.to_string() } else { format!("{amount} ({covered} covered)") }
+    };
+    format!(
+        "statement {seq} says that project {project_id} used {}; the ledger said {} then",
+        words(told),
+        words(ledger)
+    )
 }
 
 fn sum_words(sum: &UsageSum) -> String {

@@ -18,7 +18,7 @@ use crate::cli::start::first_months;
 use crate::cli::statement::late_words;
 use crate::store::project::Registered;
 use crate::store::usage::{self, RecordRefusal, Recorded, Slice, Voided};
-use crate::store::{self, ReadTx, WriteTx, customer, license, made_id, project, statement};
+use crate::store::{self, ReadTx, Store, WriteTx, customer, license, made_id, project, statement};
 use serde::Serialize;
 use std::fmt::Display;
 
@@ -155,15 +155,7 @@ pub(super) fn record(args: &RecordArgs, shell: &mut Shell<'_>) -> Result<Exit, F
         written.map_err(|failure| failure.if_uncertain(|| with_same_id(&new, args)))?;
     let (record, duplicate) = match &recorded {
         Recorded::Written { record, registered } => {
-            let uncovered = match &new.customer_id {
-                Some(customer_id) if registered.bound => {
-                    let read = store.read(|tx| {
-                        license::uncovered_before(tx, &record.project_id, customer_id, shell.now_s)
-                    });
-                    shell.uncovered_or_note(read)
-                }
-                Some(_) | None => Amount::default(),
-            };
+            let uncovered = uncovered_before(&mut store, &new, registered.bound, shell);
             point_out_registered(record, registered, &new, &uncovered, shell);
             if let Some(disabled_at_s) = disabled_at_s {
                 shell.note(&format!(
@@ -202,6 +194,24 @@ pub(super) fn record(args: &RecordArgs, shell: &mut Shell<'_>) -> Result<Exit, F
     let printed = printed.and_then(|()| shell.flush());
     printed.map_err(|failure| failure.with(&format!("the record's id is {}", record.id)))?;
     Ok(Exit::Done)
+}
+
+/// How much usage of its project a record leaves uncovered that has just brought it to a customer.
+fn uncovered_before(
+    store: &mut Store,
+    new: &NewRecord,
+    is_bound: bool,
+    shell: &mut Shell<'_>,
+) -> Amount {
+    match &new.customer_id {
+        Some(customer_id) if is_bound => {
+            let now_s = shell.now_s;
+            let read =
+                store.read(|tx| license::uncovered_before(tx, &new.project_id, customer_id, now_s));
+            shell.uncovered_or_note(read)
+        }
+        Some(_) | None => Amount::default(),
+    }
 }
 
 /// How to repeat a record that may have been written: by its id, which nobody has seen if it was

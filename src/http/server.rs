@@ -292,6 +292,12 @@ async fn accept(mut listener: Listener, server: Arc<Server>, signals: &mut Signa
     }
     log::info!("stopping: {} connections open", connections.len());
     stopping.send_replace(true);
+    finish(connections, signals).await;
+    log::info!("stopped");
+}
+
+/// Waits for what is open to end, and cuts off what does not in time.
+async fn finish(mut connections: JoinSet<()>, signals: &mut Signals) {
     let finished = async { while connections.join_next().await.is_some() {} };
     tokio::select! {
         done = timeout(STOP_WITHIN, finished) => {
@@ -301,7 +307,6 @@ async fn accept(mut listener: Listener, server: Arc<Server>, signals: &mut Signa
         }
         () = signals.stop() => log::warn!("told to stop once more: what is open is cut off"),
     }
-    log::info!("stopped");
 }
 
 /// Answers the requests of one connection until it ends.
