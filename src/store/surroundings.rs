@@ -6,7 +6,7 @@ use crate::store::draft::{BESIDE, with_suffix};
 use crate::store::error::{Error, SecondName};
 use crate::store::file::Standing;
 use crate::store::owner;
-use rustix::fs::statvfs;
+use crate::store::readiness::free_bytes;
 use std::ffi::OsString;
 use std::fs::Metadata;
 use std::io;
@@ -81,7 +81,6 @@ impl Surroundings {
         };
         let file = path.canonicalize().map_err(unseen)?;
         let folder = file.parent().unwrap_or(Path::new("/")).to_owned();
-        let disk = statvfs(&folder).map_err(|error| unseen(error.into()))?;
         let acme = {
             let mut name: OsString = file.clone().into_os_string();
             name.push(ACME);
@@ -93,8 +92,8 @@ impl Surroundings {
             folder: FileRights::of(folder).map_err(unseen)?,
             // What is not there is in nobody's hands.
             beside: names.filter_map(|name| FileRights::of(name).ok()).collect(),
+            free_bytes: free_bytes(&file).map_err(unseen)?,
             database: FileRights::of(file).map_err(unseen)?,
-            free_bytes: disk.f_bavail.saturating_mul(disk.f_frsize),
         })
     }
 
