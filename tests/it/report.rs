@@ -243,6 +243,49 @@ fn the_bill_is_told_to_the_letter_with_its_lines_and_adjustments() {
 }
 
 #[test]
+fn the_lines_of_a_charge_add_up_where_a_later_bill_has_to_take_something_off() {
+    let vendor = Vendor::new();
+    vendor.at("2026-11-03T10:00:00Z");
+    vendor.ok(["setting", "set", "late", "carry"]);
+    plan(&vendor, "default", "Standard", &["--price", "0.01"]);
+    let server = vendor.serve();
+    let billed = |month: usize| {
+        assert_eq!(server.listing("/bill", month_s(month), month_s(month + 1) - 1, 1).status, 200);
+    };
+    record(&vendor, "p", "100", "2026-08-10", "august");
+    record(&vendor, "p", "10", "2026-09-10", "september");
+    billed(7);
+    billed(8);
+    // October's bill tells 0.5 of September, which is taken back; and August costs 1 more.
+    record(&vendor, "p", "50", "2026-09-30", "mistake");
+    billed(9);
+    vendor.ok(["void", "mistake", "--reason", "counted twice"]);
+    record(&vendor, "p", "100", "2026-08-31", "late");
+    let bill = vendor.json(["bill", "--month", "2026-09"]);
+    let row = &bill["rows"][0];
+    let line = |line: &Value| format!("{} {}", told(&line["description"]), told(&line["amount"]));
+    let lines: Vec<String> = array(row, "lines").iter().map(line).collect();
+    let page = page(&vendor, "2026-09");
+    let (_, charges) = page.split_once("<caption id=\"charges\">").expect("a table");
+    let (charges, _) = charges.split_once("</tbody>").expect("a table ends");
+    assert_eq!(items(charges), lines);
+    assert_eq!(
+        (told(&row["amount"]).as_str(), lines.as_slice()),
+        (
+            "1",
+            [
+                "10 Minute × Standard (0.01 each) 0.1",
+                "-0.5 told by later bills -0.5",
+                "0.4 to be taken off by a later bill 0.4",
+                "1 carried from 2026-08 1",
+            ]
+            .map(str::to_owned)
+            .as_slice()
+        )
+    );
+}
+
+#[test]
 fn statements_missing_days_and_late_usage_are_told_as_their_verbs_do() {
     let vendor = books();
     let page = page(&vendor, "2026-10");

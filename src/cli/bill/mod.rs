@@ -23,6 +23,8 @@ use crate::store::bill::Pricing;
 use crate::store::{self, ReadTx, setting};
 use std::collections::BTreeMap;
 
+pub(super) use shown::lines;
+
 /// Show the bill that Agora will be told of a month, and what it was told of it
 ///
 /// Charges what no license covered, by the prices, plans and customers that are in force in the

@@ -131,14 +131,14 @@ struct UnchargedRow<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct LineView {
+pub(in crate::cli) struct LineView {
     #[serde(serialize_with = "exact")]
     quantity: Amount,
     #[serde(serialize_with = "exact")]
     price: Amount,
     #[serde(serialize_with = "exact")]
-    amount: Amount,
-    description: String,
+    pub(in crate::cli) amount: Amount,
+    pub(in crate::cli) description: String,
 }
 
 #[derive(Serialize)]
@@ -331,8 +331,8 @@ impl<'a> BillParts<'a> {
     }
 }
 
-/// What an entry's amount is made of.
-fn lines(entry: &bill::Entry) -> Vec<LineView> {
+/// What an entry's amount is made of: the lines add up to it.
+pub(in crate::cli) fn lines(entry: &bill::Entry) -> Vec<LineView> {
     let once = |amount: Amount, description| LineView {
         quantity: Amount::from(1),
         price: amount.clone(),

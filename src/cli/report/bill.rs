@@ -7,8 +7,8 @@ use crate::billing::bill::{self, Bill, Entry, ProjectUsage};
 use crate::billing::escape::escape;
 use crate::billing::id::{CustomerId, ProjectId};
 use crate::billing::period;
-use crate::billing::plan;
 use crate::billing::statement::{ListingKind, Statement};
+use crate::cli::bill::lines;
 use crate::cli::moment;
 use crate::cli::report::chart;
 use crate::cli::report::grid::{Cell, Grid, fraction, room};
@@ -266,6 +266,8 @@ fn what_for(entry: &Entry) -> Cell {
     if lines.len() < 2 {
         return Cell::Drawn(html! { span.for { (escape(&entry.description)) } });
     }
+    let lines: Vec<(String, String)> =
+        lines.into_iter().map(|line| (line.description, line.amount.to_string())).collect();
     let width = lines.iter().map(|(_, amount)| fraction(amount)).max().unwrap_or_default();
     Cell::Drawn(html! {
         ul.lines {
@@ -278,18 +280,4 @@ fn what_for(entry: &Entry) -> Cell {
             }
         }
     })
-}
-
-/// The lines of an entry, each with its amount: they add up to the entry's.
-fn lines(entry: &Entry) -> Vec<(String, String)> {
-    if entry.is_as_told() {
-        return Vec::new();
-    }
-    let own = entry.lines.iter().map(|line| (line.words(), line.charge.amount.to_string()));
-    let elsewhere = (!entry.elsewhere.is_zero())
-        .then(|| (plan::describe_elsewhere(&entry.elsewhere), entry.elsewhere.to_string()));
-    let adjustments = entry.adjustments.iter();
-    let adjustments =
-        adjustments.map(|one| (plan::describe_adjustment(one), one.amount.to_string()));
-    own.chain(elsewhere).chain(adjustments).collect()
 }
