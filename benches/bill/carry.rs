@@ -33,7 +33,8 @@ pub async fn measure(
     let earlier = months_before(SEPTEMBER_S, length.months);
     let (server, connection) = bill_earlier(database, keys, length, &earlier).await?;
     report.say(&format!(
-        "\n2. page 1 of a month's bill of {} projects that carries, {} months billed before it, {} times; before each a record of another month",
+        "\n2. page 1 of a month's bill of {} projects that carries, {} months billed before it, \
+         {} times; before each a record of another month",
         length.projects,
         earlier.len(),
         length.carries

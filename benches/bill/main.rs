@@ -139,8 +139,9 @@ fn run(database: &Path, words: &[&str]) -> Outcome {
         .arg(database)
         .args(words)
         .output()?;
-    match done.status.success() {
-        true => Ok(()),
-        false => Err(format!("{words:?}: {}", String::from_utf8_lossy(&done.stderr)).into()),
+    if done.status.success() {
+        Ok(())
+    } else {
+        Err(format!("{words:?}: {}", String::from_utf8_lossy(&done.stderr)).into())
     }
 }

@@ -39,7 +39,8 @@ pub async fn measure(
     let mut store = Store::open(database)?;
     let requests = length.requests(keys, books::window(OCTOBER_S, month_s));
     report.say(&format!(
-        "\n1. a month's bill of {} projects with {records} records, {} pages, {} times each way; before each time a record of the month",
+        "\n1. a month's bill of {} projects with {records} records, {} pages, {} times each way; \
+         before each time a record of the month",
         length.projects,
         requests.len(),
         length.bills

@@ -105,9 +105,10 @@ fn set_price(path: &Path) -> Outcome {
     let words =
         ["plan", "set", "default", "--name", "Standard", "--unit", "Minute", "--price", "0.0099"];
     let done = Command::new(EXECUTABLE).arg("--db").arg(path).args(words).output()?;
-    match done.status.success() {
-        true => Ok(()),
-        false => Err(format!("no price: {}", String::from_utf8_lossy(&done.stderr)).into()),
+    if done.status.success() {
+        Ok(())
+    } else {
+        Err(format!("no price: {}", String::from_utf8_lossy(&done.stderr)).into())
     }
 }
 

@@ -16,7 +16,13 @@ pub fn insert(path: &Path, rows: impl Iterator<Item = Row>) -> Outcome<Duration>
     connection.execute_batch(
         "pragma journal_mode = wal;
          pragma synchronous = full;
-         create table record (seq integer primary key, id text not null unique, project text not null, amount text not null, at_s integer not null) strict;
+         create table record (
+           seq integer primary key,
+           id text not null unique,
+           project text not null,
+           amount text not null,
+           at_s integer not null
+         ) strict;
          create index record_by_project on record (project, at_s);",
     )?;
     let start = Instant::now();

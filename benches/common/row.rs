@@ -86,8 +86,5 @@ pub fn import(database: &Path, rows: impl Iterator<Item = Row>) -> Outcome {
         }
         pipe.flush()?;
     }
-    match child.wait()?.success() {
-        true => Ok(()),
-        false => Err("the import failed".into()),
-    }
+    if child.wait()?.success() { Ok(()) } else { Err("the import failed".into()) }
 }

@@ -86,7 +86,8 @@ fn measure() -> Outcome<bool> {
         let (bare_size, our_size) = (size(&bare_db)?, size(&our_db)?);
         let ratio = bare.as_secs_f64() / ours.as_secs_f64();
         report.say(&format!(
-            "round {round}: bare {:.2} s and {bare_size:.1} bytes a row, import {:.2} s and {our_size:.1} bytes a row, {peak_kib} KiB resident at most, ratio {ratio:.3}",
+            "round {round}: bare {:.2} s and {bare_size:.1} bytes a row, import {:.2} s and \
+             {our_size:.1} bytes a row, {peak_kib} KiB resident at most, ratio {ratio:.3}",
             bare.as_secs_f64(),
             ours.as_secs_f64(),
         ));
@@ -111,9 +112,10 @@ fn measure() -> Outcome<bool> {
 /// The size of a database whose write-ahead log has gone into it: whoever closes it last sees to
 /// that.
 fn settled_bytes(path: &Path) -> Outcome<u64> {
-    match path.with_extension("db-wal").exists() {
-        false => Ok(path.metadata()?.len()),
-        true => Err(format!("{} has a write-ahead log left", path.display()).into()),
+    if path.with_extension("db-wal").exists() {
+        Err(format!("{} has a write-ahead log left", path.display()).into())
+    } else {
+        Ok(path.metadata()?.len())
     }
 }
 
@@ -148,8 +150,5 @@ fn import(path: &Path, file: &Path) -> Outcome<(Duration, u64)> {
         }
     };
     let took = start.elapsed();
-    match status.success() {
-        true => Ok((took, peak_kib)),
-        false => Err("the import failed".into()),
-    }
+    if status.success() { Ok((took, peak_kib)) } else { Err("the import failed".into()) }
 }

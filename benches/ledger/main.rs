@@ -96,10 +96,7 @@ fn seed(path: &Path, rows: usize) -> Outcome {
 fn run(path: &Path, arguments: &[&str]) -> Outcome {
     let mut command = Command::new(EXECUTABLE);
     command.arg("--db").arg(path).args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
-    match command.status()?.success() {
-        true => Ok(()),
-        false => Err(format!("{arguments:?} failed").into()),
-    }
+    if command.status()?.success() { Ok(()) } else { Err(format!("{arguments:?} failed").into()) }
 }
 
 /// The milliseconds of a list, from the start of its process to its end.

@@ -57,7 +57,8 @@ fn main() -> ExitCode {
         Ok(_) => measure(),
         Err(_) => {
             println!(
-                "not measured: SQLite's own shell is needed beside ours (on Debian: apt install sqlite3)"
+                "not measured: SQLite's own shell is needed beside ours (on Debian: apt install \
+                 sqlite3)"
             );
             Ok(true)
         }
@@ -158,10 +159,7 @@ fn run(command: &mut Command) -> Outcome<f64> {
     let status =
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status()?;
     let took_ms = start.elapsed().as_secs_f64() * 1e3;
-    match status.success() {
-        true => Ok(took_ms),
-        false => Err(format!("{command:?} failed").into()),
-    }
+    if status.success() { Ok(took_ms) } else { Err(format!("{command:?} failed").into()) }
 }
 
 fn record(database: &Path, row: &Row) -> Command {
@@ -225,7 +223,8 @@ impl Shell {
         let (first, id, project, amount, at_s) =
             (self.first, row.id(), row.project_id(), &row.amount, row.at_s);
         self.command(&format!(
-            "{first}insert into record (id, project, amount, at_s) values ('{id}', '{project}', '{amount}', {at_s})"
+            "{first}insert into record (id, project, amount, at_s) values ('{id}', '{project}', \
+             '{amount}', {at_s})"
         ))
     }
 }

@@ -111,8 +111,9 @@ fn issue_licenses(path: &Path) -> Outcome {
 fn run(path: &Path, page: &Path) -> Outcome {
     let mut command = Command::new(EXECUTABLE);
     command.arg("--db").arg(path).args(["report", "--month", "2026-10", "--out"]).arg(page);
-    match command.stdout(Stdio::null()).status()?.success() {
-        true => Ok(()),
-        false => Err("the report failed".into()),
+    if command.stdout(Stdio::null()).status()?.success() {
+        Ok(())
+    } else {
+        Err("the report failed".into())
     }
 }

@@ -52,7 +52,8 @@ pub async fn measure(
     let [few, many] = databases;
     let mut sides = [Side::open(few)?, Side::open(many)?];
     report.say(&format!(
-        "\n4. one connection asking in turn for the same page with {FEW_RECORDS} records behind it and with {}",
+        "\n4. one connection asking in turn for the same page with {FEW_RECORDS} records behind \
+         it and with {}",
         length.many
     ));
     report.say(

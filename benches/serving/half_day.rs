@@ -29,7 +29,8 @@ pub async fn measure(
     let mut store = Store::open(database)?;
     let mut commits = 0..;
     report.say(&format!(
-        "\n5. half a day of one project with {} records on that day, {} times, a commit before each request",
+        "\n5. half a day of one project with {} records on that day, {} times, a commit before \
+         each request",
         length.records, length.half_days
     ));
     // The second window's ends are as far from whole hours as can be: an hour of ledger is read.

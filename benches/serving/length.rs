@@ -67,12 +67,10 @@ impl Length {
             half_days: variable("BENCH_HALF_DAYS", full.half_days)?,
             calls: variable("BENCH_CALLS", full.calls)?,
         };
-        match length.records.min(length.many) >= FEWEST_RECORDS {
-            true => Ok(length),
-            false => {
-                Err(format!("BENCH_RECORDS and BENCH_MANY must be at least {FEWEST_RECORDS}")
-                    .into())
-            }
+        if length.records.min(length.many) >= FEWEST_RECORDS {
+            Ok(length)
+        } else {
+            Err(format!("BENCH_RECORDS and BENCH_MANY must be at least {FEWEST_RECORDS}").into())
         }
     }
 

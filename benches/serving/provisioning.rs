@@ -34,7 +34,8 @@ pub async fn measure(
 ) -> Outcome {
     let server = Server::agora_vendor(database)?;
     report.say(&format!(
-        "\n6. accounts and projects created, {} calls at {RATE} a second, while {RECORDERS} processes record",
+        "\n6. accounts and projects created, {} calls at {RATE} a second, while {RECORDERS} \
+         processes record",
         length.calls
     ));
     let recorders = Recorders::start(database);
@@ -56,7 +57,8 @@ pub async fn measure(
     }
     let milliseconds = |quantile| microseconds(latencies.value_at_quantile(quantile)) / 1e3;
     report.say(&format!(
-        "   p50 {:.1} ms, p90 {:.1} ms, p99 {:.1} ms, max {:.1} ms, while {:.0} records were written a second",
+        "   p50 {:.1} ms, p90 {:.1} ms, p99 {:.1} ms, max {:.1} ms, while {:.0} records were \
+         written a second",
         milliseconds(0.5),
         milliseconds(0.9),
         milliseconds(0.99),

@@ -23,11 +23,11 @@ pub struct NewCustomer {
     pub customer_id: CustomerId,
     /// The plan that was chosen.
     pub plan_id: PlanId,
-    /// Contact, where told.
+    /// Contact, where given.
     pub name: Option<Words>,
-    /// Contact, where told.
+    /// Contact, where given.
     pub email: Option<Words>,
-    /// Contact, where told.
+    /// Contact, where given.
     pub phone: Option<Words>,
 }
 
@@ -62,7 +62,7 @@ pub fn project_id(body: &Body) -> Result<ProjectId, Error> {
 pub fn activation(body: &Body, customer_id: CustomerId) -> Result<NewLicense, Error> {
     let platforms: Platforms =
         required(body, "platform", "it must hold names such as android|ios")?;
-    let Window(period) = required(
+    let WindowText(period) = required(
         body,
         "expire",
         "it must be a window in Unix seconds, such as 1735689600-1767225599",
@@ -81,9 +81,9 @@ pub fn activation(body: &Body, customer_id: CustomerId) -> Result<NewLicense, Er
 }
 
 /// A window as `<start>-<end>`, in Unix seconds.
-struct Window(Period);
+struct WindowText(Period);
 
-impl FromStr for Window {
+impl FromStr for WindowText {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {

@@ -160,12 +160,12 @@ mod tests {
 
     #[test]
     fn what_the_server_makes_is_read() {
-        use crate::agora::request::Page;
+        use crate::agora::request::PageSelection;
         let mut listing = Listing::new(ListingKind::Bill, 3);
         let amount = "0.5".parse().expect("an amount");
         listing.push(&"p".parse().expect("an id"), &amount, "words");
         for envelope in [Envelope::Nested, Envelope::Flat] {
-            let page = Page { page_num: 1, limit: 100 };
+            let page = PageSelection { page_num: 1, limit: 100 };
             let reply = listing.page(page, envelope);
             let read = Received::read(&reply.body).expect("an answer");
             assert_eq!(read.member("totalSize").and_then(Scalar::number), Some("3"));

@@ -1,7 +1,8 @@
-//! What Agora is told: the bodies, and the one place that knows HTTP statuses.
+//! Answers to Agora: the bodies, and the one place that knows HTTP statuses.
 
 use crate::agora::request::{
-    self, MAX_ARRIVAL_S, MAX_BODY_BYTES, MAX_FIELDS, MAX_HEAD_BYTES, MAX_REQUEST_LINE_BYTES, Page,
+    self, MAX_ARRIVAL_S, MAX_BODY_BYTES, MAX_FIELDS, MAX_HEAD_BYTES, MAX_REQUEST_LINE_BYTES,
+    PageSelection,
 };
 use crate::billing::amount::Amount;
 use crate::billing::id::ProjectId;
@@ -23,7 +24,7 @@ pub enum Envelope {
 
 /// Whose answer it is, which decides the form of its `status`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub enum StatusForm {
     /// Usage and bill: `status` is a number, 0 or the HTTP status.
     Listing,
     /// All others: `status` is `success` or `failed`.
@@ -66,7 +67,7 @@ pub enum Refusal {
     },
     /// A parameter is broken, repeated, missing or not as wanted.
     Parameter(request::Error),
-    /// The signature is missing or not right; told alike in all cases.
+    /// The signature is missing or not right; the answer is alike in all cases.
     Signature,
     /// The customer never had a license.
     NoLicense,
@@ -76,9 +77,9 @@ pub enum Refusal {
     Busy,
     /// Too many answers wait to be kept.
     TooManyWaiting,
-    /// Since page 1 another month's bill was told, which may have told some of the same.
+    /// Since page 1 another month's bill was kept, which may state some of the same.
     OtherBill,
-    /// Since page 1 the window was told by an answer that knew more.
+    /// Since page 1 an answer of the window was kept that knew more.
     NewerAnswer,
     /// The snapshot that page 1 was cut from is gone.
     SnapshotGone,
@@ -133,7 +134,7 @@ impl Refusal {
         }
     }
 
-    /// The sentence the caller is told: what is wrong, and what to do.
+    /// The sentence for the caller: what is wrong, and what to do.
     pub fn sentence(&self) -> String {
         match self {
             Self::UnknownPath => {
@@ -203,13 +204,15 @@ impl Refusal {
     }
 
     /// The refusal as an answer.
-    pub fn reply(&self, form: Form) -> Reply {
+    pub fn reply(&self, form: StatusForm) -> Reply {
         let status_reason = self.sentence();
         let body = match form {
-            Form::Listing => {
+            StatusForm::Listing => {
                 to_json(&Status { status: self.status(), status_reason: &status_reason })
             }
-            Form::Word => to_json(&Status { status: "failed", status_reason: &status_reason }),
+            StatusForm::Word => {
+                to_json(&Status { status: "failed", status_reason: &status_reason })
+            }
         };
         Reply { status: self.status(), headers: self.headers(), body }
     }
@@ -244,7 +247,7 @@ pub fn success() -> Reply {
 /// Says that a project is created, and by what the vendor's backend knows its calls.
 pub fn project(keys: &AppKeys) -> Reply {
     #[derive(Serialize)]
-    struct Created<'a> {
+    struct CreatedProject<'a> {
         #[serde(flatten)]
         status: Status<'a, &'static str>,
         data: Keys<'a>,
@@ -258,7 +261,7 @@ pub fn project(keys: &AppKeys) -> Reply {
     }
 
     let status = Status { status: "success", status_reason: "" };
-    ok(to_json(&Created {
+    ok(to_json(&CreatedProject {
         status,
         data: Keys { app_key: keys.app_key.as_str(), app_secret: keys.app_secret.reveal() },
     }))
@@ -285,7 +288,7 @@ pub struct Listing {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Entry<'a> {
+struct EntryFields<'a> {
     project_id: &'a str,
     amount: &'a RawValue,
     description: &'a str,
@@ -294,7 +297,7 @@ struct Entry<'a> {
 /// An entry read back.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Sent<'a> {
+struct SentEntry<'a> {
     #[serde(borrow)]
     project_id: Cow<'a, str>,
     #[serde(borrow)]
@@ -312,9 +315,9 @@ impl Listing {
 
     /// The listing of entries in the order of their project ids; those without a figure are left
     /// out.
-    pub fn of(kind: ListingKind, total_size: usize, entries: &[statement::Entry]) -> Self {
+    pub fn of(kind: ListingKind, total_size: usize, entries: &[statement::StatementEntry]) -> Self {
         let mut listing = Self::new(kind, total_size);
-        for statement::Entry { project_id, figure, .. } in entries {
+        for statement::StatementEntry { project_id, figure, .. } in entries {
             if let Some(Figure { amount, description }) = figure {
                 listing.push(project_id, amount, description);
             }
@@ -328,7 +331,7 @@ impl Listing {
         // As raw JSON, since a number of serde_json's own would be a float.
         let digits = amount.to_string();
         let amount = serde_json::from_str(&digits).expect("a canonical decimal is a JSON number");
-        let entry = Entry { project_id: project_id.as_str(), amount, description };
+        let entry = EntryFields { project_id: project_id.as_str(), amount, description };
         serde_json::to_writer(&mut self.json, &entry).expect("writing into memory does not fail");
         self.commas.push(self.json.len());
         self.json.push(b',');
@@ -348,7 +351,7 @@ impl Listing {
     pub fn figures(&self) -> Vec<(ProjectId, Figure)> {
         let starts = std::iter::once(0).chain(self.commas.iter().map(|comma| comma + 1));
         let figures = starts.zip(&self.commas).map(|(start, comma)| {
-            let entry: Sent<'_> =
+            let entry: SentEntry<'_> =
                 serde_json::from_slice(&self.json[start..*comma]).expect("it was written here");
             let project_id = entry.project_id.parse().expect("it was an id");
             let amount = Amount::from_canonical(entry.amount.get()).expect("it was an amount");
@@ -358,7 +361,7 @@ impl Listing {
     }
 
     /// Tells whether a page is the one that ends the listing: the last that says anything.
-    pub fn ends_with(&self, page: Page) -> bool {
+    pub fn ends_with(&self, page: PageSelection) -> bool {
         let places = page.places(self.len());
         places.end == self.len() && (!places.is_empty() || page.page_num == 1)
     }
@@ -385,7 +388,7 @@ impl Listing {
     }
 
     /// Cuts one page out of it.
-    pub fn page(&self, page: Page, envelope: Envelope) -> Reply {
+    pub fn page(&self, page: PageSelection, envelope: Envelope) -> Reply {
         let places = page.places(self.len());
         let entries = if places.is_empty() {
             &[][..]
@@ -467,11 +470,11 @@ mod tests {
         let amount = "1.5".parse().expect("an amount");
         listing.push(&"430892".parse().expect("an id"), &amount, "1.5 Minute × Standard");
         assert_eq!(
-            text(&listing.page(Page { page_num: 1, limit: 100 }, Envelope::Nested)),
+            text(&listing.page(PageSelection { page_num: 1, limit: 100 }, Envelope::Nested)),
             r#"{"status":0,"statusReason":"Success getting usage data","data":{"totalSize":2,"pageNum":1,"hasNext":false,"data":[{"projectId":"430892","amount":1.5,"description":"1.5 Minute × Standard"}]}}"#
         );
         assert_eq!(
-            text(&listing.page(Page { page_num: 1, limit: 100 }, Envelope::Flat)),
+            text(&listing.page(PageSelection { page_num: 1, limit: 100 }, Envelope::Flat)),
             r#"{"status":0,"statusReason":"Success getting usage data","totalSize":2,"pageNum":1,"hasNext":false,"data":[{"projectId":"430892","amount":1.5,"description":"1.5 Minute × Standard"}]}"#
         );
     }
@@ -483,13 +486,13 @@ mod tests {
             [(1, "12", true), (2, "34", true), (3, "5", false), (4, "", false)]
         {
             let page: serde_json::Value = serde_json::from_slice(
-                &listing.page(Page { page_num, limit: 2 }, Envelope::Nested).body,
+                &listing.page(PageSelection { page_num, limit: 2 }, Envelope::Nested).body,
             )
             .expect("JSON");
             let entries = page["data"]["data"].as_array().expect("an array");
-            let told: String = entries.iter().map(|entry| entry["amount"].to_string()).collect();
+            let sent: String = entries.iter().map(|entry| entry["amount"].to_string()).collect();
             assert_eq!(
-                (told.as_str(), page["data"]["hasNext"].as_bool()),
+                (sent.as_str(), page["data"]["hasNext"].as_bool()),
                 (amounts, Some(has_next))
             );
             assert_eq!(page["data"]["totalSize"], 7);
@@ -498,10 +501,12 @@ mod tests {
 
     #[test]
     fn what_is_sent_can_be_read_back() {
-        let told = listing(&["1.5", "12345678901234567890.123456789"]).figures();
-        let said: Vec<_> = told
+        let figures = listing(&["1.5", "12345678901234567890.123456789"]).figures();
+        let said: Vec<_> = figures
             .iter()
-            .map(|(id, told)| (id.as_str(), told.amount.to_string(), told.description.as_str()))
+            .map(|(id, figure)| {
+                (id.as_str(), figure.amount.to_string(), figure.description.as_str())
+            })
             .collect();
         let long = "12345678901234567890.123456789";
         let words = format!("{long} Minute × \"S\"");
@@ -517,7 +522,7 @@ mod tests {
     #[test]
     fn the_page_that_says_the_last_entry_ends_a_listing_and_one_past_it_does_not() {
         let ends = |amounts: &[&str], page_num, limit| {
-            listing(amounts).ends_with(Page { page_num, limit })
+            listing(amounts).ends_with(PageSelection { page_num, limit })
         };
         assert_eq!(
             [1, 2, 3, 4].map(|page_num| ends(&["1", "2", "3"], page_num, 2)),
@@ -530,7 +535,8 @@ mod tests {
     #[test]
     fn an_amount_is_a_json_number_with_every_digit() {
         let whole = "12345678901234567890.123456789";
-        let page = listing(&[whole]).page(Page { page_num: 1, limit: 1 }, Envelope::Nested);
+        let page =
+            listing(&[whole]).page(PageSelection { page_num: 1, limit: 1 }, Envelope::Nested);
         assert!(text(&page).contains(&format!(r#""amount":{whole},"#)));
     }
 
@@ -571,12 +577,14 @@ mod tests {
     #[test]
     fn a_refusal_has_its_status_in_the_form_of_its_call() {
         let refusal = Refusal::WrongMethod { allow: "GET" };
-        assert_eq!(refusal.reply(Form::Listing).headers, [("allow", "GET")]);
+        assert_eq!(refusal.reply(StatusForm::Listing).headers, [("allow", "GET")]);
         assert!(
-            text(&refusal.reply(Form::Listing)).starts_with(r#"{"status":405,"statusReason":""#)
+            text(&refusal.reply(StatusForm::Listing))
+                .starts_with(r#"{"status":405,"statusReason":""#)
         );
         assert!(
-            text(&refusal.reply(Form::Word)).starts_with(r#"{"status":"failed","statusReason":""#)
+            text(&refusal.reply(StatusForm::Word))
+                .starts_with(r#"{"status":"failed","statusReason":""#)
         );
     }
 }

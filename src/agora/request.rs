@@ -34,7 +34,7 @@ pub const MAX_FIELDS: usize = 100;
 /// How long a request may take to arrive, in seconds.
 pub const MAX_ARRIVAL_S: u64 = 10;
 
-/// What is wrong with a request's parameters. Prints as the sentence that Agora is told.
+/// What is wrong with a request's parameters. Prints as the sentence that Agora is sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// Two `&` in a row, or one at the start or the end.
@@ -233,19 +233,19 @@ pub struct ListingRequest {
     /// The window, both ends inside.
     pub period: Period,
     /// The page, from 1.
-    pub page: Page,
+    pub page: PageSelection,
 }
 
 /// Which entries of a listing are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Page {
+pub struct PageSelection {
     /// From 1 to [`MAX_PAGE_NUM`].
     pub page_num: u32,
     /// Entries per page, from 1 to [`MAX_LIMIT`].
     pub limit: usize,
 }
 
-impl Page {
+impl PageSelection {
     /// The places, from 0, of its entries in a listing of `len` entries; empty past the end.
     pub fn places(self, len: usize) -> Range<usize> {
         let before = usize::try_from(self.page_num - 1).unwrap_or(usize::MAX);
@@ -267,7 +267,7 @@ impl ListingRequest {
         let limit = limit(fields)?;
         let last_s = last_second(from_ts, to_ts);
         let period = Period::new(from_ts, last_s).ok_or(Error::EmptyWindow { from_ts, to_ts })?;
-        Ok(Self { period, page: Page { page_num, limit } })
+        Ok(Self { period, page: PageSelection { page_num, limit } })
     }
 }
 
@@ -321,11 +321,11 @@ fn limit(fields: &Fields) -> Result<usize, Error> {
 pub struct Body {
     fields: Fields,
     /// Of each field, what kind of value it is.
-    kinds: Vec<Kind>,
+    kinds: Vec<ValueKind>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum ValueKind {
     Text,
     Number,
     Truth,
@@ -361,13 +361,13 @@ impl Body {
             let raw = value.get();
             let (kind, value) = match raw.as_bytes().first() {
                 Some(b'"') => (
-                    Kind::Text,
+                    ValueKind::Text,
                     serde_json::from_str(raw).map_err(|_| Error::BrokenText(name.clone()))?,
                 ),
                 Some(b'{' | b'[') => return Err(Error::Nested(name)),
-                Some(b't' | b'f') => (Kind::Truth, raw.to_owned()),
-                Some(b'n') => (Kind::Null, raw.to_owned()),
-                _ => (Kind::Number, raw.to_owned()),
+                Some(b't' | b'f') => (ValueKind::Truth, raw.to_owned()),
+                Some(b'n') => (ValueKind::Null, raw.to_owned()),
+                _ => (ValueKind::Number, raw.to_owned()),
             };
             body.fields.push((name, value));
             body.kinds.push(kind);
@@ -401,9 +401,11 @@ impl Body {
         };
         let value = self.fields[place].1.as_str();
         match self.kinds[place] {
-            Kind::Null => Ok(None),
-            Kind::Truth => Err(Error::Bad { name, value: value.to_owned(), rule }),
-            Kind::Text | Kind::Number => Ok(Some(value).filter(|value| !value.is_empty())),
+            ValueKind::Null => Ok(None),
+            ValueKind::Truth => Err(Error::Bad { name, value: value.to_owned(), rule }),
+            ValueKind::Text | ValueKind::Number => {
+                Ok(Some(value).filter(|value| !value.is_empty()))
+            }
         }
     }
 
@@ -534,15 +536,15 @@ mod tests {
             br#"{"text":"a","number":12,"null":null,"nothing":"","truth":true,"word":"null"}"#,
         );
         let body = body.expect("a body");
-        let told = |name| body.optional(name, "it must be a text");
-        assert_eq!(told("text"), Ok(Some("a")));
-        assert_eq!(told("number"), Ok(Some("12")));
-        assert_eq!(told("word"), Ok(Some("null")));
+        let value = |name| body.optional(name, "it must be a text");
+        assert_eq!(value("text"), Ok(Some("a")));
+        assert_eq!(value("number"), Ok(Some("12")));
+        assert_eq!(value("word"), Ok(Some("null")));
         for name in ["null", "nothing", "other"] {
-            assert_eq!(told(name), Ok(None), "{name}");
+            assert_eq!(value(name), Ok(None), "{name}");
             assert!(matches!(body.required(name, ""), Err(Error::Missing { .. })), "{name}");
         }
-        assert!(matches!(told("truth"), Err(Error::Bad { .. })));
+        assert!(matches!(value("truth"), Err(Error::Bad { .. })));
     }
 
     #[test]
@@ -595,9 +597,10 @@ mod tests {
             let mut given = fields(&good);
             given.retain(|(n, _)| n != name);
             if name != "limit" {
-                assert!(
-                    matches!(ListingRequest::from_fields(&given), Err(Error::Missing { name: n, .. }) if n == name)
-                );
+                assert!(matches!(
+                    ListingRequest::from_fields(&given),
+                    Err(Error::Missing { name: n, .. }) if n == name
+                ));
             }
             given.push((name.to_owned(), value.to_owned()));
             let sentence = ListingRequest::from_fields(&given).expect_err(value).to_string();
@@ -659,14 +662,14 @@ mod tests {
         fn pages_join_to_the_whole_listing(len in 0_usize..5000, limit in 1_usize..=MAX_LIMIT) {
             let mut next = 0;
             for page_num in 1.. {
-                let places = Page { page_num, limit }.places(len);
+                let places = PageSelection { page_num, limit }.places(len);
                 prop_assert_eq!(places.start, next.min(len));
                 next = places.end;
                 prop_assert!(places.len() == limit || places.end == len);
                 if places.is_empty() { break }
             }
             prop_assert_eq!(next, len);
-            let last = Page { page_num: MAX_PAGE_NUM, limit };
+            let last = PageSelection { page_num: MAX_PAGE_NUM, limit };
             prop_assert!(last.places(len).is_empty());
         }
     }

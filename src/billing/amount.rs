@@ -404,9 +404,10 @@ mod tests {
             let sum: Amount = amounts.iter().sum();
             let backwards: Amount = amounts.iter().rev().sum();
             prop_assert_eq!(&sum, &backwards);
-            prop_assert_eq!(sum.to_string().parse::<BigDecimal>().ok(), Some(texts.iter().map(exact).sum()));
+            let exact_sum = texts.iter().map(exact).sum::<BigDecimal>();
+            prop_assert_eq!(sum.to_string().parse::<BigDecimal>().ok(), Some(exact_sum.clone()));
             let product = &amounts[0] * &sum;
-            prop_assert_eq!(product.to_long(), exact(&texts[0]) * texts.iter().map(exact).sum::<BigDecimal>());
+            prop_assert_eq!(product.to_long(), exact(&texts[0]) * exact_sum);
             let mut nothing = sum.clone();
             nothing += &-&sum;
             prop_assert_eq!(nothing.to_string(), "0");
@@ -450,8 +451,14 @@ mod tests {
             size in any_length(),
             c in written(),
         ) {
-            let positive = |text: &str| Amount::from_canonical(text.trim_start_matches('-')).expect("a decimal");
-            for (held, size) in [(positive(&text), positive(&size)), (amount(&c), positive(&size)), (positive(&text), amount(&c))] {
+            let positive = |text: &str| {
+                Amount::from_canonical(text.trim_start_matches('-')).expect("a decimal")
+            };
+            for (held, size) in [
+                (positive(&text), positive(&size)),
+                (amount(&c), positive(&size)),
+                (positive(&text), amount(&c)),
+            ] {
                 prop_assume!(!size.is_zero());
                 let blocks = held.blocks_of(&size);
                 prop_assert!(!blocks.to_string().contains('.'));

@@ -14,7 +14,7 @@ const SEAM_S: i64 = 2;
 /// `from_s` on, up to now. Of a window that was asked for before it was over, what was over then
 /// counts.
 pub fn never_asked(grain: Grain, statements: &[Statement], from_s: i64, now_s: i64) -> Vec<i64> {
-    let windows = Period::merged(statements.iter().filter_map(told).collect());
+    let windows = Period::merged(statements.iter().filter_map(stated).collect());
     let starts = std::iter::successors(Some(grain.floor(from_s)), |start_s| {
         Some(grain.after(*start_s)).filter(|after_s| after_s > start_s)
     });
@@ -28,12 +28,13 @@ pub fn is_last(grain: Grain, start_s: i64, now_s: i64) -> bool {
     grain.after(grain.after(start_s)) + GRACE_S > now_s
 }
 
-/// The part of a statement's window that it told.
-fn told(statement: &Statement) -> Option<Period> {
+/// The part of its window that a statement states: what was over as it was asked for.
+fn stated(statement: &Statement) -> Option<Period> {
     let period = statement.period;
-    let last_s = match statement.provisional {
-        true => period.last_s().min(statement.last_asked_at_s - 1),
-        false => period.last_s(),
+    let last_s = if statement.provisional {
+        period.last_s().min(statement.last_asked_at_s - 1)
+    } else {
+        period.last_s()
     };
     Period::new(period.first_s(), last_s)
 }

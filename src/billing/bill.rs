@@ -79,7 +79,7 @@ impl Terms {
 
 /// A project that a window's bill is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Project {
+pub struct BilledProject {
     /// The project.
     pub id: ProjectId,
     /// Whose project it was, and is to be.
@@ -108,21 +108,21 @@ pub struct Basis {
     pub period: Period,
     /// The projects that were enabled in it at any moment, or have usage in it, in the order of
     /// their ids.
-    pub projects: Vec<Project>,
+    pub projects: Vec<BilledProject>,
     /// By what they are priced.
     pub terms: Arc<Terms>,
 }
 
 /// A line of a bill.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
+pub struct BillLine {
     /// The plan that it follows from.
     pub plan: Arc<Plan>,
     /// What is charged.
-    pub charge: price::Line,
+    pub charge: price::ChargeLine,
 }
 
-impl Line {
+impl BillLine {
     /// What it is for, in the words Agora shows.
     pub fn words(&self) -> String {
         plan::describe_line(&self.plan, &self.charge)
@@ -140,7 +140,7 @@ impl Line {
 
 /// A project's part of a bill.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct BillEntry {
     /// The project and its usage.
     pub usage: ProjectUsage,
     /// The charge, in the currency agreed with Agora; the sum of the lines.
@@ -149,7 +149,7 @@ pub struct Entry {
     pub description: String,
     /// How it came about, line by line; what several months have alike is one line. Empty when it
     /// repeats an earlier bill.
-    pub lines: Vec<Line>,
+    pub lines: Vec<BillLine>,
     /// What is taken off the charge, below zero, since later bills tell it.
     pub elsewhere: Amount,
     /// What of the month's own part cannot be told, zero or below.
@@ -162,7 +162,7 @@ pub struct Entry {
 
 /// A project that has no price in a month in which it needs one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unpriced {
+pub struct UnpricedProject {
     /// The project and its usage.
     pub usage: ProjectUsage,
     /// The plan that would price it and is not set up.
@@ -174,12 +174,12 @@ pub struct Unpriced {
 pub struct Bill {
     /// The charges, in the order of the projects' ids: none that is zero, but where adjustments
     /// made it so.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<BillEntry>,
     /// The projects whose usage costs nothing, covered by licenses or free: in the order of their
     /// ids.
-    pub uncharged: Vec<Entry>,
+    pub uncharged: Vec<BillEntry>,
     /// The projects that could not be priced.
-    pub unpriced: Vec<Unpriced>,
+    pub unpriced: Vec<UnpricedProject>,
 }
 
 impl Bill {
@@ -195,7 +195,7 @@ pub struct Standing {
     /// What bills of later months tell of the bill's own month.
     pub elsewhere: Amount,
     /// The entry on the newest bill of the month, where later ones tell something of it.
-    pub before: Option<statement::Entry>,
+    pub before: Option<statement::StatementEntry>,
     /// What earlier months are due, in the order of time.
     pub due: Vec<Due>,
 }
@@ -209,7 +209,7 @@ pub fn bill_adjusted(basis: Basis, standings: Standings) -> Bill {
     if standings.is_empty() {
         return bill;
     }
-    let by_id = |entries: Vec<Entry>| -> BTreeMap<ProjectId, Entry> {
+    let by_id = |entries: Vec<BillEntry>| -> BTreeMap<ProjectId, BillEntry> {
         entries.into_iter().map(|entry| (entry.usage.project_id.clone(), entry)).collect()
     };
     let (mut entries, mut uncharged) = (by_id(bill.entries), by_id(bill.uncharged));
@@ -220,8 +220,8 @@ pub fn bill_adjusted(basis: Basis, standings: Standings) -> Bill {
             continue;
         }
         let charged = entries.remove(&project_id).or_else(|| uncharged.remove(&project_id));
-        let mut entry =
-            charged.unwrap_or_else(|| Entry::new(ProjectUsage::nothing(&project_id), Vec::new()));
+        let mut entry = charged
+            .unwrap_or_else(|| BillEntry::new(ProjectUsage::nothing(&project_id), Vec::new()));
         entry.take(standing);
         // One of nothing has nothing to say, unless it took something off.
         let is_silent = entry.amount.is_zero() && entry.adjustments.is_empty();
@@ -241,16 +241,16 @@ impl ProjectUsage {
     }
 }
 
-impl Entry {
+impl BillEntry {
     /// What a project is charged by these lines.
-    fn new(usage: ProjectUsage, lines: Vec<Line>) -> Self {
+    fn new(usage: ProjectUsage, lines: Vec<BillLine>) -> Self {
         let amount = price::total(lines.iter().map(|line| &line.charge));
-        let description = plan::describe(lines.iter().map(Line::words));
+        let description = plan::describe(lines.iter().map(BillLine::words));
         let (elsewhere, rest, adjustments) = (Amount::default(), Amount::default(), Vec::new());
         Self { usage, amount, description, lines, elsewhere, rest, adjustments, as_told: false }
     }
 
-    /// Tells whether it stays what was told.
+    /// Tells whether it repeats what the bill before stated.
     pub fn is_as_told(&self) -> bool {
         self.as_told
     }
@@ -273,7 +273,7 @@ impl Entry {
         self.description = match before {
             Some(before) => before.figure.map(|figure| figure.description).unwrap_or_default(),
             None => plan::describe_adjusted(
-                self.lines.iter().map(Line::words).collect(),
+                self.lines.iter().map(BillLine::words).collect(),
                 &self.elsewhere,
                 &self.adjustments,
             ),
@@ -296,9 +296,9 @@ pub fn bill(basis: Basis) -> Bill {
         let has_usage = !project.usage.is_empty();
         let usage = usage_of(project, &basis.terms, months[months.len() - 1]);
         match charged {
-            Err(missing_plan) => bill.unpriced.push(Unpriced { usage, missing_plan }),
+            Err(missing_plan) => bill.unpriced.push(UnpricedProject { usage, missing_plan }),
             Ok(lines) => {
-                let entry = Entry::new(usage, lines);
+                let entry = BillEntry::new(usage, lines);
                 if !entry.amount.is_zero() {
                     bill.entries.push(entry);
                 } else if has_usage {
@@ -314,13 +314,13 @@ pub fn bill(basis: Basis) -> Bill {
 ///
 /// # Errors
 /// The id of the plan that would price it and is not set up.
-pub fn cost(project: &Project, period: Period, terms: &Terms) -> Result<Amount, PlanId> {
+pub fn cost(project: &BilledProject, period: Period, terms: &Terms) -> Result<Amount, PlanId> {
     let lines = charge(project, &period.months(), terms)?;
     Ok(price::total(lines.iter().map(|line| &line.charge)))
 }
 
-/// Adds up a project's usage; who answers for it is told as of a second.
-fn usage_of(project: Project, terms: &Terms, second: i64) -> ProjectUsage {
+/// Adds up a project's usage; who answers for it is named as of a second.
+fn usage_of(project: BilledProject, terms: &Terms, second: i64) -> ProjectUsage {
     let in_force = terms.in_force(&project.customers, second);
     ProjectUsage {
         customer_id: in_force.customer_id.cloned(),
@@ -331,10 +331,10 @@ fn usage_of(project: Project, terms: &Terms, second: i64) -> ProjectUsage {
     }
 }
 
-/// The lines of a project over the months of a window, told by their first seconds. Months in a row
-/// in which it was enabled, used nothing and was priced alike are charged at once, however many
+/// The lines of a project over the months of a window, named by their first seconds. Months in a
+/// row in which it was enabled, used nothing and was priced alike are charged at once, however many
 /// they are.
-fn charge(project: &Project, months: &[i64], terms: &Terms) -> Result<Vec<Line>, PlanId> {
+fn charge(project: &BilledProject, months: &[i64], terms: &Terms) -> Result<Vec<BillLine>, PlanId> {
     let place_of =
         |second: i64| months.partition_point(|month_s| *month_s <= second).saturating_sub(1);
     let mut usage = project.usage.iter().map(|month| (place_of(month.month_s), month)).peekable();
@@ -343,7 +343,7 @@ fn charge(project: &Project, months: &[i64], terms: &Terms) -> Result<Vec<Line>,
         .iter()
         .map(|enabled| place_of(enabled.first_s())..place_of(enabled.last_s()) + 1)
         .collect();
-    let mut lines: Vec<Line> = Vec::new();
+    let mut lines: Vec<BillLine> = Vec::new();
     let mut place = 0;
     while place < months.len() {
         let next_used = usage.peek().map_or(months.len(), |(used, _)| *used);
@@ -378,7 +378,7 @@ fn charge(project: &Project, months: &[i64], terms: &Terms) -> Result<Vec<Line>,
                 // twice.
                 let mut earlier: Vec<usize> = (0..lines.len()).collect();
                 for charge in price::charge(&plan.price, &uncovered) {
-                    let line = Line { plan: Arc::clone(plan), charge: charge.times(count) };
+                    let line = BillLine { plan: Arc::clone(plan), charge: charge.times(count) };
                     match earlier.iter().position(|place| lines[*place].join(&line)) {
                         Some(joined) => {
                             earlier.remove(joined);
@@ -428,8 +428,8 @@ mod tests {
     }
 
     /// A project that was never enabled, with usage by month: amount and covered part.
-    fn project(id: &str, customer: Option<&str>, usage: &[(i8, &str, &str)]) -> Project {
-        Project {
+    fn project(id: &str, customer: Option<&str>, usage: &[(i8, &str, &str)]) -> BilledProject {
+        BilledProject {
             id: id.parse().expect("an id"),
             customers: Arc::new(
                 customer.map(|id| (0, id.parse().expect("an id"))).into_iter().collect(),
@@ -455,7 +455,7 @@ mod tests {
         Terms { named: named.into_iter().collect(), plans: plans.into_iter().collect() }
     }
 
-    fn billed(period: Period, projects: Vec<Project>, terms: &Terms) -> Bill {
+    fn billed(period: Period, projects: Vec<BilledProject>, terms: &Terms) -> Bill {
         bill(Basis { period, projects, terms: Arc::new(terms.clone()) })
     }
 
@@ -508,7 +508,7 @@ mod tests {
     #[test]
     fn a_flat_fee_is_due_for_each_month_with_usage_or_a_second_enabled_and_no_license_lifts_it() {
         let terms = terms([(0, plan("default", "flat 10 + per-unit 1"))]);
-        let enabled = |id: &str, stretches: &[(i64, i64)]| Project {
+        let enabled = |id: &str, stretches: &[(i64, i64)]| BilledProject {
             enabled: stretches
                 .iter()
                 .filter_map(|(first_s, last_s)| Period::new(*first_s, *last_s))
@@ -573,11 +573,11 @@ mod tests {
                 ),
             ]
         );
-        let told = |n: usize| {
+        let payer = |n: usize| {
             (bill.entries[n].usage.customer_id.as_ref(), bill.entries[n].usage.plan_id.as_ref())
         };
-        assert_eq!(told(0), (Some(&rich), Some(&"free".parse().expect("an id"))));
-        assert_eq!(told(1), (Some(&"other".parse().expect("an id")), None));
+        assert_eq!(payer(0), (Some(&rich), Some(&"free".parse().expect("an id"))));
+        assert_eq!(payer(1), (Some(&"other".parse().expect("an id")), None));
     }
 
     #[test]
@@ -636,7 +636,8 @@ mod tests {
     fn a_fee_for_hundreds_of_years_is_one_line() {
         let terms = terms([(0, plan("default", "flat 10 minimum 12"))]);
         let period = Period::new(1_000_000_000, 9_999_999_999).expect("a window");
-        let project = Project { enabled: vec![period], ..project("p", None, &[(10, "1", "0")]) };
+        let project =
+            BilledProject { enabled: vec![period], ..project("p", None, &[(10, "1", "0")]) };
         let bill = billed(period, vec![project], &terms);
         // September of 2001 to November of 2286.
         let count = 12 * (2286 - 2001) + 3;
@@ -663,10 +664,10 @@ mod tests {
         let rich: CustomerId = "rich".parse().expect("an id");
         terms.named.get_mut(&rich).expect("rich").add(month(5), "free".parse().expect("an id"));
         let mut idle =
-            Project { enabled: vec![months(1, 12)], ..project("idle", Some("rich"), &[]) };
+            BilledProject { enabled: vec![months(1, 12)], ..project("idle", Some("rich"), &[]) };
         Arc::make_mut(&mut idle.customers).add(month(9), "other".parse().expect("an id"));
         let bill = billed(months(1, 12), vec![idle], &terms);
-        let lines: Vec<String> = bill.entries[0].lines.iter().map(Line::words).collect();
+        let lines: Vec<String> = bill.entries[0].lines.iter().map(BillLine::words).collect();
         // January and February; March and April; May to August; September to December.
         assert_eq!(
             lines,
@@ -720,7 +721,7 @@ mod tests {
                     let first_s = period.first_s() + from_day * 86_400;
                     Period::new(first_s, (first_s + days * 86_400).min(period.last_s()))
                 };
-                let project = Project {
+                let project = BilledProject {
                     customers: Arc::new(
                         customers
                             .into_iter()
@@ -776,7 +777,8 @@ mod tests {
     proptest! {
         #[test]
         fn a_window_is_the_sum_of_its_months(basis in random()) {
-            let wanted: Option<Vec<Amount>> = (1..=12).map(|number| of_month(&basis, month(number))).collect();
+            let charges = (1..=12).map(|number| of_month(&basis, month(number)));
+            let wanted: Option<Vec<Amount>> = charges.collect();
             let bill = bill(basis);
             match wanted {
                 None => prop_assert_eq!(bill.unpriced.len(), 1),
@@ -787,9 +789,11 @@ mod tests {
                 }
             }
             for entry in &bill.entries {
-                prop_assert_eq!(&price::total(entry.lines.iter().map(|line| &line.charge)), &entry.amount);
+                let total = price::total(entry.lines.iter().map(|line| &line.charge));
+                prop_assert_eq!(&total, &entry.amount);
                 for line in &entry.lines {
-                    prop_assert_eq!(&line.charge.amount, &(&line.charge.quantity * &line.charge.price));
+                    let price::ChargeLine { quantity, price, amount, .. } = &line.charge;
+                    prop_assert_eq!(amount, &(quantity * price));
                 }
             }
         }

@@ -85,7 +85,7 @@ pub struct Stamp {
 
 /// A kind of change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
+pub enum EventKind {
     /// Came into the books because a record or a license named it.
     Registered,
     /// The account was announced for the first time.
@@ -112,7 +112,7 @@ pub enum Change {
     Keyed,
 }
 
-impl Change {
+impl EventKind {
     const ALL: [Self; 12] = [
         Self::Registered,
         Self::Announced,
@@ -147,13 +147,13 @@ impl Change {
     }
 }
 
-impl fmt::Display for Change {
+impl fmt::Display for EventKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
 }
 
-impl FromStr for Change {
+impl FromStr for EventKind {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -188,7 +188,7 @@ pub struct Event {
     /// The project; `None` where it is about the account.
     pub project_id: Option<ProjectId>,
     /// What kind of change.
-    pub change: Change,
+    pub change: EventKind,
     /// The names of the fields that got another value, as Agora calls them.
     pub fields: Vec<String>,
     /// The values of `planId` or `customerId`, where that is among the fields.
@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn every_change_has_a_name_of_its_own() {
-        for change in Change::ALL {
+        for change in EventKind::ALL {
             assert_eq!(change.as_str().parse(), Ok(change));
         }
     }

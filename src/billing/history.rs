@@ -10,7 +10,7 @@ pub struct History<T>(Vec<(i64, T)>);
 
 /// Something that was said to hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Said<T> {
+pub struct HistoryEntry<T> {
     /// The first second from which it holds; 0: for all time.
     pub from_s: i64,
     /// What holds.
@@ -19,7 +19,7 @@ pub struct Said<T> {
     pub stamp: Stamp,
 }
 
-impl<T> Said<T> {
+impl<T> HistoryEntry<T> {
     /// What holds at a second, of all that was said in its order: as [`History::at`] has it.
     pub fn at(said: &[Self], second: i64) -> Option<&Self> {
         let begun = said.iter().filter(|said| said.from_s <= second);
@@ -137,8 +137,8 @@ impl<T> FromIterator<(i64, T)> for History<T> {
 }
 
 /// In the order in which they were said.
-impl<T> FromIterator<Said<T>> for History<T> {
-    fn from_iter<I: IntoIterator<Item = Said<T>>>(said: I) -> Self {
+impl<T> FromIterator<HistoryEntry<T>> for History<T> {
+    fn from_iter<I: IntoIterator<Item = HistoryEntry<T>>>(said: I) -> Self {
         said.into_iter().map(|said| (said.from_s, said.value)).collect()
     }
 }
@@ -158,9 +158,9 @@ mod tests {
         assert_eq!(held, ["a", "a", "e", "e", "d", "d"].map(Some));
         let stamp = Stamp { at_s: 0, actor: Actor::Agora };
         let said = [(0, "a"), (20, "c"), (10, "b"), (20, "d"), (10, "e")];
-        let said = said.map(|(from_s, value)| Said { from_s, value, stamp: stamp.clone() });
+        let said = said.map(|(from_s, value)| HistoryEntry { from_s, value, stamp: stamp.clone() });
         for second in [-1, 0, 9, 10, 19, 20, 99] {
-            let held = Said::at(&said, second).map(|said| &said.value);
+            let held = HistoryEntry::at(&said, second).map(|said| &said.value);
             assert_eq!(held, history.at(second), "{second}");
         }
         assert_eq!([0, 10, 20].map(|second| history.until(second)), [Some(10), Some(20), None]);
@@ -207,10 +207,13 @@ mod tests {
             let history: History<u8> = said.iter().copied().collect();
             for second in 0..12 {
                 // Sorting is stable: of the same start, the last said is last.
-                let mut before: Vec<_> = said.iter().filter(|(from_s, _)| *from_s <= second).collect();
+                let begun = said.iter().filter(|(from_s, _)| *from_s <= second);
+                let mut before: Vec<_> = begun.collect();
                 before.sort_by_key(|(from_s, _)| *from_s);
                 prop_assert_eq!(history.at(second), before.last().map(|(_, value)| value));
-                prop_assert_eq!(history.until(second), said.iter().map(|(from_s, _)| *from_s).filter(|from_s| *from_s > second).min());
+                let starts = said.iter().map(|(from_s, _)| *from_s);
+                let next = starts.filter(|from_s| *from_s > second).min();
+                prop_assert_eq!(history.until(second), next);
             }
         }
     }

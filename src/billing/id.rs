@@ -67,9 +67,10 @@ macro_rules! text_type {
 
 fn id(text: &str, max_bytes: usize) -> Result<(), Error> {
     let fits = (1..=max_bytes).contains(&text.len());
-    match fits && text.bytes().all(|b| b.is_ascii_graphic()) {
-        true => Ok(()),
-        false => Err(Error::NotAnId { max_bytes }),
+    if fits && text.bytes().all(|b| b.is_ascii_graphic()) {
+        Ok(())
+    } else {
+        Err(Error::NotAnId { max_bytes })
     }
 }
 
@@ -81,9 +82,10 @@ pub fn misleads(c: char) -> bool {
 
 fn name(text: &str, max_characters: usize) -> Result<(), Error> {
     let fits = (1..=max_characters).contains(&text.chars().count());
-    match fits && !text.chars().any(misleads) && text.trim() == text {
-        true => Ok(()),
-        false => Err(Error::NotAName { max_characters }),
+    if fits && !text.chars().any(misleads) && text.trim() == text {
+        Ok(())
+    } else {
+        Err(Error::NotAName { max_characters })
     }
 }
 

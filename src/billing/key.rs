@@ -84,7 +84,7 @@ pub struct KeyPair {
     pub revoked_at_s: Option<i64>,
 }
 
-/// What the vendor's backend knows a project's own calls by: made once, told to Agora whenever it
+/// What the vendor's backend knows a project's own calls by: made once, given to Agora whenever it
 /// creates the project, and never changed. The secret is not shown by `Debug`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppKeys {

@@ -36,7 +36,7 @@ pub enum Grain {
 
 /// Where the sums of a piece are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum SumSource {
     /// The kept sums of one grain.
     Rollup(Grain),
     /// The ledger's entries themselves.
@@ -47,7 +47,7 @@ pub enum Source {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Piece {
     /// Where its sums are read.
-    pub source: Source,
+    pub source: SumSource,
     /// Its seconds; for a rollup, whole stretches of its grain.
     pub seconds: Range<i64>,
     /// Whether its sums are taken off rather than added.
@@ -133,7 +133,7 @@ fn cover(grain: Option<Grain>, seconds: Range<i64>, subtracted: bool, pieces: &m
         return;
     }
     let Some(grain) = grain else {
-        pieces.push(Piece { source: Source::Ledger, seconds, subtracted });
+        pieces.push(Piece { source: SumSource::Ledger, seconds, subtracted });
         return;
     };
     let (from, to) = (grain.nearest(seconds.start), grain.nearest(seconds.end));
@@ -148,7 +148,7 @@ fn cover(grain: Option<Grain>, seconds: Range<i64>, subtracted: bool, pieces: &m
     };
     ragged(seconds.start, from, seconds.start < from);
     ragged(seconds.end, to, seconds.end > to);
-    pieces.push(Piece { source: Source::Rollup(grain), seconds: from..to, subtracted });
+    pieces.push(Piece { source: SumSource::Rollup(grain), seconds: from..to, subtracted });
 }
 
 impl Grain {
@@ -242,10 +242,14 @@ mod tests {
         ) {
             let window = Period::new(first_s, first_s + length - 1).expect("not empty");
             let pieces = window.cover();
-            let edges = pieces.iter().flat_map(|p| [p.seconds.start - 1, p.seconds.start, p.seconds.end - 1, p.seconds.end]);
+            let edges = pieces.iter().flat_map(|piece| {
+                let Range { start, end } = piece.seconds;
+                [start - 1, start, end - 1, end]
+            });
             for second in edges.chain(probes.iter().map(|probe| first_s + probe)) {
                 let inside = (window.first_s..=window.last_s).contains(&second);
-                prop_assert_eq!(counted(&pieces, second), i32::from(inside), "second {} of {:?}", second, pieces);
+                let counted = counted(&pieces, second);
+                prop_assert_eq!(counted, i32::from(inside), "second {} of {:?}", second, pieces);
             }
         }
 
@@ -259,8 +263,11 @@ mod tests {
             for piece in &pieces {
                 prop_assert!(!piece.seconds.is_empty());
                 match piece.source {
-                    Source::Ledger => prop_assert!(piece.seconds.end - piece.seconds.start <= HOUR_S, "{:?}", piece),
-                    Source::Rollup(grain) => {
+                    SumSource::Ledger => {
+                        let length_s = piece.seconds.end - piece.seconds.start;
+                        prop_assert!(length_s <= HOUR_S, "{:?}", piece);
+                    }
+                    SumSource::Rollup(grain) => {
                         prop_assert_eq!(grain.floor(piece.seconds.start), piece.seconds.start);
                         prop_assert_eq!(grain.floor(piece.seconds.end), piece.seconds.end);
                     }
@@ -294,23 +301,23 @@ mod tests {
     fn a_whole_day_or_month_is_one_range() {
         let day = period("2026-10-31T00:00:00Z", "2026-10-31T23:59:59Z").cover();
         assert_eq!(day.len(), 1);
-        assert_eq!(day[0].source, Source::Rollup(Grain::Day));
+        assert_eq!(day[0].source, SumSource::Rollup(Grain::Day));
         let months = period("2024-02-01T00:00:00Z", "2025-01-31T23:59:59Z").cover();
         assert_eq!(months.len(), 1);
-        assert_eq!(months[0].source, Source::Rollup(Grain::Month));
+        assert_eq!(months[0].source, SumSource::Rollup(Grain::Month));
     }
 
     #[test]
     fn a_day_less_its_first_and_last_second_is_the_day_with_two_seconds_taken_off() {
         let pieces = period("2026-11-10T00:00:01Z", "2026-11-10T23:59:58Z").cover();
         let (ledger, rollups): (Vec<_>, Vec<_>) =
-            pieces.iter().partition(|p| p.source == Source::Ledger);
+            pieces.iter().partition(|p| p.source == SumSource::Ledger);
         assert!(
             ledger.iter().all(|p| p.subtracted && p.seconds.end - p.seconds.start == 1),
             "{pieces:?}"
         );
         assert_eq!((ledger.len(), rollups.len()), (2, 1));
-        assert_eq!(rollups[0].source, Source::Rollup(Grain::Day));
+        assert_eq!(rollups[0].source, SumSource::Rollup(Grain::Day));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::billing::amount::Amount;
 use crate::billing::history::History;
 use crate::billing::id::{Label, PlanId};
 use crate::billing::period;
-use crate::billing::price::{Line, Of, Part, Price, Tiers};
+use crate::billing::price::{ChargeKind, ChargeLine, Part, Price, Tiers};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -91,16 +91,20 @@ pub fn describe_usage(amount: &Amount, plan: Option<&Plan>, unplanned_unit: &Lab
 /// Says what a line of a charge is for: `250 Minute × Standard (Tier 2 at 0.008)`.
 ///
 /// Source: the example answer on Agora's page "Provide bill data to Agora".
-pub fn describe_line(plan: &Plan, line: &Line) -> String {
-    let Line { of, quantity, price, amount } = line;
+pub fn describe_line(plan: &Plan, line: &ChargeLine) -> String {
+    let ChargeLine { of, quantity, price, amount } = line;
     let Plan { unit, name, .. } = plan;
     match of {
-        Of::Free => format!("{quantity} {unit} × {name} (free)"),
-        Of::Unit => format!("{quantity} {unit} × {name} ({price} each)"),
-        Of::Tier(number) => format!("{quantity} {unit} × {name} (Tier {number} at {price})"),
-        Of::Package(size) => format!("{quantity} × {size} {unit} × {name} ({price} a package)"),
-        Of::Flat => format!("{name} ({}flat fee {price})", months(quantity)),
-        Of::Minimum(minimum) => {
+        ChargeKind::Free => format!("{quantity} {unit} × {name} (free)"),
+        ChargeKind::Unit => format!("{quantity} {unit} × {name} ({price} each)"),
+        ChargeKind::Tier(number) => {
+            format!("{quantity} {unit} × {name} (Tier {number} at {price})")
+        }
+        ChargeKind::Package(size) => {
+            format!("{quantity} × {size} {unit} × {name} ({price} a package)")
+        }
+        ChargeKind::Flat => format!("{name} ({}flat fee {price})", months(quantity)),
+        ChargeKind::Minimum(minimum) => {
             format!("{name} ({amount} up to the minimum of {}{minimum})", months(quantity))
         }
     }
@@ -108,10 +112,7 @@ pub fn describe_line(plan: &Plan, line: &Line) -> String {
 
 /// Before what is due for each of several months.
 fn months(count: &Amount) -> String {
-    match *count == Amount::from(1) {
-        true => String::new(),
-        false => format!("{count} × "),
-    }
+    if *count == Amount::from(1) { String::new() } else { format!("{count} × ") }
 }
 
 /// Between what a description is made of.
@@ -376,7 +377,8 @@ mod tests {
             let text = describe(lines.clone());
             prop_assert!(text.len() <= MAX_DESCRIPTION_BYTES);
             let whole = lines.join(" + ");
-            prop_assert!(text == whole || text.ends_with(" more") || text.ends_with('…'), "{}", text);
+            let is_cut = text.ends_with(" more") || text.ends_with('…');
+            prop_assert!(text == whole || is_cut, "{}", text);
             prop_assert!(text == whole || whole.len() > MAX_DESCRIPTION_BYTES);
         }
     }

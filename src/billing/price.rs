@@ -132,7 +132,7 @@ pub enum Error {
     NotAPackage(String),
 }
 
-/// A package as it is told at the shell: `1000:5`.
+/// A package as it is written at the shell: `1000:5`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Package {
     /// Units that it holds.
@@ -143,9 +143,9 @@ pub struct Package {
 
 /// One line of a charge: a quantity at a price.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
+pub struct ChargeLine {
     /// What is charged.
-    pub of: Of,
+    pub of: ChargeKind,
     /// How much of it: units of usage, packages, or months.
     pub quantity: Amount,
     /// Price of each.
@@ -156,7 +156,7 @@ pub struct Line {
 
 /// What a line charges.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Of {
+pub enum ChargeKind {
     /// Units within the allowance, at nothing.
     Free,
     /// Months, at the flat fee.
@@ -278,28 +278,31 @@ impl Part {
             Self::Volume(tiers) => counted * &tiers.0[tiers.above(counted)].price,
             Self::Package { size, price } => {
                 let blocks = counted.blocks_of(size);
-                match &blocks * size == *counted {
-                    true => &(&blocks + &Amount::from(1)) * price,
-                    false => &blocks * price,
+                if &blocks * size == *counted {
+                    &(&blocks + &Amount::from(1)) * price
+                } else {
+                    &blocks * price
                 }
             }
         }
     }
 
     /// Adds the lines of `counted` units.
-    fn charge(&self, counted: &Amount, lines: &mut Vec<Line>) {
+    fn charge(&self, counted: &Amount, lines: &mut Vec<ChargeLine>) {
         let nothing = counted.is_zero();
         match self {
-            Self::Flat(fee) => lines.push(Line::new(Of::Flat, Amount::from(1), fee)),
+            Self::Flat(fee) => lines.push(ChargeLine::new(ChargeKind::Flat, Amount::from(1), fee)),
             Self::PerUnit(_) | Self::Graduated(_) | Self::Volume(_) | Self::Package { .. }
                 if nothing => {}
-            Self::PerUnit(each) => lines.push(Line::new(Of::Unit, counted.clone(), each)),
+            Self::PerUnit(each) => {
+                lines.push(ChargeLine::new(ChargeKind::Unit, counted.clone(), each))
+            }
             Self::Graduated(tiers) => {
                 let mut from = Amount::default();
                 for (place, tier) in tiers.0.iter().enumerate() {
                     let to = tier.up_to.as_ref().filter(|up_to| *up_to < counted);
                     let inside = to.unwrap_or(counted) - &from;
-                    lines.push(Line::new(Of::Tier(place + 1), inside, &tier.price));
+                    lines.push(ChargeLine::new(ChargeKind::Tier(place + 1), inside, &tier.price));
                     match to {
                         Some(to) => from = to.clone(),
                         None => break,
@@ -308,10 +311,18 @@ impl Part {
             }
             Self::Volume(tiers) => {
                 let place = tiers.reached(counted);
-                lines.push(Line::new(Of::Tier(place + 1), counted.clone(), &tiers.0[place].price));
+                lines.push(ChargeLine::new(
+                    ChargeKind::Tier(place + 1),
+                    counted.clone(),
+                    &tiers.0[place].price,
+                ));
             }
             Self::Package { size, price } => {
-                lines.push(Line::new(Of::Package(size.clone()), counted.blocks_of(size), price));
+                lines.push(ChargeLine::new(
+                    ChargeKind::Package(size.clone()),
+                    counted.blocks_of(size),
+                    price,
+                ));
             }
         }
     }
@@ -346,10 +357,7 @@ impl Tiers {
                 Some(up_to) => from = up_to.clone(),
             }
         }
-        match tiers.is_empty() {
-            true => Err(Error::NoTiers),
-            false => Ok(Self(tiers)),
-        }
+        if tiers.is_empty() { Err(Error::NoTiers) } else { Ok(Self(tiers)) }
     }
 
     /// The tiers, ascending.
@@ -377,14 +385,11 @@ impl Error {
 }
 
 fn not_negative(amount: &Amount) -> Result<(), Error> {
-    match amount.is_negative() {
-        true => Err(Error::Negative(amount.clone())),
-        false => Ok(()),
-    }
+    if amount.is_negative() { Err(Error::Negative(amount.clone())) } else { Ok(()) }
 }
 
-impl Line {
-    fn new(of: Of, quantity: Amount, price: &Amount) -> Self {
+impl ChargeLine {
+    fn new(of: ChargeKind, quantity: Amount, price: &Amount) -> Self {
         Self { of, amount: &quantity * price, quantity, price: price.clone() }
     }
 
@@ -409,17 +414,17 @@ impl Line {
 }
 
 /// What lines add up to.
-pub fn total<'l>(lines: impl IntoIterator<Item = &'l Line>) -> Amount {
+pub fn total<'l>(lines: impl IntoIterator<Item = &'l ChargeLine>) -> Amount {
     lines.into_iter().map(|line| &line.amount).sum()
 }
 
 /// Charges a month of a project: `usage` units, zero or more, that no license covered. The lines
 /// add up to the charge; there are none where nothing is due.
-pub fn charge(price: &Price, usage: &Amount) -> Vec<Line> {
+pub fn charge(price: &Price, usage: &Amount) -> Vec<ChargeLine> {
     let mut lines = Vec::with_capacity(price.parts.len());
     let free = usage.min(&price.free);
     if free.is_positive() {
-        lines.push(Line::new(Of::Free, free.clone(), &Amount::default()));
+        lines.push(ChargeLine::new(ChargeKind::Free, free.clone(), &Amount::default()));
     }
     let counted = usage - free;
     for part in &price.parts {
@@ -428,7 +433,11 @@ pub fn charge(price: &Price, usage: &Amount) -> Vec<Line> {
     if price.minimum.is_positive() {
         let missing = &price.minimum - &total(&lines);
         if missing.is_positive() {
-            lines.push(Line::new(Of::Minimum(price.minimum.clone()), Amount::from(1), &missing));
+            lines.push(ChargeLine::new(
+                ChargeKind::Minimum(price.minimum.clone()),
+                Amount::from(1),
+                &missing,
+            ));
         }
     }
     lines
@@ -560,14 +569,14 @@ mod tests {
     /// The lines as `quantity at price of what`, and what they add up to.
     fn charged(text: &str, usage: &str) -> (Vec<String>, String) {
         let lines = charge(&price(text), &amount(usage));
-        let words = |line: &Line| {
+        let words = |line: &ChargeLine| {
             let of = match &line.of {
-                Of::Free => "free".to_owned(),
-                Of::Flat => "flat".to_owned(),
-                Of::Unit => "units".to_owned(),
-                Of::Tier(number) => format!("tier {number}"),
-                Of::Package(size) => format!("packages of {size}"),
-                Of::Minimum(minimum) => format!("minimum {minimum}"),
+                ChargeKind::Free => "free".to_owned(),
+                ChargeKind::Flat => "flat".to_owned(),
+                ChargeKind::Unit => "units".to_owned(),
+                ChargeKind::Tier(number) => format!("tier {number}"),
+                ChargeKind::Package(size) => format!("packages of {size}"),
+                ChargeKind::Minimum(minimum) => format!("minimum {minimum}"),
             };
             format!("{} at {}: {of}", line.quantity, line.price)
         };
@@ -914,12 +923,14 @@ mod tests {
         ) {
             let lines = charge(&plain.price(), &tenths(usage));
             let walked = plain.charge(usage);
-            prop_assert_eq!(total(&lines), amount(&format!("{}.{:04}", walked / 10_000, walked % 10_000)));
+            let walked = format!("{}.{:04}", walked / 10_000, walked % 10_000);
+            prop_assert_eq!(total(&lines), amount(&walked));
             for line in &lines {
                 prop_assert_eq!(&line.amount, &(&line.quantity * &line.price));
-                prop_assert!(line.quantity.is_positive() && !line.price.is_negative(), "{:?}", line);
+                prop_assert!(line.quantity.is_positive(), "{:?}", line);
+                prop_assert!(!line.price.is_negative(), "{:?}", line);
             }
-            let units = lines.iter().filter(|line| matches!(line.of, Of::Free));
+            let units = lines.iter().filter(|line| matches!(line.of, ChargeKind::Free));
             prop_assert!(units.map(|line| &line.quantity).sum::<Amount>() <= tenths(usage));
         }
 
@@ -937,7 +948,8 @@ mod tests {
                 // not.
                 let bit = &tenths(usage) + &amount("0.000000000000000001");
                 if is_cliff {
-                    prop_assert!(total(&charge(&price, &bit)) < total(&charge(&price, &tenths(usage))), "{}", price);
+                    let cost = |usage: &Amount| total(&charge(&price, usage));
+                    prop_assert!(cost(&bit) < cost(&tenths(usage)), "{}", price);
                 }
             }
         }

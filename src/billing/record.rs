@@ -72,7 +72,7 @@ pub struct NewRecord {
     pub amount: Amount,
     /// When it was used.
     pub at: UsedAt,
-    /// The customer whose project it was at that time, if told.
+    /// The customer whose project it was at that time, if given.
     pub customer_id: Option<CustomerId>,
     /// The operator's words.
     pub note: Option<Words>,
@@ -110,7 +110,7 @@ pub struct Void {
 
 impl Record {
     /// Tells whether writing `new` again would say nothing else: project and amount (by value)
-    /// agree, and so do time and customer where they are told. The customer may be the one of the
+    /// agree, and so do time and customer where they are given. The customer may be the one of the
     /// record's time as the books stand now, or as they stood then: a move that is said later makes
     /// no conflict of an honest repetition.
     pub fn agrees_with(&self, new: &NewRecord) -> bool {

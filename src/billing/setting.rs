@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 /// The name of a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Name {
+pub enum SettingName {
     /// The word for one unit of usage where no plan says another.
     Unit,
     /// What `residueCount` says while a customer has an unlimited license.
@@ -22,10 +22,13 @@ pub enum Name {
 
 /// A name that is not a setting's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no such setting; there are {}", Name::ALL.map(Name::as_str).join(", "))]
+#[error(
+    "there is no such setting; there are {}",
+    SettingName::ALL.map(SettingName::as_str).join(", ")
+)]
 pub struct UnknownName;
 
-impl Name {
+impl SettingName {
     /// Every setting.
     pub const ALL: [Self; 5] =
         [Self::Unit, Self::UnlimitedAs, Self::Late, Self::UnknownProjects, Self::SilenceHours];
@@ -62,7 +65,7 @@ impl Name {
     }
 }
 
-impl FromStr for Name {
+impl FromStr for SettingName {
     type Err = UnknownName;
 
     fn from_str(text: &str) -> Result<Self, UnknownName> {
@@ -72,7 +75,7 @@ impl FromStr for Name {
 
 /// What becomes of usage that is recorded, taken back or priced anew after its month was billed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Late {
+pub enum LatePolicy {
     /// It is reported to the operator.
     #[default]
     Report,
@@ -80,7 +83,7 @@ pub enum Late {
     Carry,
 }
 
-impl Late {
+impl LatePolicy {
     fn as_str(self) -> &'static str {
         match self {
             Self::Report => "report",
@@ -89,7 +92,7 @@ impl Late {
     }
 }
 
-impl fmt::Display for Late {
+impl fmt::Display for LatePolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
@@ -114,7 +117,7 @@ impl UnknownProjects {
     }
 }
 
-/// After how many hours without a record somebody is told.
+/// After how many hours without a record `doctor` fails.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SilenceHours {
     hours: Option<u32>,
@@ -174,7 +177,7 @@ pub enum Error {
 pub struct Settings {
     unit: Label,
     unlimited_as: Label,
-    late: Late,
+    late: LatePolicy,
     unknown_projects: UnknownProjects,
     silence_hours: SilenceHours,
 }
@@ -192,7 +195,7 @@ impl Settings {
 
     /// What becomes of usage that is recorded after its month was billed; it is reported unless set
     /// otherwise.
-    pub fn late(&self) -> Late {
+    pub fn late(&self) -> LatePolicy {
         self.late
     }
 
@@ -208,13 +211,13 @@ impl Settings {
     }
 
     /// The value of one setting.
-    pub fn get(&self, name: Name) -> &str {
+    pub fn get(&self, name: SettingName) -> &str {
         match name {
-            Name::Unit => self.unit.as_str(),
-            Name::UnlimitedAs => self.unlimited_as.as_str(),
-            Name::Late => self.late.as_str(),
-            Name::UnknownProjects => self.unknown_projects.as_str(),
-            Name::SilenceHours => self.silence_hours.as_str(),
+            SettingName::Unit => self.unit.as_str(),
+            SettingName::UnlimitedAs => self.unlimited_as.as_str(),
+            SettingName::Late => self.late.as_str(),
+            SettingName::UnknownProjects => self.unknown_projects.as_str(),
+            SettingName::SilenceHours => self.silence_hours.as_str(),
         }
     }
 
@@ -224,22 +227,23 @@ impl Settings {
     /// When it is empty, of more than one line or longer than 64 characters; of `late`, unless it
     /// is `report` or `carry`; of `unknown-projects`, unless it is `register` or `refuse`; of
     /// `silence-hours`, unless it is `off` or a number of hours.
-    pub fn set(&mut self, name: Name, value: &str) -> Result<(), Error> {
+    pub fn set(&mut self, name: SettingName, value: &str) -> Result<(), Error> {
         match name {
-            Name::Unit => self.unit = value.parse()?,
-            Name::UnlimitedAs => self.unlimited_as = value.parse()?,
-            Name::Late => {
-                let named =
-                    [Late::Report, Late::Carry].into_iter().find(|late| late.as_str() == value);
+            SettingName::Unit => self.unit = value.parse()?,
+            SettingName::UnlimitedAs => self.unlimited_as = value.parse()?,
+            SettingName::Late => {
+                let named = [LatePolicy::Report, LatePolicy::Carry]
+                    .into_iter()
+                    .find(|late| late.as_str() == value);
                 self.late = named.ok_or(Error::Late)?;
             }
-            Name::UnknownProjects => {
+            SettingName::UnknownProjects => {
                 let named = [UnknownProjects::Register, UnknownProjects::Refuse]
                     .into_iter()
                     .find(|becomes| becomes.as_str() == value);
                 self.unknown_projects = named.ok_or(Error::UnknownProjects)?;
             }
-            Name::SilenceHours => self.silence_hours = value.parse()?,
+            SettingName::SilenceHours => self.silence_hours = value.parse()?,
         }
         Ok(())
     }
@@ -251,7 +255,7 @@ impl Default for Settings {
         Self {
             unit: label("Minute"),
             unlimited_as: label("-1"),
-            late: Late::default(),
+            late: LatePolicy::default(),
             unknown_projects: UnknownProjects::default(),
             silence_hours: SilenceHours::default(),
         }

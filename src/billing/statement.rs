@@ -1,8 +1,8 @@
-//! Statements: what Agora was told of a window, when, and up to which record it was known.
+//! Statements: what Agora was answered of a window, when, and up to which record it was known.
 //!
-//! A record is told by the newest statement whose window holds its time and which knew it. Time is
-//! cut by the windows of all statements into segments, and each segment has the statement that knew
-//! most.
+//! A record is stated by the newest statement whose window holds its time and which knew it. Time
+//! is cut by the windows of all statements into segments, and each segment has the statement that
+//! knew most.
 
 use crate::billing::adjustment::{Adjustment, month_of};
 use crate::billing::amount::Amount;
@@ -87,16 +87,16 @@ pub struct Origin {
 
 /// A project's part of a statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct StatementEntry {
     /// The project.
     pub project_id: ProjectId,
     /// What it says; `None` on a bill that left it out.
     pub figure: Option<Figure>,
-    /// What it was made from; `None` for usage, which is told as it is.
+    /// What it was made from; `None` for usage, which is sent as it is.
     pub origin: Option<Origin>,
 }
 
-impl Entry {
+impl StatementEntry {
     /// What it tells of earlier months.
     pub fn adjustments(&self) -> &[Adjustment] {
         self.origin.as_ref().map_or(&[], |origin| &origin.adjustments)
@@ -114,19 +114,19 @@ impl Entry {
     }
 }
 
-/// The sum of what was told.
-pub fn total(entries: &[Entry]) -> Amount {
+/// The sum of what was stated.
+pub fn total(entries: &[StatementEntry]) -> Amount {
     entries.iter().filter_map(|entry| entry.figure.as_ref()).map(|figure| &figure.amount).sum()
 }
 
-/// Tells answers apart: SHA-256 of all that was told, of which projects a bill left out for want of
+/// Tells answers apart: SHA-256 of all that was sent, of which projects a bill left out for want of
 /// a price, and of what it told of earlier months.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Digest([u8; 32]);
 
 impl Digest {
     /// The digest of an answer.
-    pub fn of(total_size: usize, entries: &[Entry]) -> Self {
+    pub fn of(total_size: usize, entries: &[StatementEntry]) -> Self {
         let mut context = Context::new(&SHA256);
         let (mut text, mut length) = (String::new(), String::new());
         let mut add = |said: fmt::Arguments<'_>| {
@@ -206,15 +206,15 @@ pub struct Statement {
     pub asked: i64,
     /// The last entry of the usage ledger that it was made from.
     pub knew_seq: i64,
-    /// The last entry that it still held good for as it was last told.
+    /// The last entry that it still held good for as it last went out.
     pub last_knew_seq: i64,
     /// Whether it was asked for too early, as [`is_provisional`] says.
     pub provisional: bool,
     /// Whether it is a bill that tells anything of earlier months.
     pub adjusts: bool,
-    /// The sum of what was told.
+    /// The sum of what was stated.
     pub total: Amount,
-    /// `totalSize` as told.
+    /// `totalSize` as sent.
     pub total_size: i64,
     /// Of the answer.
     pub digest: Digest,
@@ -401,9 +401,21 @@ mod tests {
         }
     }
 
+    fn holds(period: &Period, second: i64) -> bool {
+        (period.first_s()..=period.last_s()).contains(&second)
+    }
+
     prop_compose! {
-        fn statements()(made in prop::collection::vec((0_i64..60, 0_i64..30, 0_i64..20, prop::bool::weighted(0.2)), 0..12)) -> Vec<Statement> {
-            (1..).zip(made).map(|(seq, (first_s, length, knew, provisional))| statement(seq, first_s, first_s + length, knew, provisional)).collect()
+        fn statements()(
+            made in prop::collection::vec(
+                (0_i64..60, 0_i64..30, 0_i64..20, prop::bool::weighted(0.2)),
+                0..12,
+            )
+        ) -> Vec<Statement> {
+            let made = (1..).zip(made).map(|(seq, (first_s, length, knew, provisional))| {
+                statement(seq, first_s, first_s + length, knew, provisional)
+            });
+            made.collect()
         }
     }
 
@@ -414,9 +426,11 @@ mod tests {
         ) {
             let timeline = Timeline::new(statements.clone());
             for second in 0..100 {
-                let holding = statements.iter().filter(|s| !s.provisional && (s.period.first_s()..=s.period.last_s()).contains(&second));
+                let counted = statements.iter().filter(|s| !s.provisional);
+                let holding = counted.filter(|s| holds(&s.period, second));
                 let wanted = holding.max_by_key(|s| (s.last_knew_seq, s.seq));
-                prop_assert_eq!(timeline.at(second).map(|segment| timeline.teller(segment)), wanted, "{}", second);
+                let teller = timeline.at(second).map(|segment| timeline.teller(segment));
+                prop_assert_eq!(teller, wanted, "{}", second);
             }
         }
 
@@ -448,11 +462,15 @@ mod tests {
                     .map(|s| (s.period.first_s(), s.period.last_s()))
                     .filter(|(first_s, last_s)| (*first_s..=*last_s).contains(&second))
                     .collect();
-                let told: Vec<_> = overlaps.iter().filter(|(o, _)| (o.first_s()..=o.last_s()).contains(&second)).collect();
-                prop_assert_eq!(told.len(), usize::from(windows.len() > 1), "{}", second);
-                let named = |seq: &i64| statements.iter().find(|s| s.seq == *seq).map(|s| (s.period.first_s(), s.period.last_s()));
-                let named: BTreeSet<_> = told.iter().flat_map(|(_, seqs)| seqs.iter().filter_map(named)).collect();
-                prop_assert!(told.is_empty() || windows.is_subset(&named), "{}", second);
+                let found: Vec<_> = overlaps.iter().filter(|(o, _)| holds(o, second)).collect();
+                prop_assert_eq!(found.len(), usize::from(windows.len() > 1), "{}", second);
+                let window = |seq: &i64| {
+                    let named = statements.iter().find(|s| s.seq == *seq);
+                    named.map(|s| (s.period.first_s(), s.period.last_s()))
+                };
+                let named: BTreeSet<_> =
+                    found.iter().flat_map(|(_, seqs)| seqs.iter().filter_map(window)).collect();
+                prop_assert!(found.is_empty() || windows.is_subset(&named), "{}", second);
             }
         }
     }
@@ -483,7 +501,7 @@ mod tests {
 
     #[test]
     fn answers_are_told_apart_by_every_field_that_was_sent() {
-        let entry = |project: &str, amount: &str, description: &str| Entry {
+        let entry = |project: &str, amount: &str, description: &str| StatementEntry {
             project_id: project.parse().expect("an id"),
             figure: Some(Figure {
                 amount: amount.parse().expect("an amount"),
@@ -491,7 +509,7 @@ mod tests {
             }),
             origin: None,
         };
-        let left_out = |unpriced| Entry {
+        let left_out = |unpriced| StatementEntry {
             figure: None,
             origin: Some(Origin { unpriced, ..Origin::default() }),
             ..entry("q", "1", "")

@@ -7,7 +7,7 @@ use crate::cli::failure::{Exit, Failure};
 use crate::cli::moment::{month, rfc3339};
 use crate::store;
 use crate::store::balance::Problem;
-use crate::store::check::{Difference, LicenseState, StatementProblem};
+use crate::store::check::{Difference, LicenseFigures, StatementProblem};
 use crate::store::late::Deviation;
 use crate::store::usage::UsageSum;
 use serde::Serialize;
@@ -34,7 +34,7 @@ fn document(difference: &Difference) -> Value {
             "records": records,
         })
     };
-    let license = |state: &LicenseState| {
+    let license = |state: &LicenseFigures| {
         json!({
             "expiresAt": rfc3339(state.expires_at_s),
             "count": state.granted.as_ref().map(ToString::to_string),
@@ -67,11 +67,11 @@ fn document(difference: &Difference) -> Value {
         Difference::Statement { seq, problem } => {
             json!({ "kind": "statement", "seq": seq, "problem": problem_words(*problem) })
         }
-        Difference::Told(Deviation { seq, project_id, told, ledger }) => json!({
+        Difference::Told(Deviation { seq, project_id, stated, ledger }) => json!({
             "kind": "told",
             "seq": seq,
             "projectId": project_id.as_str(),
-            "told": json!({ "amount": told.0.to_string(), "covered": told.1.to_string() }),
+            "told": json!({ "amount": stated.0.to_string(), "covered": stated.1.to_string() }),
             "ledger": json!({ "amount": ledger.0.to_string(), "covered": ledger.1.to_string() }),
         }),
         Difference::Balance { month_s, problem } => {
@@ -168,13 +168,13 @@ fn balance_words(problem: &Problem) -> (Option<&ProjectId>, &'static str) {
     }
 }
 
-fn deviation_words(Deviation { seq, project_id, told, ledger }: &Deviation) -> String {
+fn deviation_words(Deviation { seq, project_id, stated, ledger }: &Deviation) -> String {
     let words = |(amount, covered): &(Amount, Amount)| {
         if covered.is_zero() { amount.to_string() } else { format!("{amount} ({covered} covered)") }
     };
     format!(
         "statement {seq} says that project {project_id} used {}; the ledger said {} then",
-        words(told),
+        words(stated),
         words(ledger)
     )
 }
@@ -187,7 +187,7 @@ fn sum_words(sum: &UsageSum) -> String {
     }
 }
 
-fn license_words(state: &LicenseState) -> String {
+fn license_words(state: &LicenseFigures) -> String {
     let amount = |amount: &Option<Amount>| {
         amount.as_ref().map_or("unlimited".to_owned(), ToString::to_string)
     };

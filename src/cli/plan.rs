@@ -2,7 +2,7 @@
 
 use crate::billing::amount::Amount;
 use crate::billing::event::Stamp;
-use crate::billing::history::{History, Said};
+use crate::billing::history::{History, HistoryEntry};
 use crate::billing::id::{Label, PlanId};
 use crate::billing::period::Grain;
 use crate::billing::plan::{Plan, describe_line};
@@ -263,7 +263,7 @@ impl Example {
     fn new(plan: &Plan, usage: &Amount) -> Self {
         let lines = charge(&plan.price, usage);
         let total = total(&lines);
-        let line = |line: &crate::billing::price::Line| ExampleLine {
+        let line = |line: &crate::billing::price::ChargeLine| ExampleLine {
             quantity: line.quantity.clone(),
             price: line.price.clone(),
             amount: line.amount.clone(),
@@ -508,14 +508,15 @@ fn show(args: &ShowArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         Ok::<_, Failure>((said, near))
     })?;
     let month_s = args.month.unwrap_or_else(|| Month::around(shell.now_s)).period().first_s();
-    let history: History<&Said<Plan>> = said.iter().map(|said| (said.from_s, said)).collect();
+    let history: History<&HistoryEntry<Plan>> =
+        said.iter().map(|said| (said.from_s, said)).collect();
     let in_force = *history.at_or_first(month_s).ok_or_else(|| {
         Failure::not_found(format!("there is no plan {}{near}", args.id))
             .hint("plan list", "shows them")
     })?;
-    let mut versions: Vec<&Said<Plan>> = said.iter().collect();
+    let mut versions: Vec<&HistoryEntry<Plan>> = said.iter().collect();
     versions.sort_by_key(|said| said.from_s);
-    let is_replaced = |said: &Said<Plan>| history.at(said.from_s) != Some(&said);
+    let is_replaced = |said: &HistoryEntry<Plan>| history.at(said.from_s) != Some(&said);
     let shown = PlanView {
         version: PlanVersionView::new(&in_force.value),
         from: from_month(in_force.from_s),

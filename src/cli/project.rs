@@ -2,7 +2,7 @@
 
 use crate::agora::signature;
 use crate::billing::amount::Amount;
-use crate::billing::history::{History, Said};
+use crate::billing::history::{History, HistoryEntry};
 use crate::billing::id::{CustomerId, ProjectId};
 use crate::cli::command::Shell;
 use crate::cli::database::shell_quoted;
@@ -178,7 +178,7 @@ impl ProjectView {
     }
 
     /// The same with all customers that the project was said to have.
-    fn with_customers(project: &Project, customers: Vec<Said<CustomerId>>) -> Self {
+    fn with_customers(project: &Project, customers: Vec<HistoryEntry<CustomerId>>) -> Self {
         let shown = |id: &CustomerId| OwnerView { customer_id: id.to_string() };
         Self {
             customers: Some(

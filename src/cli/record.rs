@@ -16,8 +16,8 @@ use crate::cli::near::near;
 use crate::cli::sentence::Sentence;
 use crate::cli::start::first_months;
 use crate::cli::statement::late_words;
-use crate::store::project::Registered;
-use crate::store::usage::{self, RecordRefusal, Recorded, Slice, Voided};
+use crate::store::project::Registration;
+use crate::store::usage::{self, RecordOutcome, RecordRefusal, Slice, VoidOutcome};
 use crate::store::{self, ReadTx, Store, WriteTx, customer, license, made_id, project, statement};
 use serde::Serialize;
 use std::fmt::Display;
@@ -154,7 +154,7 @@ pub(super) fn record(args: &RecordArgs, shell: &mut Shell<'_>) -> Result<Exit, F
     let (recorded, now_s, disabled_at_s, told) =
         written.map_err(|failure| failure.if_uncertain(|| with_same_id(&new, args)))?;
     let (record, duplicate) = match &recorded {
-        Recorded::Written { record, registered } => {
+        RecordOutcome::Written { record, registered } => {
             let uncovered = uncovered_before(&mut store, &new, registered.bound, shell);
             point_out_registered(record, registered, &new, &uncovered, shell);
             if let Some(disabled_at_s) = disabled_at_s {
@@ -173,7 +173,7 @@ pub(super) fn record(args: &RecordArgs, shell: &mut Shell<'_>) -> Result<Exit, F
             }
             (record, false)
         }
-        Recorded::Already(record) => {
+        RecordOutcome::Already(record) => {
             if let Some(void) = void_words(record) {
                 shell.note(&format!(
                     "the record {} was {void}; it counts nothing, and its id stays spent",
@@ -231,7 +231,7 @@ fn with_same_id(new: &NewRecord, args: &RecordArgs) -> Sentence {
 /// no license of the customer covers of the project's usage before.
 fn point_out_registered(
     record: &Record,
-    registered: &Registered,
+    registered: &Registration,
     new: &NewRecord,
     uncovered: &Amount,
     shell: &mut Shell<'_>,
@@ -269,7 +269,7 @@ fn write(
     new: &NewRecord,
     is_meant: bool,
     stamp: &Stamp,
-) -> Result<Recorded, Failure> {
+) -> Result<RecordOutcome, Failure> {
     let recorded = Slice::write(tx, stamp, |slice| {
         if is_meant {
             slice.set_unknown_projects(UnknownProjects::Register);
@@ -277,9 +277,9 @@ fn write(
         slice.record(new)
     })?;
     let is_unknown = match &recorded {
-        Ok(Recorded::Written { registered, .. }) => registered.project,
+        Ok(RecordOutcome::Written { registered, .. }) => registered.project,
         Err(refusal) => *refusal == RecordRefusal::UnknownProject,
-        Ok(Recorded::Already(_)) => false,
+        Ok(RecordOutcome::Already(_)) => false,
     };
     if is_unknown && !is_meant {
         check_order(tx, new)?;
@@ -399,8 +399,8 @@ pub(super) fn void(args: &VoidArgs, shell: &mut Shell<'_>) -> Result<Exit, Failu
     let (voided, told) = store.write(|tx| {
         let voided = usage::void(tx, &args.id, &args.reason, &shell.stamp())?;
         let told = match &voided {
-            Some(Voided::Done(record)) => statement::told_already(tx, record.at_s)?,
-            Some(Voided::Already(_)) | None => Vec::new(),
+            Some(VoidOutcome::Done(record)) => statement::told_already(tx, record.at_s)?,
+            Some(VoidOutcome::Already(_)) | None => Vec::new(),
         };
         Ok::<_, Failure>((voided, told))
     })?;
@@ -414,8 +414,8 @@ pub(super) fn void(args: &VoidArgs, shell: &mut Shell<'_>) -> Result<Exit, Failu
                 args.id
             )));
         }
-        Some(Voided::Done(record)) => (record, false),
-        Some(Voided::Already(record)) => (record, true),
+        Some(VoidOutcome::Done(record)) => (record, false),
+        Some(VoidOutcome::Already(record)) => (record, true),
     };
     let void = record.void.as_ref();
     let shown = VoidedView {

@@ -1,6 +1,6 @@
 //! `setting`: what changes an answer or a figure, kept in the database for shell and server alike.
 
-use crate::billing::setting::{Name, Settings};
+use crate::billing::setting::{SettingName, Settings};
 use crate::cli::command::Shell;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::moment::rfc3339;
@@ -24,7 +24,7 @@ pub(super) enum Args {
 pub(super) struct SetArgs {
     /// Its name, as `setting list` shows it
     #[arg(value_parser = name)]
-    name: Name,
+    name: SettingName,
 
     /// Its value
     #[arg(allow_hyphen_values = true)]
@@ -35,13 +35,13 @@ pub(super) struct SetArgs {
 pub(super) struct HistoryArgs {
     /// Of this setting alone
     #[arg(value_parser = name)]
-    name: Option<Name>,
+    name: Option<SettingName>,
 }
 
 /// Reads a setting's name.
-fn name(text: &str) -> Result<Name, String> {
-    let near = || near(text, Name::ALL.map(Name::as_str));
-    text.parse::<Name>().map_err(|unknown| format!("{unknown}{}", near()))
+fn name(text: &str) -> Result<SettingName, String> {
+    let near = || near(text, SettingName::ALL.map(SettingName::as_str));
+    text.parse::<SettingName>().map_err(|unknown| format!("{unknown}{}", near()))
 }
 
 #[derive(Serialize)]
@@ -53,7 +53,7 @@ struct SettingView {
 }
 
 impl SettingView {
-    fn new(name: Name, settings: &Settings) -> Self {
+    fn new(name: SettingName, settings: &Settings) -> Self {
         let value = settings.get(name);
         Self {
             name: name.as_str(),
@@ -99,8 +99,10 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     match args {
         Args::List => {
             let settings = shell.open()?.read(setting::read)?;
-            let shown: Vec<SettingView> =
-                Name::ALL.into_iter().map(|name| SettingView::new(name, &settings)).collect();
+            let shown: Vec<SettingView> = SettingName::ALL
+                .into_iter()
+                .map(|name| SettingView::new(name, &settings))
+                .collect();
             shell.print(&shown, |out| {
                 let mut columns = Columns::new(&["name", "value", "default", "purpose"]);
                 for setting in &shown {

@@ -1,7 +1,7 @@
 //! `--from` and `--rewrite`: the month from which a price, a plan or a customer holds.
 
-use crate::billing::history::{History, NeedsRewrite, Said, month_meant, next_month};
-use crate::billing::setting::Late;
+use crate::billing::history::{History, HistoryEntry, NeedsRewrite, month_meant, next_month};
+use crate::billing::setting::LatePolicy;
 use crate::cli::command::Shell;
 use crate::cli::failure::Failure;
 use crate::cli::moment::{Month, month, rfc3339};
@@ -101,8 +101,8 @@ pub(super) fn changed_words(tx: &ReadTx<'_>, months: &[i64]) -> store::Result<Op
     };
     let then = |what| Sentence::from(format!("{were_billed} already: {what}"));
     Ok(Some(match store::setting::read(tx)?.late() {
-        Late::Carry => then("the next month's bill carries what changes of it"),
-        Late::Report => then("what changes of it Agora is told only where it asks again")
+        LatePolicy::Carry => then("the next month's bill carries what changes of it"),
+        LatePolicy::Report => then("what changes of it Agora is told only where it asks again")
             .hint("setting set late carry", "has the next month's bill carry it"),
     }))
 }
@@ -171,7 +171,7 @@ pub(super) struct HistoryEntryView<T> {
 }
 
 impl<T> HistoryEntryView<T> {
-    pub(super) fn new<S>(said: &Said<S>, show: impl FnOnce(&S) -> T) -> Self {
+    pub(super) fn new<S>(said: &HistoryEntry<S>, show: impl FnOnce(&S) -> T) -> Self {
         Self {
             from: from_month(said.from_s),
             value: show(&said.value),

@@ -5,7 +5,7 @@ use crate::billing::amount::Amount;
 use crate::billing::id::ProjectId;
 use crate::billing::month_elsewhere::MonthElsewhere;
 use crate::billing::period::{self, Grain, LAST_SECOND, Period};
-use crate::billing::statement::{Entry, ListingKind, Statement, Timeline};
+use crate::billing::statement::{ListingKind, Statement, StatementEntry, Timeline};
 use crate::cli::command::Shell;
 use crate::cli::csv_out::CsvFlag;
 use crate::cli::failure::{Exit, Failure};
@@ -376,7 +376,7 @@ impl AdjustmentView {
 }
 
 impl<'a> StatementEntryView<'a> {
-    fn new(entry: &'a Entry) -> Self {
+    fn new(entry: &'a StatementEntry) -> Self {
         let (figure, origin) = (entry.figure.as_ref(), entry.origin.as_ref());
         Self {
             project_id: entry.project_id.as_str(),

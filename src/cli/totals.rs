@@ -17,7 +17,7 @@ use crate::cli::window::WindowArgs;
 use crate::cli::{customer, project};
 use crate::store::balance::{self, Balance};
 use crate::store::bill::Pricing;
-use crate::store::late::{self, Reconciled};
+use crate::store::late::{self, Reconciliation};
 use crate::store::usage::{self, UsageSum};
 use crate::store::{self, ReadTx, statement};
 use serde::Serialize;
@@ -212,12 +212,12 @@ struct ReconciledRow {
 }
 
 impl ReconciledRow {
-    fn new(kind: ListingKind, project_id: &ProjectId, row: &Reconciled) -> Self {
+    fn new(kind: ListingKind, project_id: &ProjectId, row: &Reconciliation) -> Self {
         let of_bill = |amount: &Amount| (kind == ListingKind::Bill).then(|| amount.to_string());
         Self {
             project_id: project_id.to_string(),
             recorded: row.recorded.clone(),
-            told: row.told.clone(),
+            told: row.stated.clone(),
             covered: of_bill(&row.covered),
             unpriced: of_bill(&row.unpriced),
             late: row.late.clone(),

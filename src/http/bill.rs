@@ -3,17 +3,17 @@
 
 use crate::agora::request::{ListingRequest, Query};
 use crate::billing::adjustment::month_of;
-use crate::billing::bill::{Bill, ProjectUsage, Unpriced, bill_adjusted};
+use crate::billing::bill::{Bill, ProjectUsage, UnpricedProject, bill_adjusted};
 use crate::billing::month_elsewhere::MonthElsewhere;
 use crate::billing::period::{Grain, Period};
-use crate::billing::statement::{Entry, Figure, ListingKind, Origin};
+use crate::billing::statement::{Figure, ListingKind, Origin, StatementEntry};
 use crate::http::answer::{Clock, Head, Outcome, Request};
 use crate::http::listed::{BillContent, LeftOut, PreparedListing};
 use crate::http::pages::{Lister, Pages};
 use crate::http::verify::Verifier;
 use crate::store::balance::{self, Dues};
 use crate::store::bill::Pricing;
-use crate::store::snapshot::MadeOf;
+use crate::store::snapshot::ListingOrigin;
 use crate::store::{self, ReadTx};
 use std::sync::Arc;
 
@@ -55,11 +55,11 @@ impl Lister for BillOf {
         String::new()
     }
 
-    fn list(&self, tx: &ReadTx<'_>, made_of: MadeOf) -> store::Result<PreparedListing> {
+    fn list(&self, tx: &ReadTx<'_>, made_of: ListingOrigin) -> store::Result<PreparedListing> {
         let pricing = Pricing::read(tx, None)?;
         let basis = pricing.basis(tx, self.period, None)?;
         let Dues { standings, adjusts, costs } = balance::dues(tx, self.period, None, &pricing)?;
-        let made_of = MadeOf { total_size: basis.projects.len(), adjusts, ..made_of };
+        let made_of = ListingOrigin { total_size: basis.projects.len(), adjusts, ..made_of };
 
         let bill = bill_adjusted(basis, standings);
 
@@ -80,7 +80,7 @@ impl Lister for BillOf {
 }
 
 /// What is kept of a bill, in the order of project ids.
-fn entries(bill: Bill) -> Vec<Entry> {
+fn entries(bill: Bill) -> Vec<StatementEntry> {
     let origin = |usage: &ProjectUsage| Origin {
         usage: usage.amount.clone(),
         covered: usage.covered.clone(),
@@ -92,13 +92,13 @@ fn entries(bill: Bill) -> Vec<Entry> {
         // Agora takes none that is zero.
         let figure = (!entry.amount.is_zero())
             .then_some(Figure { amount: entry.amount, description: entry.description });
-        Entry { project_id: entry.usage.project_id, figure, origin: Some(origin) }
+        StatementEntry { project_id: entry.usage.project_id, figure, origin: Some(origin) }
     });
-    let unpriced = bill.unpriced.into_iter().map(|Unpriced { usage, .. }| {
+    let unpriced = bill.unpriced.into_iter().map(|UnpricedProject { usage, .. }| {
         let origin = Origin { unpriced: true, ..origin(&usage) };
-        Entry { project_id: usage.project_id, figure: None, origin: Some(origin) }
+        StatementEntry { project_id: usage.project_id, figure: None, origin: Some(origin) }
     });
-    let mut entries: Vec<Entry> = charged.chain(unpriced).collect();
+    let mut entries: Vec<StatementEntry> = charged.chain(unpriced).collect();
     entries.sort_unstable_by(|a, b| a.project_id.cmp(&b.project_id));
     entries
 }

@@ -7,7 +7,7 @@ use crate::billing::key::{ApiSecret, KeyPair, Purpose};
 use crate::http::answer::{Answer, Outcome};
 use crate::http::error::Error;
 use crate::http::listing::State;
-use crate::store::{self, ReadTx, Readers, Version, WriteTx, Writer, readiness};
+use crate::store::{self, BooksVersion, ReadTx, Readers, WriteTx, Writer, readiness};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -22,7 +22,7 @@ pub(super) struct Books {
 
 /// What was read of the books since their last change.
 pub(super) struct Knowledge {
-    version: Version,
+    version: BooksVersion,
     pub keys: Vec<AcceptedKey>,
     pub state: State,
 }
@@ -160,7 +160,7 @@ impl Books {
 
     fn known_of(
         &self,
-        version: Version,
+        version: BooksVersion,
         read: impl FnOnce(ReadKnown) -> store::Result<(Vec<KeyPair>, State)>,
     ) -> store::Result<Arc<Knowledge>> {
         let lock = || self.known.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,6 +1,6 @@
 //! Why a request has no answer as asked: what the caller reads of it, and what the log holds.
 
-use crate::agora::reply::{Form, Refusal, Reply};
+use crate::agora::reply::{Refusal, Reply, StatusForm};
 use crate::agora::request;
 use crate::http::journal::{self, Kind, cut};
 use crate::store;
@@ -41,7 +41,7 @@ impl Error {
     }
 
     /// The error as an answer to a call of this form, method and path; what went wrong is logged.
-    pub(super) fn reply(&self, form: Form, method: &str, path: &str) -> Reply {
+    pub(super) fn reply(&self, form: StatusForm, method: &str, path: &str) -> Reply {
         match self {
             Self::Refused(refusal) => {
                 let (reply, reason) = (refusal.reply(form), refusal.sentence());
@@ -77,6 +77,6 @@ fn fault(path: &str, cause: &dyn std::fmt::Display) -> Refusal {
 }
 
 /// Logs a panic of ours in the same way.
-pub(super) fn panicked(form: Form, path: &str) -> Reply {
+pub(super) fn panicked(form: StatusForm, path: &str) -> Reply {
     fault(path, &"the handler panicked; the lines above tell where").reply(form)
 }

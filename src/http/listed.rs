@@ -2,13 +2,13 @@
 //! told.
 
 use crate::agora::reply::Listing;
-use crate::billing::bill::Unpriced;
+use crate::billing::bill::UnpricedProject;
 use crate::billing::period::Period;
-use crate::billing::statement::{Entry, ListingKind, Statement};
+use crate::billing::statement::{ListingKind, Statement, StatementEntry};
 use crate::http::journal::{self, Kind, rfc3339};
-use crate::store::answer::Answer;
+use crate::store::answer::StatementDraft;
 use crate::store::balance::Costs;
-use crate::store::snapshot::{MadeOf, Snapshot, SnapshotKey};
+use crate::store::snapshot::{ListingOrigin, Snapshot, SnapshotKey};
 use crate::store::statement::Count;
 use crate::store::{self, ReadTx};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -23,7 +23,7 @@ pub(super) struct PreparedListing {
     pub unpriced: LeftOut,
     pub period: Period,
     /// From which state of the books it was made.
-    pub made_of: MadeOf,
+    pub made_of: ListingOrigin,
     /// The last statement of its window that was kept as it was made.
     pub last: Option<Statement>,
     /// How long it took to be made.
@@ -31,7 +31,7 @@ pub(super) struct PreparedListing {
     /// What is kept of it. It is made out of the entries when it is needed: most listings of
     /// usage are never told to their end, and a bill of many adjustments takes longer than its
     /// page 1 may.
-    answer: OnceLock<Answer>,
+    answer: OnceLock<StatementDraft>,
     /// Of a bill, until then.
     made: Mutex<BillContent>,
     telling: Mutex<Telling>,
@@ -43,7 +43,7 @@ pub(super) struct PreparedListing {
 #[derive(Default)]
 pub(super) struct BillContent {
     /// In the order of project ids.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<StatementEntry>,
     /// What it found earlier months to cost.
     pub costs: Costs,
 }
@@ -71,9 +71,9 @@ pub(super) struct LeftOut {
 
 impl LeftOut {
     /// Puts the projects into words.
-    pub(super) fn new(unpriced: &[Unpriced]) -> Self {
+    pub(super) fn new(unpriced: &[UnpricedProject]) -> Self {
         let (named, others) = unpriced.split_at(unpriced.len().min(NAMED));
-        let words = |unpriced: &Unpriced| {
+        let words = |unpriced: &UnpricedProject| {
             let (project_id, plan_id) = (&unpriced.usage.project_id, &unpriced.missing_plan);
             format!(
                 "project {project_id} with {}, whose plan {plan_id} is not set up",
@@ -85,7 +85,12 @@ impl LeftOut {
 }
 
 impl PreparedListing {
-    fn new(mut listing: Listing, unpriced: LeftOut, period: Period, made_of: MadeOf) -> Self {
+    fn new(
+        mut listing: Listing,
+        unpriced: LeftOut,
+        period: Period,
+        made_of: ListingOrigin,
+    ) -> Self {
         listing.shrink();
         let named: usize = unpriced.named.iter().map(String::capacity).sum();
         let made_bytes = listing.size_bytes() + named;
@@ -96,7 +101,7 @@ impl PreparedListing {
     }
 
     /// A listing of usage.
-    pub(super) fn of_usage(listing: Listing, period: Period, made_of: MadeOf) -> Self {
+    pub(super) fn of_usage(listing: Listing, period: Period, made_of: ListingOrigin) -> Self {
         Self::new(listing, LeftOut::default(), period, made_of)
     }
 
@@ -105,7 +110,7 @@ impl PreparedListing {
         made: BillContent,
         unpriced: LeftOut,
         period: Period,
-        made_of: MadeOf,
+        made_of: ListingOrigin,
     ) -> Self {
         let listing = Listing::of(ListingKind::Bill, made_of.total_size, &made.entries);
         Self { made: made.into(), ..Self::new(listing, unpriced, period, made_of) }
@@ -134,7 +139,7 @@ impl PreparedListing {
 
     /// About how many bytes of memory it takes.
     pub(super) fn size_bytes(&self) -> usize {
-        self.made_bytes + self.answer.get().map_or(0, Answer::size_bytes)
+        self.made_bytes + self.answer.get().map_or(0, StatementDraft::size_bytes)
     }
 
     /// Logs which projects are left out.
@@ -157,7 +162,7 @@ impl PreparedListing {
     }
 
     /// What of it is kept, where that has been made out.
-    pub(super) fn answer_if_made(&self) -> Option<&Answer> {
+    pub(super) fn answer_if_made(&self) -> Option<&StatementDraft> {
         self.answer.get()
     }
 
@@ -165,19 +170,22 @@ impl PreparedListing {
     ///
     /// # Errors
     /// When it is too long; when SQLite fails.
-    pub(super) fn answer(&self, tx: &ReadTx<'_>) -> store::Result<&Answer> {
+    pub(super) fn answer(&self, tx: &ReadTx<'_>) -> store::Result<&StatementDraft> {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(answer) = self.answer.get() {
             return Ok(answer);
         }
         if self.listing.kind() == ListingKind::Usage {
-            let entry =
-                |(project_id, figure)| Entry { project_id, figure: Some(figure), origin: None };
+            let entry = |(project_id, figure)| StatementEntry {
+                project_id,
+                figure: Some(figure),
+                origin: None,
+            };
             made.entries = self.listing.figures().into_iter().map(entry).collect();
         }
         let (kind, made_of) = (self.listing.kind(), self.made_of.clone());
         let BillContent { entries, costs } = &*made;
-        let answer = Answer::of(tx, kind, self.period, made_of, entries, costs)?;
+        let answer = StatementDraft::of(tx, kind, self.period, made_of, entries, costs)?;
         *made = BillContent::default();
         Ok(self.answer.get_or_init(|| answer))
     }

@@ -6,8 +6,8 @@ use crate::billing::period::Period;
 use crate::billing::setting::Settings;
 use crate::billing::statement::{ListingKind, is_provisional};
 use crate::http::listed::PreparedListing;
-use crate::store::newest::Newest;
-use crate::store::snapshot::{MadeOf, Snapshot, SnapshotKey};
+use crate::store::newest::NewestSnapshots;
+use crate::store::snapshot::{ListingOrigin, Snapshot, SnapshotKey};
 use crate::store::{self, ReadTx, balance, setting, statement};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -58,16 +58,16 @@ impl State {
 pub(super) fn list(
     tx: &ReadTx<'_>,
     key: &SnapshotKey,
-    list: impl FnOnce(&ReadTx<'_>, MadeOf) -> store::Result<PreparedListing>,
+    list: impl FnOnce(&ReadTx<'_>, ListingOrigin) -> store::Result<PreparedListing>,
 ) -> store::Result<(State, PreparedListing)> {
     let began = Instant::now();
     let state = State::read(tx)?;
-    let made_of = MadeOf {
+    let made_of = ListingOrigin {
         knew_seq: state.knew_seq,
         terms_seq: state.terms_seq,
         statement_seq: state.newest_statement,
         mark_seq: balance::last_mark(tx)?,
-        ..MadeOf::default()
+        ..ListingOrigin::default()
     };
     let listed = list(tx, made_of)?;
     let last = statement::last(tx, key.kind, key.period)?;
@@ -218,7 +218,11 @@ impl Sequences {
     /// Begins a sequence with its page 1, and shows to other servers that it is the newest. While
     /// nothing has changed it goes on with the one that is held. Where it cannot be shown, its
     /// later pages come from memory alone.
-    pub(super) fn begin(&self, mut sequence: Sequence, newest: Option<&Newest>) -> Arc<Sequence> {
+    pub(super) fn begin(
+        &self,
+        mut sequence: Sequence,
+        newest: Option<&NewestSnapshots>,
+    ) -> Arc<Sequence> {
         let mut begun = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let held = begun.iter().rposition(|held| held.key == sequence.key);
         let held = held.and_then(|place| begun.remove(place));
@@ -245,7 +249,7 @@ impl Sequences {
     pub(super) fn hold(
         &self,
         sequence: Sequence,
-        newest: Option<&Newest>,
+        newest: Option<&NewestSnapshots>,
     ) -> store::Result<Arc<Sequence>> {
         let sequence = Arc::new(sequence);
         let mut begun = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -258,7 +262,10 @@ impl Sequences {
 }
 
 /// Tells whether no server has begun a newer sequence of the same window, kind and key.
-pub(super) fn is_newest(sequence: &Sequence, newest: Option<&Newest>) -> store::Result<bool> {
+pub(super) fn is_newest(
+    sequence: &Sequence,
+    newest: Option<&NewestSnapshots>,
+) -> store::Result<bool> {
     match newest {
         Some(newest) if sequence.number != 0 => {
             Ok(newest.number(&sequence.key)? == sequence.number)
@@ -291,7 +298,7 @@ mod tests {
                 "1 Minute",
             );
         }
-        Arc::new(PreparedListing::of_usage(listing, key(0, "k").period, MadeOf::default()))
+        Arc::new(PreparedListing::of_usage(listing, key(0, "k").period, ListingOrigin::default()))
     }
 
     fn key(second: i64, api_key: &str) -> SnapshotKey {
@@ -300,15 +307,20 @@ mod tests {
         SnapshotKey { kind: ListingKind::Usage, period, api_key, parameters: String::new() }
     }
 
-    fn begin(sequences: &Sequences, second: i64, listed: &Arc<PreparedListing>, newest: &Newest) {
+    fn begin(
+        sequences: &Sequences,
+        second: i64,
+        listed: &Arc<PreparedListing>,
+        newest: &NewestSnapshots,
+    ) {
         let sequence = Sequence::new(key(second, "k"), None, 0, Arc::clone(listed));
         sequences.begin(sequence, Some(newest));
     }
 
     /// The file of two servers, in a folder of its own.
-    fn two_servers() -> (tempfile::TempDir, [Newest; 2]) {
+    fn two_servers() -> (tempfile::TempDir, [NewestSnapshots; 2]) {
         let folder = tempfile::tempdir().expect("a folder");
-        let open = || Newest::open(&folder.path().join("books.db")).expect("a file");
+        let open = || NewestSnapshots::open(&folder.path().join("books.db")).expect("a file");
         let files = [open(), open()];
         (folder, files)
     }
@@ -373,7 +385,7 @@ mod tests {
         let listings = Listings::default();
         let state = |knew_seq, unit: &str| {
             let mut settings = Settings::default();
-            settings.set(crate::billing::setting::Name::Unit, unit).expect("a word");
+            settings.set(crate::billing::setting::SettingName::Unit, unit).expect("a word");
             let (terms_seq, newest_statement) = (0, 0);
             State { knew_seq, terms_seq, newest_statement, settings }
         };
@@ -384,7 +396,7 @@ mod tests {
                 let listing = Listing::new(ListingKind::Usage, 0);
                 Ok::<_, ()>((
                     now.clone(),
-                    PreparedListing::of_usage(listing, period, MadeOf::default()),
+                    PreparedListing::of_usage(listing, period, ListingOrigin::default()),
                 ))
             };
             listings.get_or_list(made_for.clone(), state, list).expect("a listing")

@@ -2,7 +2,7 @@
 //! all later pages are cut from what page 1 was. A last page that goes out to Agora is kept.
 
 use crate::agora::reply::{Envelope, Refusal, Reply};
-use crate::agora::request::{ListingRequest, Page};
+use crate::agora::request::{ListingRequest, PageSelection};
 use crate::billing::statement::{ListingKind, is_provisional};
 use crate::http::answer::{Answer, Head, Outcome};
 use crate::http::books::{Books, Fresh};
@@ -12,9 +12,9 @@ use crate::http::listed::PreparedListing;
 use crate::http::listing::{self, Listings, MadeFor, Sequence, Sequences};
 use crate::http::statement::{Keeper, Need, Worker};
 use crate::http::verify::Verified;
-use crate::store::answer::Outdone;
-use crate::store::newest::Newest;
-use crate::store::snapshot::{self, MadeOf, SnapshotKey};
+use crate::store::answer::StatementConflict;
+use crate::store::newest::NewestSnapshots;
+use crate::store::snapshot::{self, ListingOrigin, SnapshotKey};
 use crate::store::{self, ReadTx};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -38,7 +38,7 @@ pub(super) trait Lister: Send + 'static {
     fn parameters(&self) -> String;
 
     /// Lists what is asked for; `made_of` tells the state of the books.
-    fn list(&self, tx: &ReadTx<'_>, made_of: MadeOf) -> store::Result<PreparedListing>;
+    fn list(&self, tx: &ReadTx<'_>, made_of: ListingOrigin) -> store::Result<PreparedListing>;
 
     /// Sees to what is to be done as page 1 goes out.
     fn begins(&self, _: &PreparedListing) {}
@@ -52,7 +52,7 @@ pub(super) struct Pages {
     sequences: Sequences,
     /// Which sequences are the newest, of all servers; `None` where the file for that cannot be
     /// had: then later pages come from what this server holds in memory alone.
-    newest: Option<Arc<Newest>>,
+    newest: Option<Arc<NewestSnapshots>>,
     keeper: Keeper,
 }
 
@@ -60,7 +60,7 @@ pub(super) struct Pages {
 struct PageRequest<L> {
     head: Head,
     key: SnapshotKey,
-    page: Page,
+    page: PageSelection,
     /// Whether a statement is kept of what is answered: Agora itself asks, for the whole listing.
     leaves_statement: bool,
     lister: L,
@@ -68,7 +68,7 @@ struct PageRequest<L> {
 
 impl Pages {
     pub(super) fn new(books: Arc<Books>, envelope: Envelope) -> Self {
-        let newest = Newest::open(books.path()).inspect_err(|error| {
+        let newest = NewestSnapshots::open(books.path()).inspect_err(|error| {
             log::error!("later pages end with this process: {error}");
         });
         let newest = newest.ok().map(Arc::new);
@@ -135,7 +135,7 @@ impl Pages {
             return Ok(begun);
         }
         let asked_at_s = asked.head.now_s();
-        let list = |tx: &ReadTx<'_>, made_of: MadeOf| asked.lister.list(tx, made_of);
+        let list = |tx: &ReadTx<'_>, made_of: ListingOrigin| asked.lister.list(tx, made_of);
         let listed =
             self.listings.get_or_list(asked.made_for(asked_at_s), &fresh.known.state, || {
                 self.books.read(until, |tx| listing::list(tx, &asked.key, list))
@@ -226,7 +226,7 @@ impl Pages {
         };
         match is_outdone {
             Some(false) => self.hand_out_end(asked, sequence, newest),
-            Some(true) => Err(outdone(Outdone::ByNewerAnswer)),
+            Some(true) => Err(outdone(StatementConflict::ByNewerAnswer)),
             None => {
                 let pages = Arc::clone(self);
                 Ok(Answer::read(move |until| {
@@ -257,7 +257,7 @@ impl Pages {
             return Ok(Answer::Done(reply));
         }
         if sequence.is_untold() && self.books.read(until, asked.is_outdone(&sequence))? {
-            return Err(outdone(Outdone::ByNewerAnswer));
+            return Err(outdone(StatementConflict::ByNewerAnswer));
         }
         self.hand_out_end(asked, sequence, newest)
     }
@@ -390,9 +390,9 @@ impl<L> PageRequest<L> {
 }
 
 /// Why an answer is not told to its end.
-fn outdone(by: Outdone) -> Error {
+fn outdone(by: StatementConflict) -> Error {
     match by {
-        Outdone::ByOtherBill => Refusal::OtherBill.into(),
-        Outdone::ByNewerAnswer => Refusal::NewerAnswer.into(),
+        StatementConflict::ByOtherBill => Refusal::OtherBill.into(),
+        StatementConflict::ByNewerAnswer => Refusal::NewerAnswer.into(),
     }
 }

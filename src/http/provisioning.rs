@@ -12,7 +12,7 @@ use crate::agora::provisioning::{self, NewCustomer};
 use crate::agora::reply::{self, Refusal, Reply};
 use crate::agora::request::{self, Body};
 use crate::billing::event::{Actor, Stamp};
-use crate::billing::history::Said;
+use crate::billing::history::HistoryEntry;
 use crate::billing::id::{CustomerId, ProjectId};
 use crate::billing::key::{ApiSecret, Purpose};
 use crate::billing::license::{License, NewLicense, Operation};
@@ -323,7 +323,9 @@ fn announce(
     let was_known = customer::find(tx, id)?.is_some();
     let is_first = customer::plans_of(tx, id)?.is_empty();
     let customer = customer::announce(tx, id, said, stamp)?;
-    if let (true, [Said { from_s, value, .. }]) = (is_first, &customer::plans_of(tx, id)?[..]) {
+    if let (true, [HistoryEntry { from_s, value, .. }]) =
+        (is_first, &customer::plans_of(tx, id)?[..])
+    {
         let months = first_months(*from_s);
         let (level, so_far) = first_words(was_known, "had no plan so far");
         log::log!(level, "customer {id} {so_far}: {value} prices {months}");
@@ -349,7 +351,7 @@ fn create_project(
     let owner = before.as_ref().and_then(|before| before.customer_id.clone());
     project::create(tx, id, customer_id, stamp)?;
     let customers = project::customers_of(tx, id)?;
-    if let (true, [Said { from_s, .. }]) = (is_first, &customers[..]) {
+    if let (true, [HistoryEntry { from_s, .. }]) = (is_first, &customers[..]) {
         let months = first_months(*from_s);
         let (level, so_far) = first_words(before.is_some(), "had no customer so far");
         log::log!(level, "project {id} {so_far}: {customer_id} is billed for {months}");

@@ -1,7 +1,7 @@
 //! Which call a path is, the URL beside each.
 
 use crate::agora::provisioning::path_id;
-use crate::agora::reply::{Form, Refusal, Reply};
+use crate::agora::reply::{Refusal, Reply, StatusForm};
 use crate::agora::request;
 use crate::billing::id::{CustomerId, ProjectId};
 
@@ -107,7 +107,7 @@ pub(super) struct Ids {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Unrouted {
     pub refusal: Refusal,
-    pub form: Form,
+    pub form: StatusForm,
 }
 
 impl Unrouted {
@@ -117,10 +117,10 @@ impl Unrouted {
 }
 
 impl Call {
-    fn form(self) -> Form {
+    fn form(self) -> StatusForm {
         match self {
-            Self::Usage | Self::Bill => Form::Listing,
-            Self::License | Self::Health | Self::Provisioning(_) => Form::Word,
+            Self::Usage | Self::Bill => StatusForm::Listing,
+            Self::License | Self::Health | Self::Provisioning(_) => StatusForm::Word,
         }
     }
 
@@ -142,7 +142,7 @@ impl Call {
 
 impl Route<'_> {
     /// The form in which the call's refusals are told.
-    pub(super) fn form(&self) -> Form {
+    pub(super) fn form(&self) -> StatusForm {
         self.call.form()
     }
 
@@ -204,7 +204,7 @@ impl std::str::FromStr for BasePath {
 impl BasePath {
     /// Finds the call that a method and a path are.
     pub(super) fn find<'a>(&self, method: &str, path: &'a str) -> Result<Route<'a>, Unrouted> {
-        let unknown = || Unrouted { refusal: Refusal::UnknownPath, form: Form::Word };
+        let unknown = || Unrouted { refusal: Refusal::UnknownPath, form: StatusForm::Word };
         let path = path.strip_prefix(self.0.as_str()).ok_or_else(unknown)?;
         let (call, customer, project) = PATHS
             .iter()

@@ -9,8 +9,8 @@ use crate::http::books::Books;
 use crate::http::error::Error;
 use crate::http::listed::Telling;
 use crate::http::listing::{KEPT, KEPT_BYTES, Sequence};
-use crate::store::answer::Outdone;
-use crate::store::newest::Newest;
+use crate::store::answer::StatementConflict;
+use crate::store::newest::NewestSnapshots;
 use crate::store::statement::{Count, count};
 use crate::store::{self, WriteTx, balance, snapshot};
 use std::collections::{HashMap, VecDeque};
@@ -61,7 +61,7 @@ pub(super) struct Keeper {
 /// What the thread works with.
 pub(super) struct Worker {
     pub books: Arc<Books>,
-    pub newest: Option<Arc<Newest>>,
+    pub newest: Option<Arc<NewestSnapshots>>,
 }
 
 struct Shared {
@@ -198,7 +198,11 @@ impl Sequence {
     }
 
     /// Keeps it as told at `now_s`.
-    pub(super) fn keep(&self, tx: &WriteTx<'_>, now_s: i64) -> Result<Result<i64, Outdone>, Error> {
+    pub(super) fn keep(
+        &self,
+        tx: &WriteTx<'_>,
+        now_s: i64,
+    ) -> Result<Result<i64, StatementConflict>, Error> {
         let listed = &self.listed;
         Ok(listed.answer(tx)?.keep(tx, self.asked_at_s, listed.told_at(now_s))?)
     }
@@ -426,7 +430,7 @@ impl Shared {
 impl Worker {
     /// Tells whether no newer page 1 has begun a sequence in the place of this one.
     fn is_newest(&self, sequence: &Sequence) -> bool {
-        let number = |newest: &Arc<Newest>| {
+        let number = |newest: &Arc<NewestSnapshots>| {
             let number = newest.number(&sequence.key);
             number.inspect_err(|error| log::warn!("a snapshot is not left on the disk: {error}"))
         };

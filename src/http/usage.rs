@@ -10,7 +10,7 @@ use crate::http::answer::{Clock, Head, Outcome, Request};
 use crate::http::listed::PreparedListing;
 use crate::http::pages::{Lister, Pages};
 use crate::http::verify::Verifier;
-use crate::store::snapshot::MadeOf;
+use crate::store::snapshot::ListingOrigin;
 use crate::store::{self, ReadTx, project, setting};
 use std::sync::Arc;
 
@@ -48,7 +48,7 @@ impl Lister for UsageOf {
         String::new()
     }
 
-    fn list(&self, tx: &ReadTx<'_>, made_of: MadeOf) -> store::Result<PreparedListing> {
+    fn list(&self, tx: &ReadTx<'_>, made_of: ListingOrigin) -> store::Result<PreparedListing> {
         let terms = store::bill::terms(tx)?;
         let usage = store::usage::to_price(tx, self.period, None, &terms)?;
         let settings = setting::read(tx)?;
@@ -62,7 +62,7 @@ impl Lister for UsageOf {
             let description = describe_usage(&usage.amount, plan, settings.unit());
             listing.push(&usage.project_id, &usage.amount, &description);
         }
-        Ok(PreparedListing::of_usage(listing, self.period, MadeOf { total_size, ..made_of }))
+        Ok(PreparedListing::of_usage(listing, self.period, ListingOrigin { total_size, ..made_of }))
     }
 }
 

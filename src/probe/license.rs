@@ -2,7 +2,7 @@
 
 use crate::agora::outgoing::Outgoing;
 use crate::agora::received::{Received, Scalar};
-use crate::agora::reply::{Envelope, Form};
+use crate::agora::reply::{Envelope, StatusForm};
 use crate::billing::id::CustomerId;
 use crate::probe::check::{Asker, Demand, Grade};
 use crate::probe::client::Absence;
@@ -40,7 +40,7 @@ pub(super) async fn check(
 ) {
     let asked = Outgoing::license(base, customer);
     let sent = asked.words();
-    let mut shape = signing::shape(Form::Word);
+    let mut shape = signing::shape(StatusForm::Word);
     match session.ask(&asked).await {
         Ok(answer) => {
             if answer.reaction.status == 404 {

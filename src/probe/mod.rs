@@ -30,7 +30,7 @@ pub use provisioning::{Dialect, Trial};
 pub use trust::Trust;
 
 use crate::agora::outgoing::{Outgoing, Signer};
-use crate::agora::reply::Form;
+use crate::agora::reply::StatusForm;
 use crate::billing::id::CustomerId;
 use crate::billing::statement::ListingKind;
 use check::{Asker, Demand};
@@ -121,8 +121,13 @@ async fn probe(order: ProbeOrder) -> Findings {
         pages::check(&mut session, &base, kind, now_s).await;
         let [closed, _] = pages::windows(kind, now_s);
         let asked = Outgoing::listing(&base, kind, closed, 1, None);
-        signing::check_call(&mut session, kind.as_str(), &asked, signing::shape(Form::Listing))
-            .await;
+        signing::check_call(
+            &mut session,
+            kind.as_str(),
+            &asked,
+            signing::shape(StatusForm::Listing),
+        )
+        .await;
         signing::check_altered(&mut session, &base, kind, &asked).await;
         if kind == ListingKind::Usage {
             signing::check_encodings(&mut session, &asked).await;

@@ -1,7 +1,7 @@
 //! Parameters that are missing, broken or repeated, and what is asked of the wrong place.
 
 use crate::agora::outgoing::Outgoing;
-use crate::agora::reply::Form;
+use crate::agora::reply::StatusForm;
 use crate::probe::check::{Asker, Demand};
 use crate::probe::refusal::{self, Forbidden, Shape};
 use crate::probe::session::Session;
@@ -36,7 +36,7 @@ const PATH: Demand =
     Demand { name: "unknown path", wanted: "a refusal, best 404", asker: Asker::Reading };
 
 /// A parameter that is not right is refused so; whoever checks the signature first says 401.
-const BAD: Shape = Shape { codes: &[400, 401, 403, 422], form: Some(Form::Listing) };
+const BAD: Shape = Shape { codes: &[400, 401, 403, 422], form: Some(StatusForm::Listing) };
 
 /// Checks the parameters of a usage or a bill. `asked` is a request that is right.
 pub(super) async fn check(session: &mut Session, of: &str, asked: &Outgoing) {

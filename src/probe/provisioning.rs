@@ -3,7 +3,7 @@
 
 use crate::agora::outgoing::Outgoing;
 use crate::agora::received::{Received, Scalar};
-use crate::agora::reply::Form;
+use crate::agora::reply::StatusForm;
 use crate::billing::id::{CustomerId, ProjectId};
 use crate::billing::period::Period;
 use crate::probe::check::{Asker, Demand, Grade};
@@ -90,7 +90,7 @@ struct Success {
 /// Makes the account, or the license, and the project.
 pub(super) async fn begin(session: &mut Session, base: &str, trial: &Trial, now_s: i64) {
     let Trial { customer, project, dialect } = trial;
-    let shape = signing::shape(Form::Word);
+    let shape = signing::shape(StatusForm::Word);
     match dialect {
         Dialect::English => {
             let contact = [
@@ -143,7 +143,7 @@ async fn refuse_without_customer(session: &mut Session, account: &Outgoing) {
     let without = account.clone().without("customerId");
     let forbidden =
         vec![Forbidden { sent: without.words(), wire: without.signed(&session.signer) }];
-    let shape = Shape { codes: &[400, 422], form: Some(Form::Word) };
+    let shape = Shape { codes: &[400, 422], form: Some(StatusForm::Word) };
     refusal::check(session, (&NO_CUSTOMER, "create account"), forbidden, shape).await;
 }
 

@@ -1,7 +1,7 @@
 //! Requests that must be refused, and whether they are.
 
 use crate::agora::outgoing::Wire;
-use crate::agora::reply::Form;
+use crate::agora::reply::StatusForm;
 use crate::probe::check::{Demand, Grade, Worst};
 use crate::probe::client::Absence;
 use crate::probe::session::{Exchanged, Session};
@@ -18,7 +18,7 @@ pub(super) struct Forbidden {
 #[derive(Clone, Copy)]
 pub(super) struct Shape {
     pub(super) codes: &'static [u16],
-    pub(super) form: Option<Form>,
+    pub(super) form: Option<StatusForm>,
 }
 
 /// Sends requests that must be refused, all of them one check.
@@ -74,8 +74,8 @@ fn fault(answer: &Exchanged, shape: Shape) -> Option<(Grade, String)> {
     let form = shape.form?;
     let says_so = answer.body.as_ref().is_some_and(|body| {
         let status = body.top("status").is_some_and(|status| match form {
-            Form::Listing => status.number().is_some_and(|number| number != "0"),
-            Form::Word => status.text().is_some_and(|word| word != "success"),
+            StatusForm::Listing => status.number().is_some_and(|number| number != "0"),
+            StatusForm::Word => status.text().is_some_and(|word| word != "success"),
         });
         status && body.top("statusReason").is_some_and(|reason| reason.text().is_some())
     });

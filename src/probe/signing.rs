@@ -1,7 +1,7 @@
 //! Signatures: what is not signed rightly gets no answer, and both ways of encoding do.
 
 use crate::agora::outgoing::{Outgoing, Signer};
-use crate::agora::reply::Form;
+use crate::agora::reply::StatusForm;
 use crate::agora::signature::Encoding;
 use crate::billing::statement::ListingKind;
 use crate::probe::check::{Asker, Demand, Grade};
@@ -49,8 +49,8 @@ const RFC: Demand = Demand {
 const UNAUTHORIZED: &[u16] = &[401, 403];
 
 /// The shape of a refusal for want of a signature. A parameter that is missing may come first.
-pub(super) fn shape(form: Form) -> Shape {
-    let codes = if form == Form::Listing { &[400, 401, 403] } else { UNAUTHORIZED };
+pub(super) fn shape(form: StatusForm) -> Shape {
+    let codes = if form == StatusForm::Listing { &[400, 401, 403] } else { UNAUTHORIZED };
     Shape { codes, form: Some(form) }
 }
 
@@ -113,7 +113,7 @@ pub(super) async fn check_altered(
         let sent = format!("{} with the signature of {what}", asked.words());
         forbidden.push(Forbidden { sent, wire });
     }
-    refusal::check(session, (&ALTERED, kind.as_str()), forbidden, shape(Form::Listing)).await;
+    refusal::check(session, (&ALTERED, kind.as_str()), forbidden, shape(StatusForm::Listing)).await;
 }
 
 /// A parameter that was added, and both ways of encoding.
@@ -125,7 +125,7 @@ pub(super) async fn check_encodings(session: &mut Session, asked: &Outgoing) {
     let wire = added.wire(Some(&key), Some(&signature));
     let sent = format!("{} with the signature of it without probe", added.words());
     let added = vec![Forbidden { sent, wire }];
-    refusal::check(session, (&ADDED, of), added, shape(Form::Listing)).await;
+    refusal::check(session, (&ADDED, of), added, shape(StatusForm::Listing)).await;
 
     let told = asked.clone().with("probe", "a b*c~d");
     for (demand, encoding) in [(&FORM, Encoding::Form), (&RFC, Encoding::Rfc3986)] {

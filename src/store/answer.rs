@@ -4,41 +4,43 @@
 use crate::billing::adjustment::month_of;
 use crate::billing::amount::Amount;
 use crate::billing::period::Period;
-use crate::billing::statement::{Digest, Entry, ListingKind, Statement, is_provisional, total};
-use crate::store::balance::{self, Costs, Draft};
-use crate::store::document::Document;
-use crate::store::snapshot::{self, MadeOf, SnapshotKey};
+use crate::billing::statement::{
+    Digest, ListingKind, Statement, StatementEntry, is_provisional, total,
+};
+use crate::store::balance::{self, BalanceDraft, Costs};
+use crate::store::document::CompressedLines;
+use crate::store::snapshot::{self, ListingOrigin, SnapshotKey};
 use crate::store::statement::{self, Count, count, last};
 use crate::store::{ReadTx, Result, WriteTx};
 use rusqlite::named_params;
 
 /// All that is kept of a listing once its last page goes out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct StatementDraft {
     kind: ListingKind,
     /// The window.
     pub period: Period,
     /// From which state of the books it was made.
-    pub made_of: MadeOf,
+    pub made_of: ListingOrigin,
     total: Amount,
     digest: Digest,
-    document: Document,
+    document: CompressedLines,
     /// Whether it tells of earlier months.
     adjusts: bool,
     /// What becomes of balances.
-    drafts: Vec<Draft>,
+    drafts: Vec<BalanceDraft>,
 }
 
-/// Why an answer must not be told to its end.
+/// Why an answer must not go out to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outdone {
-    /// Since it was made a bill was kept that changed what is told of a month that it speaks of.
+pub enum StatementConflict {
+    /// Since it was made a bill was kept that changed what is stated of a month of which it speaks.
     ByOtherBill,
     /// Since it was made an answer of the same window was kept that says something else.
     ByNewerAnswer,
 }
 
-impl Answer {
+impl StatementDraft {
     /// Of entries in the order of project ids; `costs` is what a bill found earlier months to cost.
     ///
     /// # Errors
@@ -47,8 +49,8 @@ impl Answer {
         tx: &ReadTx<'_>,
         kind: ListingKind,
         period: Period,
-        made_of: MadeOf,
-        entries: &[Entry],
+        made_of: ListingOrigin,
+        entries: &[StatementEntry],
         costs: &Costs,
     ) -> Result<Self> {
         let month_s = month_of(period).filter(|_| kind == ListingKind::Bill);
@@ -66,8 +68,8 @@ impl Answer {
     pub fn without_balances(
         kind: ListingKind,
         period: Period,
-        made_of: MadeOf,
-        entries: &[Entry],
+        made_of: ListingOrigin,
+        entries: &[StatementEntry],
     ) -> Result<Self> {
         Ok(Self {
             kind,
@@ -75,7 +77,7 @@ impl Answer {
             total: total(entries),
             digest: Digest::of(made_of.total_size, entries),
             made_of,
-            document: Document::of_entries(entries)?,
+            document: CompressedLines::of_entries(entries)?,
             adjusts: entries.iter().any(|entry| !entry.adjustments().is_empty()),
             drafts: Vec::new(),
         })
@@ -112,12 +114,12 @@ impl Answer {
 
     /// About how many bytes of memory it takes.
     pub fn size_bytes(&self) -> usize {
-        self.document.size_bytes() + self.drafts.iter().map(Draft::size_bytes).sum::<usize>()
+        self.document.size_bytes() + self.drafts.iter().map(BalanceDraft::size_bytes).sum::<usize>()
     }
 
     /// Keeps it, and tells its number. The last statement of its window is counted where it says
     /// the same, and so is an earlier one that held good in the state that the answer was made of.
-    /// Usage is kept whatever was told since: it has gone out.
+    /// Usage is kept whatever went out since: it has gone out as well.
     ///
     /// # Errors
     /// When SQLite fails.
@@ -125,22 +127,22 @@ impl Answer {
         &self,
         tx: &WriteTx<'_>,
         first_asked_at_s: i64,
-        told: Count,
-    ) -> Result<Result<i64, Outdone>> {
+        went_out: Count,
+    ) -> Result<Result<i64, StatementConflict>> {
         let last = last(tx, self.kind, self.period)?;
         if let Some(same) = self.same(tx, first_asked_at_s, last.as_ref())? {
-            count(tx, same, told)?;
+            count(tx, same, went_out)?;
             return Ok(Ok(same));
         }
         if self.kind == ListingKind::Bill {
             if last.is_some_and(|last| self.is_older(&last)) {
-                return Ok(Err(Outdone::ByNewerAnswer));
+                return Ok(Err(StatementConflict::ByNewerAnswer));
             }
             if balance::is_outdone(tx, &self.drafts, &self.made_of)? {
-                return Ok(Err(Outdone::ByOtherBill));
+                return Ok(Err(StatementConflict::ByOtherBill));
             }
         }
-        let seq = self.insert(tx, first_asked_at_s, told)?;
+        let seq = self.insert(tx, first_asked_at_s, went_out)?;
         if let Some(month_s) = month_of(self.period).filter(|_| self.kind == ListingKind::Bill) {
             balance::keep(tx, seq, month_s, &self.drafts, &self.made_of)?;
         }
@@ -162,7 +164,7 @@ impl Answer {
         last.seq > self.made_of.statement_seq && last.last_knew_seq >= self.made_of.knew_seq
     }
 
-    /// The number of the statement that it is told again of.
+    /// The number of the statement that it repeats.
     fn same(
         &self,
         tx: &ReadTx<'_>,
@@ -176,7 +178,7 @@ impl Answer {
         if last.digest == self.digest && last.provisional == provisional {
             return Ok(Some(last.seq));
         }
-        // Made after that, it is news; else it may be told again after a newer one.
+        // Made after that, it is news; else it may repeat one from before a newer one.
         if last.seq <= self.made_of.statement_seq {
             return Ok(None);
         }
@@ -201,7 +203,7 @@ impl Answer {
     }
 
     /// Writes it down as a new statement, and tells its number.
-    fn insert(&self, tx: &WriteTx<'_>, first_asked_at_s: i64, told: Count) -> Result<i64> {
+    fn insert(&self, tx: &WriteTx<'_>, first_asked_at_s: i64, went_out: Count) -> Result<i64> {
         const INSERT: &str = "
             insert into statement
               (kind, first_s, last_s, first_asked_at_s, last_asked_at_s, asked, knew_seq,
@@ -215,9 +217,9 @@ impl Answer {
             ":last_s": self.period.last_s(),
             ":first_asked_at_s": first_asked_at_s,
             // The clock may have been set back.
-            ":last_asked_at_s": told.last_asked_at_s.max(first_asked_at_s),
-            ":asked": told.asked,
-            ":knew_seq": told.knew_seq,
+            ":last_asked_at_s": went_out.last_asked_at_s.max(first_asked_at_s),
+            ":asked": went_out.asked,
+            ":knew_seq": went_out.knew_seq,
             ":provisional": is_provisional(self.kind, self.period, first_asked_at_s),
             ":adjusts": self.adjusts,
             ":total": self.total,

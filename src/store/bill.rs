@@ -1,6 +1,6 @@
 //! All that the bill of a window follows from, read of one state of the books.
 
-use crate::billing::bill::{Basis, MonthUsage, Project, Terms};
+use crate::billing::bill::{Basis, BilledProject, MonthUsage, Terms};
 use crate::billing::history::History;
 use crate::billing::id::{CustomerId, PlanId, ProjectId};
 use crate::billing::period::{Grain, LAST_SECOND, Period};
@@ -19,7 +19,7 @@ pub struct Pricing {
 }
 
 impl Pricing {
-    /// Reads it; of one project alone where told.
+    /// Reads it; of one project alone where one is given.
     ///
     /// # Errors
     /// When SQLite fails.
@@ -48,14 +48,14 @@ impl Pricing {
         id: &ProjectId,
         usage: Vec<MonthUsage>,
         period: Period,
-    ) -> Project {
+    ) -> BilledProject {
         let within = |stretch: &Period| {
             Period::new(
                 stretch.first_s().max(period.first_s()),
                 stretch.last_s().min(period.last_s()),
             )
         };
-        Project {
+        BilledProject {
             id: id.clone(),
             customers: self.customers.get(id).map(Arc::clone).unwrap_or_default(),
             usage,
@@ -63,8 +63,8 @@ impl Pricing {
         }
     }
 
-    /// What the bill of a window follows from; of one project alone where told. Its cost grows with
-    /// projects and months, never with records.
+    /// What the bill of a window follows from; of one project alone where one is given. Its cost
+    /// grows with projects and months, never with records.
     ///
     /// # Errors
     /// When SQLite fails.
@@ -115,7 +115,7 @@ pub fn months_priced_by(tx: &ReadTx<'_>, plan_id: &PlanId, months: &[i64]) -> Re
     let mut priced = Vec::new();
     for month_s in months {
         let basis = pricing.basis(tx, Period::around(Grain::Month, *month_s), None)?;
-        let is_priced = |project: &Project| {
+        let is_priced = |project: &BilledProject| {
             let plan = pricing.terms.in_force(&project.customers, *month_s).plan;
             plan.map_or_else(|missing| missing == *plan_id, |plan| plan.id == *plan_id)
         };

@@ -5,7 +5,7 @@ use crate::store::connection::{
     prepare_writer, use_wal, wait_for_the_lock,
 };
 use crate::store::error::{Error, Result};
-use crate::store::file::{Frozen, Standing};
+use crate::store::file::{FoundFile, Frozen};
 use crate::store::transaction::{ReadTx, WriteTx, commit};
 use crate::store::{column, draft, file, owner, schema, sound};
 use rusqlite::{Connection, OpenFlags, Row, TransactionBehavior};
@@ -39,7 +39,7 @@ impl Store {
         }
     }
 
-    fn open_to_write(file: &Path, before: Standing, path: &Path) -> Result<Self> {
+    fn open_to_write(file: &Path, before: FoundFile, path: &Path) -> Result<Self> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = open_found(file, path, flags)?;
         connection.busy_handler(Some(wait_for_the_lock))?;
@@ -49,7 +49,7 @@ impl Store {
             .map_err(|error| explain_opening(error, path, &connection))?;
         // A restore may have replaced the file while its lock was waited for. From here on it finds
         // the file in use.
-        if !Standing::of(file).is_ok_and(|now| now.identity == before.identity) {
+        if !FoundFile::of(file).is_ok_and(|now| now.identity == before.identity) {
             return Err(Error::Changed(path.to_owned()));
         }
         Ok(Self { connection, frozen: None, path: path.to_owned() })
@@ -147,9 +147,10 @@ impl Store {
         f: impl FnOnce(&WriteTx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         if self.frozen.is_some() {
-            return Err(match on_read_only_disk(&self.path) {
-                true => Error::ReadOnlyDisk(self.path.clone()),
-                false => Error::OnlyRead(self.path.clone()),
+            return Err(if on_read_only_disk(&self.path) {
+                Error::ReadOnlyDisk(self.path.clone())
+            } else {
+                Error::OnlyRead(self.path.clone())
             }
             .into());
         }

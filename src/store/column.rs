@@ -1,7 +1,7 @@
 //! The exact types of the columns: decimals and ids as text, checked again on the way out.
 
 use crate::billing::amount::Amount;
-use crate::billing::event::{Actor, Change};
+use crate::billing::event::{Actor, EventKind};
 use crate::billing::id::{
     ApiKey, CustomerId, Label, LicenseId, LicenseType, OpId, PlanId, ProjectId, RecordId, Words,
 };
@@ -61,7 +61,7 @@ macro_rules! word_column {
     )*};
 }
 
-word_column!(Actor, Change, EntryKind, ListingKind, Purpose);
+word_column!(Actor, EventKind, EntryKind, ListingKind, Purpose);
 
 impl FromSql for ApiSecret {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
@@ -121,7 +121,7 @@ impl FromSql for Covered {
     }
 }
 
-/// An amount of which zero is told by null.
+/// An amount whose zero is null.
 pub(super) fn covered(amount: &Amount) -> Option<&Amount> {
     Some(amount).filter(|amount| !amount.is_zero())
 }

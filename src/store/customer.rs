@@ -1,7 +1,7 @@
 //! Agora's users who activated the extension.
 
-use crate::billing::event::{Change, Stamp, ValueChange};
-use crate::billing::history::{History, Said};
+use crate::billing::event::{EventKind, Stamp, ValueChange};
+use crate::billing::history::{History, HistoryEntry};
 use crate::billing::id::{CustomerId, PlanId, Words};
 use crate::store::{ReadTx, Result, WriteTx, event, history, mark};
 use rusqlite::{OptionalExtension, Row, named_params};
@@ -15,11 +15,11 @@ pub struct Customer {
     /// The plan that was named last for it; `None`: the plan `default`. What prices it in a month
     /// is in [`plans_of`].
     pub plan_id: Option<PlanId>,
-    /// Contact, where told.
+    /// Contact, where given.
     pub name: Option<Words>,
-    /// Contact, where told.
+    /// Contact, where given.
     pub email: Option<Words>,
-    /// Contact, where told.
+    /// Contact, where given.
     pub phone: Option<Words>,
     /// When the books first heard of it.
     pub first_seen_at_s: i64,
@@ -82,7 +82,7 @@ fn is_active(customer: &Customer) -> bool {
 pub(super) fn register(tx: &WriteTx<'_>, id: &CustomerId, stamp: &Stamp) -> Result<bool> {
     let is_new = insert(tx, id, stamp)?;
     if is_new {
-        event::of_account(tx, id, Change::Registered, &[], ValueChange::default(), stamp)?;
+        event::of_account(tx, id, EventKind::Registered, &[], ValueChange::default(), stamp)?;
     }
     Ok(is_new)
 }
@@ -138,9 +138,9 @@ pub fn announce(
         ":at_s": stamp.at_s,
     })?;
     let change = match (before.announced_at_s, before.deactivated_at_s) {
-        (None, _) => Change::Announced,
-        (Some(_), Some(_)) => Change::Reactivated,
-        (Some(_), None) => Change::Changed,
+        (None, _) => EventKind::Announced,
+        (Some(_), Some(_)) => EventKind::Reactivated,
+        (Some(_), None) => EventKind::Changed,
     };
     event::of_account(tx, id, change, &news, values, stamp)?;
     Ok(find(tx, id)?.expect("it was just written"))
@@ -197,7 +197,7 @@ fn name_plan(
 ///
 /// # Errors
 /// When SQLite fails.
-pub fn plans_of(tx: &ReadTx<'_>, id: &CustomerId) -> Result<Vec<Said<PlanId>>> {
+pub fn plans_of(tx: &ReadTx<'_>, id: &CustomerId) -> Result<Vec<HistoryEntry<PlanId>>> {
     const SELECT: &str = "
         select plan_id, from_s, at_s, actor
         from customer_plan
@@ -206,7 +206,7 @@ pub fn plans_of(tx: &ReadTx<'_>, id: &CustomerId) -> Result<Vec<Said<PlanId>>> {
     let mut select = tx.sql().prepare_cached(SELECT)?;
     let said = |row: &Row<'_>| {
         let stamp = Stamp { at_s: row.get(2)?, actor: row.get(3)? };
-        Ok(Said { from_s: row.get(1)?, value: row.get(0)?, stamp })
+        Ok(HistoryEntry { from_s: row.get(1)?, value: row.get(0)?, stamp })
     };
     Ok(select
         .query_map(named_params! { ":customer_id": id }, said)?
@@ -235,7 +235,7 @@ pub(super) fn deactivate(tx: &WriteTx<'_>, id: &CustomerId, stamp: &Stamp) -> Re
           and deactivated_at_s is null";
     let params = named_params! { ":customer_id": id, ":at_s": stamp.at_s };
     if tx.sql().prepare_cached(UPDATE)?.execute(params)? == 1 {
-        event::of_account(tx, id, Change::Deactivated, &[], ValueChange::default(), stamp)?;
+        event::of_account(tx, id, EventKind::Deactivated, &[], ValueChange::default(), stamp)?;
     }
     Ok(())
 }
@@ -248,7 +248,7 @@ pub(super) fn reactivate(tx: &WriteTx<'_>, id: &CustomerId, stamp: &Stamp) -> Re
         where customer_id = :customer_id
           and deactivated_at_s is not null";
     if tx.sql().prepare_cached(UPDATE)?.execute(named_params! { ":customer_id": id })? == 1 {
-        event::of_account(tx, id, Change::Reactivated, &[], ValueChange::default(), stamp)?;
+        event::of_account(tx, id, EventKind::Reactivated, &[], ValueChange::default(), stamp)?;
     }
     Ok(())
 }
@@ -276,7 +276,7 @@ pub fn forget(tx: &WriteTx<'_>, customer: &Customer, stamp: &Stamp) -> Result<bo
         where customer_id = :customer_id";
     tx.sql().prepare_cached(UPDATE)?.execute(named_params! { ":customer_id": customer.id })?;
     let values = ValueChange::default();
-    event::of_account(tx, &customer.id, Change::Forgotten, &held, values, stamp)?;
+    event::of_account(tx, &customer.id, EventKind::Forgotten, &held, values, stamp)?;
     Ok(true)
 }
 

@@ -5,7 +5,7 @@
 use crate::billing::adjustment::Adjustment;
 use crate::billing::amount::{self, Amount};
 use crate::billing::id;
-use crate::billing::statement::{Entry, Figure, Origin};
+use crate::billing::statement::{Figure, Origin, StatementEntry};
 use crate::store::{Error, Result};
 use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use serde::{Deserialize, Serialize};
@@ -22,7 +22,7 @@ const MAX_BYTES: u64 = 1 << 28;
 
 /// Lines as they are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Document(Vec<u8>);
+pub(super) struct CompressedLines(Vec<u8>);
 
 /// An entry of a statement as it is kept.
 #[derive(Debug, Serialize, Deserialize)]
@@ -65,10 +65,10 @@ struct AdjustmentLine<'a>(
 /// What waits of a month that is told in whole.
 const NOTHING: &str = "0";
 
-impl Document {
+impl CompressedLines {
     /// Writes entries down.
-    pub(super) fn of_entries(entries: &[Entry]) -> Result<Self> {
-        let mut lines = Lines::new()?;
+    pub(super) fn of_entries(entries: &[StatementEntry]) -> Result<Self> {
+        let mut lines = DocumentWriter::new()?;
         for entry in entries {
             lines.push(|line| {
                 serde_json::to_writer(line, &EntryLine::of(entry))
@@ -121,14 +121,14 @@ impl Document {
 }
 
 /// Lines as they are compressed: one after another, so that the text is never in memory as a whole.
-pub(super) struct Lines {
+pub(super) struct DocumentWriter {
     encoder: zstd::stream::write::Encoder<'static, Vec<u8>>,
     line: Vec<u8>,
     bytes: u64,
     max_bytes: u64,
 }
 
-impl Lines {
+impl DocumentWriter {
     pub(super) fn new() -> Result<Self> {
         let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), LEVEL).map_err(failed)?;
         encoder.include_checksum(true).map_err(failed)?;
@@ -150,10 +150,10 @@ impl Lines {
         self.encoder.write_all(&self.line).map_err(failed)
     }
 
-    pub(super) fn finish(self) -> Result<Document> {
+    pub(super) fn finish(self) -> Result<CompressedLines> {
         let mut compressed = self.encoder.finish().map_err(failed)?;
         compressed.shrink_to_fit();
-        Ok(Document(compressed))
+        Ok(CompressedLines(compressed))
     }
 }
 
@@ -162,13 +162,13 @@ fn failed(error: std::io::Error) -> Error {
     Error::Disk(format!("compressing failed: {error}"))
 }
 
-impl FromSql for Document {
+impl FromSql for CompressedLines {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         Vec::column_result(value).map(Self)
     }
 }
 
-impl ToSql for Document {
+impl ToSql for CompressedLines {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(self.0.as_slice().into())
     }
@@ -204,7 +204,7 @@ impl Text {
     }
 
     /// The entries that it says.
-    pub(super) fn entries(&self) -> Result<Vec<Entry>> {
+    pub(super) fn entries(&self) -> Result<Vec<StatementEntry>> {
         let entry = |line| self.checked(serde_json::from_str(line)).map(EntryLine::entry);
         self.lines().map(|line| self.checked(entry(line)?)).collect()
     }
@@ -236,8 +236,8 @@ pub(super) enum NoLine {
 }
 
 impl<'e> EntryLine<'e> {
-    fn of(entry: &'e Entry) -> Self {
-        let Entry { project_id, figure, origin } = entry;
+    fn of(entry: &'e StatementEntry) -> Self {
+        let StatementEntry { project_id, figure, origin } = entry;
         let number = |amount: &Amount| Cow::Owned(amount.to_string());
         let (figure, origin) = (figure.as_ref(), origin.as_ref());
         let unless_zero = |amount: fn(&Origin) -> &Amount| {
@@ -259,7 +259,7 @@ impl<'e> EntryLine<'e> {
         }
     }
 
-    fn entry(self) -> Result<Entry, NoLine> {
+    fn entry(self) -> Result<StatementEntry, NoLine> {
         let number = |text: Option<Cow<'_, str>>| {
             text.map_or_else(|| Ok(Amount::default()), |text| Amount::from_canonical(&text))
         };
@@ -287,7 +287,7 @@ impl<'e> EntryLine<'e> {
             }),
             None => None,
         };
-        Ok(Entry { project_id: self.project_id.parse()?, figure, origin })
+        Ok(StatementEntry { project_id: self.project_id.parse()?, figure, origin })
     }
 }
 
@@ -297,7 +297,7 @@ mod tests {
 
     #[test]
     fn a_document_is_read_back_as_it_was_written_and_takes_the_room_that_it_has() {
-        let entry = |n: u32, unpriced: bool| Entry {
+        let entry = |n: u32, unpriced: bool| StatementEntry {
             project_id: format!("p{n:05}").parse().expect("an id"),
             figure: (!unpriced).then(|| Figure {
                 amount: Amount::from(n + 1),
@@ -305,8 +305,8 @@ mod tests {
             }),
             origin: Some(Origin { usage: Amount::from(n), unpriced, ..Origin::default() }),
         };
-        let entries: Vec<Entry> = (0..5_000).map(|n| entry(n, n % 7 == 0)).collect();
-        let document = Document::of_entries(&entries).expect("a document");
+        let entries: Vec<StatementEntry> = (0..5_000).map(|n| entry(n, n % 7 == 0)).collect();
+        let document = CompressedLines::of_entries(&entries).expect("a document");
         let text = document.text(1).expect("a text");
         assert_eq!(text.entries().expect("entries"), entries);
         assert!(
@@ -319,7 +319,7 @@ mod tests {
 
     #[test]
     fn what_is_too_long_to_be_read_back_is_not_written() {
-        let mut lines = Lines { max_bytes: 5, ..Lines::new().expect("memory") };
+        let mut lines = DocumentWriter { max_bytes: 5, ..DocumentWriter::new().expect("memory") };
         lines.push(|line| line.extend(b"12")).expect("three bytes");
         let error = lines.push(|line| line.extend(b"34")).expect_err("six bytes");
         assert!(matches!(error, Error::TooLong { max_bytes: 5 }), "{error}");

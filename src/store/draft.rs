@@ -37,7 +37,7 @@ pub(super) struct Draft {
     /// it is closed.
     file: File,
     /// Nobody clears drafts of this folder meanwhile.
-    _folder: Folder,
+    _folder: DraftFolder,
 }
 
 impl Draft {
@@ -48,7 +48,7 @@ impl Draft {
         let file_error = |source| Error::File { path: named.clone(), source };
         // A path from the root is never taken for a URI or a pattern.
         let target = std::path::absolute(target).map_err(file_error)?;
-        let folder = Folder::open(&target).map_err(file_error)?;
+        let folder = DraftFolder::open(&target).map_err(file_error)?;
         folder.clear();
         folder.share().map_err(file_error)?;
         let path = beside(&target, "draft");
@@ -209,12 +209,12 @@ pub(super) fn remove(path: &Path) {
 
 /// A folder in which drafts are made. While one process makes some there, no other clears any; the
 /// system lets go of it where the process is killed.
-pub(super) struct Folder {
+pub(super) struct DraftFolder {
     path: PathBuf,
     lock: File,
 }
 
-impl Folder {
+impl DraftFolder {
     /// The folder that holds `file`.
     pub(super) fn open(file: &Path) -> io::Result<Self> {
         let path = match file.parent() {
@@ -386,5 +386,5 @@ pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 
 /// Sees that names in the folder of `path` are on the disk.
 pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
-    Folder::open(path)?.lock.sync_all()
+    DraftFolder::open(path)?.lock.sync_all()
 }

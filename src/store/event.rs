@@ -1,7 +1,7 @@
 //! What was changed of customers and projects, and by whom: written in the transaction that changes
 //! it.
 
-use crate::billing::event::{Change, Event, Stamp, ValueChange};
+use crate::billing::event::{Event, EventKind, Stamp, ValueChange};
 use crate::billing::id::{CustomerId, ProjectId};
 use crate::store::{ReadTx, Result, WriteTx};
 use rusqlite::{Row, ToSql, named_params};
@@ -28,7 +28,7 @@ pub(super) fn add(tx: &WriteTx<'_>, event: &Event) -> Result<()> {
 pub(super) fn of_account(
     tx: &WriteTx<'_>,
     customer_id: &CustomerId,
-    change: Change,
+    change: EventKind,
     fields: &[&str],
     values: ValueChange,
     stamp: &Stamp,
@@ -43,21 +43,21 @@ pub(super) fn of_project(
     tx: &WriteTx<'_>,
     project_id: &ProjectId,
     customer_id: Option<&CustomerId>,
-    change: Change,
+    change: EventKind,
     values: ValueChange,
     stamp: &Stamp,
 ) -> Result<()> {
     let fields = match change {
-        Change::Bound | Change::Moved | Change::Left => vec!["customerId".to_owned()],
-        Change::Keyed => vec!["appKey".to_owned(), "appSecret".to_owned()],
-        Change::Registered
-        | Change::Announced
-        | Change::Changed
-        | Change::Deactivated
-        | Change::Reactivated
-        | Change::Forgotten
-        | Change::Enabled
-        | Change::Disabled => Vec::new(),
+        EventKind::Bound | EventKind::Moved | EventKind::Left => vec!["customerId".to_owned()],
+        EventKind::Keyed => vec!["appKey".to_owned(), "appSecret".to_owned()],
+        EventKind::Registered
+        | EventKind::Announced
+        | EventKind::Changed
+        | EventKind::Deactivated
+        | EventKind::Reactivated
+        | EventKind::Forgotten
+        | EventKind::Enabled
+        | EventKind::Disabled => Vec::new(),
     };
     let (project_id, customer_id) = (Some(project_id.clone()), customer_id.cloned());
     add(tx, &Event { stamp: stamp.clone(), customer_id, project_id, change, fields, values })

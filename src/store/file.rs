@@ -4,7 +4,7 @@
 //! and what is committed to one of them is lost by the other.
 
 use crate::store::draft::{
-    BESIDE, Folder, is_draft_name, is_replaced_name, sync_directory, with_suffix,
+    BESIDE, DraftFolder, is_draft_name, is_replaced_name, sync_directory, with_suffix,
 };
 use crate::store::error::{Error, Result, SecondName};
 use rustix::fs::{Access, AtFlags, CWD, StatxAttributes, StatxFlags, access, statx};
@@ -16,14 +16,14 @@ use std::path::{Path, PathBuf};
 
 /// The file that a path leads to, as it is now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Standing {
+pub(super) struct FoundFile {
     /// Device and inode: which file it is, whatever its name.
     pub(super) identity: (u64, u64),
     second_name: Option<SecondName>,
     is_file: bool,
 }
 
-impl Standing {
+impl FoundFile {
     /// Looks at what the path leads to: one call of the system, and the file is not opened.
     pub(super) fn of(path: &Path) -> io::Result<Self> {
         let mask = StatxFlags::TYPE | StatxFlags::INO | StatxFlags::NLINK;
@@ -50,7 +50,7 @@ impl Standing {
     }
 }
 
-impl From<&Metadata> for Standing {
+impl From<&Metadata> for FoundFile {
     fn from(metadata: &Metadata) -> Self {
         Self {
             identity: (metadata.dev(), metadata.ino()),
@@ -81,7 +81,7 @@ pub(super) fn find(path: &Path) -> Result<PathBuf> {
 }
 
 /// The same, and the file as it is now.
-pub(super) fn find_standing(path: &Path) -> Result<(PathBuf, Standing)> {
+pub(super) fn find_standing(path: &Path) -> Result<(PathBuf, FoundFile)> {
     refuse_no_path(path)?;
     let unreadable = |error: io::Error| {
         let path = path.to_owned();
@@ -92,7 +92,7 @@ pub(super) fn find_standing(path: &Path) -> Result<(PathBuf, Standing)> {
         }
     };
     let file = path.canonicalize().map_err(unreadable)?;
-    let mut standing = Standing::of(&file).map_err(unreadable)?;
+    let mut standing = FoundFile::of(&file).map_err(unreadable)?;
     if !standing.is_file {
         return Err(Error::NotOurs(path.to_owned()));
     }
@@ -101,7 +101,7 @@ pub(super) fn find_standing(path: &Path) -> Result<(PathBuf, Standing)> {
             return Err(Error::Changed(path.to_owned()));
         }
         remove_linked_drafts(&file, standing.identity);
-        standing = Standing::of(&file).map_err(unreadable)?;
+        standing = FoundFile::of(&file).map_err(unreadable)?;
     }
     match standing.second_name() {
         Some(why) => Err(Error::SecondName { path: path.to_owned(), why }),
@@ -117,7 +117,7 @@ fn other_names(
 ) -> Vec<PathBuf> {
     let is_same = |name: &PathBuf| {
         let found = name.symlink_metadata();
-        found.is_ok_and(|found| found.is_file() && Standing::from(&found).identity == identity)
+        found.is_ok_and(|found| found.is_file() && FoundFile::from(&found).identity == identity)
     };
     let entries = file.parent().and_then(|folder| fs::read_dir(folder).ok());
     let entries = entries.into_iter().flatten().flatten();
@@ -144,7 +144,7 @@ fn take_back_restore(file: &Path, identity: (u64, u64)) -> bool {
         return true;
     }
     // A restore holds the folder from before its first step until its end.
-    let Some(_folder) = Folder::open(file).ok().filter(Folder::is_quiet) else {
+    let Some(_folder) = DraftFolder::open(file).ok().filter(DraftFolder::is_quiet) else {
         return false;
     };
     for kept in other_names(file, identity, is_replaced) {
@@ -156,7 +156,7 @@ fn take_back_restore(file: &Path, identity: (u64, u64)) -> bool {
 /// Gives back to a file what a restore has moved that did not come to its end: first what lies
 /// beside it, since nobody opens the file while it has two names, or none.
 pub(super) fn take_back(kept: &Path, file: &Path) {
-    let (kept_as, stands) = (Standing::of(kept).ok(), Standing::of(file).ok());
+    let (kept_as, stands) = (FoundFile::of(kept).ok(), FoundFile::of(file).ok());
     let is_same = kept_as.map(|kept| kept.identity) == stands.map(|stands| stands.identity);
     if stands.is_some() && !is_same {
         // The backup stands there by now: the old log would spoil it.
@@ -164,9 +164,10 @@ pub(super) fn take_back(kept: &Path, file: &Path) {
     }
     let give_back = |suffix| {
         let (from, to) = (with_suffix(kept, suffix), with_suffix(file, suffix));
-        match from.symlink_metadata().is_ok() && to.symlink_metadata().is_err() {
-            true => fs::rename(from, to),
-            false => Ok(()),
+        if from.symlink_metadata().is_ok() && to.symlink_metadata().is_err() {
+            fs::rename(from, to)
+        } else {
+            Ok(())
         }
     };
     let taken_back = BESIDE.into_iter().try_for_each(give_back).and_then(|()| {

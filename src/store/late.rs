@@ -1,10 +1,10 @@
-//! Late usage: what was recorded after the statement that told of its time, and whether all that
+//! Late usage: what was recorded after the statement of its time, and whether all that
 //! was recorded is accounted for.
 
 use crate::billing::amount::Amount;
 use crate::billing::id::ProjectId;
 use crate::billing::period::{Grain, Period};
-use crate::billing::statement::{Entry, ListingKind, Segment, Statement, Timeline};
+use crate::billing::statement::{ListingKind, Segment, Statement, StatementEntry, Timeline};
 use crate::store::balance;
 use crate::store::column::{self, Covered};
 use crate::store::rollup::UsageSum;
@@ -13,7 +13,7 @@ use rusqlite::{Row, named_params};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// An entry of the usage ledger, as far as lateness depends on it.
-struct LedgerEntry<'a> {
+struct UsageEntry<'a> {
     /// Its place in the ledger.
     seq: i64,
     /// The project, as its text: mostly it is known.
@@ -30,7 +30,7 @@ fn written_after(
     tx: &ReadTx<'_>,
     seq: i64,
     period: Period,
-    mut each: impl FnMut(&LedgerEntry<'_>) -> Result<()>,
+    mut each: impl FnMut(&UsageEntry<'_>) -> Result<()>,
 ) -> Result<()> {
     const SELECT: &str = "
         select l.seq, p.project_id, l.at_s, l.amount, l.covered, iif(l.reverses_seq is null, 1, -1)
@@ -49,18 +49,18 @@ fn written_after(
     Ok(())
 }
 
-fn ledger_entry<'r>(row: &'r Row<'_>) -> rusqlite::Result<LedgerEntry<'r>> {
+fn ledger_entry<'r>(row: &'r Row<'_>) -> rusqlite::Result<UsageEntry<'r>> {
     let project_id = row.get_ref(1)?.as_str()?;
     let (amount, Covered(covered)): (Amount, _) = (row.get(3)?, row.get(4)?);
     let sum = UsageSum { amount, covered, records: row.get(5)? };
-    Ok(LedgerEntry { seq: row.get(0)?, project_id, at_s: row.get(2)?, sum })
+    Ok(UsageEntry { seq: row.get(0)?, project_id, at_s: row.get(2)?, sum })
 }
 
 /// Sums by project.
-type Sums = BTreeMap<ProjectId, UsageSum>;
+type ProjectSums = BTreeMap<ProjectId, UsageSum>;
 
 /// Adds to a project's sum.
-fn add(sums: &mut Sums, project_id: &str, sum: &UsageSum) -> Result<()> {
+fn add(sums: &mut ProjectSums, project_id: &str, sum: &UsageSum) -> Result<()> {
     if let Some(held) = sums.get_mut(project_id) {
         held.add(sum);
     } else {
@@ -70,14 +70,14 @@ fn add(sums: &mut Sums, project_id: &str, sum: &UsageSum) -> Result<()> {
 }
 
 /// Calls `each` with every entry of the usage ledger that is dated within `period` and was written
-/// too late for what was told of its time, and the segment that holds it; of those entries that
+/// too late for the statement of its time, and the segment that holds it; of those entries that
 /// were written after `after_seq`.
 fn each_late(
     tx: &ReadTx<'_>,
     timeline: &Timeline,
     period: Period,
     after_seq: i64,
-    mut each: impl FnMut(&Segment, &LedgerEntry<'_>) -> Result<()>,
+    mut each: impl FnMut(&Segment, &UsageEntry<'_>) -> Result<()>,
 ) -> Result<()> {
     let tellers = timeline.tellers(period);
     let Some(knew_seq) = tellers.iter().map(|teller| teller.last_knew_seq).min() else {
@@ -85,7 +85,7 @@ fn each_late(
     };
     let knew_seq = knew_seq.max(after_seq);
     let is_bill = tellers.iter().any(|teller| teller.kind == ListingKind::Bill);
-    let settled = if is_bill { Some(Settled::read(tx)?) } else { None };
+    let settled = if is_bill { Some(Settlement::read(tx)?) } else { None };
     written_after(tx, knew_seq, period, |entry| {
         let Some(segment) = timeline.at(entry.at_s) else {
             return Ok(());
@@ -96,22 +96,22 @@ fn each_late(
     })
 }
 
-/// What bills have told of months beside what the months' own bills knew.
-struct Settled {
-    /// Of each month that has a kept bill those projects whose cost is not what is told, or may not
-    /// be; `None`: all.
+/// What bills state of months beside what the months' own bills knew.
+struct Settlement {
+    /// Of each month that has a kept bill those projects whose cost is not what is stated, or may
+    /// not be; `None`: all.
     open: HashMap<i64, Option<HashSet<ProjectId>>>,
-    /// Of months and projects the last ledger entry of which a bill told in whole by an adjustment.
+    /// Of months and projects the last ledger entry that a bill states in whole by an adjustment.
     adjusted: HashMap<(i64, ProjectId), i64>,
 }
 
-impl Settled {
+impl Settlement {
     fn read(tx: &ReadTx<'_>) -> Result<Self> {
         let mut adjusted: HashMap<(i64, ProjectId), i64> = HashMap::new();
         for bill in statement::month_bills(tx)?.into_values().filter(|bill| bill.adjusts) {
             for entry in statement::entries(tx, bill.seq)? {
-                for told in entry.adjustments().iter().filter(|one| one.whole) {
-                    let key = (told.month_s, entry.project_id.clone());
+                for adjustment in entry.adjustments().iter().filter(|one| one.whole) {
+                    let key = (adjustment.month_s, entry.project_id.clone());
                     let seq = adjusted.entry(key).or_default();
                     *seq = bill.knew_seq.max(*seq);
                 }
@@ -120,7 +120,7 @@ impl Settled {
         Ok(Self { open: balance::open(tx)?, adjusted })
     }
 
-    fn has(&self, entry: &LedgerEntry<'_>) -> bool {
+    fn has(&self, entry: &UsageEntry<'_>) -> bool {
         let month_s = Grain::Month.floor(entry.at_s);
         let is_settled = self
             .open
@@ -136,8 +136,8 @@ impl Settled {
     }
 }
 
-/// What was recorded within `period` and too late for what Agora was told of its time, by the first
-/// second of a month and project: what it was never told. A void counts below zero.
+/// What was recorded within `period` and too late for the statement of its time, by the first
+/// second of a month and project: what was never stated. A void counts below zero.
 ///
 /// # Errors
 /// When SQLite fails.
@@ -165,7 +165,7 @@ pub fn by_month_after(
         late.entry(key).or_default().add(&entry.sum);
         Ok(())
     })?;
-    // What was recorded late and taken back is nothing that anybody has to be told.
+    // What was recorded late and taken back is nothing that anybody has to know.
     late.retain(|_, sum| *sum != UsageSum::default());
     Ok(late)
 }
@@ -202,7 +202,7 @@ pub struct Deviation {
     /// The project.
     pub project_id: ProjectId,
     /// Usage as the statement has it, and of a bill what of it was covered.
-    pub told: (Amount, Amount),
+    pub stated: (Amount, Amount),
     /// The same of the ledger.
     pub ledger: (Amount, Amount),
 }
@@ -245,7 +245,7 @@ fn by_statement(
     };
     let is_teller: HashSet<i64> = tellers.iter().map(|teller| teller.seq).collect();
     // What was written after each of them.
-    let mut after: HashMap<i64, Sums> = HashMap::new();
+    let mut after: HashMap<i64, ProjectSums> = HashMap::new();
     written_after(tx, knew_seq, span, |entry| {
         let holders =
             timeline.at(entry.at_s).into_iter().flat_map(|segment| timeline.holders(segment));
@@ -264,21 +264,25 @@ fn by_statement(
 }
 
 /// Compares one statement with the ledger less what was written after it.
-fn deviations_of(tx: &ReadTx<'_>, teller: &Statement, after: Sums) -> Result<Vec<Deviation>> {
+fn deviations_of(
+    tx: &ReadTx<'_>,
+    teller: &Statement,
+    after: ProjectSums,
+) -> Result<Vec<Deviation>> {
     let mut found = Vec::new();
-    let mut ledger: Sums = usage::by_project(tx, teller.period, None)?;
+    let mut ledger: ProjectSums = usage::by_project(tx, teller.period, None)?;
     for (project_id, sum) in after {
         ledger.entry(project_id).or_default().join(&sum, true);
     }
     let is_bill = teller.kind == ListingKind::Bill;
-    let mut compare = |project_id: ProjectId, told: (Amount, Amount), ledger: UsageSum| {
+    let mut compare = |project_id: ProjectId, stated: (Amount, Amount), ledger: UsageSum| {
         let covered = if is_bill { ledger.covered } else { Amount::default() };
         let ledger = (ledger.amount, covered);
-        if told != ledger {
-            found.push(Deviation { seq: teller.seq, project_id, told, ledger });
+        if stated != ledger {
+            found.push(Deviation { seq: teller.seq, project_id, stated, ledger });
         }
     };
-    for Entry { project_id, figure, origin } in statement::entries(tx, teller.seq)? {
+    for StatementEntry { project_id, figure, origin } in statement::entries(tx, teller.seq)? {
         let said = match (is_bill, figure, origin) {
             (true, _, Some(origin)) => (origin.usage, origin.covered),
             (false, Some(figure), _) => (figure.amount, Amount::default()),
@@ -293,11 +297,11 @@ fn deviations_of(tx: &ReadTx<'_>, teller: &Statement, after: Sums) -> Result<Vec
 
 /// What became of a project's usage in a month.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reconciled {
+pub struct Reconciliation {
     /// All that was recorded, net of voids.
     pub recorded: Amount,
-    /// What Agora was told; of a bill the part that it charged, or found free.
-    pub told: Amount,
+    /// What was stated to Agora; of a bill the part that it charged, or found free.
+    pub stated: Amount,
     /// Of a bill, the part that licenses covered.
     pub covered: Amount,
     /// Of a bill, the part that had no price.
@@ -308,19 +312,19 @@ pub struct Reconciled {
     pub not_asked: Amount,
 }
 
-impl Reconciled {
+impl Reconciliation {
     /// What was recorded less all that became of it; zero where it adds up.
     pub fn difference(&self) -> Amount {
         let accounted: Amount =
-            [&self.told, &self.covered, &self.unpriced, &self.late, &self.not_asked]
+            [&self.stated, &self.covered, &self.unpriced, &self.late, &self.not_asked]
                 .into_iter()
                 .sum();
         &self.recorded - &accounted
     }
 }
 
-/// What became of every project's usage in a month, by what was told of it. What was told is what
-/// the statements say, and not what the ledger says that they should.
+/// What became of every project's usage in a month, by what was stated of it. What was stated is
+/// what the statements say, and not what the ledger says that they should.
 ///
 /// # Errors
 /// When SQLite fails.
@@ -328,17 +332,17 @@ pub fn reconcile(
     tx: &ReadTx<'_>,
     kind: ListingKind,
     month: Period,
-) -> Result<BTreeMap<ProjectId, Reconciled>> {
+) -> Result<BTreeMap<ProjectId, Reconciliation>> {
     let timeline = statement::timeline(tx, kind, month)?;
-    let mut late: BTreeMap<i64, Sums> = BTreeMap::new();
+    let mut late: BTreeMap<i64, ProjectSums> = BTreeMap::new();
     each_late(tx, &timeline, month, 0, |segment, entry| {
         add(late.entry(segment.period.first_s()).or_default(), entry.project_id, &entry.sum)
     })?;
-    let settled = if kind == ListingKind::Bill { Some(Settled::read(tx)?) } else { None };
+    let settled = if kind == ListingKind::Bill { Some(Settlement::read(tx)?) } else { None };
     let mut unpriced: HashSet<(i64, ProjectId)> = HashSet::new();
     for teller in timeline.tellers(month) {
         for entry in statement::entries(tx, teller.seq)? {
-            // What had no price and was told by a later bill had one then.
+            // What had no price and is stated by a later bill had one then.
             let is_adjusted = settled.as_ref().is_some_and(|settled| {
                 settled.is_adjusted(month.first_s(), entry.project_id.as_str(), 0)
             });
@@ -347,12 +351,12 @@ pub fn reconcile(
             }
         }
     }
-    let mut rows: BTreeMap<ProjectId, Reconciled> = BTreeMap::new();
+    let mut rows: BTreeMap<ProjectId, Reconciliation> = BTreeMap::new();
     for (project_id, sum) in usage::by_project(tx, month, None)? {
         rows.entry(project_id).or_default().recorded = sum.amount;
     }
     for (part, segment) in timeline.cut(month) {
-        let mut sums: Sums = usage::by_project(tx, part, None)?;
+        let mut sums: ProjectSums = usage::by_project(tx, part, None)?;
         let Some(segment) = segment else {
             for (project_id, sum) in sums {
                 rows.entry(project_id).or_default().not_asked += &sum.amount;
@@ -368,22 +372,22 @@ pub fn reconcile(
         for (project_id, known) in sums {
             let row = rows.entry(project_id.clone()).or_default();
             match kind {
-                ListingKind::Usage => row.told += &known.amount,
+                ListingKind::Usage => row.stated += &known.amount,
                 ListingKind::Bill => {
                     let uncovered = &known.amount - &known.covered;
                     row.covered += &known.covered;
                     let is_unpriced = unpriced.contains(&(teller, project_id));
-                    *(if is_unpriced { &mut row.unpriced } else { &mut row.told }) += &uncovered;
+                    *(if is_unpriced { &mut row.unpriced } else { &mut row.stated }) += &uncovered;
                 }
             }
         }
     }
-    for Deviation { project_id, told, ledger, .. } in deviations(tx, &timeline, month)? {
+    for Deviation { project_id, stated, ledger, .. } in deviations(tx, &timeline, month)? {
         let row = rows.entry(project_id).or_default();
-        let covered = &told.1 - &ledger.1;
-        row.told += &(&(&told.0 - &ledger.0) - &covered);
+        let covered = &stated.1 - &ledger.1;
+        row.stated += &(&(&stated.0 - &ledger.0) - &covered);
         row.covered += &covered;
     }
-    rows.retain(|_, row| *row != Reconciled::default());
+    rows.retain(|_, row| *row != Reconciliation::default());
     Ok(rows)
 }

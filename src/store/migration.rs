@@ -6,7 +6,7 @@
 //! place: columns are added at the ends of tables, so that ten million records are not copied.
 
 use crate::store::connection::{check_writable, open_file, prepare_writer};
-use crate::store::document::Document;
+use crate::store::document::CompressedLines;
 use crate::store::transaction::{ReadTx, WriteTx, commit};
 use crate::store::{Error, Result, Store, backup, balance, draft, file, schema};
 use rusqlite::{Connection, OpenFlags, Row, TransactionBehavior, named_params};
@@ -81,7 +81,7 @@ const FROM_1: &str = "
     order by l.seq;";
 
 /// Fills the tables out of those of version 2, which stand as `old_…`. There the ledger and its
-/// sums told projects by their ids, grains by words, and what licenses did not cover as zero.
+/// sums named projects by their ids, grains by words, and what licenses did not cover as zero.
 const FROM_2: &str = "
     insert into setting select name, value from old_setting;
     insert into api_key (api_key, api_secret, purpose, created_at_s, revoked_at_s)
@@ -283,17 +283,17 @@ fn change(
     let from = schema::version(&tx, path)?;
     let change = match from {
         schema::VERSION => return Ok(None),
-        1 => Change::Fill(FROM_1),
-        2 => Change::Fill(FROM_2),
-        3 | 4 => Change::Fill(FROM_3),
-        5 => Change::Grow(GROW_5),
-        6 => Change::Grow(GROW_6),
+        1 => MigrationStep::Fill(FROM_1),
+        2 => MigrationStep::Fill(FROM_2),
+        3 | 4 => MigrationStep::Fill(FROM_3),
+        5 => MigrationStep::Grow(GROW_5),
+        6 => MigrationStep::Grow(GROW_6),
         _ => return Err(Error::NotOurs(path.to_owned())),
     };
     let copy = copied(from)?;
     let changed = match change {
-        Change::Fill(fill) => lay_out_anew(&WriteTx(ReadTx(&tx)), fill, from),
-        Change::Grow(columns) => grow(&tx, columns, from),
+        MigrationStep::Fill(fill) => lay_out_anew(&WriteTx(ReadTx(&tx)), fill, from),
+        MigrationStep::Grow(columns) => grow(&tx, columns, from),
     };
     let migrated = changed.and_then(|()| commit(tx));
     match migrated {
@@ -311,7 +311,7 @@ fn change(
 
 /// How books of an earlier version become those of the present one.
 #[derive(Clone, Copy)]
-enum Change {
+enum MigrationStep {
     /// All tables are laid out anew, and filled by this script.
     Fill(&'static str),
     /// The tables stay, and get more columns by this script.
@@ -330,8 +330,8 @@ fn grow(connection: &Connection, columns: &str, from: i64) -> Result<()> {
     let mut wanted = parts(&fresh)?;
     // A table before what is about it.
     wanted.sort_by_key(|part| part.kind != "table");
-    for Part { kind, name, sql } in parts(connection)? {
-        let is_same = |part: &Part| part.name == name && part.sql == sql;
+    for SchemaObject { kind, name, sql } in parts(connection)? {
+        let is_same = |part: &SchemaObject| part.name == name && part.sql == sql;
         if kind != "table" && !wanted.iter().any(is_same) {
             connection.execute_batch(&format!("drop {kind} {name};"))?;
         }
@@ -340,7 +340,7 @@ fn grow(connection: &Connection, columns: &str, from: i64) -> Result<()> {
     let stand = parts(connection)?;
     let mut missing = String::new();
     connection.execute_batch("pragma writable_schema = on;")?;
-    for Part { kind, name, sql } in &wanted {
+    for SchemaObject { kind, name, sql } in &wanted {
         match stand.iter().find(|part| part.name == *name) {
             Some(part) if part.sql == *sql => {}
             Some(_) if kind == "table" && table(connection, name)? == table(&fresh, name)? => {
@@ -376,14 +376,14 @@ fn table(connection: &Connection, name: &str) -> rusqlite::Result<Vec<[Option<St
 }
 
 /// A table, an index or a trigger, as SQLite keeps it.
-struct Part {
+struct SchemaObject {
     kind: String,
     name: String,
     sql: String,
 }
 
 /// All of them, tables last, but those that SQLite makes by itself, and the tables of Litestream.
-fn parts(connection: &Connection) -> rusqlite::Result<Vec<Part>> {
+fn parts(connection: &Connection) -> rusqlite::Result<Vec<SchemaObject>> {
     const SELECT: &str = "
         select type, name, sql
         from sqlite_schema
@@ -391,7 +391,8 @@ fn parts(connection: &Connection) -> rusqlite::Result<Vec<Part>> {
           and name not like 'sqlite\\_%' escape '\\'
           and name not like '\\_litestream\\_%' escape '\\'
         order by type = 'table', rowid";
-    let part = |row: &Row<'_>| Ok(Part { kind: row.get(0)?, name: row.get(1)?, sql: row.get(2)? });
+    let part =
+        |row: &Row<'_>| Ok(SchemaObject { kind: row.get(0)?, name: row.get(1)?, sql: row.get(2)? });
     connection.prepare(SELECT)?.query_map([], part)?.collect()
 }
 
@@ -434,9 +435,9 @@ fn copy_entries(connection: &Connection) -> Result<()> {
     let mut entries = connection.prepare(ENTRIES)?;
     let mut rows = entries.query([])?;
     while let Some(row) = rows.next()? {
-        let (seq, document): (i64, Document) = (row.get(0)?, row.get(1)?);
+        let (seq, document): (i64, CompressedLines) = (row.get(0)?, row.get(1)?);
         let carries = carries.query_map([seq], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let carries: Vec<(i64, Document)> = carries.collect::<rusqlite::Result<_>>()?;
+        let carries: Vec<(i64, CompressedLines)> = carries.collect::<rusqlite::Result<_>>()?;
         let document =
             if carries.is_empty() { document } else { document.with_carries(seq, &carries)? };
         insert.execute((seq, document))?;
@@ -447,7 +448,7 @@ fn copy_entries(connection: &Connection) -> Result<()> {
 /// Renames every table to `old_…`, its indexes and triggers dropped, and gives the new names.
 fn set_aside(connection: &Connection) -> Result<Vec<String>> {
     let mut old = Vec::new();
-    for Part { kind, name, .. } in parts(connection)? {
+    for SchemaObject { kind, name, .. } in parts(connection)? {
         if kind == "table" {
             connection.execute_batch(&format!("alter table {name} rename to old_{name};"))?;
             old.push(format!("old_{name}"));

@@ -54,7 +54,7 @@ pub use books::Store;
 pub use connection::{WRITER_WAITS, sqlite_version};
 pub use error::{Error, Result, SecondName};
 pub use made_id::made_id;
-pub use readers::{Readers, Version};
+pub use readers::{BooksVersion, Readers};
 pub use transaction::{ReadTx, WriteTx};
 pub use writer::{LockWaits, Writer};
 

@@ -29,12 +29,12 @@ const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// The file, as one server has it open.
 #[derive(Debug)]
-pub struct Newest {
+pub struct NewestSnapshots {
     file: File,
     path: PathBuf,
 }
 
-impl Newest {
+impl NewestSnapshots {
     /// Opens the file beside the books at `database`, or makes it.
     ///
     /// # Errors
@@ -152,7 +152,7 @@ mod tests {
         std::fs::write(&database, "").expect("a file");
         let link = folder.path().join("link.db");
         std::os::unix::fs::symlink(&database, &link).expect("a link");
-        let (one, other) = (Newest::open(&database), Newest::open(&link));
+        let (one, other) = (NewestSnapshots::open(&database), NewestSnapshots::open(&link));
         let (one, other) = (one.expect("a file"), other.expect("the same file"));
         let bill = key(ListingKind::Bill, 9, "k");
         assert_eq!(one.number(&bill).expect("a number"), 0);
@@ -160,7 +160,9 @@ mod tests {
         assert_eq!(other.number(&bill).expect("a number"), first);
         let second = other.begin(&bill).expect("a number");
         assert_ne!(first, second);
-        for number in [one.number(&bill), Newest::open(&database).expect("it").number(&bill)] {
+        for number in
+            [one.number(&bill), NewestSnapshots::open(&database).expect("it").number(&bill)]
+        {
             assert_eq!(number.expect("a number"), second);
         }
         let others = [
@@ -172,6 +174,9 @@ mod tests {
         assert_eq!(others.map(|other| one.number(&other).expect("a number")), [0; 4]);
         // A head of another boot.
         one.file.write_all_at(b"another boot", 0).expect("written");
-        assert_eq!(Newest::open(&database).expect("a file").number(&bill).expect("a number"), 0);
+        assert_eq!(
+            NewestSnapshots::open(&database).expect("a file").number(&bill).expect("a number"),
+            0
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! Price plans, by date.
 
 use crate::billing::event::Stamp;
-use crate::billing::history::{History, Said};
+use crate::billing::history::{History, HistoryEntry};
 use crate::billing::id::PlanId;
 use crate::billing::plan::{Plan, PlanBook};
 use crate::store::{ReadTx, Result, WriteTx, history, mark};
@@ -39,7 +39,7 @@ pub fn set(tx: &WriteTx<'_>, plan: &Plan, from_s: i64, stamp: &Stamp) -> Result<
 ///
 /// # Errors
 /// When SQLite fails.
-pub fn versions(tx: &ReadTx<'_>, id: &PlanId) -> Result<Vec<Said<Plan>>> {
+pub fn versions(tx: &ReadTx<'_>, id: &PlanId) -> Result<Vec<HistoryEntry<Plan>>> {
     const SELECT: &str = "
         select plan_id, name, unit, price, from_s, at_s, actor
         from plan_version
@@ -48,7 +48,7 @@ pub fn versions(tx: &ReadTx<'_>, id: &PlanId) -> Result<Vec<Said<Plan>>> {
     let mut select = tx.sql().prepare_cached(SELECT)?;
     let said = |row: &Row<'_>| {
         let stamp = Stamp { at_s: row.get(5)?, actor: row.get(6)? };
-        Ok(Said { from_s: row.get(4)?, value: plan(row)?, stamp })
+        Ok(HistoryEntry { from_s: row.get(4)?, value: plan(row)?, stamp })
     };
     Ok(select
         .query_map(named_params! { ":plan_id": id }, said)?

@@ -1,7 +1,7 @@
 //! Agora's projects: whose they are, and when the extension was enabled for them.
 
-use crate::billing::event::{Change, Stamp, ValueChange};
-use crate::billing::history::{History, Said};
+use crate::billing::event::{EventKind, Stamp, ValueChange};
+use crate::billing::history::{History, HistoryEntry};
 use crate::billing::id::{CustomerId, ProjectId};
 use crate::billing::key::AppKeys;
 use crate::billing::period::{Grain, LAST_SECOND, Period};
@@ -32,7 +32,7 @@ pub struct Project {
 
 /// What had to be registered, since nobody had announced it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Registered {
+pub struct Registration {
     /// Whether the project was new.
     pub project: bool,
     /// Whether the customer was new.
@@ -48,14 +48,14 @@ pub struct Registered {
 }
 
 /// A project that is in the books, as far as writing for it depends on it.
-pub(super) struct Found {
+pub(super) struct FoundProject {
     /// Its number in the books.
     pub no: i64,
     /// Whose it was and is to be, by date.
     pub customers: History<CustomerId>,
 }
 
-impl Found {
+impl FoundProject {
     /// Whom a record of this time may name: whose the project is then. Before its first customer,
     /// where the month is nobody's, that is the first one.
     pub fn nameable(customers: &History<CustomerId>, at_s: i64) -> Option<&CustomerId> {
@@ -64,7 +64,7 @@ impl Found {
 }
 
 /// Looks a project up to write for it; `None` where it is not in the books.
-pub(super) fn look_up(tx: &ReadTx<'_>, id: &ProjectId) -> Result<Option<Found>> {
+pub(super) fn look_up(tx: &ReadTx<'_>, id: &ProjectId) -> Result<Option<FoundProject>> {
     const SELECT: &str = "
         select p.project_no, c.from_s, c.customer_id
         from project p
@@ -73,10 +73,10 @@ pub(super) fn look_up(tx: &ReadTx<'_>, id: &ProjectId) -> Result<Option<Found>> 
         order by c.seq";
     let mut select = tx.sql().prepare_cached(SELECT)?;
     let mut rows = select.query(named_params! { ":project_id": id })?;
-    let mut found: Option<Found> = None;
+    let mut found: Option<FoundProject> = None;
     while let Some(row) = rows.next()? {
         let no = row.get(0)?;
-        let found = found.get_or_insert_with(|| Found { no, customers: History::default() });
+        let found = found.get_or_insert_with(|| FoundProject { no, customers: History::default() });
         if let Some(from_s) = row.get(1)? {
             found.customers.add(from_s, row.get(2)?);
         }
@@ -84,40 +84,40 @@ pub(super) fn look_up(tx: &ReadTx<'_>, id: &ProjectId) -> Result<Option<Found>> 
     Ok(found)
 }
 
-/// Makes sure that the project is in the books and, where a customer is told, that at `at_s` it is
+/// Makes sure that the project is in the books and, where a customer is given, that at `at_s` it is
 /// that customer's; tells what was new, and whose it is. Inside, the customer who has it then,
 /// where that is another. `found` is what [`look_up`] gave.
 pub(super) fn register(
     tx: &WriteTx<'_>,
     id: &ProjectId,
-    found: Option<Found>,
+    found: Option<FoundProject>,
     customer_id: Option<&CustomerId>,
     at_s: i64,
     stamp: &Stamp,
-) -> Result<Result<(Registered, Found), CustomerId>> {
-    let mut registered = Registered { project: found.is_none(), ..Registered::default() };
-    let is_bound = |found: &Found| customer_id.is_none() || !found.customers.is_empty();
+) -> Result<Result<(Registration, FoundProject), CustomerId>> {
+    let mut registered = Registration { project: found.is_none(), ..Registration::default() };
+    let is_bound = |found: &FoundProject| customer_id.is_none() || !found.customers.is_empty();
     match found {
         Some(found) if is_bound(&found) => {
-            let stands = Found::nameable(&found.customers, at_s);
-            let other = stands.filter(|stands| customer_id.is_some_and(|told| told != *stands));
+            let stands = FoundProject::nameable(&found.customers, at_s);
+            let other = stands.filter(|stands| customer_id.is_some_and(|given| given != *stands));
             return Ok(match other.cloned() {
                 Some(other) => Err(other),
                 None => Ok((registered, found)),
             });
         }
         Some(_) | None => {
-            if let Some(told) = customer_id {
-                registered.customer = customer::register(tx, told, stamp)?;
+            if let Some(given) = customer_id {
+                registered.customer = customer::register(tx, given, stamp)?;
                 registered.bound = !registered.project;
             }
             assign(tx, id, customer_id, stamp)?;
-            if let Some(told) = customer_id {
-                let handed = hand_over(tx, id, told, None, stamp)?;
+            if let Some(given) = customer_id {
+                let handed = hand_over(tx, id, given, None, stamp)?;
                 registered.billed_from_s = handed.map(|handed| handed.from_s);
             }
-            let change = if registered.project { Change::Registered } else { Change::Bound };
-            let values = customer_id.map(|told| ValueChange::new(None::<&CustomerId>, told));
+            let change = if registered.project { EventKind::Registered } else { EventKind::Bound };
+            let values = customer_id.map(|given| ValueChange::new(None::<&CustomerId>, given));
             event::of_project(tx, id, customer_id, change, values.unwrap_or_default(), stamp)?;
         }
     }
@@ -138,13 +138,13 @@ pub(super) fn is_only_recorded(tx: &ReadTx<'_>, id: &ProjectId) -> Result<bool> 
 pub(super) fn follow(
     tx: &WriteTx<'_>,
     id: &ProjectId,
-    found: Found,
+    found: FoundProject,
     customer_id: &CustomerId,
     month_s: i64,
     next_s: Option<i64>,
     stamp: &Stamp,
-) -> Result<(Registered, Found)> {
-    let Found { no, customers: before } = found;
+) -> Result<(Registration, FoundProject)> {
+    let FoundProject { no, customers: before } = found;
     let is_new = customer::register(tx, customer_id, stamp)?;
     let stays = next_s.and_then(|next_s| Some((next_s, before.at(next_s)?)));
     let mut last = customer_id;
@@ -159,12 +159,12 @@ pub(super) fn follow(
     let was = before.at(month_s);
     let values = ValueChange::new(was, customer_id);
     if let Some(left) = was {
-        event::of_project(tx, id, Some(left), Change::Left, values.clone(), stamp)?;
+        event::of_project(tx, id, Some(left), EventKind::Left, values.clone(), stamp)?;
     }
-    event::of_project(tx, id, Some(customer_id), Change::Moved, values, stamp)?;
+    event::of_project(tx, id, Some(customer_id), EventKind::Moved, values, stamp)?;
     let customers = look_up(tx, id)?.expect("it is in the books").customers;
-    let registered = Registered { customer: is_new, moved: true, ..Registered::default() };
-    Ok((registered, Found { no, customers }))
+    let registered = Registration { customer: is_new, moved: true, ..Registration::default() };
+    Ok((registered, FoundProject { no, customers }))
 }
 
 fn assign(
@@ -185,7 +185,7 @@ fn assign(
 }
 
 /// From when a project's usage is billed to another customer.
-struct HandedOver {
+struct Handover {
     from_s: i64,
     /// Whose it was from then on so far.
     was: Option<CustomerId>,
@@ -200,7 +200,7 @@ fn hand_over(
     customer_id: &CustomerId,
     asked_s: Option<i64>,
     stamp: &Stamp,
-) -> Result<Option<HandedOver>> {
+) -> Result<Option<Handover>> {
     let said = customers_of(tx, id)?;
     let is_other = said.last().map(|said| &said.value) != Some(customer_id);
     let history: History<CustomerId> = said.into_iter().collect();
@@ -211,7 +211,7 @@ fn hand_over(
         return Ok(None);
     }
     say(tx, id, customer_id, from_s, stamp)?;
-    Ok(Some(HandedOver { from_s, was }))
+    Ok(Some(Handover { from_s, was }))
 }
 
 /// Writes down that a project is a customer's from a month on.
@@ -241,7 +241,7 @@ pub(super) fn copy(
     books: &ReadTx<'_>,
     other: &WriteTx<'_>,
     id: &ProjectId,
-    found: &Found,
+    found: &FoundProject,
     stamp: &Stamp,
 ) -> Result<()> {
     assign(other, id, None, stamp)?;
@@ -292,7 +292,7 @@ pub(super) fn ever_of(tx: &ReadTx<'_>, customer_id: &CustomerId) -> Result<Vec<P
 ///
 /// # Errors
 /// When SQLite fails.
-pub fn customers_of(tx: &ReadTx<'_>, id: &ProjectId) -> Result<Vec<Said<CustomerId>>> {
+pub fn customers_of(tx: &ReadTx<'_>, id: &ProjectId) -> Result<Vec<HistoryEntry<CustomerId>>> {
     const SELECT: &str = "
         select customer_id, from_s, at_s, actor
         from project_customer
@@ -301,14 +301,15 @@ pub fn customers_of(tx: &ReadTx<'_>, id: &ProjectId) -> Result<Vec<Said<Customer
     let mut select = tx.sql().prepare_cached(SELECT)?;
     let said = |row: &Row<'_>| {
         let stamp = Stamp { at_s: row.get(2)?, actor: row.get(3)? };
-        Ok(Said { from_s: row.get(1)?, value: row.get(0)?, stamp })
+        Ok(HistoryEntry { from_s: row.get(1)?, value: row.get(0)?, stamp })
     };
     Ok(select
         .query_map(named_params! { ":project_id": id }, said)?
         .collect::<rusqlite::Result<_>>()?)
 }
 
-/// The customers of projects by date, of those that have any; of one project alone where told.
+/// The customers of projects by date, of those that have any; of one project alone where one is
+/// given.
 ///
 /// # Errors
 /// When SQLite fails.
@@ -348,21 +349,18 @@ pub fn announce(
         assign(tx, id, Some(customer_id), stamp)?;
     }
     let is_asked = owner != Some(customer_id) || from_s.is_some();
-    let handed = match is_asked {
-        true => hand_over(tx, id, customer_id, from_s, stamp)?,
-        false => None,
-    };
-    if let Some(HandedOver { was, .. }) = handed {
+    let handed = if is_asked { hand_over(tx, id, customer_id, from_s, stamp)? } else { None };
+    if let Some(Handover { was, .. }) = handed {
         let change = match (&before, owner) {
             (None, _) => None,
-            (Some(_), None) => Some(Change::Bound),
-            (Some(_), Some(_)) => Some(Change::Moved),
+            (Some(_), None) => Some(EventKind::Bound),
+            (Some(_), Some(_)) => Some(EventKind::Moved),
         };
         // The customer whose it is already may get an earlier month of another one.
         let from = owner.filter(|owner| *owner != customer_id).or(was.as_ref());
         let values = ValueChange::new(from, customer_id);
         if let Some(owner) = owner.filter(|owner| *owner != customer_id) {
-            event::of_project(tx, id, Some(owner), Change::Left, values.clone(), stamp)?;
+            event::of_project(tx, id, Some(owner), EventKind::Left, values.clone(), stamp)?;
         }
         if let Some(change) = change {
             event::of_project(tx, id, Some(customer_id), change, values, stamp)?;
@@ -396,7 +394,7 @@ pub fn create(
         let params =
             named_params! { ":project_id": id, ":app_key": app_key, ":app_secret": app_secret };
         tx.sql().prepare_cached(UPDATE)?.execute(params)?;
-        let (keyed, values) = (Change::Keyed, ValueChange::default());
+        let (keyed, values) = (EventKind::Keyed, ValueChange::default());
         event::of_project(tx, id, Some(customer_id), keyed, values, stamp)?;
     }
     Ok(())
@@ -411,11 +409,11 @@ fn enable(tx: &WriteTx<'_>, id: &ProjectId, customer_id: &CustomerId, stamp: &St
         values (:project_id, :at_s)
         on conflict (project_id, from_s) do update
         set until_s = null";
-    let stamp = not_before_the_last(tx, id, Change::Enabled, stamp)?;
+    let stamp = not_before_the_last(tx, id, EventKind::Enabled, stamp)?;
     let params = named_params! { ":project_id": id, ":at_s": stamp.at_s };
     tx.sql().prepare_cached(UPSERT)?.execute(params)?;
     mark::project(tx, id, stamp.at_s)?;
-    event::of_project(tx, id, Some(customer_id), Change::Enabled, ValueChange::default(), &stamp)
+    event::of_project(tx, id, Some(customer_id), EventKind::Enabled, ValueChange::default(), &stamp)
 }
 
 /// Disables the extension for a project; this second is the last in which it was enabled, or, where
@@ -433,12 +431,12 @@ pub fn disable(tx: &WriteTx<'_>, project: &Project, stamp: &Stamp) -> Result<()>
     if project.enabled_since_s.is_none() {
         return Ok(());
     }
-    let stamp = not_before_the_last(tx, &project.id, Change::Disabled, stamp)?;
+    let stamp = not_before_the_last(tx, &project.id, EventKind::Disabled, stamp)?;
     let params = named_params! { ":project_id": project.id, ":at_s": stamp.at_s };
     if tx.sql().prepare_cached(UPDATE)?.execute(params)? == 1 {
         mark::project(tx, &project.id, stamp.at_s)?;
         let (owner, values) = (project.customer_id.as_ref(), ValueChange::default());
-        event::of_project(tx, &project.id, owner, Change::Disabled, values, &stamp)?;
+        event::of_project(tx, &project.id, owner, EventKind::Disabled, values, &stamp)?;
     }
     Ok(())
 }
@@ -448,7 +446,7 @@ pub fn disable(tx: &WriteTx<'_>, project: &Project, stamp: &Stamp) -> Result<()>
 fn not_before_the_last(
     tx: &ReadTx<'_>,
     id: &ProjectId,
-    change: Change,
+    change: EventKind,
     stamp: &Stamp,
 ) -> Result<Stamp> {
     const LAST: &str = "
@@ -650,7 +648,7 @@ pub fn enabled_in(tx: &ReadTx<'_>, period: Period) -> Result<HashSet<ProjectId>>
 }
 
 /// When projects were enabled within a window, stretch by stretch in the order of time; of one
-/// project alone where told.
+/// project alone where one is given.
 ///
 /// # Errors
 /// When SQLite fails.
@@ -667,7 +665,11 @@ pub fn enabled_within(
           and (:project_id is null or project_id = :project_id)
         order by project_id, from_s";
     let mut select = tx.sql().prepare_cached(SELECT)?;
-    let params = named_params! { ":first_s": period.first_s(), ":last_s": period.last_s(), ":project_id": id };
+    let params = named_params! {
+        ":first_s": period.first_s(),
+        ":last_s": period.last_s(),
+        ":project_id": id,
+    };
     let mut rows = select.query(params)?;
     let mut stretches = Vec::new();
     while let Some(row) = rows.next()? {

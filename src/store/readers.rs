@@ -5,7 +5,7 @@ use crate::store::connection::{
     no_files, open_found, prepare_reader,
 };
 use crate::store::error::{Error, Result, second_name_words};
-use crate::store::file::Standing;
+use crate::store::file::FoundFile;
 use crate::store::transaction::ReadTx;
 use crate::store::{file, schema};
 use r2d2_sqlite::SqliteConnectionManager;
@@ -28,12 +28,12 @@ const MAX_WATCHES: u32 = 4;
 /// A state of the books: equal versions of the same [`Readers`] mean that nothing was committed in
 /// between. Versions of different watches are never equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Version {
+pub struct BooksVersion {
     watch: usize,
     data_version: i64,
 }
 
-impl Version {
+impl BooksVersion {
     /// Tells whether the same watch gave both, so that the later one is the newer one.
     pub fn is_comparable(&self, other: &Self) -> bool {
         self.watch == other.watch
@@ -63,7 +63,7 @@ impl Readers {
         // `query_only` keeps everything else from being written.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let file = file::find(path)?;
-        let before = Standing::of(&file).ok().map(|standing| standing.identity);
+        let before = FoundFile::of(&file).ok().map(|standing| standing.identity);
         verify(&file, path, flags)?;
         let watch = || {
             let watch = open_found(&file, path, flags)?;
@@ -87,7 +87,7 @@ impl Readers {
             .build(manager);
         let few = |count| usize::try_from(count).ok().and_then(|count| no_files(path, count));
         let pool = pool.map_err(|error| few(count).unwrap_or(error.into()))?;
-        let standing = Standing::of(&file);
+        let standing = FoundFile::of(&file);
         let identity = standing.map_err(|_| Error::Missing(path.to_owned()))?.identity;
         // A restore may have replaced it before its lock was had.
         if before != Some(identity) {
@@ -112,7 +112,7 @@ impl Readers {
     /// # Errors
     /// [`Error::Replaced`] when the path leads to another file by now: what is open is nobody's
     /// books any more, and its figures would be old for ever. When SQLite fails.
-    pub fn version(&self) -> Result<Version> {
+    pub fn version(&self) -> Result<BooksVersion> {
         // Others ask the same connection, some of them on threads that must not wait: it is asked
         // at once, again and again, and let go of in between.
         let until = Instant::now() + READER_WAITS;
@@ -128,12 +128,12 @@ impl Readers {
     ///
     /// # Errors
     /// As [`Readers::version`].
-    pub fn version_at_once(&self) -> Result<Version> {
+    pub fn version_at_once(&self) -> Result<BooksVersion> {
         self.look_at_the_file()?;
         let (watch, connection) = self.watch();
         let mut select = connection.prepare_cached("pragma data_version")?;
         let data_version = select.query_row([], |row| row.get(0))?;
-        Ok(Version { watch, data_version })
+        Ok(BooksVersion { watch, data_version })
     }
 
     /// A watch that nobody asks now, and its place; the first one where there is none.
@@ -151,7 +151,7 @@ impl Readers {
     /// Tells whether the path still leads to the file that was opened, and warns of a second name:
     /// once, when it comes up, since what is open goes on under the name that it has.
     fn look_at_the_file(&self) -> Result<()> {
-        let standing = Standing::of(&self.path).ok();
+        let standing = FoundFile::of(&self.path).ok();
         let standing = standing.filter(|standing| standing.identity == self.identity);
         let standing = standing.ok_or_else(|| Error::Replaced(self.path.clone()))?;
         let second_name = standing.second_name();
@@ -203,7 +203,7 @@ impl Readers {
 /// takes memory.
 fn verify(file: &Path, path: &Path, flags: OpenFlags) -> Result<()> {
     let connection = open_found(file, path, flags)?;
-    // Of a file that cannot be written nothing else is told as well.
+    // Of a file that cannot be written nothing else is said either.
     check_writable(&connection, path)?;
     prepare_reader(&connection).map_err(|error| explain(error.into(), path))?;
     schema::verify(&connection, path)
@@ -213,16 +213,16 @@ fn verify(file: &Path, path: &Path, flags: OpenFlags) -> Result<()> {
 
 /// A transaction that reads, until it is dropped. Its statements are prepared once: rusqlite's
 /// transaction prepares them each time.
-struct Reading<'c>(&'c Connection);
+struct OpenRead<'c>(&'c Connection);
 
-impl<'c> Reading<'c> {
+impl<'c> OpenRead<'c> {
     fn begin(connection: &'c Connection) -> rusqlite::Result<Self> {
         connection.prepare_cached("begin")?.execute([])?;
         Ok(Self(connection))
     }
 }
 
-impl Drop for Reading<'_> {
+impl Drop for OpenRead<'_> {
     fn drop(&mut self) {
         // With the handler it might be given up, too.
         let unhandled = self.0.progress_handler(0, None::<fn() -> bool>);
@@ -242,7 +242,7 @@ fn read<T, E: From<Error>>(
     gives_up: impl FnMut() -> bool + Send + 'static,
     f: impl FnOnce(&ReadTx<'_>) -> Result<T, E>,
 ) -> Result<T, E> {
-    let reading = Reading::begin(connection).map_err(Error::from)?;
+    let reading = OpenRead::begin(connection).map_err(Error::from)?;
     reading.0.progress_handler(STEPS, Some(gives_up)).map_err(Error::from)?;
     f(&ReadTx(reading.0))
 }

@@ -8,10 +8,10 @@
 
 use crate::billing::period::Period;
 use crate::billing::statement::ListingKind;
-use crate::store::check::{self, Report};
+use crate::store::check::{self, CheckReport};
 use crate::store::connection::{check_sqlite, explain, open_file, open_found};
 use crate::store::draft::{BESIDE, Draft, cannot_link, replaced_name, sync_directory, with_suffix};
-use crate::store::file::{Frozen, Standing};
+use crate::store::file::{FoundFile, Frozen};
 use crate::store::{Error, Result, Store, backup, column, file, migration, schema, sound};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
@@ -100,7 +100,7 @@ pub struct Candidate {
     reach: Reach,
     migrated_from: Option<i64>,
     statements: Vec<StatementHead>,
-    report: Report,
+    report: CheckReport,
 }
 
 impl Candidate {
@@ -152,7 +152,7 @@ impl Candidate {
     }
 
     /// What is wrong with the books that the backup holds.
-    pub fn report(&self) -> &Report {
+    pub fn report(&self) -> &CheckReport {
         &self.report
     }
 
@@ -271,7 +271,7 @@ impl Original {
             }
             Error::NoAccess { path: backup.to_owned(), reason: error.to_string() }
         })?;
-        let standing = |path: &Path| Standing::of(path).map(|standing| standing.identity).ok();
+        let standing = |path: &Path| FoundFile::of(path).map(|standing| standing.identity).ok();
         if standing(&found) == standing(books) {
             return Err(Error::SameFile(backup.to_owned()));
         }
@@ -314,7 +314,7 @@ struct Hold {
 
 impl Hold {
     fn take(file: &Path, named: &Path) -> Result<Self> {
-        let standing = Standing::of(file).ok().map(|standing| standing.identity);
+        let standing = FoundFile::of(file).ok().map(|standing| standing.identity);
         if file.metadata().is_ok_and(|metadata| metadata.len() == 0) {
             // SQLite would remove a log that lies beside.
             return Ok(Self { connection: None, damage: Some("it is empty".to_owned()) });
@@ -331,7 +331,7 @@ impl Hold {
             Err(Error::Sqlite(cause)) if is_damage(&cause) => Some(cause.to_string()),
             Err(error) => return Err(explain(error, named)),
         };
-        if Standing::of(file).ok().map(|standing| standing.identity) != standing {
+        if FoundFile::of(file).ok().map(|standing| standing.identity) != standing {
             return Err(Error::Changed(named.to_owned()));
         }
         Ok(Self { connection: Some(connection), damage })

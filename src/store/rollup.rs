@@ -69,7 +69,7 @@ pub(super) fn add(
 }
 
 /// Calls `each` with the sums of every project in every stretch that starts within `starts`,
-/// ordered by start; of one project alone where its number is told. The project is told as its
+/// ordered by start; of one project alone where its number is given. The project is given as its
 /// text: mostly it is known.
 pub(super) fn each(
     tx: &ReadTx<'_>,

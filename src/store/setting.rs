@@ -1,7 +1,7 @@
 //! The settings that are not at their default.
 
 use crate::billing::event::Stamp;
-use crate::billing::setting::{Name, Settings};
+use crate::billing::setting::{SettingName, Settings};
 use crate::store::{Error, ReadTx, Result, WriteTx};
 use rusqlite::{OptionalExtension, Row, named_params};
 
@@ -16,7 +16,7 @@ pub fn read(tx: &ReadTx<'_>) -> Result<Settings> {
         where name = :name";
     let mut settings = Settings::default();
     let mut select = tx.sql().prepare_cached(SELECT)?;
-    for name in Name::ALL {
+    for name in SettingName::ALL {
         let value: Option<String> = select
             .query_row(named_params! { ":name": name.as_str() }, |row| row.get(0))
             .optional()?;
@@ -34,7 +34,7 @@ pub fn read(tx: &ReadTx<'_>) -> Result<Settings> {
 ///
 /// # Errors
 /// When SQLite fails.
-pub fn write(tx: &WriteTx<'_>, name: Name, settings: &Settings) -> Result<()> {
+pub fn write(tx: &WriteTx<'_>, name: SettingName, settings: &Settings) -> Result<()> {
     const UPSERT: &str = "
         insert into setting (name, value)
         values (:name, :value)
@@ -63,7 +63,7 @@ pub struct SettingChange {
 ///
 /// # Errors
 /// When SQLite fails, or when a value in the books is not one that can be set.
-pub fn set(tx: &WriteTx<'_>, name: Name, settings: &Settings, stamp: &Stamp) -> Result<()> {
+pub fn set(tx: &WriteTx<'_>, name: SettingName, settings: &Settings, stamp: &Stamp) -> Result<()> {
     const INSERT: &str = "
         insert into setting_change (name, was, value, at_s, actor)
         values (:name, :was, :value, :at_s, :actor)";
@@ -82,12 +82,12 @@ pub fn set(tx: &WriteTx<'_>, name: Name, settings: &Settings, stamp: &Stamp) -> 
     write(tx, name, settings)
 }
 
-/// What settings were set to, the oldest first; of one setting alone where told. What earlier
-/// versions set is not kept.
+/// What settings were set to, the oldest first; of one setting alone where one is given. What
+/// earlier versions set is not kept.
 ///
 /// # Errors
 /// When SQLite fails.
-pub fn history(tx: &ReadTx<'_>, name: Option<Name>) -> Result<Vec<SettingChange>> {
+pub fn history(tx: &ReadTx<'_>, name: Option<SettingName>) -> Result<Vec<SettingChange>> {
     const SELECT: &str = "
         select name, was, value, at_s, actor
         from setting_change
@@ -98,6 +98,6 @@ pub fn history(tx: &ReadTx<'_>, name: Option<Name>) -> Result<Vec<SettingChange>
         Ok(SettingChange { name: row.get(0)?, was: row.get(1)?, value: row.get(2)?, stamp })
     };
     let mut select = tx.sql().prepare_cached(SELECT)?;
-    let params = named_params! { ":name": name.map(Name::as_str) };
+    let params = named_params! { ":name": name.map(SettingName::as_str) };
     Ok(select.query_map(params, change)?.collect::<rusqlite::Result<_>>()?)
 }

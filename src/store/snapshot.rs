@@ -4,8 +4,8 @@
 
 use crate::billing::id::ApiKey;
 use crate::billing::period::{DAY_S, Period};
-use crate::billing::statement::{Entry, ListingKind};
-use crate::store::document::Document;
+use crate::billing::statement::{ListingKind, StatementEntry};
+use crate::store::document::CompressedLines;
 use crate::store::{Error, ReadTx, Result, WriteTx};
 use rusqlite::{OptionalExtension, Row, named_params};
 use serde::{Deserialize, Serialize};
@@ -30,16 +30,16 @@ pub struct Snapshot {
     /// When page 1 was asked for, in Unix seconds.
     pub asked_at_s: i64,
     /// From which state of the books it was made.
-    pub made_of: MadeOf,
+    pub made_of: ListingOrigin,
     /// What it says of each project, in the order of their ids.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<StatementEntry>,
 }
 
-/// From which state of the books a listing was made, told by the last numbers that were written,
+/// From which state of the books a listing was made, by the last numbers that were written,
 /// and what it says as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct MadeOf {
+pub struct ListingOrigin {
     /// `totalSize` as sent.
     pub total_size: usize,
     /// Of the usage ledger.
@@ -64,8 +64,8 @@ pub(super) fn keep(
     key: &SnapshotKey,
     number: i64,
     asked_at_s: i64,
-    made_of: &MadeOf,
-    entries: &Document,
+    made_of: &ListingOrigin,
+    entries: &CompressedLines,
 ) -> Result<()> {
     const REPLACE: &str = "
         insert or replace into snapshot
@@ -117,7 +117,7 @@ pub fn find(
     let Some((asked_at_s, made_of, entries)) = kept else {
         return Ok(None);
     };
-    let (made_of, entries): (String, Document) = (made_of, entries);
+    let (made_of, entries): (String, CompressedLines) = (made_of, entries);
     let made_of = serde_json::from_str(&made_of)
         .map_err(|error| Error::Unreadable { seq: 0, reason: error.to_string() })?;
     Ok(Some(Snapshot { asked_at_s, made_of, entries: entries.text(0)?.entries()? }))

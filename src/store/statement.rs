@@ -1,9 +1,9 @@
-//! The ledger of what Agora was told.
+//! The ledger of statements: what Agora was answered.
 
 use crate::billing::adjustment::month_of;
 use crate::billing::period::{Grain, LAST_SECOND, Period};
-use crate::billing::statement::{Entry, ListingKind, Statement, Timeline};
-use crate::store::document::{Document, Text};
+use crate::billing::statement::{ListingKind, Statement, StatementEntry, Timeline};
+use crate::store::document::{CompressedLines, Text};
 use crate::store::{Error, ReadTx, Result, WriteTx, readable};
 use rusqlite::{OptionalExtension, Row, named_params};
 use std::collections::BTreeMap;
@@ -21,7 +21,7 @@ macro_rules! select {
     };
 }
 
-/// How often a statement was told, since that was last written down.
+/// How often a statement went out, since that was last written down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Count {
     /// How often its last page went out.
@@ -41,11 +41,11 @@ impl Count {
     }
 }
 
-/// Counts that a statement was told again.
+/// Counts that a statement went out again.
 ///
 /// # Errors
 /// When SQLite fails.
-pub fn count(tx: &WriteTx<'_>, seq: i64, told: Count) -> Result<()> {
+pub fn count(tx: &WriteTx<'_>, seq: i64, more: Count) -> Result<()> {
     const UPDATE: &str = "
         update statement
         set asked = asked + :asked,
@@ -53,9 +53,9 @@ pub fn count(tx: &WriteTx<'_>, seq: i64, told: Count) -> Result<()> {
             last_knew_seq = max(last_knew_seq, :knew_seq)
         where seq = :seq";
     tx.sql().prepare_cached(UPDATE)?.execute(named_params! {
-        ":asked": told.asked,
-        ":last_asked_at_s": told.last_asked_at_s,
-        ":knew_seq": told.knew_seq,
+        ":asked": more.asked,
+        ":last_asked_at_s": more.last_asked_at_s,
+        ":knew_seq": more.knew_seq,
         ":seq": seq,
     })?;
     Ok(())
@@ -112,7 +112,7 @@ pub fn find(tx: &ReadTx<'_>, seq: i64) -> Result<Option<Statement>> {
 }
 
 /// The statements whose window holds a second of `period`, in the order in which they were kept; of
-/// one kind alone where told.
+/// one kind alone where one is given.
 ///
 /// # Errors
 /// When SQLite fails.
@@ -169,8 +169,8 @@ pub fn timeline(tx: &ReadTx<'_>, kind: ListingKind, period: Period) -> Result<Ti
     Ok(Timeline::new(list(tx, period, Some(kind))?))
 }
 
-/// Of each kind the statement that told what is in a second, where one did: what is recorded of it
-/// now is late.
+/// Of each kind the statement that states what is in a second, where one did: what is recorded of
+/// it now is late.
 ///
 /// # Errors
 /// When SQLite fails.
@@ -187,19 +187,19 @@ pub fn told_already(tx: &ReadTx<'_>, at_s: i64) -> Result<Vec<Statement>> {
         order by last_knew_seq desc, seq desc
         limit 1"
     );
-    let mut told = Vec::new();
+    let mut stated = Vec::new();
     if !tx.sql().prepare_cached(IS_ANY)?.exists(named_params! { ":at_s": at_s })? {
-        return Ok(told);
+        return Ok(stated);
     }
     let mut select = tx.sql().prepare_cached(SELECT)?;
     for kind in ListingKind::ALL {
-        told.extend(
+        stated.extend(
             select
                 .query_row(named_params! { ":kind": kind, ":at_s": at_s }, statement)
                 .optional()?,
         );
     }
-    Ok(told)
+    Ok(stated)
 }
 
 /// The number of the newest statement; 0 where there is none.
@@ -251,7 +251,7 @@ pub fn terms_seq(tx: &ReadTx<'_>) -> Result<i64> {
 ///
 /// # Errors
 /// When SQLite fails, or what is kept cannot be read.
-pub fn entries(tx: &ReadTx<'_>, seq: i64) -> Result<Vec<Entry>> {
+pub fn entries(tx: &ReadTx<'_>, seq: i64) -> Result<Vec<StatementEntry>> {
     text(tx, seq)?.entries()
 }
 
@@ -263,7 +263,7 @@ pub(super) fn text(tx: &ReadTx<'_>, seq: i64) -> Result<Text> {
         where statement_seq = :seq";
     let mut select = tx.sql().prepare_cached(SELECT)?;
     let kept = select.query_row(named_params! { ":seq": seq }, |row| row.get(0)).optional()?;
-    let kept: Document =
+    let kept: CompressedLines =
         kept.ok_or_else(|| Error::Unreadable { seq, reason: "it is not there".to_owned() })?;
     kept.text(seq)
 }
@@ -292,7 +292,7 @@ pub fn open_s(tx: &ReadTx<'_>) -> Result<i64> {
 }
 
 /// The same for a project or a customer that the books first had at `seen_at_s`. Where this month's
-/// bill is kept already and was asked for before that, it has told nothing of it: then this month
+/// bill is kept already and was asked for before that, it states nothing of it: then this month
 /// is open to it.
 ///
 /// # Errors

@@ -4,7 +4,7 @@
 
 use crate::store::draft::{BESIDE, with_suffix};
 use crate::store::error::{Error, SecondName};
-use crate::store::file::Standing;
+use crate::store::file::FoundFile;
 use crate::store::owner;
 use crate::store::readiness::free_bytes;
 use std::ffi::OsString;
@@ -75,9 +75,12 @@ impl Surroundings {
     /// # Errors
     /// [`Error::Missing`], and [`Error::NoAccess`] when it cannot be looked at.
     pub fn look(path: &Path) -> Result<Self, Error> {
-        let unseen = |error: io::Error| match error.kind() == io::ErrorKind::NotFound {
-            true => Error::Missing(path.to_owned()),
-            false => Error::NoAccess { path: path.to_owned(), reason: error.to_string() },
+        let unseen = |error: io::Error| {
+            if error.kind() == io::ErrorKind::NotFound {
+                Error::Missing(path.to_owned())
+            } else {
+                Error::NoAccess { path: path.to_owned(), reason: error.to_string() }
+            }
         };
         let file = path.canonicalize().map_err(unseen)?;
         let folder = file.parent().unwrap_or(Path::new("/")).to_owned();
@@ -88,7 +91,7 @@ impl Surroundings {
         };
         let names = BESIDE.map(|suffix| with_suffix(&file, suffix)).into_iter().chain([acme]);
         Ok(Self {
-            second_name: Standing::of(&file).map_err(unseen)?.second_name(),
+            second_name: FoundFile::of(&file).map_err(unseen)?.second_name(),
             folder: FileRights::of(folder).map_err(unseen)?,
             // What is not there is in nobody's hands.
             beside: names.filter_map(|name| FileRights::of(name).ok()).collect(),

@@ -212,11 +212,13 @@ const TAMPERED_USAGE: [(&str, &str); 18] = [
         "the start of a sum of project p is not",
     ),
     (
-        "drop trigger usage_ledger_is_not_changed; update usage_ledger set amount = '-3' where seq = 3",
+        "drop trigger usage_ledger_is_not_changed; \
+         update usage_ledger set amount = '-3' where seq = 3",
         "ledger entry 3 does not take back",
     ),
     (
-        "drop trigger usage_ledger_is_not_changed; update usage_ledger set amount = '0' where seq = 1",
+        "drop trigger usage_ledger_is_not_changed; \
+         update usage_ledger set amount = '0' where seq = 1",
         "ledger entry 1 is a record whose amount is not above zero",
     ),
     (
@@ -236,11 +238,13 @@ const TAMPERED_USAGE: [(&str, &str); 18] = [
         "the project id a b is not",
     ),
     (
-        "drop trigger usage_ledger_is_not_changed; update usage_ledger set at_s = 9223372036854775806 where seq = 1",
+        "drop trigger usage_ledger_is_not_changed; \
+         update usage_ledger set at_s = 9223372036854775806 where seq = 1",
         "the time of ledger entry 1 is not",
     ),
     (
-        "drop trigger usage_ledger_is_not_changed; update usage_ledger set in_crowd = 1 where seq = 1",
+        "drop trigger usage_ledger_is_not_changed; \
+         update usage_ledger set in_crowd = 1 where seq = 1",
         "the mark of ledger entry 1 as one of a crowd is not",
     ),
     (
@@ -256,11 +260,13 @@ const TAMPERED_USAGE: [(&str, &str); 18] = [
 /// The same of prices, plans and customers.
 const TAMPERED_TERMS: [(&str, &str); 7] = [
     (
-        "insert into plan_version values (9, 'gold', 0, 'Gold', 'Minute', 'per-unit 1.0', 1, 'test')",
+        "insert into plan_version \
+         values (9, 'gold', 0, 'Gold', 'Minute', 'per-unit 1.0', 1, 'test')",
         "the price of plan gold is not",
     ),
     (
-        "insert into plan_version values (9, 'gold', 0, 'Gold', 'Minute', 'volume 5:1,5:2,rest:1', 1, 'test')",
+        "insert into plan_version \
+         values (9, 'gold', 0, 'Gold', 'Minute', 'volume 5:1,5:2,rest:1', 1, 'test')",
         "the price of plan gold is not",
     ),
     (
@@ -268,7 +274,8 @@ const TAMPERED_TERMS: [(&str, &str); 7] = [
         "the name of plan gold is not",
     ),
     (
-        "insert into plan_version values (9, 'gold', 1790812801, 'Gold', 'Minute', 'flat 1', 1, 'test')",
+        "insert into plan_version \
+         values (9, 'gold', 1790812801, 'Gold', 'Minute', 'flat 1', 1, 'test')",
         "the prices of plan gold by date do not add up",
     ),
     (
@@ -277,13 +284,15 @@ const TAMPERED_TERMS: [(&str, &str); 7] = [
     ),
     (
         "insert into customer values ('c', 'gold', null, null, null, 1, 1, null);
-        insert into customer_plan values (1, 'c', 'gold', 0, 1, 'test'), (2, 'c', 'silver', 1790812800, 1, 'test')",
+        insert into customer_plan
+        values (1, 'c', 'gold', 0, 1, 'test'), (2, 'c', 'silver', 1790812800, 1, 'test')",
         "the plans of customer c by date do not add up",
     ),
     (
         "insert into customer values ('c', null, null, null, null, 1, 1, null);
         update project set customer_id = 'c' where project_id = 'p';
-        insert into project_customer values (1, 'p', 'c', 0, 1, 'test'), (2, 'p', 'c', 1790812801, 1, 'test')",
+        insert into project_customer
+        values (1, 'p', 'c', 0, 1, 'test'), (2, 'p', 'c', 1790812801, 1, 'test')",
         "the customers of project p by date do not add up",
     ),
 ];
@@ -527,7 +536,10 @@ fn tables_that_litestream_keeps_in_the_file_are_left_alone() {
     let vendor = Vendor::new();
     vendor
         .sql()
-        .execute_batch("create table _litestream_seq (id integer primary key, seq integer); insert into _litestream_seq values (1, 7)")
+        .execute_batch(
+            "create table _litestream_seq (id integer primary key, seq integer); \
+             insert into _litestream_seq values (1, 7)",
+        )
         .expect("a table");
     vendor.ok(["check"]);
 }

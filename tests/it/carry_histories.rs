@@ -8,7 +8,7 @@ use agora_vendor::billing::event::{Actor, Stamp};
 use agora_vendor::billing::history::History;
 use agora_vendor::billing::plan::Plan;
 use agora_vendor::billing::record::{NewRecord, UsedAt};
-use agora_vendor::billing::setting::{Name, Settings};
+use agora_vendor::billing::setting::{SettingName, Settings};
 use agora_vendor::http::{Options, Request, Service};
 use agora_vendor::store::customer::{self, Announcement};
 use agora_vendor::store::{Readers, Store, WriteTx, Writer, plan, project, setting, usage};
@@ -66,7 +66,8 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        4 => (0..PROJECTS, 0_usize..4, 1_i64..25).prop_map(|(project, back, amount)| Step::Record { project, back, amount }),
+        4 => (0..PROJECTS, 0_usize..4, 1_i64..25)
+            .prop_map(|(project, back, amount)| Step::Record { project, back, amount }),
         2 => any::<prop::sample::Index>().prop_map(|which| Step::Void { which }),
         2 => (1_usize..5).prop_map(|back| Step::Ask { back }),
         2 => Just(Step::NextMonth),
@@ -78,9 +79,12 @@ fn step_or_price() -> impl Strategy<Value = Step> {
     let back = || 0_usize..4;
     prop_oneof![
         8 => step(),
-        1 => (0..PLANS.len(), back(), 1_i64..9).prop_map(|(plan, back, price)| Step::Price { plan, back, price }),
-        1 => (0..CUSTOMERS.len(), back(), 0..PLANS.len()).prop_map(|(customer, back, plan)| Step::Plan { customer, back, plan }),
-        1 => (0..PROJECTS, back(), 0..CUSTOMERS.len()).prop_map(|(project, back, customer)| Step::Move { project, back, customer }),
+        1 => (0..PLANS.len(), back(), 1_i64..9)
+            .prop_map(|(plan, back, price)| Step::Price { plan, back, price }),
+        1 => (0..CUSTOMERS.len(), back(), 0..PLANS.len())
+            .prop_map(|(customer, back, plan)| Step::Plan { customer, back, plan }),
+        1 => (0..PROJECTS, back(), 0..CUSTOMERS.len())
+            .prop_map(|(project, back, customer)| Step::Move { project, back, customer }),
     ]
 }
 
@@ -95,7 +99,8 @@ fn any_step() -> impl Strategy<Value = Step> {
     prop_oneof![
         12 => step_or_price(),
         2 => between().prop_map(|steps| Step::Look { steps }),
-        2 => (0_usize..4, 0_usize..4, between()).prop_map(|(first, second, steps)| Step::Interleave { first, second, steps }),
+        2 => (0_usize..4, 0_usize..4, between())
+            .prop_map(|(first, second, steps)| Step::Interleave { first, second, steps }),
         1 => any::<bool>().prop_map(|carry| Step::Switch { carry }),
     ]
 }
@@ -271,11 +276,11 @@ impl Books {
             Step::Switch { carry } => {
                 let mut settings = Settings::default();
                 settings
-                    .set(Name::Late, if *carry { "carry" } else { "report" })
+                    .set(SettingName::Late, if *carry { "carry" } else { "report" })
                     .expect("a setting");
                 self.carry = *carry;
                 self.store
-                    .write(|tx| setting::write(tx, Name::Late, &settings))
+                    .write(|tx| setting::write(tx, SettingName::Late, &settings))
                     .expect("it is set");
             }
             Step::Price { plan, back, price } => {
@@ -443,14 +448,14 @@ fn begin(folder: &std::path::Path) -> Books {
     let (path, stamp) = (folder.join("books.db"), Stamp { at_s: NOW_S.get(), actor: Actor::Agora });
     let pair = live_pair();
     let mut settings = Settings::default();
-    settings.set(Name::Late, "carry").expect("a setting");
+    settings.set(SettingName::Late, "carry").expect("a setting");
     let from_s = History::<Plan>::default().start(None, 0, 0);
     Store::create(&path, |tx| {
         agora_vendor::store::key::add(tx, &pair)?;
         PLANS
             .iter()
             .try_for_each(|id| plan::set(tx, &plan_of(id, PRICE), from_s, &stamp).map(drop))?;
-        setting::write(tx, Name::Late, &settings)
+        setting::write(tx, SettingName::Late, &settings)
     })
     .expect("books");
     let readers = Readers::open(&path, 2).expect("readers");
@@ -487,8 +492,7 @@ fn it_is_too_where_prices_plans_and_customers_are_rewritten() {
 }
 
 #[test]
-fn it_is_too_where_bills_of_several_months_are_asked_for_at_once_and_carrying_is_switched_off_and_on()
- {
+fn it_is_too_where_months_are_billed_at_once_and_carrying_is_switched_off_and_on() {
     check_histories(any_step());
 }
 

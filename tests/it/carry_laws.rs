@@ -10,7 +10,7 @@ use agora_vendor::billing::event::{Actor, Stamp};
 use agora_vendor::billing::license::{NewLicense, Operation};
 use agora_vendor::billing::plan::Plan;
 use agora_vendor::billing::record::{NewRecord, UsedAt};
-use agora_vendor::billing::setting::{Name, Settings};
+use agora_vendor::billing::setting::{SettingName, Settings};
 use agora_vendor::http::{Options, Request, Service};
 use agora_vendor::store::customer::{self, Announcement};
 use agora_vendor::store::{
@@ -102,16 +102,24 @@ fn step() -> impl Strategy<Value = Step> {
     let window = || (any::<bool>(), any::<bool>(), any::<bool>());
     prop_oneof![
         6 => (project(), prop::option::weighted(0.3, customer()), back(), 1_i64..25, 0_usize..4)
-            .prop_map(|(project, customer, back, amount, place)| Step::Record { project, customer, back, amount, place }),
+            .prop_map(|(project, customer, back, amount, place)| {
+                Step::Record { project, customer, back, amount, place }
+            }),
         3 => (0_usize..6).prop_map(|before_last| Step::Void { before_last }),
         4 => (1_usize..5, window())
-            .prop_map(|(back, (without_first, without_last, paged))| Step::Ask { back, without_first, without_last, paged }),
+            .prop_map(|(back, (without_first, without_last, paged))| {
+                Step::Ask { back, without_first, without_last, paged }
+            }),
         2 => Just(Step::Look),
-        1 => (plan(), back(), 0..PRICES.len()).prop_map(|(plan, back, price)| Step::Price { plan, back, price }),
-        1 => (customer(), back(), plan()).prop_map(|(customer, back, plan)| Step::Plan { customer, back, plan }),
-        2 => (project(), back(), customer()).prop_map(|(project, back, customer)| Step::Move { project, back, customer }),
+        1 => (plan(), back(), 0..PRICES.len())
+            .prop_map(|(plan, back, price)| Step::Price { plan, back, price }),
+        1 => (customer(), back(), plan())
+            .prop_map(|(customer, back, plan)| Step::Plan { customer, back, plan }),
+        2 => (project(), back(), customer())
+            .prop_map(|(project, back, customer)| Step::Move { project, back, customer }),
         1 => project().prop_map(|project| Step::Disable { project }),
-        1 => (customer(), 1_i64..30).prop_map(|(customer, granted)| Step::License { customer, granted }),
+        1 => (customer(), 1_i64..30)
+            .prop_map(|(customer, granted)| Step::License { customer, granted }),
         1 => prop::bool::weighted(0.7).prop_map(|carry| Step::Switch { carry }),
         3 => (any::<bool>(), prop::bool::weighted(0.6))
             .prop_map(|(in_last_second, is_asked)| Step::NextMonth { in_last_second, is_asked }),
@@ -253,10 +261,10 @@ impl Books {
             Step::Switch { carry } => {
                 let mut settings = Settings::default();
                 settings
-                    .set(Name::Late, if *carry { "carry" } else { "report" })
+                    .set(SettingName::Late, if *carry { "carry" } else { "report" })
                     .expect("a setting");
                 self.store
-                    .write(|tx| setting::write(tx, Name::Late, &settings))
+                    .write(|tx| setting::write(tx, SettingName::Late, &settings))
                     .expect("it is set");
             }
             Step::NextMonth { in_last_second, is_asked } => {

@@ -340,7 +340,8 @@ fn malformed_texts() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         (
             "empty.csv",
             Vec::new(),
-            "empty.csv cannot be read: it is empty: the first line must name the columns id,projectId",
+            "empty.csv cannot be read: it is empty: the first line must name the columns \
+             id,projectId",
         ),
         ("blank.csv", b"\r\n\r\n".to_vec(), "cannot be read: it is empty"),
         (
@@ -622,15 +623,19 @@ fn a_dry_run_judges_every_row_as_the_import_does() {
             amount,
             prop_oneof![9 => Just("2026-10-10"), 1 => Just("2026-10-11"), 1 => Just("2099-01-01")],
         );
-        prop::collection::vec((field, customer, prop::bool::weighted(0.2)), 0..40).prop_map(|rows| {
-            let row = |((id, project, amount, at), customer, voided): (_, Option<i32>, _)| {
-                let customer = customer.map_or(String::new(), |customer| format!(r#","customerId":"c{customer}""#));
-                let void = if voided { r#","voidReason":"so""# } else { "" };
-                format!(r#"{{"id":"r{id}","projectId":"p{project}","amount":{amount},"at":"{at}"{customer}{void}}}"#)
-                    + "\n"
-            };
-            rows.into_iter().map(row).collect::<String>()
-        })
+        prop::collection::vec((field, customer, prop::bool::weighted(0.2)), 0..40).prop_map(
+            |rows| {
+                let row = |((id, project, amount, at), customer, voided): (_, Option<i32>, _)| {
+                    let named = |customer| format!(r#","customerId":"c{customer}""#);
+                    let customer = customer.map_or(String::new(), named);
+                    let void = if voided { r#","voidReason":"so""# } else { "" };
+                    let plain =
+                        format!(r#""id":"r{id}","projectId":"p{project}","amount":{amount}"#);
+                    format!(r#"{{{plain},"at":"{at}"{customer}{void}}}"#) + "\n"
+                };
+                rows.into_iter().map(row).collect::<String>()
+            },
+        )
     };
     let mut runner = TestRunner::new(ProptestConfig {
         cases: if long() { 300 } else { 12 },
@@ -785,13 +790,12 @@ impl Usage {
             String::new()
         };
         let reason = if *voided { "so" } else { "" };
-        match is_csv {
-            true => format!("{at_s},r{n},\"{reason}\",p{project},{amount},{customer}\r\n"),
-            false => {
-                format!(
-                    r#"{{"projectId":"p{project}","amount":{amount},"customerId":"{customer}","id":"r{n}","voidReason":"{reason}","at":"{at_s}"}}"#
-                ) + "\n"
-            }
+        if is_csv {
+            format!("{at_s},r{n},\"{reason}\",p{project},{amount},{customer}\r\n")
+        } else {
+            format!(
+                r#"{{"projectId":"p{project}","amount":{amount},"customerId":"{customer}","id":"r{n}","voidReason":"{reason}","at":"{at_s}"}}"#
+            ) + "\n"
         }
     }
 }

@@ -212,11 +212,14 @@ proptest! {
             prop_assert_eq!(found.get(&only), wanted.get(&only));
             prop_assert!(found.len() <= 1);
             for grain in [Grain::Day, Grain::Month] {
-                let parts = store.read(|tx| usage::by_stretch(tx, period, grain, None)).expect("sums");
+                let parts = store.read(|tx| usage::by_stretch(tx, period, grain, None));
+                let parts = parts.expect("sums");
                 let mut joined: BTreeMap<ProjectId, UsageSum> = BTreeMap::new();
                 for ((start_s, project_id), sum) in &parts {
                     let stretch = Period::around(grain, *start_s);
-                    let inside = Period::new(stretch.first_s().max(period.first_s()), stretch.last_s().min(period.last_s()));
+                    let first_s = stretch.first_s().max(period.first_s());
+                    let last_s = stretch.last_s().min(period.last_s());
+                    let inside = Period::new(first_s, last_s);
                     let wanted = naive(&events, inside.expect("a part"));
                     prop_assert_eq!(wanted.get(project_id), Some(sum), "{}", date(*start_s));
                     joined.entry(project_id.clone()).or_default().add(sum);

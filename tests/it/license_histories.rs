@@ -95,19 +95,29 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let license = || 0_usize..6;
     let step = prop_oneof![
         4 => (0_usize..2, -3_i64..3, 0_i64..8, prop::option::weighted(0.85, 1_i64..40))
-            .prop_map(|(customer, starts_in_days, days, units)| Step::Issue { customer, starts_in_days, days, units }),
-        8 => (0_usize..4, prop_oneof![2 => Just(0), 3 => 0_i64..DAY_S, 1 => 0..10 * DAY_S], 1_i64..30)
+            .prop_map(|(customer, starts_in_days, days, units)| {
+                Step::Issue { customer, starts_in_days, days, units }
+            }),
+        8 => (
+            0_usize..4,
+            prop_oneof![2 => Just(0), 3 => 0_i64..DAY_S, 1 => 0..10 * DAY_S],
+            1_i64..30,
+        )
             .prop_map(|(project, seconds_ago, units)| Step::Record { project, seconds_ago, units }),
         2 => (0_usize..10).prop_map(|record| Step::Void { record }),
-        1 => (0_usize..2, 1_i64..20).prop_map(|(customer, units)| Step::Consume { customer, units }),
+        1 => (0_usize..2, 1_i64..20)
+            .prop_map(|(customer, units)| Step::Consume { customer, units }),
         1 => (license(), 1_u32..4).prop_map(|(license, days)| Step::Extend { license, days }),
-        1 => (license(), -2_i64..6).prop_map(|(license, in_days)| Step::ExtendTo { license, in_days }),
+        1 => (license(), -2_i64..6)
+            .prop_map(|(license, in_days)| Step::ExtendTo { license, in_days }),
         2 => (license(), -20_i64..20).prop_map(|(license, units)| Step::Adjust { license, units }),
         1 => license().prop_map(|license| Step::Revoke { license }),
         1 => license().prop_map(|license| Step::Reinstate { license }),
         1 => Just(Step::Repeat),
         3 => (0_usize..4, license(), any::<bool>(), -1_i64..=1, 1_i64..30).prop_map(
-            |(project, license, at_start, off_s, units)| Step::RecordAtEdge { project, license, at_start, off_s, units }
+            |(project, license, at_start, off_s, units)| {
+                Step::RecordAtEdge { project, license, at_start, off_s, units }
+            }
         ),
         2 => (0_usize..4, 0_usize..2, -1_i64..2)
             .prop_map(|(project, customer, in_months)| Step::Move { project, customer, in_months }),
@@ -502,7 +512,7 @@ impl Books<'_, '_> {
             }
             Step::Void { record } => {
                 let voided = usage::void(tx, &record_id(record), &reason(), &stamp)?;
-                Ok(matches!(voided, Some(usage::Voided::Done(_))))
+                Ok(matches!(voided, Some(usage::VoidOutcome::Done(_))))
             }
             Step::Repeat => match self.done.last() {
                 Some((op_id, operation)) => {
@@ -583,9 +593,10 @@ fn compare_standings(tx: &WriteTx<'_>, model: &Model) -> Result<(), TestCaseErro
                 .filter(|license| license.customer == number && model.is_live(license))
         };
         let standing = fold(&license::of(tx, &customer(number)).expect("a read"), now_s);
-        let expected = match live().any(|license| license.left.is_none()) {
-            true => Residue::Unlimited,
-            false => Residue::Count(amount(live().filter_map(|license| license.left).sum())),
+        let expected = if live().any(|license| license.left.is_none()) {
+            Residue::Unlimited
+        } else {
+            Residue::Count(amount(live().filter_map(|license| license.left).sum()))
         };
         if model.licenses.iter().any(|license| license.customer == number) {
             prop_assert_eq!(standing.map(|standing| standing.residue), Some(expected));

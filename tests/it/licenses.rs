@@ -565,10 +565,8 @@ fn a_type_says_what_is_granted_and_one_that_is_not_set_up_is_unlimited() {
     let list = json!([{"type": "pro", "name": "Professional", "count": "1000"}]);
     assert_eq!(vendor.json(["license", "type", "list"]), list);
     let far = days_from_now(9);
-    assert_eq!(
-        vendor.json(["license", "issue", "--new", "c", "--expires", &far, "--type", "pro"])["count"],
-        "1000"
-    );
+    let issue = ["license", "issue", "--new", "c", "--expires", &far, "--type", "pro"];
+    assert_eq!(vendor.json(issue)["count"], "1000");
     // At the shell, whoever sells it says what it grants.
     let other = ["license", "issue", "--new", "c", "--expires", &far, "--type", "other"];
     assert!(vendor.fails(2, other).contains("type other is not set up: add --count"));
@@ -743,23 +741,44 @@ fn check_finds_a_license_that_does_not_follow_from_its_ledger() {
         ("update license set expires_at_s = 1".to_owned(), "expires 1970-01-01"),
         ("update license set revoked_at_s = 1".to_owned(), "revoked 1970-01-01"),
         ("update license set balance = 'x'".to_owned(), "the count of license a is not"),
-        (format!("{changed} set amount = '-6' where kind = 'drawn'"), "license a: more was drawn than it granted"),
-        (format!("{changed} set at_s = 1 where kind = 'drawn'"), "draws from a license that was not good then"),
-        (format!("{license} set starts_at_s = 4000000000"), "draws from a license that was not good then"),
+        (
+            format!("{changed} set amount = '-6' where kind = 'drawn'"),
+            "license a: more was drawn than it granted",
+        ),
+        (
+            format!("{changed} set at_s = 1 where kind = 'drawn'"),
+            "draws from a license that was not good then",
+        ),
+        (
+            format!("{license} set starts_at_s = 4000000000"),
+            "draws from a license that was not good then",
+        ),
         (format!("{license} set type = '' where seq = 1"), "the type of license a is not"),
         (format!("{license} set license_id = 'a b' where seq = 1"), "the id of license a b is not"),
         (
-            format!("{changed} set license_seq = 2 where kind = 'given back'; update license set balance = '5' where seq = 2; update license set balance = '3' where seq = 1"),
+            format!(
+                "{changed} set license_seq = 2 where kind = 'given back'; \
+                 update license set balance = '5' where seq = 2; \
+                 update license set balance = '3' where seq = 1"
+            ),
             "ledger entry 3 does not give back to each license what its record drew",
         ),
         (
-            "drop trigger license_ledger_is_not_deleted; delete from license_ledger where kind = 'given back'; update license set balance = '2' where seq = 1".to_owned(),
+            "drop trigger license_ledger_is_not_deleted; \
+             delete from license_ledger where kind = 'given back'; \
+             update license set balance = '2' where seq = 1"
+                .to_owned(),
             "ledger entry 3 does not give back",
         ),
-        (format!("{changed} set amount = '-1' where kind = 'drawn'"), "what licenses covered of it is not"),
+        (
+            format!("{changed} set amount = '-1' where kind = 'drawn'"),
+            "what licenses covered of it is not",
+        ),
         (format!("{changed} set amount = '1.0' where seq = 1"), "license ledger entry 1 is not"),
         (
-            "drop trigger usage_ledger_is_not_changed; update usage_ledger set covered = '1' where seq = 1".to_owned(),
+            "drop trigger usage_ledger_is_not_changed; \
+             update usage_ledger set covered = '1' where seq = 1"
+                .to_owned(),
             "what licenses covered of it is not",
         ),
         ("update usage_rollup set covered = '1' where grain = 1".to_owned(), "(1 covered)"),

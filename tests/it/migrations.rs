@@ -16,7 +16,9 @@ pub fn of_version_1() -> Vendor {
         pragma application_id = 1097291374;
         pragma user_version = 1;
         insert into setting values ('unit', 'Call');
-        insert into api_key values ('key', 'secret', 'live', 1760000000, null), ('test', 'secret', 'test', 1760000000, null);
+        insert into api_key values
+          ('key', 'secret', 'live', 1760000000, null),
+          ('test', 'secret', 'test', 1760000000, null);
         insert into plan values ('default', 'Standard', 'Minute', '0.01');
         insert into customer values ('c', 'default', 'Ann', null, null, 1760000000, 1760000000);
         insert into project values ('p', 'c', 1760000000), ('q', null, 1760000000);
@@ -49,9 +51,12 @@ pub fn of_version_2() -> Vendor {
         pragma application_id = 1097291374;
         pragma user_version = 2;
         insert into setting values ('unit', 'Call');
-        insert into api_key values ('key', 'secret', 'live', 1760000000, null), ('test', 'secret', 'test', 1760000000, null);
+        insert into api_key values
+          ('key', 'secret', 'live', 1760000000, null),
+          ('test', 'secret', 'test', 1760000000, null);
         insert into plan values ('default', 'Standard', 'Minute', '0.01');
-        insert into customer values ('c', 'default', 'Ann', null, null, 1760000000, 1760000000, null);
+        insert into customer values
+          ('c', 'default', 'Ann', null, null, 1760000000, 1760000000, null);
         insert into project values
           ('q', null, 1760000000, null, null),
           ('p', 'c', 1760000000, 'an-app-key', 'an-app-secret');
@@ -67,7 +72,8 @@ pub fn of_version_2() -> Vendor {
           ('day', 1760054400, 'p', '1.5', '1', 1),
           ('month', 1759276800, 'p', '1.5', '1', 1);
         insert into license values
-          (1, 'order-1', 'c', 'video', 'ios', 1760054400, 'issue c', 1760054400, 4102444799, '1', '0', null);
+          (1, 'order-1', 'c', 'video', 'ios', 1760054400, 'issue c',
+           1760054400, 4102444799, '1', '0', null);
         insert into license_ledger values
           (1, 1, 1760054400, 'issued', '1', 4102444799, null, 'shell:ann', null, 'op-1'),
           (2, 1, 1760054500, 'drawn', '-1', null, 1, null, null, null);
@@ -95,8 +101,8 @@ fn of_version_5() -> Vendor {
     written_by(5, include_str!("schema-5.sql"), include_str!("books-5.sql"))
 }
 
-/// Books as version 6 wrote them: the same, and what was recorded and taken back since, with who did
-/// it.
+/// Books as version 6 wrote them: the same, and what was recorded and taken back since, with who
+/// did it.
 fn of_version_6() -> Vendor {
     written_by(6, include_str!("schema-6.sql"), include_str!("books-6.sql"))
 }
@@ -446,10 +452,14 @@ fn prices_plans_and_customers_hold_for_all_time_in_migrated_books() {
         assert_eq!(plan["versions"].as_array().map(Vec::len), Some(1));
         assert_eq!(plan["versions"][0]["at"], json!(null));
         let plans = vendor.json(["customer", "show", "c"])["plans"].clone();
-        let first = json!([{"from": null, "planId": "default", "at": "2025-10-09T08:53:20Z", "by": "shell:unknown"}]);
+        let first = json!([
+            {"from": null, "planId": "default", "at": "2025-10-09T08:53:20Z", "by": "shell:unknown"}
+        ]);
         assert_eq!(plans, first);
         let customers = vendor.json(["project", "show", "p"])["customers"].clone();
-        let first = json!([{"from": null, "customerId": "c", "at": "2025-10-09T08:53:20Z", "by": "shell:unknown"}]);
+        let first = json!([
+            {"from": null, "customerId": "c", "at": "2025-10-09T08:53:20Z", "by": "shell:unknown"}
+        ]);
         assert_eq!(customers, first);
         assert_eq!(vendor.json(["project", "show", "q"])["customers"], json!([]));
         assert_eq!(vendor.json(["bill", "--month", "2025-10"])["total"], total);

@@ -61,7 +61,8 @@ fn a_plan_from_a_file_prices_the_bill_at_the_shell_and_over_the_socket_alike() {
             (
                 "big",
                 "104.5025",
-                "100 Minute × Pro (free) + Pro (flat fee 10) + 1000 Minute × Pro (Tier 1 at 0.01) + 9000 Minute × Pro (Tier 2 at 0.008) + 2500.5 Minute × Pro (Tier 3 at 0.005)"
+                "100 Minute × Pro (free) + Pro (flat fee 10) + 1000 Minute × Pro (Tier 1 at 0.01) \
+                 + 9000 Minute × Pro (Tier 2 at 0.008) + 2500.5 Minute × Pro (Tier 3 at 0.005)"
             ),
             // Nothing but the fee, and 10 more up to the minimum.
             (
@@ -73,7 +74,8 @@ fn a_plan_from_a_file_prices_the_bill_at_the_shell_and_over_the_socket_alike() {
             (
                 "small",
                 "20",
-                "100 Minute × Pro (free) + Pro (flat fee 10) + 50 Minute × Pro (Tier 1 at 0.01) + Pro (9.5 up to the minimum of 20)"
+                "100 Minute × Pro (free) + Pro (flat fee 10) + 50 Minute × Pro (Tier 1 at 0.01) + \
+                 Pro (9.5 up to the minimum of 20)"
             ),
         ]
     );
@@ -93,7 +95,10 @@ fn a_plan_from_a_file_prices_the_bill_at_the_shell_and_over_the_socket_alike() {
             .collect();
         assert_eq!(&lines.join(" + "), words);
     }
-    let tier = json!({"quantity": "2500.5", "price": "0.005", "amount": "12.5025", "description": "2500.5 Minute × Pro (Tier 3 at 0.005)"});
+    let tier = json!({
+        "quantity": "2500.5", "price": "0.005", "amount": "12.5025",
+        "description": "2500.5 Minute × Pro (Tier 3 at 0.005)"
+    });
     assert_eq!(shown["rows"][0]["lines"][4], tier);
     let table = vendor.ok(["bill", "--month", "2026-10"]).out;
     for part in [
@@ -116,7 +121,8 @@ fn the_simple_models_are_set_by_flags() {
         (
             &["--flat", "5", "--price", "0.02", "--free", "500.5"],
             "25",
-            "500.5 Minute × Standard (free) + Standard (flat fee 5) + 1000 Minute × Standard (0.02 each)",
+            "500.5 Minute × Standard (free) + Standard (flat fee 5) + 1000 Minute × Standard \
+             (0.02 each)",
         ),
         (
             &["--volume", "1000:0.01,rest:0.008"],
@@ -213,7 +219,8 @@ fn a_window_is_the_sum_of_its_months_and_a_part_of_one_is_priced_as_what_was_use
     let words = &bill(&server, "2026-09-01T00:00:00Z", "2026-10-31T23:59:59Z")[0].2;
     assert_eq!(
         words,
-        "Standard (2 × flat fee 10) + 1600 Minute × Standard (Tier 1 at 1) + 200 Minute × Standard (Tier 2 at 0.5)"
+        "Standard (2 × flat fee 10) + 1600 Minute × Standard (Tier 1 at 1) + 200 Minute × \
+         Standard (Tier 2 at 0.5)"
     );
 }
 
@@ -559,10 +566,12 @@ fn a_plan_is_shown_in_words_with_a_worked_example() {
         "plan   pro\n\
          name   Pro\n\
          unit   Minute\n\
-         price  the first 100 Minute of a month are free, and what follows counts from there\n       \
-                10 a month, whatever is used\n       \
-                each Minute of a month at the price of its own tier: up to 1000 Minute at 0.01 (Tier 1), above 1000 up to 10000 at 0.008 (Tier 2), above 10000 at 0.005 (Tier 3)\n       \
-                20 a month at least\n\
+         price  the first 100 Minute of a month are free, and what follows counts from there\n\
+         \x20      10 a month, whatever is used\n\
+         \x20      each Minute of a month at the price of its own tier: \
+         up to 1000 Minute at 0.01 (Tier 1), above 1000 up to 10000 at 0.008 (Tier 2), \
+         above 10000 at 0.005 (Tier 3)\n\
+         \x20      20 a month at least\n\
          \n\
          12500 Minute of a project in a month cost 104:\n\
          AMOUNT  FOR\n     \
@@ -578,7 +587,10 @@ fn a_plan_is_shown_in_words_with_a_worked_example() {
         (&json!("0.5"), &json!("20"))
     );
     // What is shown can be set again.
-    let document = json!({"name": "Other", "unit": "Call", "parts": shown["parts"], "free": shown["free"], "minimum": shown["minimum"]});
+    let document = json!({
+        "name": "Other", "unit": "Call", "parts": shown["parts"], "free": shown["free"],
+        "minimum": shown["minimum"]
+    });
     std::fs::write(vendor.path("other.json"), document.to_string()).expect("a file");
     vendor.ok(["plan", "set", "other", "--file", "other.json"]);
     assert_eq!(vendor.json(["plan", "show", "other"])["parts"], shown["parts"]);
@@ -599,7 +611,10 @@ fn a_volume_tier_that_undercuts_the_whole_bill_is_pointed_out() {
     let named = ["plan", "set", "default", "--name", "Standard", "--unit", "Minute"];
     let said = vendor.ok(named.iter().chain(&["--volume", "1000:0.01,rest:0.008"])).err;
     assert!(
-        said.contains("warning: 1000 Minute cost 10, and a little more than that costs 8: the bill falls there"),
+        said.contains(
+            "warning: 1000 Minute cost 10, and a little more than that costs 8: the \
+            bill falls there"
+        ),
         "{said}"
     );
     let said = vendor.ok(["plan", "set", "default", "--graduated", "1000:0.01,rest:0.008"]).err;

@@ -230,9 +230,10 @@ fn our_own_reading_is_never_more_than_a_warning() {
     names(&[("warn", "usage envelope")], |asked, vault| {
         let right = asked.right(vault);
         let is_second = asked.is("/usage") && asked.field("pageNum") == "2";
-        match is_second && right.status == 200 {
-            true => right.with(r#""data":{"#, "").with("]}}", "]}"),
-            false => right,
+        if is_second && right.status == 200 {
+            right.with(r#""data":{"#, "").with("]}}", "]}")
+        } else {
+            right
         }
     });
 }
@@ -242,9 +243,10 @@ fn a_server_that_needs_a_limit_is_named() {
     names(&[("fail", "usage without limit")], |asked, vault| {
         let right = asked.right(vault);
         let has_none = asked.field("limit").is_empty() && asked.field("probe").is_empty();
-        match asked.is("/usage") && has_none && right.status == 200 {
-            true => Told::json(400, r#"{"status":400,"statusReason":"limit is missing"}"#),
-            false => right,
+        if asked.is("/usage") && has_none && right.status == 200 {
+            Told::json(400, r#"{"status":400,"statusReason":"limit is missing"}"#)
+        } else {
+            right
         }
     });
 }
@@ -262,18 +264,18 @@ fn answers_to_missing_and_broken_parameters_are_named() {
     names(&[("fail", "usage missing parameters")], move |asked, vault| {
         let right = asked.right(vault);
         let is_missing = asked.is("/usage") && asked.field("pageNum").is_empty();
-        match is_missing && right.status == 400 && !asked.readings.is_empty() {
-            true => with(asked, "pageNum", "1")
-                .answer(vault, Lax { any_signature: true, ..Lax::default() }),
-            false => right,
+        if is_missing && right.status == 400 && !asked.readings.is_empty() {
+            with(asked, "pageNum", "1").answer(vault, Lax { any_signature: true, ..Lax::default() })
+        } else {
+            right
         }
     });
     names(&[("fail", "bill broken parameters")], move |asked, vault| {
         let right = asked.right(vault);
-        match asked.is("/bill") && asked.field("pageNum") == "0" && right.status == 400 {
-            true => with(asked, "pageNum", "1")
-                .answer(vault, Lax { any_signature: true, ..Lax::default() }),
-            false => right,
+        if asked.is("/bill") && asked.field("pageNum") == "0" && right.status == 400 {
+            with(asked, "pageNum", "1").answer(vault, Lax { any_signature: true, ..Lax::default() })
+        } else {
+            right
         }
     });
 }
@@ -292,9 +294,8 @@ fn a_refusal_whose_status_says_success_is_named() {
 #[test]
 fn whoever_answers_what_nobody_signed_is_named() {
     let lax = |path: &'static str, lax: Lax| {
-        move |asked: &Asked, vault: &Vault| match asked.path.ends_with(path) {
-            true => asked.answer(vault, lax),
-            false => asked.right(vault),
+        move |asked: &Asked, vault: &Vault| {
+            if asked.path.ends_with(path) { asked.answer(vault, lax) } else { asked.right(vault) }
         }
     };
     let unsigned = Lax { unsigned: true, ..Lax::default() };
@@ -345,11 +346,11 @@ fn keys_that_are_too_short_or_change_are_named() {
     });
     names(&[("fail", "create project again")], |asked, vault| {
         let right = asked.right(vault);
-        match asked.path.ends_with("/projects/new") && right.status == 200 {
-            true if vault.seen("project") > 0 => {
-                Told::json(409, r#"{"status":"failed","statusReason":"it exists"}"#)
-            }
-            _ => right,
+        let is_created = asked.path.ends_with("/projects/new") && right.status == 200;
+        if is_created && vault.seen("project") > 0 {
+            Told::json(409, r#"{"status":"failed","statusReason":"it exists"}"#)
+        } else {
+            right
         }
     });
     names(&[("fail", "create project again")], |asked, vault| {
@@ -387,12 +388,15 @@ fn a_redirect_is_told_and_not_followed() {
     elsewhere.set_nonblocking(true).expect("a mode");
     let place = format!("http://{}", elsewhere.local_addr().expect("an address"));
     let redirect = place.clone();
-    let twist = move |asked: &Asked, vault: &Vault| match asked.is("/usage") {
-        true => Some(Told {
-            headers: format!("Location: {redirect}{}\r\n", asked.target),
-            ..Told::json(302, "")
-        }),
-        false => Some(asked.right(vault)),
+    let twist = move |asked: &Asked, vault: &Vault| {
+        if asked.is("/usage") {
+            Some(Told {
+                headers: format!("Location: {redirect}{}\r\n", asked.target),
+                ..Told::json(302, "")
+            })
+        } else {
+            Some(asked.right(vault))
+        }
     };
     let stand_in = StandIn::start(Box::new(twist));
     let (ended, probed) = probe(&prober(), &stand_in.url(), &[]);

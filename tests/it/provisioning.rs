@@ -218,7 +218,8 @@ fn who_was_deactivated_is_active_again_with_the_same_keys_when_created_again() {
         events(&vendor.json(["customer", "show", "c"])).into_iter().map(|event| event.0).collect();
     assert_eq!(
         changes.join(" "),
-        "announced enabled keyed enabled keyed deactivated disabled disabled reactivated enabled deactivated disabled reactivated enabled"
+        "announced enabled keyed enabled keyed deactivated disabled disabled reactivated enabled \
+         deactivated disabled reactivated enabled"
     );
     vendor.ok(["check"]);
 }
@@ -854,7 +855,8 @@ fn check_whole_or_undone(vendor: &Vendor) {
     assert_eq!(broken, 0);
     let (customers, events): (i64, i64) = sql
         .query_row(
-            "select (select count(*) from customer), (select count(*) from event where project_id is null)",
+            "select (select count(*) from customer), \
+             (select count(*) from event where project_id is null)",
             [],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )

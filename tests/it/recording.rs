@@ -48,7 +48,10 @@ fn a_record_is_shown_as_it_stands() {
         vendor.json(["record", "p", "1.50", "--at", "2026-10-10T12:00:00+02:00", "--id", "r"]);
     assert_eq!(
         recorded,
-        json!({"id": "r", "projectId": "p", "amount": "1.5", "at": "2026-10-10T10:00:00Z", "duplicate": false})
+        json!({
+            "id": "r", "projectId": "p", "amount": "1.5", "at": "2026-10-10T10:00:00Z",
+            "duplicate": false
+        })
     );
     let noon = vendor.json(["record", "p", "1", "--at", "2026-10-10"]);
     assert_eq!(noon["at"], "2026-10-10T12:00:00Z");
@@ -230,7 +233,10 @@ fn totals_are_told_by_project_customer_day_and_month() {
     );
     assert_eq!(
         rows(&[&october[..], &["--by", "customer"]].concat()),
-        json!([{"customerId": null, "amount": "8", "records": 1}, {"customerId": "x", "amount": "6", "records": 2}])
+        json!([
+            {"customerId": null, "amount": "8", "records": 1},
+            {"customerId": "x", "amount": "6", "records": 2}
+        ])
     );
     let all = ["--from", "2026-09-30T12:00:00Z", "--to", "2026-10-31"];
     assert_eq!(
@@ -243,7 +249,10 @@ fn totals_are_told_by_project_customer_day_and_month() {
     );
     assert_eq!(
         rows(&[&all[..], &["--by", "month", "--customer", "x"]].concat()),
-        json!([{"month": "2026-09", "amount": "1", "records": 1}, {"month": "2026-10", "amount": "6", "records": 2}])
+        json!([
+            {"month": "2026-09", "amount": "1", "records": 1},
+            {"month": "2026-10", "amount": "6", "records": 2}
+        ])
     );
     assert_eq!(
         rows(&["--day", "2026-10-31", "--project", "b"]),

@@ -119,7 +119,8 @@ fn what_is_not_http_is_told_so() {
         ("GET /usage#x HTTP/1.1\r\nHost: h\r\n\r\n", 400),
         ("GET /usage HTTP/1.1\r\nHost: h\r\nContent-Length: x\r\n\r\n", 400),
         (
-            "GET /usage HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "GET /usage HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\
+             Transfer-Encoding: chunked\r\n\r\n",
             400,
         ),
         ("GET /usage HTTP/1.1\r\nHost: h\r\nContent-Length: 16385\r\n\r\n", 413),
@@ -175,7 +176,8 @@ fn a_body_that_nobody_wants_ends_the_connection_with_a_word() {
     for request in [
         "GET /healthz HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhello",
         "GET /healthz HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n",
-        "GET /healthz HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        "GET /healthz HTTP/1.1\r\nHost: h\r\n\
+         Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
     ] {
         let mut stream = server.connect();
         stream.write_all(request.as_bytes()).expect("sent");

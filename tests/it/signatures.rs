@@ -109,11 +109,10 @@ fn no_single_byte_change_of_the_request_is_answered() {
             let status = keeper.status(&changed);
             let in_escape = line[..place].ends_with("%3")
                 && other.eq_ignore_ascii_case(&line.as_bytes()[place]);
-            match in_escape {
-                true => assert_eq!(status, Some(200)),
-                false => {
-                    assert!(matches!(status, Some(400..=405)), "{place} {other:#x}: {status:?}")
-                }
+            if in_escape {
+                assert_eq!(status, Some(200))
+            } else {
+                assert!(matches!(status, Some(400..=405)), "{place} {other:#x}: {status:?}")
             }
             tried += 1;
         }

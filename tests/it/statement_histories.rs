@@ -11,13 +11,13 @@ use agora_vendor::billing::license::{NewLicense, Operation};
 use agora_vendor::billing::period::{Grain, Period};
 use agora_vendor::billing::plan::Plan;
 use agora_vendor::billing::record::{NewRecord, UsedAt};
-use agora_vendor::billing::statement::{Entry, Figure, ListingKind, Origin};
-use agora_vendor::store::answer::Answer;
+use agora_vendor::billing::statement::{Figure, ListingKind, Origin, StatementEntry};
+use agora_vendor::store::answer::StatementDraft;
 use agora_vendor::store::customer::Announcement;
-use agora_vendor::store::late::{self, Reconciled};
-use agora_vendor::store::snapshot::MadeOf;
+use agora_vendor::store::late::{self, Reconciliation};
+use agora_vendor::store::snapshot::ListingOrigin;
 use agora_vendor::store::statement::Count;
-use agora_vendor::store::usage::{Recorded, UsageSum};
+use agora_vendor::store::usage::{RecordOutcome, UsageSum};
 use agora_vendor::store::{self, Store, WriteTx, balance, check, license, statement, usage};
 use proptest::prelude::*;
 use proptest::test_runner::{TestCaseError, TestRunner};
@@ -46,14 +46,13 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (0..QUARTERS, prop_oneof![1_i64..8, 40_i64..140]),
     ];
     let step = prop_oneof![
-        4 => (0_usize..3, 0..QUARTERS, 1_i64..9).prop_map(|(project, quarter, units)| Step::Record { project, quarter, units }),
+        4 => (0_usize..3, 0..QUARTERS, 1_i64..9)
+            .prop_map(|(project, quarter, units)| Step::Record { project, quarter, units }),
         1 => (0_usize..12).prop_map(|record| Step::Void { record }),
-        4 => (kind, windows, prop::bool::weighted(0.2)).prop_map(|(kind, (quarter, quarters), provisional)| Step::Tell {
-            kind,
-            quarter,
-            quarters,
-            provisional
-        }),
+        4 => (kind, windows, prop::bool::weighted(0.2))
+            .prop_map(|(kind, (quarter, quarters), provisional)| {
+                Step::Tell { kind, quarter, quarters, provisional }
+            }),
     ];
     prop::collection::vec(step, 1..30)
 }
@@ -102,8 +101,8 @@ impl Model {
         }
     }
 
-    fn reconciled(&self, kind: ListingKind, month: Period) -> BTreeMap<ProjectId, Reconciled> {
-        let mut rows: BTreeMap<ProjectId, Reconciled> = BTreeMap::new();
+    fn reconciled(&self, kind: ListingKind, month: Period) -> BTreeMap<ProjectId, Reconciliation> {
+        let mut rows: BTreeMap<ProjectId, Reconciliation> = BTreeMap::new();
         for (place, used) in self.ledger.iter().enumerate() {
             if !(month.first_s()..=month.last_s()).contains(&used.at_s) {
                 continue;
@@ -113,19 +112,19 @@ impl Model {
             match (self.fate(kind, place), kind) {
                 (Fate::NotAsked, _) => row.not_asked += &used.amount,
                 (Fate::Late, _) => row.late += &used.amount,
-                (Fate::Told, ListingKind::Usage) => row.told += &used.amount,
+                (Fate::Told, ListingKind::Usage) => row.stated += &used.amount,
                 (Fate::Told, ListingKind::Bill) => {
                     row.covered += &used.covered;
                     let uncovered = &used.amount - &used.covered;
                     if used.project == 2 {
                         row.unpriced += &uncovered
                     } else {
-                        row.told += &uncovered
+                        row.stated += &uncovered
                     }
                 }
             }
         }
-        rows.retain(|_, row| *row != Reconciled::default());
+        rows.retain(|_, row| *row != Reconciliation::default());
         rows
     }
 
@@ -175,7 +174,7 @@ fn act(tx: &WriteTx<'_>, model: &mut Model, step: &Step) -> store::Result<()> {
                 note: None,
             };
             let recorded = usage::record(tx, &new, &stamp())?.expect("it is new");
-            let Recorded::Written { record, .. } = recorded else {
+            let RecordOutcome::Written { record, .. } = recorded else {
                 unreachable!("its id is new");
             };
             model.records.push(Some(model.ledger.len()));
@@ -184,7 +183,7 @@ fn act(tx: &WriteTx<'_>, model: &mut Model, step: &Step) -> store::Result<()> {
         Step::Void { record } => {
             let id = format!("r{record}").parse().expect("an id");
             let voided = usage::void(tx, &id, &"a test".parse().expect("words"), &stamp())?;
-            if let (Some(usage::Voided::Done(_)), Some(Some(place))) =
+            if let (Some(usage::VoidOutcome::Done(_)), Some(Some(place))) =
                 (voided, model.records.get(record))
             {
                 let used = model.ledger[*place].clone();
@@ -223,19 +222,21 @@ fn tell(
             (!amount.is_zero()).then(|| Figure { amount, description: String::new() })
         };
         entries.push(match kind {
-            ListingKind::Usage => Entry { project_id, figure: figure(sum.amount), origin: None },
+            ListingKind::Usage => {
+                StatementEntry { project_id, figure: figure(sum.amount), origin: None }
+            }
             ListingKind::Bill => {
                 let figure = if unpriced { None } else { figure(uncovered) };
                 let (usage, covered) = (sum.amount, sum.covered);
                 let origin = Some(Origin { usage, covered, unpriced, ..Origin::default() });
-                Entry { project_id, figure, origin }
+                StatementEntry { project_id, figure, origin }
             }
         });
     }
     let asked_at_s = if provisional { period.first_s() } else { period.last_s() + 1 };
     let knew_seq = statement::last_known_seq(tx)?;
     let told = Count { asked: 1, last_asked_at_s: asked_at_s, knew_seq };
-    let made_of = MadeOf {
+    let made_of = ListingOrigin {
         total_size: 3,
         knew_seq,
         terms_seq: statement::terms_seq(tx)?,
@@ -243,7 +244,7 @@ fn tell(
         mark_seq: balance::last_mark(tx)?,
         adjusts: false,
     };
-    let answer = Answer::of(tx, kind, period, made_of, &entries, &balance::Costs::new())?;
+    let answer = StatementDraft::of(tx, kind, period, made_of, &entries, &balance::Costs::new())?;
     answer.keep(tx, asked_at_s, told)?.expect("nothing knew more");
     Ok(())
 }

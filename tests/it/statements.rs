@@ -147,7 +147,8 @@ fn fifty_pages_followed_while_others_record_list_each_project_once_and_tell_one_
     let sql = vendor.sql();
     let mut select = sql
         .prepare(
-            "select project_id, cast(amount as integer) from usage_ledger join project using (project_no) order by seq",
+            "select project_id, cast(amount as integer) from usage_ledger join project using \
+             (project_no) order by seq",
         )
         .expect("a statement");
     let ledger = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("a ledger");
@@ -278,7 +279,10 @@ fn a_bill_is_in_the_ledger_before_its_last_page_goes_out_and_the_same_one_again_
     let shown = vendor.json(["statement", "show", "1"]);
     assert_eq!(
         shown["entries"][0],
-        json!({"projectId": "b", "amount": "2", "description": "1 Minute × Standard (2 each)", "usage": "1", "covered": "0", "unpriced": false})
+        json!({
+            "projectId": "b", "amount": "2", "description": "1 Minute × Standard (2 each)",
+            "usage": "1", "covered": "0", "unpriced": false
+        })
     );
     vendor.fails(3, ["statement", "show", "2"]);
     // Of other days: the answer stays the same, and knows more.
@@ -457,7 +461,8 @@ fn what_comes_too_late_is_said_at_once_and_added_up() {
     assert_eq!(
         lateness(&late.err),
         format!(
-            "2026-10-10 was reported on {today}; this record is late\n2026-10 was billed on {today}; this record is late\n"
+            "2026-10-10 was reported on {today}; this record is late\n2026-10 was billed on \
+             {today}; this record is late\n"
         )
     );
     assert_eq!(
@@ -521,7 +526,10 @@ fn what_comes_too_late_is_said_at_once_and_added_up() {
     let rows = vendor.json(["statement", "late"])["rows"].clone();
     assert_eq!(
         rows,
-        json!([{"month": "2026-09", "projectId": "b", "usage": sum("1", "0", 1), "bill": null, "due": null}])
+        json!([{
+            "month": "2026-09", "projectId": "b", "usage": sum("1", "0", 1), "bill": null,
+            "due": null
+        }])
     );
 }
 
@@ -567,7 +575,12 @@ fn what_was_recorded_is_told_or_late_or_not_asked_for() {
     vendor.ok(["record", "b", "20", "--at", "2026-10-25"]);
     vendor.ok(["void", "f", "--reason", "a test"]);
     let month = vendor.json(["totals", "--reconcile", "--month", "2026-10"]);
-    let usage = |project: &str, recorded: &str, told: &str, late: &str, not_asked: &str| json!({"projectId": project, "recorded": recorded, "told": told, "late": late, "notAsked": not_asked, "difference": "0"});
+    let usage = |project: &str, recorded: &str, told: &str, late: &str, not_asked: &str| {
+        json!({
+            "projectId": project, "recorded": recorded, "told": told, "late": late,
+            "notAsked": not_asked, "difference": "0"
+        })
+    };
     assert_eq!(
         month["usage"],
         json!([
@@ -578,7 +591,13 @@ fn what_was_recorded_is_told_or_late_or_not_asked_for() {
             usage("u", "9", "9", "0", "0"),
         ])
     );
-    let bill = |project: &str, [recorded, told, covered, unpriced, late, not_asked]: [&str; 6]| json!({"projectId": project, "recorded": recorded, "told": told, "covered": covered, "unpriced": unpriced, "late": late, "notAsked": not_asked, "difference": "0"});
+    let bill = |project: &str, sums: [&str; 6]| {
+        let [recorded, told, covered, unpriced, late, not_asked] = sums;
+        json!({
+            "projectId": project, "recorded": recorded, "told": told, "covered": covered,
+            "unpriced": unpriced, "late": late, "notAsked": not_asked, "difference": "0"
+        })
+    };
     assert_eq!(
         month["bill"],
         json!([
@@ -598,9 +617,12 @@ fn what_was_recorded_is_told_or_late_or_not_asked_for() {
     vendor.ok(["check"]);
     // What a statement says and the ledger never held does not add up.
     for seq in [1, 3] {
-        rewrite_entries(&vendor, seq, |line| match line.contains(r#""projectId":"d""#) {
-            true => line.replace(r#":"2""#, r#":"3""#),
-            false => line.to_owned(),
+        rewrite_entries(&vendor, seq, |line| {
+            if line.contains(r#""projectId":"d""#) {
+                line.replace(r#":"2""#, r#":"3""#)
+            } else {
+                line.to_owned()
+            }
         });
     }
     let ended = vendor.run(["totals", "--reconcile", "--month", "2026-10", "--json"]);
@@ -636,11 +658,17 @@ fn overlapping_windows_and_seconds_that_were_never_asked_for_are_pointed_out() {
     let listed = vendor.json(["statement", "list"]);
     assert_eq!(
         listed["overlaps"],
-        json!([{"kind": "usage", "from": "2026-10-11T23:00:00Z", "to": "2026-10-11T23:59:59Z", "statements": [2, 4]}])
+        json!([{
+            "kind": "usage", "from": "2026-10-11T23:00:00Z", "to": "2026-10-11T23:59:59Z",
+            "statements": [2, 4]
+        }])
     );
     assert_eq!(
         listed["neverAsked"],
-        json!([{"kind": "usage", "from": "2026-10-12T01:00:00Z", "to": "2026-10-13T23:59:59Z", "onlyProvisional": false}])
+        json!([{
+            "kind": "usage", "from": "2026-10-12T01:00:00Z", "to": "2026-10-13T23:59:59Z",
+            "onlyProvisional": false
+        }])
     );
     let of_month = vendor.json(["statement", "list", "--month", "2026-10"])["neverAsked"].clone();
     assert_eq!(
@@ -698,14 +726,18 @@ fn a_statement_stays_what_was_told_and_check_finds_what_was_tampered_with() {
             "a value of what statement 1 said",
         ),
     ] {
-        let free = "drop trigger statement_entries_are_not_changed; drop trigger statement_entries_are_not_deleted;
+        let free = "drop trigger statement_entries_are_not_changed;
+        drop trigger statement_entries_are_not_deleted;
             drop trigger statement_stays_what_was_told;";
         vendor.sql().execute_batch(&format!("{free}{tampering}")).expect(tampering);
         found(tampering, told);
     }
     let sql = vendor.sql();
-    sql.execute_batch("drop trigger statement_entries_are_not_changed; update statement_entries set entries = x'00'")
-        .expect("tampering");
+    sql.execute_batch(
+        "drop trigger statement_entries_are_not_changed; \
+         update statement_entries set entries = x'00'",
+    )
+    .expect("tampering");
     let said = vendor.fails(1, ["statement", "show", "1"]);
     assert!(
         said.contains("what statement 1 said cannot be read: ")
@@ -748,9 +780,8 @@ fn a_statement_stays_what_was_told_and_check_finds_what_was_tampered_with() {
         rewrite_entries(&vendor, seq, |line| line.replace(from, to));
         found(to, told);
     }
-    rewrite_entries(&vendor, 1, |line| match line.contains(r#""projectId":"d""#) {
-        true => String::new(),
-        false => line.to_owned(),
+    rewrite_entries(&vendor, 1, |line| {
+        if line.contains(r#""projectId":"d""#) { String::new() } else { line.to_owned() }
     });
     found("an entry less", "statement 1: its entries do not add up to its total");
 }

@@ -301,7 +301,8 @@ fn by_hand_a_project_is_disabled_and_enabled_and_an_account_deactivated_as_agora
         .collect();
     assert_eq!(
         events.join(" "),
-        "registered enabled enabled disabled enabled deactivated disabled disabled reactivated enabled"
+        "registered enabled enabled disabled enabled deactivated disabled disabled reactivated \
+         enabled"
     );
     vendor.ok(["record", "of-nobody", "7"]);
     let said = vendor.fails(1, ["project", "enable", "of-nobody"]);

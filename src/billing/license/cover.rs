@@ -2,7 +2,7 @@
 //! the one answer that Agora asks for.
 
 use crate::billing::amount::Amount;
-use crate::billing::license::issued::{License, State, end_s};
+use crate::billing::license::issued::{License, LicenseState, end_s};
 use crate::billing::period;
 use crate::billing::setting::Settings;
 
@@ -67,20 +67,20 @@ pub enum Residue {
 
 /// A customer's licenses folded into one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct LicenseSummary {
     /// Unix seconds; its UTC date is the expiry date.
     pub expires_at_s: i64,
     /// What remains.
     pub residue: Residue,
 }
 
-impl Standing {
-    /// The expiry date, as Agora is told: `YYYY-MM-DD`.
+impl LicenseSummary {
+    /// The expiry date, as it is sent to Agora: `YYYY-MM-DD`.
     pub fn expire_date(&self) -> String {
         period::date(self.expires_at_s).to_string()
     }
 
-    /// What remains, as Agora is told.
+    /// What remains, as it is sent to Agora.
     pub fn residue_count(&self, settings: &Settings) -> String {
         match &self.residue {
             Residue::Unlimited => settings.unlimited_as().to_string(),
@@ -94,20 +94,20 @@ impl Standing {
 /// which one was, a revoked one having ended on the day it was revoked, also where it had not
 /// begun; or, where there is none of these, the latest of those that have not started. `None` for a
 /// customer who never had any.
-pub fn fold(licenses: &[License], now_s: i64) -> Option<Standing> {
-    let live = || licenses.iter().filter(|license| license.state(now_s) == State::Live);
+pub fn fold(licenses: &[License], now_s: i64) -> Option<LicenseSummary> {
+    let live = || licenses.iter().filter(|license| license.state(now_s) == LicenseState::Live);
     if let Some(expires_at_s) = live().map(|license| license.expires_at_s).max() {
         let counts: Option<Vec<&Amount>> = live().map(|license| license.balance.as_ref()).collect();
         let residue = match counts {
             None => Residue::Unlimited,
             Some(counts) => Residue::Count(counts.into_iter().sum()),
         };
-        return Some(Standing { expires_at_s, residue });
+        return Some(LicenseSummary { expires_at_s, residue });
     }
     let ended = licenses.iter().filter_map(|license| license.ended_at_s(now_s)).max();
     let never_good = || licenses.iter().map(|license| license.expires_at_s).max();
     let expires_at_s = ended.or_else(never_good)?;
-    Some(Standing { expires_at_s, residue: Residue::Count(Amount::default()) })
+    Some(LicenseSummary { expires_at_s, residue: Residue::Count(Amount::default()) })
 }
 
 #[cfg(test)]
@@ -130,9 +130,9 @@ mod tests {
         draws.iter().map(|draw| (draw.license_seq, draw.amount.to_string())).collect()
     }
 
-    fn standing(expires_at_s: i64, count: &str) -> Option<Standing> {
+    fn standing(expires_at_s: i64, count: &str) -> Option<LicenseSummary> {
         let count = count.parse().expect("an amount");
-        Some(Standing { expires_at_s, residue: Residue::Count(count) })
+        Some(LicenseSummary { expires_at_s, residue: Residue::Count(count) })
     }
 
     #[test]

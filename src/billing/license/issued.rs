@@ -16,9 +16,9 @@ pub struct License {
     pub id: LicenseId,
     /// Whose license it is.
     pub customer_id: CustomerId,
-    /// Which of the vendor's licenses, where told.
+    /// Which of the vendor's licenses, where given.
     pub kind: Option<LicenseType>,
-    /// What it is good for, where told.
+    /// What it is good for, where given.
     pub platforms: Option<Platforms>,
     /// When it was issued.
     pub issued_at_s: i64,
@@ -45,7 +45,7 @@ pub struct Revocation {
 
 /// What a license is at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum LicenseState {
     /// Before its first second.
     Scheduled,
     /// Good.
@@ -56,7 +56,7 @@ pub enum State {
     Revoked,
 }
 
-impl State {
+impl LicenseState {
     /// Its name at the shell.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -113,12 +113,12 @@ impl FromStr for Platforms {
 
 impl License {
     /// What the license is at `now_s`.
-    pub fn state(&self, now_s: i64) -> State {
+    pub fn state(&self, now_s: i64) -> LicenseState {
         match &self.revoked {
-            Some(_) => State::Revoked,
-            None if now_s > self.expires_at_s => State::Expired,
-            None if now_s < self.starts_at_s => State::Scheduled,
-            None => State::Live,
+            Some(_) => LicenseState::Revoked,
+            None if now_s > self.expires_at_s => LicenseState::Expired,
+            None if now_s < self.starts_at_s => LicenseState::Scheduled,
+            None => LicenseState::Live,
         }
     }
 

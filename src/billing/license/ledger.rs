@@ -84,7 +84,7 @@ impl FromStr for EntryKind {
 
 /// An entry of the license ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct LicenseEntry {
     /// What it is.
     pub kind: EntryKind,
     /// When it was written, in Unix seconds.

@@ -6,8 +6,10 @@ mod ledger;
 mod operation;
 mod pace;
 
-pub use cover::{Draw, Drawable, Residue, Standing, draw, fold};
-pub use issued::{License, NotPlatforms, Platforms, Revocation, State, TypeGrant};
-pub use ledger::{Entry, EntryKind};
-pub use operation::{Act, Asked, Changed, Extension, NewLicense, Operation, Refusal};
+pub use cover::{Draw, Drawable, LicenseSummary, Residue, draw, fold};
+pub use issued::{License, LicenseState, NotPlatforms, Platforms, Revocation, TypeGrant};
+pub use ledger::{EntryKind, LicenseEntry};
+pub use operation::{
+    Act, Extension, KeptOperation, LicenseChange, LicenseRefusal, NewLicense, Operation,
+};
 pub use pace::runs_out_in;

@@ -88,7 +88,7 @@ pub enum Act {
 
 /// What an act changes: an entry of the license's ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Changed {
+pub struct LicenseChange {
     /// What it is.
     pub kind: EntryKind,
     /// What it adds to the balance.
@@ -99,7 +99,7 @@ pub struct Changed {
     pub reason: Option<Words>,
 }
 
-impl Changed {
+impl LicenseChange {
     /// An entry that tells no more than its kind.
     pub fn new(kind: EntryKind) -> Self {
         Self { kind, amount: None, expires_at_s: None, reason: None }
@@ -119,7 +119,7 @@ impl Operation {
 
 /// What was asked for before, as the books have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Asked {
+pub enum KeptOperation {
     /// This operation.
     Operation(Operation),
     /// An operation in the words of an earlier version's command line.
@@ -128,15 +128,15 @@ pub enum Asked {
 
 /// Why an operation is not done; nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum LicenseRefusal {
     /// There is no such license.
     NoLicense,
     /// There is no such customer.
     NoCustomer,
     /// The license's id stands for one of other content, which was asked for so.
-    OtherContent(Box<Asked>),
+    OtherContent(Box<KeptOperation>),
     /// The operation's id stands for another operation.
-    OtherOperation(Box<Asked>),
+    OtherOperation(Box<KeptOperation>),
     /// It would end before it starts.
     Empty {
         /// Its first second.
@@ -163,29 +163,37 @@ impl License {
     ///
     /// # Errors
     /// As [`License::extended`] and [`License::adjusted`].
-    pub fn act(&self, act: &Act, now_s: i64) -> Result<Option<Changed>, Refusal> {
+    pub fn act(&self, act: &Act, now_s: i64) -> Result<Option<LicenseChange>, LicenseRefusal> {
         Ok(match act {
             Act::Extend(by) => {
                 let expires_at_s = self.extended(*by, now_s)?;
-                let changed = Changed {
+                let changed = LicenseChange {
                     expires_at_s: Some(expires_at_s),
-                    ..Changed::new(EntryKind::Extended)
+                    ..LicenseChange::new(EntryKind::Extended)
                 };
                 (expires_at_s != self.expires_at_s).then_some(changed)
             }
             Act::Adjust { by, reason } => {
                 self.adjusted(by)?;
-                let changed = Changed::new(EntryKind::Adjusted);
-                Some(Changed { amount: Some(by.clone()), reason: Some(reason.clone()), ..changed })
+                let changed = LicenseChange::new(EntryKind::Adjusted);
+                Some(LicenseChange {
+                    amount: Some(by.clone()),
+                    reason: Some(reason.clone()),
+                    ..changed
+                })
             }
             Act::Revoke { reason } => {
-                let changed =
-                    Changed { reason: reason.clone(), ..Changed::new(EntryKind::Revoked) };
+                let changed = LicenseChange {
+                    reason: reason.clone(),
+                    ..LicenseChange::new(EntryKind::Revoked)
+                };
                 self.revoked.is_none().then_some(changed)
             }
             Act::Reinstate { reason } => {
-                let changed =
-                    Changed { reason: reason.clone(), ..Changed::new(EntryKind::Reinstated) };
+                let changed = LicenseChange {
+                    reason: reason.clone(),
+                    ..LicenseChange::new(EntryKind::Reinstated)
+                };
                 self.revoked.is_some().then_some(changed)
             }
         })
@@ -194,8 +202,8 @@ impl License {
     /// Its expiry once it is extended at `now_s`: never an earlier one than it has.
     ///
     /// # Errors
-    /// [`Refusal::Earlier`], [`Refusal::TooLate`].
-    pub fn extended(&self, by: Extension, now_s: i64) -> Result<i64, Refusal> {
+    /// [`LicenseRefusal::Earlier`], [`LicenseRefusal::TooLate`].
+    pub fn extended(&self, by: Extension, now_s: i64) -> Result<i64, LicenseRefusal> {
         let from_s = if now_s > self.expires_at_s {
             Period::around(Grain::Day, now_s).last_s()
         } else {
@@ -206,9 +214,9 @@ impl License {
             Extension::Days(days) => from_s.saturating_add(i64::from(days) * DAY_S),
         };
         match to_s {
-            to_s if to_s > LAST_SECOND => Err(Refusal::TooLate),
+            to_s if to_s > LAST_SECOND => Err(LicenseRefusal::TooLate),
             to_s if to_s < self.expires_at_s => {
-                Err(Refusal::Earlier { expires_at_s: self.expires_at_s })
+                Err(LicenseRefusal::Earlier { expires_at_s: self.expires_at_s })
             }
             to_s => Ok(to_s),
         }
@@ -217,12 +225,13 @@ impl License {
     /// What is left of it once its grant is changed by `by`.
     ///
     /// # Errors
-    /// [`Refusal::Unlimited`]; [`Refusal::BelowZero`] where more would be taken than is left.
-    pub fn adjusted(&self, by: &Amount) -> Result<Amount, Refusal> {
-        let balance = self.balance.as_ref().ok_or(Refusal::Unlimited)?;
+    /// [`LicenseRefusal::Unlimited`]; [`LicenseRefusal::BelowZero`] where more would be taken than
+    /// is left.
+    pub fn adjusted(&self, by: &Amount) -> Result<Amount, LicenseRefusal> {
+        let balance = self.balance.as_ref().ok_or(LicenseRefusal::Unlimited)?;
         let adjusted = balance + by;
         if adjusted.is_negative() {
-            return Err(Refusal::BelowZero { left: balance.clone() });
+            return Err(LicenseRefusal::BelowZero { left: balance.clone() });
         }
         Ok(adjusted)
     }
@@ -244,9 +253,9 @@ mod tests {
         assert_eq!(license.extended(days, 5 * DAY_S), Ok(12 * DAY_S - 1));
         assert_eq!(license.extended(days, 20 * DAY_S + 7), Ok(23 * DAY_S - 1));
         assert_eq!(license.extended(Extension::To(11 * DAY_S - 1), 0), Ok(11 * DAY_S - 1));
-        let earlier = Err(Refusal::Earlier { expires_at_s: 10 * DAY_S - 1 });
+        let earlier = Err(LicenseRefusal::Earlier { expires_at_s: 10 * DAY_S - 1 });
         assert_eq!(license.extended(Extension::To(9 * DAY_S - 1), 0), earlier);
-        assert_eq!(license.extended(Extension::Days(u32::MAX), 0), Err(Refusal::TooLate));
+        assert_eq!(license.extended(Extension::Days(u32::MAX), 0), Err(LicenseRefusal::TooLate));
     }
 
     #[test]
@@ -255,9 +264,9 @@ mod tests {
         assert_eq!(license.adjusted(&-&amount("1.5")), Ok(Amount::default()));
         assert_eq!(
             license.adjusted(&-&amount("1.6")),
-            Err(Refusal::BelowZero { left: amount("1.5") })
+            Err(LicenseRefusal::BelowZero { left: amount("1.5") })
         );
         let unlimited = License { balance: None, granted: None, ..license };
-        assert_eq!(unlimited.adjusted(&amount("1")), Err(Refusal::Unlimited));
+        assert_eq!(unlimited.adjusted(&amount("1")), Err(LicenseRefusal::Unlimited));
     }
 }

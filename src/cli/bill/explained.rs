@@ -2,18 +2,18 @@
 
 use crate::billing::adjustment::Adjustment;
 use crate::billing::amount::Amount;
-use crate::billing::bill::{Bill, Entry, Line};
-use crate::billing::history::Said;
+use crate::billing::bill::{Bill, BillEntry, BillLine};
+use crate::billing::history::HistoryEntry;
 use crate::billing::id::{CustomerId, PlanId, ProjectId};
 use crate::billing::period::{Grain, Period};
 use crate::billing::plan::Plan;
-use crate::billing::price::Of;
+use crate::billing::price::ChargeKind;
 use crate::cli::json::exact;
 use crate::cli::moment::{month, rfc3339};
 use crate::cli::start::HistoryEntryView;
 use crate::cli::table::{Columns, or_dash, print_properties, print_prose};
 use crate::cli::visible::ForPeople;
-use crate::store::balance::{self, ToldMonth, ToldProject};
+use crate::store::balance::{self, StatedMonth, StatedProject};
 use crate::store::bill::Pricing;
 use crate::store::usage::{KeptRecord, Provenance};
 use crate::store::{self, ReadTx, license, plan, project};
@@ -148,7 +148,7 @@ impl BillExplanation {
         id: &ProjectId,
         month_s: i64,
         bill: &Bill,
-        told: Option<&ToldMonth>,
+        told: Option<&StatedMonth>,
         pricing: &Pricing,
     ) -> store::Result<Self> {
         let entries = bill.entries.iter().chain(&bill.uncharged);
@@ -162,7 +162,7 @@ impl BillExplanation {
             license::covered_by(tx, id, Period::around(Grain::Month, month_s))?
         };
         let said = project::customers_of(tx, id)?;
-        let owner = Said::at(&said, month_s);
+        let owner = HistoryEntry::at(&said, month_s);
         let of_customer = |id: &CustomerId| OfCustomer { customer_id: id.to_string() };
         let named = match owner {
             Some(owner) => store::customer::plans_of(tx, &owner.value)?,
@@ -182,7 +182,7 @@ impl BillExplanation {
                 .map(|(id, covered)| CoverView { license_id: id.to_string(), covered })
                 .collect(),
             customer: owner.map(|owner| HistoryEntryView::new(owner, of_customer)),
-            plan: PricingView::read(tx, Said::at(&named, month_s), month_s)?,
+            plan: PricingView::read(tx, HistoryEntry::at(&named, month_s), month_s)?,
         })
     }
 
@@ -283,8 +283,8 @@ impl UsageRecordView {
 /// All that an entry's amount is the sum of.
 fn parts(
     tx: &ReadTx<'_>,
-    entry: &Entry,
-    told: Option<&ToldProject>,
+    entry: &BillEntry,
+    told: Option<&StatedProject>,
     pricing: &Pricing,
 ) -> store::Result<Vec<PartView>> {
     let mut parts: Vec<PartView> = entry.lines.iter().map(PartView::line).collect();
@@ -314,9 +314,9 @@ fn parts(
 }
 
 impl PartView {
-    fn line(line: &Line) -> Self {
+    fn line(line: &BillLine) -> Self {
         let charge = &line.charge;
-        let tier = if let Of::Tier(number) = charge.of { Some(number) } else { None };
+        let tier = if let ChargeKind::Tier(number) = charge.of { Some(number) } else { None };
         let (quantity, price) = (charge.quantity.to_string(), charge.price.to_string());
         Self {
             kind: "line",
@@ -329,7 +329,7 @@ impl PartView {
     /// What is told of an earlier month.
     fn earlier(
         tx: &ReadTx<'_>,
-        entry: &Entry,
+        entry: &BillEntry,
         adjustment: &Adjustment,
         before: &Amount,
         pricing: &Pricing,
@@ -362,11 +362,15 @@ impl PartView {
 }
 
 impl PricingView {
-    fn read(tx: &ReadTx<'_>, named: Option<&Said<PlanId>>, month_s: i64) -> store::Result<Self> {
+    fn read(
+        tx: &ReadTx<'_>,
+        named: Option<&HistoryEntry<PlanId>>,
+        month_s: i64,
+    ) -> store::Result<Self> {
         let plan_id = named.map_or_else(PlanId::fallback, |named| named.value.clone());
         let versions = plan::versions(tx, &plan_id)?;
-        let in_force = Said::at(&versions, month_s);
-        let version = |version: &Said<Plan>| {
+        let in_force = HistoryEntry::at(&versions, month_s);
+        let version = |version: &HistoryEntry<Plan>| {
             let is_in_force = in_force.is_some_and(|in_force| std::ptr::eq(in_force, version));
             HistoryEntryView::new(version, |plan| PriceVersionView {
                 name: plan.name.to_string(),

@@ -9,7 +9,7 @@ mod told;
 
 use crate::billing::bill::{self, Bill};
 use crate::billing::id::{CustomerId, ProjectId};
-use crate::billing::setting::Late;
+use crate::billing::setting::LatePolicy;
 use crate::cli::bill::explained::BillExplanation;
 use crate::cli::bill::shown::{BY_CUSTOMER, BY_PROJECT, BillBy, BillParts, BillView};
 use crate::cli::command::Shell;
@@ -18,7 +18,7 @@ use crate::cli::failure::{Exit, Failure};
 use crate::cli::moment::Month;
 use crate::cli::sentence::Sentence;
 use crate::cli::{customer, project};
-use crate::store::balance::{self, ToldMonth};
+use crate::store::balance::{self, StatedMonth};
 use crate::store::bill::Pricing;
 use crate::store::{self, ReadTx, setting};
 use std::collections::BTreeMap;
@@ -67,12 +67,12 @@ pub(super) struct Args {
 /// What is read of the books, of one state of them.
 struct BillRead {
     bill: Bill,
-    told: Option<ToldMonth>,
+    told: Option<StatedMonth>,
     /// The customer of each project that is shown, in the month.
     customers: BTreeMap<ProjectId, CustomerId>,
     /// The names of the customers, where told.
     names: BTreeMap<CustomerId, String>,
-    late: Late,
+    late: LatePolicy,
     explained: Option<BillExplanation>,
 }
 
@@ -90,7 +90,7 @@ impl BillRead {
         let dues = balance::dues(tx, period, only, &pricing)?;
         let basis = pricing.basis(tx, period, only)?;
         let mut bill = bill::bill_adjusted(basis, dues.standings);
-        let mut told = ToldMonth::read(tx, month_s, only, &pricing)?;
+        let mut told = StatedMonth::read(tx, month_s, only, &pricing)?;
         let explained = match only.filter(|_| args.explain) {
             Some(id) => {
                 Some(BillExplanation::read(tx, id, month_s, &bill, told.as_ref(), &pricing)?)

@@ -4,14 +4,14 @@ use crate::billing::amount::Amount;
 use crate::billing::bill::{self, Bill, ProjectUsage};
 use crate::billing::id::{CustomerId, ProjectId};
 use crate::billing::plan;
-use crate::billing::setting::Late;
+use crate::billing::setting::LatePolicy;
 use crate::cli::bill::explained::BillExplanation;
 use crate::cli::bill::told::{self, BillingState, MonthAmount};
 use crate::cli::json::exact;
 use crate::cli::moment::Month;
 use crate::cli::table::{Columns, or_dash, print_prose};
 use crate::cli::visible::ForPeople;
-use crate::store::balance::ToldMonth;
+use crate::store::balance::StatedMonth;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io;
@@ -46,10 +46,10 @@ pub(super) const BY_CUSTOMER: [&str; 4] = ["customerId", "name", "projects", "am
 /// What a bill is shown from.
 pub(super) struct BillParts<'a> {
     pub(super) bill: &'a Bill,
-    pub(super) told: Option<&'a ToldMonth>,
+    pub(super) told: Option<&'a StatedMonth>,
     pub(super) customers: &'a BTreeMap<ProjectId, CustomerId>,
     pub(super) names: &'a BTreeMap<CustomerId, String>,
-    pub(super) late: Late,
+    pub(super) late: LatePolicy,
     pub(super) explained: Option<&'a BillExplanation>,
 }
 
@@ -243,12 +243,12 @@ impl<'a> BillParts<'a> {
         self.customers.get(id).map(CustomerId::as_str)
     }
 
-    fn charged(&self) -> impl Iterator<Item = &'a bill::Entry> {
+    fn charged(&self) -> impl Iterator<Item = &'a bill::BillEntry> {
         self.bill.entries.iter().filter(|entry| !entry.amount.is_zero())
     }
 
     fn rows(&self) -> Vec<ChargeRow<'a>> {
-        let row = |entry: &'a bill::Entry| ChargeRow {
+        let row = |entry: &'a bill::BillEntry| ChargeRow {
             project_id: entry.usage.project_id.as_str(),
             customer_id: self.customer_of(&entry.usage.project_id),
             amount: &entry.amount,
@@ -317,7 +317,7 @@ impl<'a> BillParts<'a> {
     }
 
     fn unpriced(&self) -> Vec<UnpricedRow<'a>> {
-        let row = |unpriced: &'a bill::Unpriced| UnpricedRow {
+        let row = |unpriced: &'a bill::UnpricedProject| UnpricedRow {
             project_id: unpriced.usage.project_id.as_str(),
             customer_id: self.customer_of(&unpriced.usage.project_id),
             amount: unpriced.usage.uncovered(),
@@ -332,7 +332,7 @@ impl<'a> BillParts<'a> {
 }
 
 /// What an entry's amount is made of: the lines add up to it.
-pub(in crate::cli) fn lines(entry: &bill::Entry) -> Vec<LineView> {
+pub(in crate::cli) fn lines(entry: &bill::BillEntry) -> Vec<LineView> {
     let once = |amount: Amount, description| LineView {
         quantity: Amount::from(1),
         price: amount.clone(),

@@ -3,11 +3,11 @@
 use crate::billing::amount::Amount;
 use crate::billing::id::ProjectId;
 use crate::billing::period::date;
-use crate::billing::setting::Late;
+use crate::billing::setting::LatePolicy;
 use crate::billing::statement::Statement;
 use crate::cli::json::exact;
 use crate::cli::moment::{month, rfc3339};
-use crate::store::balance::{ToldMonth, ToldProject};
+use crate::store::balance::{StatedMonth, StatedProject};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -56,14 +56,14 @@ pub(super) struct BillingState {
 
 impl BillingState {
     /// Of a project.
-    pub(super) fn of(told: Option<&ToldMonth>, id: &ProjectId) -> Self {
-        let Some(ToldMonth { bill, projects }) = told else {
+    pub(super) fn of(told: Option<&StatedMonth>, id: &ProjectId) -> Self {
+        let Some(StatedMonth { bill, projects }) = told else {
             return Self::default();
         };
         let Some(told) = projects.get(id) else {
             return Self { due: Some(Amount::default().to_string()), ..Self::default() };
         };
-        let ToldProject { amount, later, due, .. } = told;
+        let StatedProject { amount, later, due, .. } = told;
         Self {
             adjusted_by: later
                 .iter()
@@ -75,8 +75,8 @@ impl BillingState {
     }
 
     /// Of all projects that are shown.
-    pub(super) fn of_all(told: Option<&ToldMonth>) -> Self {
-        let Some(ToldMonth { bill, projects }) = told else {
+    pub(super) fn of_all(told: Option<&StatedMonth>) -> Self {
+        let Some(StatedMonth { bill, projects }) = told else {
             return Self::default();
         };
         let amount = projects.values().filter_map(|told| told.amount.as_ref()).sum();
@@ -104,7 +104,11 @@ impl BillingState {
 
 /// What was told, in a sentence: `told 117.38822 on 2026-11-01 in statement 31; 5.94068 more in
 /// 2026-11`.
-pub(super) fn words(told: &ToldMonth, telling: &BillingState, late: Late) -> Option<String> {
+pub(super) fn words(
+    told: &StatedMonth,
+    telling: &BillingState,
+    late: LatePolicy,
+) -> Option<String> {
     let bill = &told.bill;
     let early = if bill.provisional { ", before the month was over," } else { "" };
     let amount = &telling.told.as_ref()?.amount;
@@ -123,7 +127,7 @@ pub(super) fn words(told: &ToldMonth, telling: &BillingState, late: Late) -> Opt
 }
 
 /// What is due of the projects, and what becomes of it.
-fn due_words(told: &ToldMonth, late: Late) -> String {
+fn due_words(told: &StatedMonth, late: LatePolicy) -> String {
     let dues = || told.projects.values().filter_map(|told| told.due.as_ref());
     let more: Amount = dues().filter(|due| due.is_positive()).sum();
     let less: Amount = dues().filter(|due| due.is_negative()).sum();
@@ -134,8 +138,8 @@ fn due_words(told: &ToldMonth, late: Late) -> String {
         (false, false) => format!("{more} is due, and {} too much was told", -&less),
     };
     let then = match late {
-        Late::Carry => "bills of later months carry it",
-        Late::Report => "Agora is told only where it asks for the month again",
+        LatePolicy::Carry => "bills of later months carry it",
+        LatePolicy::Report => "Agora is told only where it asks for the month again",
     };
     format!("; {what}: {then}")
 }

@@ -7,7 +7,7 @@ use crate::cli::database::shell_quoted;
 use crate::cli::doctor::finding::{Finding, Ours};
 use crate::cli::doctor::words::{count, list, span};
 use crate::cli::moment::rfc3339;
-use crate::store::check::{Difference, Report};
+use crate::store::check::{CheckReport, Difference};
 use crate::store::condition::Condition;
 use crate::store::survey::Survey;
 use crate::store::{self, Error};
@@ -89,7 +89,7 @@ pub(super) fn schema(ours: &Ours<'_>, condition: &Condition) -> Finding {
 }
 
 /// The file's pages and layout, and the ledgers against all that is derived from them.
-pub(super) fn soundness(ours: &Ours<'_>, report: store::Result<Report>) -> Vec<Finding> {
+pub(super) fn soundness(ours: &Ours<'_>, report: store::Result<CheckReport>) -> Vec<Finding> {
     const INTEGRITY: &str = "integrity";
     const SUMS: &str = "sums";
     let report = match report {

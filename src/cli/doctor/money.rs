@@ -3,7 +3,7 @@
 
 use crate::billing::asked::is_last;
 use crate::billing::period::{self, Grain};
-use crate::billing::setting::Late;
+use crate::billing::setting::LatePolicy;
 use crate::billing::statement::ListingKind;
 use crate::cli::database::shell_quoted;
 use crate::cli::doctor::finding::{Finding, Ours};
@@ -164,14 +164,14 @@ pub(super) fn late(ours: &Ours<'_>, survey: &Survey) -> Finding {
     let waits = list(waits.into_iter());
     let has_money = !survey.late_money.is_empty();
     match survey.settings.late() {
-        Late::Carry if survey.late_usage.is_empty() => {
+        LatePolicy::Carry if survey.late_usage.is_empty() => {
             Finding::ok(NAME, format!("the next bill carries {waits}"))
         }
-        Late::Carry => {
+        LatePolicy::Carry => {
             Finding::warning(NAME, format!("not told to Agora: {waits}; bills carry the money"))
                 .ours(ours, "statement late")
         }
-        Late::Report => {
+        LatePolicy::Report => {
             let says = format!(
                 "not told to Agora: {waits}; `late` is report, and Agora issues its invoices on \
                  the first day of the next month: what is late then is forfeit"

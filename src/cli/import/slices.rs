@@ -12,7 +12,7 @@ use crate::cli::import::tally::{NAMED, Tally};
 use crate::cli::statement::ToldAlready;
 use crate::cli::{moment, record};
 use crate::store::scratch::{self, Scratch};
-use crate::store::usage::{RecordRefusal, Recorded, Slice, Voided};
+use crate::store::usage::{RecordOutcome, RecordRefusal, Slice, VoidOutcome};
 use crate::store::{self, ReadTx, Store, license, project, setting};
 use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
@@ -202,8 +202,8 @@ fn take_row(
             let reason = record::refused(&refusal, &new, &near).to_string();
             return Ok(Some(BadRow { line, reason, text }));
         }
-        Ok(Recorded::Already(_)) => news.duplicates += 1,
-        Ok(Recorded::Written { record, registered }) => {
+        Ok(RecordOutcome::Already(_)) => news.duplicates += 1,
+        Ok(RecordOutcome::Written { record, registered }) => {
             news.recorded += 1;
             news.date(record.at_s, &known.usual);
             if registered.project {
@@ -240,7 +240,7 @@ fn take_row(
     }
     if let Some(reason) = &void {
         let voided = slice.void(&new.id, reason)?;
-        news.voided += u64::from(matches!(voided, Some(Voided::Done(_))));
+        news.voided += u64::from(matches!(voided, Some(VoidOutcome::Done(_))));
     }
     Ok(None)
 }

@@ -1,7 +1,7 @@
 //! `license history`: a license's ledger.
 
 use crate::billing::id::LicenseId;
-use crate::billing::license::Entry;
+use crate::billing::license::LicenseEntry;
 use crate::cli::command::Shell;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::license::find::find;
@@ -45,7 +45,7 @@ pub(super) fn run(args: &HistoryArgs, shell: &mut Shell<'_>) -> Result<Exit, Fai
     })?;
     // Followed back from what is left now, since the first entries may be left out.
     let mut balance = license.balance.clone();
-    let shown = |entry: &Entry| {
+    let shown = |entry: &LicenseEntry| {
         let after = balance.clone();
         if let (Some(balance), Some(amount)) = (&mut balance, &entry.amount) {
             *balance -= amount;

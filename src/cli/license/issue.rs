@@ -10,7 +10,7 @@ use crate::cli::license::operate::{OpArgs, operate, show_changed};
 use crate::cli::moment::Day;
 use crate::cli::near::near;
 use crate::store::ReadTx;
-use crate::store::license::{self, Done, News};
+use crate::store::license::{self, News, OperationOutcome};
 
 #[derive(clap::Args)]
 #[command(
@@ -80,7 +80,7 @@ pub(super) fn run(args: &IssueArgs, shell: &mut Shell<'_>) -> Result<Exit, Failu
 }
 
 /// Checks that what was typed is meant. What was issued before by the same words stays.
-fn check_issue(tx: &ReadTx<'_>, args: &IssueArgs, done: &Done) -> Result<(), Failure> {
+fn check_issue(tx: &ReadTx<'_>, args: &IssueArgs, done: &OperationOutcome) -> Result<(), Failure> {
     if done.news != News::Changed {
         return Ok(());
     }

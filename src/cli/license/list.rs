@@ -1,7 +1,7 @@
 //! `license list`: all licenses, a customer's, or those that end soon.
 
 use crate::billing::id::CustomerId;
-use crate::billing::license::{License, State};
+use crate::billing::license::{License, LicenseState};
 use crate::billing::period::DAY_S;
 use crate::cli::command::Shell;
 use crate::cli::csv_out::CsvFlag;
@@ -55,8 +55,8 @@ pub(super) fn run(args: &ListArgs, shell: &mut Shell<'_>) -> Result<Exit, Failur
     if let Some(DayCount(days)) = args.expiring {
         let until_s = now_s + i64::from(days) * DAY_S;
         let is_expiring = |license: &License| match license.state(now_s) {
-            State::Live | State::Scheduled => license.expires_at_s <= until_s,
-            State::Expired | State::Revoked => false,
+            LicenseState::Live | LicenseState::Scheduled => license.expires_at_s <= until_s,
+            LicenseState::Expired | LicenseState::Revoked => false,
         };
         licenses.retain(is_expiring);
         licenses.sort_by_key(|license| license.expires_at_s);

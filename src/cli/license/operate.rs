@@ -2,7 +2,7 @@
 //! shown.
 
 use crate::billing::id::OpId;
-use crate::billing::license::{Act, Operation, Refusal, State};
+use crate::billing::license::{Act, LicenseRefusal, LicenseState, Operation};
 use crate::billing::period;
 use crate::cli::command::Shell;
 use crate::cli::customer;
@@ -14,7 +14,7 @@ use crate::cli::moment::rfc3339;
 use crate::cli::sentence::Sentence;
 use crate::cli::table::or_dash;
 use crate::store::ReadTx;
-use crate::store::license::{self, Done, News};
+use crate::store::license::{self, News, OperationOutcome};
 
 #[derive(clap::Args)]
 pub(super) struct OpArgs {
@@ -29,8 +29,8 @@ pub(super) fn operate(
     operation: &Operation,
     op: &OpArgs,
     shell: &mut Shell<'_>,
-    check: impl FnOnce(&ReadTx<'_>, &Done) -> Result<(), Failure>,
-) -> Result<Done, Failure> {
+    check: impl FnOnce(&ReadTx<'_>, &OperationOutcome) -> Result<(), Failure>,
+) -> Result<OperationOutcome, Failure> {
     let op_id = op.op_id.as_ref();
     let mut store = shell.open()?;
     let done = store.write(|tx| {
@@ -77,57 +77,57 @@ pub(super) fn operate(
 /// Says why an operation was not done.
 fn refused(
     tx: &ReadTx<'_>,
-    refusal: Refusal,
+    refusal: LicenseRefusal,
     operation: &Operation,
     op_id: Option<&OpId>,
 ) -> Failure {
     let id = operation.license_id().map_or_else(String::new, ToString::to_string);
     match (refusal, operation) {
-        (Refusal::NoLicense, _) => no_license(tx, &id),
-        (Refusal::NoCustomer, Operation::Consume { customer_id, .. }) => {
+        (LicenseRefusal::NoLicense, _) => no_license(tx, &id),
+        (LicenseRefusal::NoCustomer, Operation::Consume { customer_id, .. }) => {
             customer::unknown(tx, customer_id)
         }
-        (Refusal::NoCustomer, _) => Failure::not_found("there is no such customer"),
-        (Refusal::OtherContent(asked), _) => Failure::conflict(format!(
+        (LicenseRefusal::NoCustomer, _) => Failure::not_found("there is no such customer"),
+        (LicenseRefusal::OtherContent(asked), _) => Failure::conflict(format!(
             "the id {id} stands for another license, issued by `{}`: nothing was issued; give a \
              new license an id of its own",
             asked_words(&asked)
         )),
-        (Refusal::OtherOperation(asked), _) => Failure::conflict(format!(
+        (LicenseRefusal::OtherOperation(asked), _) => Failure::conflict(format!(
             "the operation {} was another, `{}`: nothing was changed; give a new operation an id \
              of its own",
             or_dash(op_id.as_ref()),
             asked_words(&asked)
         )),
-        (Refusal::Empty { starts_at_s }, _) => Failure::words(format!(
+        (LicenseRefusal::Empty { starts_at_s }, _) => Failure::words(format!(
             "it would expire before it starts, which is on {}: give a later day of expiry",
             period::date(starts_at_s)
         )),
-        (Refusal::Earlier { expires_at_s }, _) => Failure::failed(format!(
+        (LicenseRefusal::Earlier { expires_at_s }, _) => Failure::failed(format!(
             "the license {id} is good until {} already, and extending does not shorten",
             rfc3339(expires_at_s)
         ))
         .hint("license revoke", "ends one"),
-        (Refusal::TooLate, _) => Failure::failed(format!(
+        (LicenseRefusal::TooLate, _) => Failure::failed(format!(
             "the license {id} would expire after the year 9999: give fewer days"
         )),
-        (Refusal::Unlimited, _) => {
+        (LicenseRefusal::Unlimited, _) => {
             Failure::failed(format!("the license {id} is unlimited: there is no count to adjust"))
         }
-        (Refusal::BelowZero { left }, Operation::Consume { customer_id, amount, .. }) => {
+        (LicenseRefusal::BelowZero { left }, Operation::Consume { customer_id, amount, .. }) => {
             Failure::failed(format!(
                 "customer {customer_id} has {left} left over all live licenses, less than \
                  {amount}: nothing was consumed"
             ))
         }
-        (Refusal::BelowZero { left }, _) => Failure::failed(format!(
+        (LicenseRefusal::BelowZero { left }, _) => Failure::failed(format!(
             "the license {id} has {left} left: no more than that can be taken off, and nothing was"
         )),
     }
 }
 
 pub(super) fn show_changed(
-    done: &Done,
+    done: &OperationOutcome,
     operation: &Operation,
     shell: &mut Shell<'_>,
 ) -> Result<Exit, Failure> {
@@ -140,14 +140,14 @@ pub(super) fn show_changed(
         shell.note(&format!("customer {} was not known and is registered", license.customer_id));
     }
     match (license.state(now_s), operation) {
-        (State::Expired, _) => {
+        (LicenseState::Expired, _) => {
             shell.note(&format!("the license expired on {}", period::date(license.expires_at_s)))
         }
-        (State::Revoked, Operation::Change(_, Act::Extend(_) | Act::Adjust { .. })) => {
+        (LicenseState::Revoked, Operation::Change(_, Act::Extend(_) | Act::Adjust { .. })) => {
             let sentence = Sentence::from("the license is revoked all the same");
             shell.point_out(sentence.hint("license reinstate", "makes it good again"));
         }
-        (State::Scheduled | State::Live | State::Revoked, _) => {}
+        (LicenseState::Scheduled | LicenseState::Live | LicenseState::Revoked, _) => {}
     }
     LicenseView::new(license, now_s).print(shell)
 }

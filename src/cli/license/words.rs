@@ -1,14 +1,14 @@
 //! Operations on licenses as commands: the words that ask for them.
 
-use crate::billing::license::{Act, Asked, Extension, NewLicense, Operation};
+use crate::billing::license::{Act, Extension, KeptOperation, NewLicense, Operation};
 use crate::billing::period::{self, Grain, Period};
 use std::fmt::Display;
 
 /// What was asked for before, as a command.
-pub(super) fn asked_words(asked: &Asked) -> String {
+pub(super) fn asked_words(asked: &KeptOperation) -> String {
     match asked {
-        Asked::Operation(operation) => command(operation),
-        Asked::Words(words) => words.clone(),
+        KeptOperation::Operation(operation) => command(operation),
+        KeptOperation::Words(words) => words.clone(),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use crate::billing::adjustment::month_of;
 use crate::billing::amount::Amount;
-use crate::billing::bill::{self, Bill, Entry, ProjectUsage};
+use crate::billing::bill::{self, Bill, BillEntry, ProjectUsage};
 use crate::billing::escape::escape;
 use crate::billing::id::{CustomerId, ProjectId};
 use crate::billing::period;
@@ -261,7 +261,7 @@ fn usage_cells(usage: &ProjectUsage, month: &ReportMonth) -> impl Iterator<Item 
 }
 
 /// What an entry's amount is made of: its description, or each line with its amount.
-fn what_for(entry: &Entry) -> Cell {
+fn what_for(entry: &BillEntry) -> Cell {
     let lines = lines(entry);
     if lines.len() < 2 {
         return Cell::Drawn(html! { span.for { (escape(&entry.description)) } });

@@ -3,7 +3,7 @@
 
 use crate::billing::id::{ApiKey, PlanId};
 use crate::billing::key::{KeyPair, Purpose};
-use crate::billing::setting::Name;
+use crate::billing::setting::SettingName;
 use crate::cli::command::Shell;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::init;
@@ -140,12 +140,12 @@ fn fill(order: &Order, tx: &WriteTx<'_>, shell: &Shell<'_>) -> Result<Vec<String
     let mut changes = Vec::new();
     if let Some(late) = &order.late {
         let mut settings = setting::read(tx)?;
-        let before = settings.get(Name::Late).to_owned();
-        settings.set(Name::Late, late).map_err(|error| {
+        let before = settings.get(SettingName::Late).to_owned();
+        settings.set(SettingName::Late, late).map_err(|error| {
             Failure::words(format!("the setting late cannot be {late:?}: {error}"))
         })?;
         if before != *late {
-            setting::set(tx, Name::Late, &settings, &shell.stamp())?;
+            setting::set(tx, SettingName::Late, &settings, &shell.stamp())?;
             changes.push(format!("late usage: {late}, before {before}"));
         }
     }
@@ -179,7 +179,7 @@ fn standing(tx: &ReadTx<'_>, changes: Vec<String>) -> Result<BooksState, Failure
         api_key: newest(Purpose::Live).unwrap_or_default(),
         api_secret: None,
         test_api_key: newest(Purpose::Test).unwrap_or_default(),
-        late: setting::read(tx)?.get(Name::Late).to_owned(),
+        late: setting::read(tx)?.get(SettingName::Late).to_owned(),
         plan,
         changes,
     })

@@ -1,11 +1,11 @@
 //! Balances made anew out of the kept bills, to migrate and to check.
 
 use crate::billing::id::ProjectId;
-use crate::store::balance::draft::Draft;
+use crate::store::balance::draft::BalanceDraft;
 use crate::store::balance::lines::{Balance, Balances, billed_from, read};
-use crate::store::balance::mark::{Marked, price};
+use crate::store::balance::mark::{MarkedProjects, price};
 use crate::store::bill::Pricing;
-use crate::store::document::Document;
+use crate::store::document::CompressedLines;
 use crate::store::{ReadTx, Result, WriteTx, readable, statement};
 use rusqlite::{Row, named_params};
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,7 +46,7 @@ fn made_anew(tx: &ReadTx<'_>) -> Result<BTreeMap<i64, Balances>> {
     let pricing = Pricing::read(tx, None)?;
     let mut months = told(tx)?;
     for (month_s, balances) in &mut months {
-        price(tx, &pricing, *month_s, &Marked::Everybody, None, balances)?;
+        price(tx, &pricing, *month_s, &MarkedProjects::Everybody, None, balances)?;
     }
     Ok(months)
 }
@@ -59,7 +59,7 @@ pub(in crate::store) fn write_anew(tx: &WriteTx<'_>) -> Result<()> {
     let bills = statement::month_bills(tx)?;
     for (month_s, balances) in made_anew(tx)? {
         if let Some(bill) = bills.get(&month_s) {
-            Draft::of(month_s, &balances)?.write(tx, bill.seq, 0)?;
+            BalanceDraft::of(month_s, &balances)?.write(tx, bill.seq, 0)?;
         }
     }
     Ok(())
@@ -79,7 +79,7 @@ pub(in crate::store) fn problems(tx: &ReadTx<'_>) -> Result<Vec<(i64, Problem)>>
             found.push((month_s, Problem::Written));
             continue;
         };
-        let marked = Marked::read(tx, month_s)?;
+        let marked = MarkedProjects::read(tx, month_s)?;
         let nothing = Balance::default();
         let before = found.len();
         let projects: BTreeSet<&ProjectId> = balances.keys().chain(anew.keys()).collect();
@@ -107,10 +107,10 @@ fn is_as_written(tx: &ReadTx<'_>, month_s: i64, balances: &Balances) -> Result<b
         from balance
         where month_s = :month_s";
     let mut select = tx.sql().prepare_cached(SELECT)?;
-    let kept = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get::<_, Document>(2)?));
+    let kept = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get::<_, CompressedLines>(2)?));
     let (adjusted, waiting, kept) =
         select.query_row(named_params! { ":month_s": month_s }, kept)?;
-    let written = Draft::of(month_s, balances)?;
+    let written = BalanceDraft::of(month_s, balances)?;
     let is_same = kept.text(0)? == written.document.text(0)?;
     Ok(is_same && (adjusted, waiting) == (written.adjusted, written.waiting))
 }

@@ -2,25 +2,25 @@
 
 use crate::billing::amount::Amount;
 use crate::billing::id::ProjectId;
-use crate::billing::statement::Entry;
+use crate::billing::statement::StatementEntry;
 use crate::store::balance::due::Costs;
-use crate::store::balance::lines::{Balance, Balances, Line, Month, each_line, read};
-use crate::store::document::{Document, Lines};
-use crate::store::snapshot::MadeOf;
+use crate::store::balance::lines::{Balance, BalanceLine, Balances, BilledMonth, each_line, read};
+use crate::store::document::{CompressedLines, DocumentWriter};
+use crate::store::snapshot::ListingOrigin;
 use crate::store::{ReadTx, Result, WriteTx, statement};
 use rusqlite::named_params;
 use std::collections::BTreeMap;
 
 /// The balances of a month as they are once a bill is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Draft {
+pub struct BalanceDraft {
     month_s: i64,
     pub(super) adjusted: bool,
     pub(super) waiting: bool,
-    pub(super) document: Document,
+    pub(super) document: CompressedLines,
 }
 
-impl Draft {
+impl BalanceDraft {
     pub(super) fn of(month_s: i64, balances: &Balances) -> Result<Self> {
         let mut draft = DraftLines::new()?;
         for (project_id, balance) in balances {
@@ -58,14 +58,14 @@ impl Draft {
 
 /// A draft as it is written, line by line.
 struct DraftLines {
-    lines: Lines,
+    lines: DocumentWriter,
     adjusted: bool,
     waiting: bool,
 }
 
 impl DraftLines {
     fn new() -> Result<Self> {
-        Ok(Self { lines: Lines::new()?, adjusted: false, waiting: false })
+        Ok(Self { lines: DocumentWriter::new()?, adjusted: false, waiting: false })
     }
 
     fn push(&mut self, project_id: &str, balance: &Balance) -> Result<()> {
@@ -78,21 +78,21 @@ impl DraftLines {
     }
 
     /// Writes a line as it stands.
-    fn copy(&mut self, line: &Line<'_>) -> Result<()> {
+    fn copy(&mut self, line: &BalanceLine<'_>) -> Result<()> {
         self.adjusted |= line.words().nth(1).is_some_and(|adjusted| adjusted != "0");
         self.waiting |= line.waits();
         self.lines.push(|written| written.extend_from_slice(line.line.as_bytes()))
     }
 
-    fn finish(self, month_s: i64) -> Result<Draft> {
+    fn finish(self, month_s: i64) -> Result<BalanceDraft> {
         let Self { lines, adjusted, waiting } = self;
-        Ok(Draft { month_s, adjusted, waiting, document: lines.finish()? })
+        Ok(BalanceDraft { month_s, adjusted, waiting, document: lines.finish()? })
     }
 }
 
 /// What a bill changes of a project's earlier month.
 #[derive(Default)]
-struct Change<'e> {
+struct MonthChange<'e> {
     /// What the bill of its month before told.
     before: Option<&'e Amount>,
     /// What it tells.
@@ -101,7 +101,7 @@ struct Change<'e> {
     cost: Option<&'e Option<Amount>>,
 }
 
-impl Change<'_> {
+impl MonthChange<'_> {
     /// The balance once it is made.
     fn make(&self, mut balance: Balance) -> Balance {
         self.before.into_iter().for_each(|amount| balance.adjusted -= amount);
@@ -121,19 +121,19 @@ impl Change<'_> {
 pub(in crate::store) fn drafts(
     tx: &ReadTx<'_>,
     own_s: i64,
-    entries: &[Entry],
+    entries: &[StatementEntry],
     costs: &Costs,
-) -> Result<Vec<Draft>> {
+) -> Result<Vec<BalanceDraft>> {
     let told_before = match statement::month_bill(tx, own_s)?.filter(|bill| bill.adjusts) {
         Some(bill) => statement::entries(tx, bill.seq)?,
         None => Vec::new(),
     };
-    let mut months: BTreeMap<i64, BTreeMap<&ProjectId, Change<'_>>> = BTreeMap::new();
-    for (id, adjustment) in told_before.iter().flat_map(Entry::by_project) {
+    let mut months: BTreeMap<i64, BTreeMap<&ProjectId, MonthChange<'_>>> = BTreeMap::new();
+    for (id, adjustment) in told_before.iter().flat_map(StatementEntry::by_project) {
         let changes = months.entry(adjustment.month_s).or_default();
         changes.entry(id).or_default().before = Some(&adjustment.amount);
     }
-    for (id, adjustment) in entries.iter().flat_map(Entry::by_project) {
+    for (id, adjustment) in entries.iter().flat_map(StatementEntry::by_project) {
         let changes = months.entry(adjustment.month_s).or_default();
         changes.entry(id).or_default().now = Some(&adjustment.amount);
     }
@@ -152,8 +152,8 @@ pub(in crate::store) fn drafts(
 fn changed_draft(
     tx: &ReadTx<'_>,
     month_s: i64,
-    changes: &BTreeMap<&ProjectId, Change<'_>>,
-) -> Result<Draft> {
+    changes: &BTreeMap<&ProjectId, MonthChange<'_>>,
+) -> Result<BalanceDraft> {
     let mut draft = DraftLines::new()?;
     let mut left = changes.iter().peekable();
     each_line(tx, month_s, |line| {
@@ -172,8 +172,8 @@ fn changed_draft(
 }
 
 /// The balances of a bill's own month: what it tells, and what later bills tell as before.
-fn own_draft(tx: &ReadTx<'_>, own_s: i64, entries: &[Entry]) -> Result<Draft> {
-    let is_adjusted = Month::find(tx, own_s)?.is_some_and(|month| month.adjusted);
+fn own_draft(tx: &ReadTx<'_>, own_s: i64, entries: &[StatementEntry]) -> Result<BalanceDraft> {
+    let is_adjusted = BilledMonth::find(tx, own_s)?.is_some_and(|month| month.adjusted);
     let mut balances = if is_adjusted { read(tx, own_s, |_| true)? } else { Balances::new() };
     for balance in balances.values_mut() {
         let adjusted = std::mem::take(&mut balance.adjusted);
@@ -187,7 +187,7 @@ fn own_draft(tx: &ReadTx<'_>, own_s: i64, entries: &[Entry]) -> Result<Draft> {
         balance.own = entry.own();
         balance.cost = (!origin.unpriced).then(|| &balance.told() + &origin.rest);
     }
-    Draft::of(own_s, &balances)
+    BalanceDraft::of(own_s, &balances)
 }
 
 /// Tells whether a bill that was kept after these drafts were made changed what is told of a month
@@ -197,11 +197,11 @@ fn own_draft(tx: &ReadTx<'_>, own_s: i64, entries: &[Entry]) -> Result<Draft> {
 /// When SQLite fails.
 pub(in crate::store) fn is_outdone(
     tx: &ReadTx<'_>,
-    drafts: &[Draft],
-    made_of: &MadeOf,
+    drafts: &[BalanceDraft],
+    made_of: &ListingOrigin,
 ) -> Result<bool> {
     for draft in drafts {
-        let month = Month::find(tx, draft.month_s)?;
+        let month = BilledMonth::find(tx, draft.month_s)?;
         if month.is_some_and(|month| month.kept_seq > made_of.statement_seq) {
             return Ok(true);
         }
@@ -218,11 +218,11 @@ pub(in crate::store) fn keep(
     tx: &WriteTx<'_>,
     seq: i64,
     own_s: i64,
-    drafts: &[Draft],
-    made_of: &MadeOf,
+    drafts: &[BalanceDraft],
+    made_of: &ListingOrigin,
 ) -> Result<()> {
     for draft in drafts {
-        let month = Month::find(tx, draft.month_s)?;
+        let month = BilledMonth::find(tx, draft.month_s)?;
         let settled_seq = month.as_ref().map_or(0, |month| month.settled_seq);
         draft.write(tx, seq, settled_seq.max(made_of.mark_seq))?;
         // There were no marks of a month without a bill; and costs that were worked out since are
@@ -250,7 +250,7 @@ pub(in crate::store) fn keep(
 }
 
 /// Tells whether anything that prices a month was written since a bill of it was made.
-fn is_changed(tx: &ReadTx<'_>, month_s: i64, made_of: &MadeOf) -> Result<bool> {
+fn is_changed(tx: &ReadTx<'_>, month_s: i64, made_of: &ListingOrigin) -> Result<bool> {
     const SELECT: &str = "
         select exists (
           select 1

@@ -5,10 +5,10 @@ use crate::billing::amount::Amount;
 use crate::billing::bill::{Standing, Standings};
 use crate::billing::id::ProjectId;
 use crate::billing::period::Period;
-use crate::billing::setting::Late;
-use crate::billing::statement::Entry;
-use crate::store::balance::lines::{Balance, Balances, Month, each_line, read};
-use crate::store::balance::mark::{Marked, price};
+use crate::billing::setting::LatePolicy;
+use crate::billing::statement::StatementEntry;
+use crate::store::balance::lines::{Balance, Balances, BilledMonth, each_line, read};
+use crate::store::balance::mark::{MarkedProjects, price};
 use crate::store::bill::Pricing;
 use crate::store::{ReadTx, Result, setting, statement};
 use std::collections::BTreeMap;
@@ -42,10 +42,10 @@ pub fn dues(
     let Some(own_s) = month_of(window) else {
         return Ok(Dues::default());
     };
-    let adjusts = setting::read(tx)?.late() == Late::Carry;
+    let adjusts = setting::read(tx)?.late() == LatePolicy::Carry;
     let mut dues = Dues { adjusts, ..Dues::default() };
     let before = statement::month_bill(tx, own_s)?;
-    let months = Month::before(tx, own_s + 1)?;
+    let months = BilledMonth::before(tx, own_s + 1)?;
     let own = months.last().filter(|month| month.month_s == own_s);
     let is_adjusted = own.is_some_and(|own| own.adjusted);
     let told_before = match before {
@@ -57,8 +57,8 @@ pub fn dues(
         dues.standings.retain(|id, _| only.is_none_or(|only| only == id));
     }
     if adjusts {
-        let mut ours: BTreeMap<i64, Ours<'_>> = BTreeMap::new();
-        for told in told_before.iter().flat_map(Entry::by_project) {
+        let mut ours: BTreeMap<i64, OwnAdjustments<'_>> = BTreeMap::new();
+        for told in told_before.iter().flat_map(StatementEntry::by_project) {
             ours.entry(told.1.month_s).or_default().push(told);
         }
         for month in months.iter().filter(|month| month.month_s < own_s) {
@@ -73,7 +73,7 @@ pub fn dues(
 
 /// Reads how the projects of a month stand of which later bills tell something. `before` is what
 /// the newest bill of the month said.
-fn told_elsewhere(tx: &ReadTx<'_>, month_s: i64, before: &[Entry]) -> Result<Standings> {
+fn told_elsewhere(tx: &ReadTx<'_>, month_s: i64, before: &[StatementEntry]) -> Result<Standings> {
     let told = read(tx, month_s, |_| true)?.into_iter();
     let told = told.filter(|(_, balance)| !balance.adjusted.is_zero());
     let standing = |(id, balance): (ProjectId, Balance)| {
@@ -85,7 +85,7 @@ fn told_elsewhere(tx: &ReadTx<'_>, month_s: i64, before: &[Entry]) -> Result<Sta
 }
 
 /// What the newest bill of the own month tells of an earlier one, in the order of project ids.
-type Ours<'e> = Vec<(&'e ProjectId, &'e Adjustment)>;
+type OwnAdjustments<'e> = Vec<(&'e ProjectId, &'e Adjustment)>;
 
 impl Dues {
     /// Adds what is due of an earlier month.
@@ -97,7 +97,7 @@ impl Dues {
         only: Option<&ProjectId>,
         pricing: &Pricing,
     ) -> Result<()> {
-        let marked = Marked::read(tx, month_s)?;
+        let marked = MarkedProjects::read(tx, month_s)?;
         let is_asked = |id: &str| only.is_none_or(|only| only.as_str() == id);
         let is_ours = |id: &str| ours.binary_search_by(|(ours, _)| ours.as_str().cmp(id)).is_ok();
         let (mut looked_at, mut news) = (Balances::new(), Vec::new());

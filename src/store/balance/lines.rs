@@ -2,7 +2,7 @@
 
 use crate::billing::amount::Amount;
 use crate::billing::id::ProjectId;
-use crate::store::document::{Document, Text};
+use crate::store::document::{CompressedLines, Text};
 use crate::store::{ReadTx, Result};
 use rusqlite::{OptionalExtension, Row, named_params};
 use std::collections::BTreeMap;
@@ -69,7 +69,7 @@ impl Balance {
 pub type Balances = BTreeMap<ProjectId, Balance>;
 
 /// A month that has a kept bill, without its balances.
-pub(super) struct Month {
+pub(super) struct BilledMonth {
     /// Its first second.
     pub month_s: i64,
     /// The newest kept bill that told of it.
@@ -84,7 +84,7 @@ pub(super) struct Month {
     pub marked: bool,
 }
 
-impl Month {
+impl BilledMonth {
     /// The months that have kept bills before a second, in the order of time.
     pub fn before(tx: &ReadTx<'_>, end_s: i64) -> Result<Vec<Self>> {
         const SELECT: &str = "
@@ -119,7 +119,7 @@ impl Month {
 /// # Errors
 /// When SQLite fails.
 pub fn billed_from(tx: &ReadTx<'_>, from_s: i64) -> Result<Vec<i64>> {
-    let months = Month::before(tx, i64::MAX)?.into_iter().map(|month| month.month_s);
+    let months = BilledMonth::before(tx, i64::MAX)?.into_iter().map(|month| month.month_s);
     Ok(months.filter(|month_s| *month_s >= from_s).collect())
 }
 
@@ -129,18 +129,18 @@ pub fn billed_from(tx: &ReadTx<'_>, from_s: i64) -> Result<Vec<i64>> {
 /// # Errors
 /// When SQLite fails.
 pub fn unsettled(tx: &ReadTx<'_>) -> Result<Vec<i64>> {
-    let months = Month::before(tx, i64::MAX)?.into_iter();
+    let months = BilledMonth::before(tx, i64::MAX)?.into_iter();
     Ok(months.filter(|month| month.waiting || month.marked).map(|month| month.month_s).collect())
 }
 
 /// A line of a month's balances, as it is written.
-pub(super) struct Line<'l> {
+pub(super) struct BalanceLine<'l> {
     text: &'l Text,
     pub line: &'l str,
     pub project_id: &'l str,
 }
 
-impl Line<'_> {
+impl BalanceLine<'_> {
     /// The words after the project's id.
     pub fn words(&self) -> std::str::SplitAsciiWhitespace<'_> {
         self.line[self.project_id.len()..].split_ascii_whitespace()
@@ -164,7 +164,7 @@ impl Line<'_> {
 pub(super) fn each_line(
     tx: &ReadTx<'_>,
     month_s: i64,
-    mut each: impl FnMut(Line<'_>) -> Result<()>,
+    mut each: impl FnMut(BalanceLine<'_>) -> Result<()>,
 ) -> Result<()> {
     const SELECT: &str = "
         select kept_seq, balances
@@ -176,11 +176,11 @@ pub(super) fn each_line(
     let Some((seq, document)) = kept else {
         return Ok(());
     };
-    let document: Document = document;
+    let document: CompressedLines = document;
     let text = document.text(seq)?;
     text.lines().try_for_each(|line| {
         let project_id = line.split(' ').next().unwrap_or_default();
-        each(Line { text: &text, line, project_id })
+        each(BalanceLine { text: &text, line, project_id })
     })
 }
 
@@ -188,7 +188,7 @@ pub(super) fn each_line(
 pub(super) fn read(
     tx: &ReadTx<'_>,
     month_s: i64,
-    is_asked: impl Fn(&Line<'_>) -> bool,
+    is_asked: impl Fn(&BalanceLine<'_>) -> bool,
 ) -> Result<Balances> {
     let mut balances = Vec::new();
     each_line(tx, month_s, |line| {

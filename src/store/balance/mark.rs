@@ -11,12 +11,12 @@ use rusqlite::{OptionalExtension, named_params};
 use std::collections::BTreeSet;
 
 /// Whose cost of a month may be another than its balance says.
-pub(super) enum Marked {
+pub(super) enum MarkedProjects {
     Everybody,
     These(BTreeSet<ProjectId>),
 }
 
-impl Marked {
+impl MarkedProjects {
     pub fn read(tx: &ReadTx<'_>, month_s: i64) -> Result<Self> {
         const SELECT: &str = "
             select p.project_id
@@ -43,7 +43,7 @@ pub(super) fn price(
     tx: &ReadTx<'_>,
     pricing: &Pricing,
     month_s: i64,
-    marked: &Marked,
+    marked: &MarkedProjects,
     only: Option<&ProjectId>,
     balances: &mut Balances,
 ) -> Result<()> {
@@ -56,8 +56,10 @@ pub(super) fn price(
     // Looked up one by one where they are few.
     const FEW: usize = 50;
     let each: Vec<Option<&ProjectId>> = match marked {
-        Marked::These(projects) if projects.len() <= FEW => projects.iter().map(Some).collect(),
-        Marked::These(_) | Marked::Everybody => vec![only],
+        MarkedProjects::These(projects) if projects.len() <= FEW => {
+            projects.iter().map(Some).collect()
+        }
+        MarkedProjects::These(_) | MarkedProjects::Everybody => vec![only],
     };
     for asked in each {
         let basis = pricing.basis(tx, month, asked)?;

@@ -10,7 +10,7 @@
 //!
 //! `lines` reads and writes the documents, `mark` knows what may cost something else by now,
 //! `due` adds up what a bill can tell of earlier months, `draft` keeps what it told,
-//! `anew` makes all of it again from the statements, and `told_month` reads what was told of one
+//! `anew` makes all of it again from the statements, and `stated_month` reads what was told of one
 //! month, and by which bills.
 
 mod anew;
@@ -19,15 +19,15 @@ mod due;
 mod lines;
 mod mark;
 mod settle;
-mod told_month;
+mod stated_month;
 
 pub use anew::{Problem, told};
 pub(super) use anew::{problems, write_anew};
-pub use draft::Draft;
+pub use draft::BalanceDraft;
 pub(super) use draft::{drafts, is_outdone, keep};
 pub use due::{Costs, Dues, dues};
 pub use lines::{Balance, Balances, billed_from, unsettled};
 pub use mark::last_mark;
 pub(super) use settle::open;
 pub use settle::{now, settle};
-pub use told_month::{ToldMonth, ToldProject};
+pub use stated_month::{StatedMonth, StatedProject};

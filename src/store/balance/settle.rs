@@ -1,9 +1,9 @@
 //! What months cost by now: priced ahead of the bills that tell it.
 
 use crate::billing::id::ProjectId;
-use crate::store::balance::draft::Draft;
-use crate::store::balance::lines::{Balances, Month, read};
-use crate::store::balance::mark::{Marked, last_mark, price};
+use crate::store::balance::draft::BalanceDraft;
+use crate::store::balance::lines::{Balances, BilledMonth, read};
+use crate::store::balance::mark::{MarkedProjects, last_mark, price};
 use crate::store::bill::Pricing;
 use crate::store::{ReadTx, Result, WriteTx};
 use rusqlite::named_params;
@@ -12,11 +12,11 @@ use std::collections::{HashMap, HashSet};
 /// Reads by month which projects may cost something else than what is told; `None`: all.
 pub(in crate::store) fn open(tx: &ReadTx<'_>) -> Result<HashMap<i64, Option<HashSet<ProjectId>>>> {
     let mut open = HashMap::new();
-    for Month { month_s, .. } in Month::before(tx, i64::MAX)? {
+    for BilledMonth { month_s, .. } in BilledMonth::before(tx, i64::MAX)? {
         let waiting = read(tx, month_s, |line| line.waits())?.into_keys();
-        let projects = match Marked::read(tx, month_s)? {
-            Marked::Everybody => None,
-            Marked::These(marked) => Some(waiting.chain(marked).collect()),
+        let projects = match MarkedProjects::read(tx, month_s)? {
+            MarkedProjects::Everybody => None,
+            MarkedProjects::These(marked) => Some(waiting.chain(marked).collect()),
         };
         open.insert(month_s, projects);
     }
@@ -32,12 +32,13 @@ pub fn settle(tx: &WriteTx<'_>) -> Result<bool> {
     const SELECT: &str = "select min(month_s) from mark";
     const DELETE: &str = "delete from mark where month_s = :month_s";
     let month_s: Option<i64> = tx.sql().prepare_cached(SELECT)?.query_row([], |row| row.get(0))?;
-    let Some(month) = month_s.map(|month_s| Month::find(tx, month_s)).transpose()?.flatten() else {
+    let Some(month) = month_s.map(|month_s| BilledMonth::find(tx, month_s)).transpose()?.flatten()
+    else {
         return Ok(false);
     };
     let pricing = Pricing::read(tx, None)?;
     let balances = now(tx, &pricing, month.month_s, None)?;
-    Draft::of(month.month_s, &balances)?.write(tx, month.kept_seq, last_mark(tx)?)?;
+    BalanceDraft::of(month.month_s, &balances)?.write(tx, month.kept_seq, last_mark(tx)?)?;
     tx.sql().prepare_cached(DELETE)?.execute(named_params! { ":month_s": month.month_s })?;
     Ok(true)
 }
@@ -54,7 +55,7 @@ pub fn now(
 ) -> Result<Balances> {
     let is_asked = |id: &str| only.is_none_or(|only| only.as_str() == id);
     let mut balances = read(tx, month_s, |line| is_asked(line.project_id))?;
-    let marked = Marked::read(tx, month_s)?;
+    let marked = MarkedProjects::read(tx, month_s)?;
     price(tx, pricing, month_s, &marked, only, &mut balances)?;
     Ok(balances)
 }

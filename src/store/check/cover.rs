@@ -1,12 +1,12 @@
 //! Checks what licenses covered: usage entries against what was drawn from licenses for them.
 
 use crate::billing::amount::Amount;
-use crate::store::check::report::{Difference, Report};
+use crate::store::check::report::{CheckReport, Difference};
 use crate::store::column::Covered;
 use crate::store::{Error, ReadTx, Result, readable};
 use rusqlite::Row;
 
-pub(super) fn check(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
+pub(super) fn check(tx: &ReadTx<'_>, report: &mut CheckReport) -> Result<()> {
     // What each reversing entry gave back is what its record drew, license by license.
     const GIVEN_BACK: &str = "
         select v.seq
@@ -24,7 +24,7 @@ pub(super) fn check(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
 }
 
 /// Compares the covered part of every usage entry with what was drawn from licenses for it.
-fn check_covered(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
+fn check_covered(tx: &ReadTx<'_>, report: &mut CheckReport) -> Result<()> {
     const SELECT: &str = "
         select u.seq, u.amount, u.covered, e.amount,
           (e.kind = 'given back') = (u.reverses_seq is not null)

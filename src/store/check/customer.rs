@@ -1,9 +1,9 @@
 //! Checks customers: their ids and the names of their plans.
 
-use crate::store::check::report::Report;
+use crate::store::check::report::CheckReport;
 use crate::store::{ReadTx, Result};
 
-pub(super) fn check(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
+pub(super) fn check(tx: &ReadTx<'_>, report: &mut CheckReport) -> Result<()> {
     const VALUES: &str = "
         select 'the customer id ' || customer_id
         from customer

@@ -1,9 +1,9 @@
 //! Checks the file itself, and its schema.
 
-use crate::store::check::report::{Difference, Report};
+use crate::store::check::report::{CheckReport, Difference};
 use crate::store::{ReadTx, Result, schema};
 
-pub(super) fn check(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
+pub(super) fn check(tx: &ReadTx<'_>, report: &mut CheckReport) -> Result<()> {
     let mut problems = tx.sql().prepare("pragma integrity_check")?;
     for problem in problems.query_map([], |row| row.get::<_, String>(0))? {
         match problem? {

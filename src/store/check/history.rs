@@ -1,11 +1,11 @@
 //! Checks what holds by date: prices, plans of customers and customers of projects.
 
-use crate::store::check::report::{Difference, Report};
+use crate::store::check::report::{CheckReport, Difference};
 use crate::store::{ReadTx, Result};
 
 /// Follows prices, plans and customers by date: each holds for all time or from a month's first
 /// second, and the last that was said is what the customer or the project has.
-pub(super) fn check(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
+pub(super) fn check(tx: &ReadTx<'_>, report: &mut CheckReport) -> Result<()> {
     const HISTORIES: &str = "
         with said (of, from_s) as (
           select 'the prices of plan ' || plan_id, from_s from plan_version

@@ -3,11 +3,11 @@
 use crate::billing::amount::Amount;
 use crate::billing::id::LicenseId;
 use crate::billing::license::EntryKind;
-use crate::store::check::report::{Difference, LicenseState, Report};
+use crate::store::check::report::{CheckReport, Difference, LicenseFigures};
 use crate::store::{ReadTx, Result, readable};
 use rusqlite::Row;
 
-pub(super) fn check(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
+pub(super) fn check(tx: &ReadTx<'_>, report: &mut CheckReport) -> Result<()> {
     const VALUES: &str = "
         select 'the count of license ' || license_id
         from license
@@ -40,7 +40,7 @@ pub(super) fn check(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
 
 /// Follows the ledger of each license from its issue, and compares where it leads with what is
 /// kept.
-fn check_ledgers(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
+fn check_ledgers(tx: &ReadTx<'_>, report: &mut CheckReport) -> Result<()> {
     const SELECT: &str = "
         select l.seq, l.license_id, l.starts_at_s, l.expires_at_s, l.granted, l.balance,
           l.revoked_at_s,
@@ -51,7 +51,7 @@ fn check_ledgers(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
         order by l.seq, e.seq";
     let mut select = tx.sql().prepare(SELECT)?;
     let mut rows = select.query([])?;
-    let mut followed: Option<Followed> = None;
+    let mut followed: Option<FollowedLicense> = None;
     let mut unreadable = None;
     while let Some(row) = rows.next()? {
         let seq: i64 = row.get(0)?;
@@ -60,9 +60,9 @@ fn check_ledgers(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
         }
         if followed.as_ref().is_none_or(|followed| followed.seq != seq) {
             followed.take().into_iter().for_each(|followed| followed.end(report));
-            followed = readable(Followed::start(row))?;
+            followed = readable(FollowedLicense::start(row))?;
         }
-        let entry = readable(LedgerEntry::read(row))?;
+        let entry = readable(LicenseLedgerEntry::read(row))?;
         match (&mut followed, entry) {
             (Some(followed), Some(entry)) => {
                 entry.into_iter().for_each(|entry| followed.follow(&entry, report));
@@ -77,7 +77,7 @@ fn check_ledgers(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
 
 /// An entry of a license's ledger, with the time of the usage that made it, and when that was
 /// recorded.
-struct LedgerEntry {
+struct LicenseLedgerEntry {
     seq: i64,
     kind: EntryKind,
     at_s: i64,
@@ -86,7 +86,7 @@ struct LedgerEntry {
     used: Option<(i64, i64)>,
 }
 
-impl LedgerEntry {
+impl LicenseLedgerEntry {
     /// The entry of a row; `None` where the license has none.
     fn read(row: &Row<'_>) -> Result<Option<Self>> {
         let Some(seq) = row.get(7)? else {
@@ -99,30 +99,30 @@ impl LedgerEntry {
 }
 
 /// A license whose ledger is being followed.
-struct Followed {
+struct FollowedLicense {
     seq: i64,
     id: LicenseId,
     starts_at_s: i64,
-    kept: LicenseState,
-    ledger: LicenseState,
+    kept: LicenseFigures,
+    ledger: LicenseFigures,
     overdrawn: bool,
 }
 
-impl Followed {
+impl FollowedLicense {
     fn start(row: &Row<'_>) -> Result<Self> {
-        let kept = LicenseState {
+        let kept = LicenseFigures {
             expires_at_s: row.get(3)?,
             granted: row.get(4)?,
             balance: row.get(5)?,
             revoked_at_s: row.get(6)?,
         };
         let ledger =
-            LicenseState { expires_at_s: 0, granted: None, balance: None, revoked_at_s: None };
+            LicenseFigures { expires_at_s: 0, granted: None, balance: None, revoked_at_s: None };
         let (seq, id, starts_at_s) = (row.get(0)?, row.get(1)?, row.get(2)?);
         Ok(Self { seq, id, starts_at_s, kept, ledger, overdrawn: false })
     }
 
-    fn follow(&mut self, entry: &LedgerEntry, report: &mut Report) {
+    fn follow(&mut self, entry: &LicenseLedgerEntry, report: &mut CheckReport) {
         let state = &mut self.ledger;
         match entry.kind {
             EntryKind::Issued => {
@@ -157,7 +157,7 @@ impl Followed {
         }
     }
 
-    fn end(self, report: &mut Report) {
+    fn end(self, report: &mut CheckReport) {
         let Self { id, kept, ledger, .. } = self;
         if self.overdrawn {
             report.differences.push(Difference::Overdrawn { id: id.clone() });

@@ -6,7 +6,7 @@
 //! and is lost. Of the last commit of all it cannot be known.
 
 use crate::store::Result;
-use crate::store::check::report::{Difference, Report};
+use crate::store::check::report::{CheckReport, Difference};
 use crate::store::draft::with_suffix;
 use crate::store::transaction::ReadTx;
 use rusqlite::config::DbConfig;
@@ -32,7 +32,7 @@ struct Break {
     lost: u64,
 }
 
-pub(super) fn check(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
+pub(super) fn check(tx: &ReadTx<'_>, report: &mut CheckReport) -> Result<()> {
     let Some(database) = tx.sql().path().map(Path::new) else {
         return Ok(());
     };

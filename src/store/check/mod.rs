@@ -18,7 +18,7 @@ mod usage;
 
 use crate::store::{ReadTx, Result};
 
-pub use report::{Difference, LicenseState, Report, StatementProblem};
+pub use report::{CheckReport, Difference, LicenseFigures, StatementProblem};
 
 /// Checks one state of the books. Holds one day's sums in memory at a time.
 ///
@@ -27,8 +27,8 @@ pub use report::{Difference, LicenseState, Report, StatementProblem};
 ///
 /// # Errors
 /// When SQLite fails.
-pub fn check(tx: &ReadTx<'_>) -> Result<Report> {
-    let mut report = Report {
+pub fn check(tx: &ReadTx<'_>) -> Result<CheckReport> {
+    let mut report = CheckReport {
         entries: tx.sql().query_row("select count(*) from usage_ledger", [], |row| row.get(0))?,
         differences: Vec::new(),
     };

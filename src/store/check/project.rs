@@ -1,9 +1,9 @@
 //! Checks projects: their ids.
 
-use crate::store::check::report::Report;
+use crate::store::check::report::CheckReport;
 use crate::store::{ReadTx, Result};
 
-pub(super) fn check(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
+pub(super) fn check(tx: &ReadTx<'_>, report: &mut CheckReport) -> Result<()> {
     const VALUES: &str = "
         select 'the project id ' || project_id
         from project

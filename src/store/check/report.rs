@@ -40,9 +40,9 @@ pub enum Difference {
         /// The license.
         id: LicenseId,
         /// What is kept.
-        kept: LicenseState,
+        kept: LicenseFigures,
         /// What the ledger says.
-        ledger: LicenseState,
+        ledger: LicenseFigures,
     },
     /// More was drawn from a license than it granted.
     Overdrawn {
@@ -119,7 +119,7 @@ pub enum StatementProblem {
 
 /// What a check went through and found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
+pub struct CheckReport {
     /// Entries of the usage ledger, reversals included.
     pub entries: i64,
     /// What is not as it must be.
@@ -128,7 +128,7 @@ pub struct Report {
 
 /// What an entry of a license's ledger can change.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LicenseState {
+pub struct LicenseFigures {
     /// The last second in which it is good, in Unix seconds.
     pub expires_at_s: i64,
     /// Units of usage it grants; `None`: unlimited.
@@ -139,7 +139,7 @@ pub struct LicenseState {
     pub revoked_at_s: Option<i64>,
 }
 
-impl Report {
+impl CheckReport {
     /// Adds a difference for each row of `select`, made of its one column. In the text,
     /// `:last_second` is the last second of the calendar.
     pub(super) fn add_each<T: rusqlite::types::FromSql>(

@@ -2,7 +2,7 @@
 
 use crate::billing::id::ProjectId;
 use crate::billing::period::{Grain, LAST_SECOND};
-use crate::store::check::report::{Difference, Report};
+use crate::store::check::report::{CheckReport, Difference};
 use crate::store::column::{self, Covered};
 use crate::store::rollup::{self, UsageSum};
 use crate::store::{Error, ReadTx, Result, readable};
@@ -10,7 +10,7 @@ use rusqlite::{Row, named_params};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-pub(super) fn check(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
+pub(super) fn check(tx: &ReadTx<'_>, report: &mut CheckReport) -> Result<()> {
     const VALUES: &str = "
         select 'the start of a sum of project ' || p.project_id
         from usage_rollup r
@@ -28,12 +28,12 @@ pub(super) fn check(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
 }
 
 /// What the ledger says, by the first second of a stretch and project.
-type Sums = BTreeMap<(i64, ProjectId), UsageSum>;
+type StretchSums = BTreeMap<(i64, ProjectId), UsageSum>;
 
 /// Adds up the ledger in the order of time, and compares a day's sums when the day is past, a
 /// month's when the month is. What is kept for stretches without an entry is compared along the
 /// way.
-fn check_sums(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
+fn check_sums(tx: &ReadTx<'_>, report: &mut CheckReport) -> Result<()> {
     const SELECT: &str = "
         select l.at_s, p.project_id, l.amount, l.covered, iif(l.reverses_seq is null, 1, -1),
           l.in_crowd
@@ -43,7 +43,7 @@ fn check_sums(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
         order by l.at_s";
     let mut select = tx.sql().prepare(SELECT)?;
     let mut entries = select.query(named_params! { ":last_second": LAST_SECOND })?;
-    let mut days = Days {
+    let mut days = RunningSums {
         tx,
         report,
         by: Default::default(),
@@ -78,10 +78,10 @@ fn ledger_sum(entry: &Row<'_>) -> Result<UsageSum> {
 }
 
 /// The sums of the day and the month that the ledger has been added up to.
-struct Days<'t, 'c> {
+struct RunningSums<'t, 'c> {
     tx: &'t ReadTx<'c>,
-    report: &'t mut Report,
-    by: BTreeMap<Grain, Sums>,
+    report: &'t mut CheckReport,
+    by: BTreeMap<Grain, StretchSums>,
     /// Sums that cannot be added up, since an entry of theirs cannot be read.
     unreadable: BTreeSet<(Grain, i64, ProjectId)>,
     /// From the end of the day before that had an entry to this one's end.
@@ -90,7 +90,7 @@ struct Days<'t, 'c> {
     month: Range<i64>,
 }
 
-impl Days<'_, '_> {
+impl RunningSums<'_, '_> {
     /// Gets on to the day of an entry: what is past is compared with what is kept.
     fn reach(&mut self, at_s: i64) -> Result<()> {
         let end = |grain: Grain| match at_s {
@@ -114,16 +114,16 @@ impl Days<'_, '_> {
             let rest = |stretch: &Range<i64>| stretch.start..LAST_SECOND + 1;
             let (days, months) = (rest(&self.day), rest(&self.month));
             for grain in [Grain::Second, Grain::Hour, Grain::Day] {
-                self.compare(grain, days.clone(), Sums::new())?;
+                self.compare(grain, days.clone(), StretchSums::new())?;
             }
-            self.compare(Grain::Month, months, Sums::new())?;
+            self.compare(Grain::Month, months, StretchSums::new())?;
         }
         Ok(())
     }
 
     /// Compares the kept sums that start within `starts` with what the ledger says of them. A sum
     /// that cannot be read, or that the ledger cannot be read for, is passed over.
-    fn compare(&mut self, grain: Grain, starts: Range<i64>, mut sums: Sums) -> Result<()> {
+    fn compare(&mut self, grain: Grain, starts: Range<i64>, mut sums: StretchSums) -> Result<()> {
         let Self { tx, report, unreadable, .. } = self;
         let mut differ = |start_s, project_id: ProjectId, kept: UsageSum, ledger: UsageSum| {
             let key = (grain, start_s, project_id);

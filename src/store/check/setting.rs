@@ -1,9 +1,9 @@
 //! Checks settings: they can be read.
 
-use crate::store::check::report::{Difference, Report};
+use crate::store::check::report::{CheckReport, Difference};
 use crate::store::{ReadTx, Result, setting};
 
-pub(super) fn check(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
+pub(super) fn check(tx: &ReadTx<'_>, report: &mut CheckReport) -> Result<()> {
     if setting::read(tx).is_err() {
         report.differences.push(Difference::Value { place: "a setting".to_owned() });
     }

@@ -2,12 +2,12 @@
 
 use crate::billing::period::{LAST_SECOND, Period};
 use crate::billing::statement::{ListingKind, Timeline, total};
-use crate::store::answer::Answer;
-use crate::store::check::report::{Difference, Report, StatementProblem};
-use crate::store::snapshot::MadeOf;
+use crate::store::answer::StatementDraft;
+use crate::store::check::report::{CheckReport, Difference, StatementProblem};
+use crate::store::snapshot::ListingOrigin;
 use crate::store::{ReadTx, Result, late, readable, statement};
 
-pub(super) fn check(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
+pub(super) fn check(tx: &ReadTx<'_>, report: &mut CheckReport) -> Result<()> {
     const VALUES: &str = "
         select 'a value of statement ' || seq
         from statement
@@ -21,7 +21,7 @@ pub(super) fn check(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
 }
 
 /// Names the statements of which something cannot be read.
-fn check_documents(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
+fn check_documents(tx: &ReadTx<'_>, report: &mut CheckReport) -> Result<()> {
     let mut seqs = tx.sql().prepare("select seq from statement order by seq")?;
     for seq in seqs.query_map([], |row| row.get::<_, i64>(0))? {
         let seq = seq?;
@@ -36,7 +36,7 @@ fn check_documents(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
 
 /// Checks that each statement agrees with itself, and those that tell what is in some window with
 /// the ledger.
-fn check_contents(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
+fn check_contents(tx: &ReadTx<'_>, report: &mut CheckReport) -> Result<()> {
     let all_time = Period::new(0, LAST_SECOND).expect("all time is a window");
     let last_seq = statement::last_known_seq(tx)?;
     for kind in ListingKind::ALL {
@@ -47,8 +47,9 @@ fn check_contents(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
             };
             let in_order = entries.windows(2).all(|two| two[0].project_id < two[1].project_id);
             let total_size = usize::try_from(statement.total_size).unwrap_or(usize::MAX);
-            let made_of = MadeOf { total_size, ..MadeOf::default() };
-            let answer = Answer::without_balances(kind, statement.period, made_of, &entries)?;
+            let made_of = ListingOrigin { total_size, ..ListingOrigin::default() };
+            let answer =
+                StatementDraft::without_balances(kind, statement.period, made_of, &entries)?;
             // What it was made from is a bill's alone.
             let is_bill = kind == ListingKind::Bill;
             let is_as_told = answer.digest() == statement.digest

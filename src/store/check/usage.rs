@@ -1,9 +1,9 @@
 //! Checks the usage ledger: its values, its records, and that each reversal takes a record back.
 
-use crate::store::check::report::{Difference, Report};
+use crate::store::check::report::{CheckReport, Difference};
 use crate::store::{ReadTx, Result};
 
-pub(super) fn check(tx: &ReadTx<'_>, report: &mut Report) -> Result<()> {
+pub(super) fn check(tx: &ReadTx<'_>, report: &mut CheckReport) -> Result<()> {
     const VALUES: &str = "
         select 'the time of ledger entry ' || seq
         from usage_ledger

@@ -3,7 +3,7 @@
 //! key.
 
 use crate::billing::amount::Amount;
-use crate::billing::license::{Act, Asked, Extension, NewLicense, Operation};
+use crate::billing::license::{Act, Extension, KeptOperation, NewLicense, Operation};
 use crate::store::license::words_of_before::words_of_before;
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
@@ -89,10 +89,12 @@ pub(super) fn agrees(kept: &str, operation: &Operation, is_unlimited: bool) -> b
     }
 }
 
-/// What is kept, to be told to somebody.
-pub(super) fn asked(kept: String) -> Asked {
+/// What is kept, as it is printed.
+pub(super) fn asked(kept: String) -> KeptOperation {
     let content: Option<Content> = serde_json::from_str(&kept).ok();
-    content.and_then(Content::into_operation).map_or(Asked::Words(kept), Asked::Operation)
+    content
+        .and_then(Content::into_operation)
+        .map_or(KeptOperation::Words(kept), KeptOperation::Operation)
 }
 
 impl Content {
@@ -283,7 +285,7 @@ mod tests {
         ] {
             assert_eq!(content(&operation), kept);
             assert!(agrees(kept, &operation, false));
-            assert_eq!(asked(kept.to_owned()), Asked::Operation(operation));
+            assert_eq!(asked(kept.to_owned()), KeptOperation::Operation(operation));
         }
     }
 
@@ -308,6 +310,6 @@ mod tests {
         assert!(!agrees(&before, &operation(true), false));
         assert!(agrees(&before, &operation(false), false));
         assert!(!agrees(&words_of_before(&operation(true)), &operation(false), true));
-        assert_eq!(asked(before.clone()), Asked::Words(before));
+        assert_eq!(asked(before.clone()), KeptOperation::Words(before));
     }
 }

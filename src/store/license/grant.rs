@@ -5,7 +5,7 @@ use crate::billing::license::TypeGrant;
 use crate::store::{ReadTx, Result, WriteTx};
 use rusqlite::{OptionalExtension, Row, named_params};
 
-/// Sets up what a type grants, or changes it for licenses to come; a name that is not told stays.
+/// Sets up what a type grants, or changes it for licenses to come; a name that is not given stays.
 ///
 /// # Errors
 /// When SQLite fails.

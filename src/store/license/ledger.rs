@@ -4,7 +4,7 @@
 use crate::billing::amount::Amount;
 use crate::billing::event::Stamp;
 use crate::billing::id::{OpId, RecordId};
-use crate::billing::license::{Changed, Entry, EntryKind, License};
+use crate::billing::license::{EntryKind, License, LicenseChange, LicenseEntry};
 use crate::store::{Error, ReadTx, Result, WriteTx};
 use rusqlite::{Row, named_params};
 
@@ -12,7 +12,7 @@ use rusqlite::{Row, named_params};
 pub(super) fn write(
     tx: &WriteTx<'_>,
     license_seq: i64,
-    changed: &Changed,
+    changed: &LicenseChange,
     op_id: Option<&OpId>,
     stamp: &Stamp,
 ) -> Result<()> {
@@ -86,11 +86,12 @@ fn keep_amount(tx: &WriteTx<'_>, license_seq: i64, kind: EntryKind, amount: &Amo
     Ok(())
 }
 
-/// The entries of a license's ledger, the oldest first; the last so many alone where told.
+/// The entries of a license's ledger, the oldest first; the last so many alone where a number is
+/// given.
 ///
 /// # Errors
 /// When SQLite fails.
-pub fn history(tx: &ReadTx<'_>, license: &License, last: Option<u32>) -> Result<Vec<Entry>> {
+pub fn history(tx: &ReadTx<'_>, license: &License, last: Option<u32>) -> Result<Vec<LicenseEntry>> {
     const SELECT: &str = "
         select e.kind, e.at_s, e.actor, e.amount, e.expires_at_s,
           coalesce(u.record_id, r.record_id), p.project_id, e.reason, e.op_id
@@ -107,7 +108,7 @@ pub fn history(tx: &ReadTx<'_>, license: &License, last: Option<u32>) -> Result<
             Some(record_id) => Some((record_id, row.get(6)?)),
             None => None,
         };
-        Ok(Entry {
+        Ok(LicenseEntry {
             kind: row.get(0)?,
             at_s: row.get(1)?,
             actor: row.get(2)?,
@@ -120,7 +121,7 @@ pub fn history(tx: &ReadTx<'_>, license: &License, last: Option<u32>) -> Result<
     };
     let mut select = tx.sql().prepare_cached(SELECT)?;
     let params = named_params! { ":license_seq": license.seq, ":last": last };
-    let mut entries: Vec<Entry> =
+    let mut entries: Vec<LicenseEntry> =
         select.query_map(params, entry)?.collect::<rusqlite::Result<_>>()?;
     entries.reverse();
     Ok(entries)

@@ -14,4 +14,4 @@ pub(super) use cover::{drawable, give_back, write_draws};
 pub use grant::{find_type, set_type, types};
 pub use issued::{find, find_alike, ids, list, of};
 pub use ledger::{BalanceChange, changes_since, history};
-pub use operation::{Done, News, Unknown, operate};
+pub use operation::{News, OperationOutcome, Unknowns, operate};

@@ -4,7 +4,7 @@ use crate::billing::amount::Amount;
 use crate::billing::event::Stamp;
 use crate::billing::id::{CustomerId, LicenseId, OpId};
 use crate::billing::license::{
-    Act, Changed, Draw, EntryKind, License, NewLicense, Operation, Refusal, draw,
+    Act, Draw, EntryKind, License, LicenseChange, LicenseRefusal, NewLicense, Operation, draw,
 };
 use crate::billing::period::Period;
 use crate::store::license::content;
@@ -17,7 +17,7 @@ use rusqlite::{OptionalExtension, named_params};
 
 /// What came of an operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Done {
+pub struct OperationOutcome {
     /// Whether it changed anything.
     pub news: News,
     /// The licenses it is about, as they stand now, with what was consumed of each, if it is that.
@@ -25,12 +25,12 @@ pub struct Done {
     /// The time in which usage that is recorded from now on may draw more than before.
     pub covers: Option<Period>,
     /// What was not known before, of a license that was issued.
-    pub unknown: Unknown,
+    pub unknown: Unknowns,
 }
 
-/// What nobody had told of before a license was issued.
+/// What was not known before a license was issued.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Unknown {
+pub struct Unknowns {
     /// The customer, who had to be registered.
     pub customer: bool,
     /// What its type grants, so that it is unlimited.
@@ -51,13 +51,13 @@ pub enum News {
 /// Does something with licenses: once, where the operation has an id.
 ///
 /// # Errors
-/// When SQLite fails; a [`Refusal`] inside, which has changed nothing.
+/// When SQLite fails; a [`LicenseRefusal`] inside, which has changed nothing.
 pub fn operate(
     tx: &WriteTx<'_>,
     operation: &Operation,
     op_id: Option<&OpId>,
     stamp: &Stamp,
-) -> Result<Result<Done, Refusal>> {
+) -> Result<Result<OperationOutcome, LicenseRefusal>> {
     if let Some(op_id) = op_id
         && let Some(asked) = asked_before(tx, op_id)?
     {
@@ -66,14 +66,15 @@ pub fn operate(
         return Ok(if content::agrees(&asked, operation, is_unlimited) {
             Ok(done)
         } else {
-            Err(Refusal::OtherOperation(Box::new(content::asked(asked))))
+            Err(LicenseRefusal::OtherOperation(Box::new(content::asked(asked))))
         });
     }
     let done = match operation {
         Operation::Issue(new) => issue(tx, new, op_id, stamp)?,
         Operation::Change(id, act) => change(tx, id, act, op_id, stamp)?,
         Operation::Consume { customer_id, amount, reason } => {
-            let changed = Changed { reason: reason.clone(), ..Changed::new(EntryKind::Consumed) };
+            let changed =
+                LicenseChange { reason: reason.clone(), ..LicenseChange::new(EntryKind::Consumed) };
             consume(tx, customer_id, amount, &changed, op_id, stamp)?
         }
     };
@@ -99,7 +100,7 @@ fn asked_before(tx: &ReadTx<'_>, op_id: &OpId) -> Result<Option<String>> {
 }
 
 /// What an operation that has been done is about.
-fn repeated(tx: &ReadTx<'_>, operation: &Operation, op_id: &OpId) -> Result<Done> {
+fn repeated(tx: &ReadTx<'_>, operation: &Operation, op_id: &OpId) -> Result<OperationOutcome> {
     const SELECT: &str = "
         select license_seq, amount
         from license_ledger
@@ -118,7 +119,12 @@ fn repeated(tx: &ReadTx<'_>, operation: &Operation, op_id: &OpId) -> Result<Done
     if let (true, Some(id)) = (licenses.is_empty(), operation.license_id()) {
         licenses.extend(find(tx, id)?.map(|license| (license, None)));
     }
-    Ok(Done { news: News::Repeated, licenses, covers: None, unknown: Unknown::default() })
+    Ok(OperationOutcome {
+        news: News::Repeated,
+        licenses,
+        covers: None,
+        unknown: Unknowns::default(),
+    })
 }
 
 fn change(
@@ -127,9 +133,9 @@ fn change(
     act: &Act,
     op_id: Option<&OpId>,
     stamp: &Stamp,
-) -> Result<Result<Done, Refusal>> {
+) -> Result<Result<OperationOutcome, LicenseRefusal>> {
     let Some(license) = find(tx, id)? else {
-        return Ok(Err(Refusal::NoLicense));
+        return Ok(Err(LicenseRefusal::NoLicense));
     };
     let changed = match license.act(act, stamp.at_s) {
         Ok(changed) => changed,
@@ -142,7 +148,7 @@ fn change(
     let after = by_seq(tx, license.seq)?;
     let covers = after.covers_more_than(&license);
     let licenses = vec![(after, None)];
-    Ok(Ok(Done { news, licenses, covers, unknown: Unknown::default() }))
+    Ok(Ok(OperationOutcome { news, licenses, covers, unknown: Unknowns::default() }))
 }
 
 fn issue(
@@ -150,21 +156,21 @@ fn issue(
     new: &NewLicense,
     op_id: Option<&OpId>,
     stamp: &Stamp,
-) -> Result<Result<Done, Refusal>> {
+) -> Result<Result<OperationOutcome, LicenseRefusal>> {
     if let Some(id) = &new.id
         && let Some(stands) = find(tx, id)?
     {
         let asked = asked_of(tx, stands.seq)?;
         return Ok(if content::agrees(&asked, &license_alone(new), stands.granted.is_none()) {
-            let (news, unknown) = (News::AlreadySo, Unknown::default());
-            Ok(Done { news, licenses: vec![(stands, None)], covers: None, unknown })
+            let (news, unknown) = (News::AlreadySo, Unknowns::default());
+            Ok(OperationOutcome { news, licenses: vec![(stands, None)], covers: None, unknown })
         } else {
-            Err(Refusal::OtherContent(Box::new(content::asked(asked))))
+            Err(LicenseRefusal::OtherContent(Box::new(content::asked(asked))))
         });
     }
     let starts_at_s = new.starts_at_s(stamp.at_s);
     if starts_at_s > new.expires_at_s {
-        return Ok(Err(Refusal::Empty { starts_at_s }));
+        return Ok(Err(LicenseRefusal::Empty { starts_at_s }));
     }
     let (granted, grant_is_unknown) = match (&new.granted, &new.kind) {
         (None, Some(kind)) if !new.unlimited => match find_type(tx, kind)? {
@@ -195,12 +201,18 @@ fn issue(
     })?;
     let seq = tx.sql().last_insert_rowid();
     let expires_at_s = Some(new.expires_at_s);
-    let issued = Changed { amount: granted, expires_at_s, ..Changed::new(EntryKind::Issued) };
+    let issued =
+        LicenseChange { amount: granted, expires_at_s, ..LicenseChange::new(EntryKind::Issued) };
     write(tx, seq, &issued, op_id, stamp)?;
-    let unknown = Unknown { customer: customer_is_new, grant: grant_is_unknown };
+    let unknown = Unknowns { customer: customer_is_new, grant: grant_is_unknown };
     let license = by_seq(tx, seq)?;
     let covers = license.good();
-    Ok(Ok(Done { news: News::Changed, licenses: vec![(license, None)], covers, unknown }))
+    Ok(Ok(OperationOutcome {
+        news: News::Changed,
+        licenses: vec![(license, None)],
+        covers,
+        unknown,
+    }))
 }
 
 /// What a license was asked for with. Its id is not part of it: that stands beside.
@@ -222,12 +234,12 @@ fn consume(
     tx: &WriteTx<'_>,
     customer_id: &CustomerId,
     amount: &Amount,
-    changed: &Changed,
+    changed: &LicenseChange,
     op_id: Option<&OpId>,
     stamp: &Stamp,
-) -> Result<Result<Done, Refusal>> {
+) -> Result<Result<OperationOutcome, LicenseRefusal>> {
     if customer::find(tx, customer_id)?.is_none() {
-        return Ok(Err(Refusal::NoCustomer));
+        return Ok(Err(LicenseRefusal::NoCustomer));
     }
     // Live now: one that is revoked is not, also where the clock has been set back since.
     let mut live = drawable(tx, customer_id, stamp.at_s)?;
@@ -235,18 +247,23 @@ fn consume(
     let draws = draw(&live, stamp.at_s, amount);
     let left: Amount = draws.iter().map(|draw| &draw.amount).sum();
     if left != *amount {
-        return Ok(Err(Refusal::BelowZero { left }));
+        return Ok(Err(LicenseRefusal::BelowZero { left }));
     }
     let mut licenses = Vec::new();
     for Draw { license_seq, amount } in draws {
         write(
             tx,
             license_seq,
-            &Changed { amount: Some(-&amount), ..changed.clone() },
+            &LicenseChange { amount: Some(-&amount), ..changed.clone() },
             op_id,
             stamp,
         )?;
         licenses.push((by_seq(tx, license_seq)?, Some(amount)));
     }
-    Ok(Ok(Done { news: News::Changed, licenses, covers: None, unknown: Unknown::default() }))
+    Ok(Ok(OperationOutcome {
+        news: News::Changed,
+        licenses,
+        covers: None,
+        unknown: Unknowns::default(),
+    }))
 }

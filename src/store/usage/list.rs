@@ -10,7 +10,7 @@ use crate::billing::id::{CustomerId, ProjectId, RecordId, Words};
 use crate::billing::period::{Grain, Period};
 use crate::billing::record::{Record, Void};
 use crate::store::column::Covered;
-use crate::store::project::{self, Found};
+use crate::store::project::{self, FoundProject};
 use crate::store::{ReadTx, Result};
 use rusqlite::{OptionalExtension, Row, named_params};
 use std::collections::HashMap;
@@ -46,7 +46,7 @@ pub struct RecordFilter {
 
 /// A place in a list: what comes behind this entry, ordered by time, project and entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
+struct ListPosition {
     at_s: i64,
     project_no: i64,
     seq: i64,
@@ -66,7 +66,7 @@ pub struct RecordList {
     members: Option<Vec<Member>>,
     /// The last entry of the ledger at that moment.
     last_seq: i64,
-    next: Place,
+    next: ListPosition,
     /// Whose the projects were that were listed so far, as of when each was listed first.
     customers: HashMap<i64, History<CustomerId>>,
 }
@@ -81,7 +81,7 @@ impl RecordList {
             select coalesce(max(seq), 0)
             from usage_ledger";
         let last_seq = tx.sql().query_row(LAST, [], |row| row.get(0))?;
-        let next = Place { at_s: filter.period.first_s(), project_no: 0, seq: 0 };
+        let next = ListPosition { at_s: filter.period.first_s(), project_no: 0, seq: 0 };
         let members = members(tx, &filter)?;
         Ok(Self { filter, members, last_seq, next, customers: HashMap::new() })
     }
@@ -155,7 +155,7 @@ fn members(tx: &ReadTx<'_>, filter: &RecordFilter) -> Result<Option<Vec<Member>>
     };
     let mut members = Vec::new();
     for id in ids {
-        if let Some(Found { no, customers }) = project::look_up(tx, &id)? {
+        if let Some(FoundProject { no, customers }) = project::look_up(tx, &id)? {
             members.push(Member { no, customers });
         }
     }
@@ -279,7 +279,7 @@ struct Walk<'t, 'c> {
     voided: bool,
     last_seq: i64,
     most: usize,
-    next: Place,
+    next: ListPosition,
     /// The records, by their places in the ledger.
     found: Vec<i64>,
 }
@@ -289,7 +289,7 @@ impl Walk<'_, '_> {
         self.found.len() >= self.most
     }
 
-    /// Walks the months of a window that have entries of some projects; where a customer is told,
+    /// Walks the months of a window that have entries of some projects; where a customer is given,
     /// of each month those that are the customer's in it.
     fn months(
         &mut self,
@@ -357,7 +357,7 @@ impl Walk<'_, '_> {
     /// Walks a stretch from one second and project that have records to the next; of some projects,
     /// by leaps over what lies between them.
     fn stretch(&mut self, period: Period, numbers: Option<&[i64]>) -> Result<()> {
-        let start = Place { at_s: period.first_s(), project_no: 0, seq: 0 };
+        let start = ListPosition { at_s: period.first_s(), project_no: 0, seq: 0 };
         self.next = self.next.max(start);
         while !self.is_done() {
             let Some((at_s, project_no)) = self.group(period.last_s())? else {
@@ -371,11 +371,11 @@ impl Walk<'_, '_> {
             };
             match wanted {
                 Some(wanted) if wanted == project_no => self.take(at_s, project_no)?,
-                Some(wanted) => self.next = Place { at_s, project_no: wanted, seq: 0 },
+                Some(wanted) => self.next = ListPosition { at_s, project_no: wanted, seq: 0 },
                 None => {
                     let first = numbers.and_then(|numbers| numbers.first()).copied();
                     let project_no = first.unwrap_or_default();
-                    self.next = Place { at_s: at_s + 1, project_no, seq: 0 };
+                    self.next = ListPosition { at_s: at_s + 1, project_no, seq: 0 };
                 }
             }
         }
@@ -385,7 +385,7 @@ impl Walk<'_, '_> {
     /// The second and project from the place on that have records.
     fn group(&self, last_s: i64) -> Result<Option<(i64, i64)>> {
         let select = if self.voided { NEXT_VOID } else { NEXT };
-        let Place { at_s, project_no, .. } = self.next;
+        let ListPosition { at_s, project_no, .. } = self.next;
         let params = named_params! {
             ":at_s": at_s, ":project_no": project_no, ":last_s": last_s,
         };
@@ -395,7 +395,7 @@ impl Walk<'_, '_> {
 
     /// Takes the records of a second and project, and goes on behind what was taken.
     fn take(&mut self, at_s: i64, project_no: i64) -> Result<()> {
-        let start = Place { at_s, project_no, seq: 0 };
+        let start = ListPosition { at_s, project_no, seq: 0 };
         self.next = self.next.max(start);
         let selects: &[&str] = if self.voided { &[VOID] } else { &[FIRST, CROWD] };
         for select in selects {
@@ -416,7 +416,7 @@ impl Walk<'_, '_> {
                 return Ok(());
             }
         }
-        self.next = Place { at_s, project_no: project_no + 1, seq: 0 };
+        self.next = ListPosition { at_s, project_no: project_no + 1, seq: 0 };
         Ok(())
     }
 }
@@ -566,11 +566,11 @@ mod tests {
             ),
         ];
         for (select, wanted) in plans {
-            let told = plan(select);
-            let told = told.expect("a plan");
-            assert_eq!(told.len(), wanted.len(), "{select}: {told:?}");
-            for (told, wanted) in told.iter().zip(wanted) {
-                assert!(told.starts_with("SEARCH") && told.contains(wanted), "{select}: {told}");
+            let steps = plan(select);
+            let steps = steps.expect("a plan");
+            assert_eq!(steps.len(), wanted.len(), "{select}: {steps:?}");
+            for (step, wanted) in steps.iter().zip(wanted) {
+                assert!(step.starts_with("SEARCH") && step.contains(wanted), "{select}: {step}");
             }
         }
     }

@@ -14,4 +14,4 @@ pub use find::{find, has_ids_of};
 pub use list::{KeptRecord, RecordFilter, RecordList, show};
 pub use provenance::Provenance;
 pub use sums::{by_project, by_stretch, to_price};
-pub use write::{RecordRefusal, Recorded, Slice, Voided, record, void};
+pub use write::{RecordOutcome, RecordRefusal, Slice, VoidOutcome, record, void};

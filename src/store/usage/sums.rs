@@ -2,7 +2,7 @@
 
 use crate::billing::bill::{ProjectUsage, Terms};
 use crate::billing::id::ProjectId;
-use crate::billing::period::{Grain, Period, Source};
+use crate::billing::period::{Grain, Period, SumSource};
 use crate::store::column::{self, Covered};
 use crate::store::rollup::{self, UsageSum};
 use crate::store::{ReadTx, Result, project};
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// What each project used in a window, of those that used anything; of one project alone where
-/// told. Reads the window's cover: its cost grows with projects, never with the records behind the
+/// given. Reads the window's cover: its cost grows with projects, never with the records behind the
 /// sums.
 ///
 /// # Errors
@@ -22,7 +22,7 @@ pub fn by_project(
     project_id: Option<&ProjectId>,
 ) -> Result<BTreeMap<ProjectId, UsageSum>> {
     let mut sums: BTreeMap<ProjectId, UsageSum> = BTreeMap::new();
-    let Some(only) = Only::find(tx, project_id)? else {
+    let Some(only) = ProjectScope::find(tx, project_id)? else {
         return Ok(sums);
     };
     for piece in period.cover() {
@@ -37,8 +37,8 @@ pub fn by_project(
             Ok(())
         };
         match piece.source {
-            Source::Rollup(grain) => rollup::each(tx, grain, &piece.seconds, only.0, join)?,
-            Source::Ledger => {
+            SumSource::Rollup(grain) => rollup::each(tx, grain, &piece.seconds, only.0, join)?,
+            SumSource::Ledger => {
                 each_first(tx, &piece.seconds, only.0, &mut join)?;
                 rollup::each(tx, Grain::Second, &piece.seconds, only.0, join)?;
             }
@@ -49,7 +49,7 @@ pub fn by_project(
 }
 
 /// What each project used in a window, of those that used anything, by the stretches of a grain; a
-/// stretch that the window holds in part is told by the second at which that part starts.
+/// stretch that the window holds in part is named by the second at which that part starts.
 ///
 /// # Errors
 /// When SQLite fails.
@@ -60,7 +60,7 @@ pub fn by_stretch(
     project_id: Option<&ProjectId>,
 ) -> Result<BTreeMap<(i64, ProjectId), UsageSum>> {
     let mut sums = BTreeMap::new();
-    let Some(only) = Only::find(tx, project_id)? else {
+    let Some(only) = ProjectScope::find(tx, project_id)? else {
         return Ok(sums);
     };
     let (start, whole, end) = period.cut(grain);
@@ -108,10 +108,10 @@ pub fn to_price(
 }
 
 /// The number of the one project that is asked about; none where all are.
-struct Only(Option<i64>);
+struct ProjectScope(Option<i64>);
 
-impl Only {
-    /// `None` where one is told and is not in the books.
+impl ProjectScope {
+    /// `None` where one is given and is not in the books.
     fn find(tx: &ReadTx<'_>, project_id: Option<&ProjectId>) -> Result<Option<Self>> {
         match project_id {
             None => Ok(Some(Self(None))),
@@ -121,7 +121,7 @@ impl Only {
 }
 
 /// Calls `each` with every entry of the ledger dated within `seconds` that is the first of its
-/// project and second; of one project alone where told.
+/// project and second; of one project alone where one is given.
 fn each_first(
     tx: &ReadTx<'_>,
     seconds: &Range<i64>,

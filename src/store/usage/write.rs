@@ -9,7 +9,7 @@ use crate::billing::period::Grain;
 use crate::billing::record::{MAX_AHEAD_S, NewRecord, Record, Void};
 use crate::billing::setting::UnknownProjects;
 use crate::store::column::covered;
-use crate::store::project::{self, Found, Registered};
+use crate::store::project::{self, FoundProject, Registration};
 use crate::store::rollup::{self, UsageSum};
 use crate::store::usage::find::find;
 use crate::store::{Result, WriteTx, actor, customer, license, setting};
@@ -19,19 +19,19 @@ use std::ops::Range;
 
 /// What came of writing a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Recorded {
+pub enum RecordOutcome {
     /// It is in the ledger now.
     Written {
         /// As it stands.
         record: Record,
         /// What was not known before and had to be registered for it.
-        registered: Registered,
+        registered: Registration,
     },
     /// It was there already, with the same content; nothing was changed.
     Already(Record),
 }
 
-impl Recorded {
+impl RecordOutcome {
     /// The record as it stands.
     pub fn record(&self) -> &Record {
         match self {
@@ -74,7 +74,7 @@ pub fn record(
     tx: &WriteTx<'_>,
     new: &NewRecord,
     stamp: &Stamp,
-) -> Result<Result<Recorded, RecordRefusal>> {
+) -> Result<Result<RecordOutcome, RecordRefusal>> {
     Slice::write(tx, stamp, |slice| slice.record(new))
 }
 
@@ -88,7 +88,7 @@ pub fn void(
     id: &RecordId,
     reason: &Words,
     stamp: &Stamp,
-) -> Result<Option<Voided>> {
+) -> Result<Option<VoidOutcome>> {
     Slice::write(tx, stamp, |slice| slice.void(id, reason))
 }
 
@@ -114,9 +114,9 @@ pub struct Slice<'t, 'c> {
 }
 
 /// What was found for a record that is to be written.
-enum Opened {
+enum Opening {
     /// Its project, which is in the books now; what was registered for that.
-    Project(Registered),
+    Project(Registration),
     /// A record of its id.
     Stands(Box<Record>),
 }
@@ -136,7 +136,7 @@ struct DrawableFrom {
 }
 
 impl OpenProject {
-    fn new(Found { no, customers }: Found) -> Self {
+    fn new(FoundProject { no, customers }: FoundProject) -> Self {
         Self { no, customers, sums: BTreeMap::new() }
     }
 
@@ -194,16 +194,16 @@ impl<'t, 'c> Slice<'t, 'c> {
     /// Why a record is refused whose project or customer would have to be registered.
     fn unknown(
         &mut self,
-        found: Option<&Found>,
+        found: Option<&FoundProject>,
         new: &NewRecord,
         at_s: i64,
     ) -> Result<Option<RecordRefusal>> {
         let refusal = match (found, &new.customer_id) {
             (None, _) => RecordRefusal::UnknownProject,
-            (Some(Found { customers, .. }), Some(told))
+            (Some(FoundProject { customers, .. }), Some(given))
                 if (customers.is_empty() || self.follows_moves)
-                    && Found::nameable(customers, at_s) != Some(told)
-                    && customer::find(self.tx, told)?.is_none() =>
+                    && FoundProject::nameable(customers, at_s) != Some(given)
+                    && customer::find(self.tx, given)?.is_none() =>
             {
                 RecordRefusal::UnknownCustomer
             }
@@ -240,7 +240,7 @@ impl<'t, 'c> Slice<'t, 'c> {
     ///
     /// # Errors
     /// When SQLite fails; a [`RecordRefusal`] inside when the record may not be written.
-    pub fn record(&mut self, new: &NewRecord) -> Result<Result<Recorded, RecordRefusal>> {
+    pub fn record(&mut self, new: &NewRecord) -> Result<Result<RecordOutcome, RecordRefusal>> {
         if !new.amount.is_positive() {
             return Ok(Err(RecordRefusal::NotPositive));
         }
@@ -250,26 +250,26 @@ impl<'t, 'c> Slice<'t, 'c> {
             Err(refusal) => return Ok(Err(refusal)),
         };
         match opened {
-            Opened::Stands(stands) => Ok(stands_or_refused(*stands, new)),
-            Opened::Project(registered) => self.enter(new, at_s, registered),
+            Opening::Stands(stands) => Ok(stands_or_refused(*stands, new)),
+            Opening::Project(registered) => self.enter(new, at_s, registered),
         }
     }
 
     /// Opens a record's project, so that it can be written for. A record that stands already is
     /// found before anything is registered for it.
-    fn open(&mut self, new: &NewRecord, at_s: i64) -> Result<Result<Opened, RecordRefusal>> {
+    fn open(&mut self, new: &NewRecord, at_s: i64) -> Result<Result<Opening, RecordRefusal>> {
         let is_ahead = at_s > self.stamp.at_s + MAX_AHEAD_S;
         let is_open =
             self.projects.get(&new.project_id).is_some_and(|open| open.agrees_with(new, at_s));
         if is_open && !is_ahead {
-            return Ok(Ok(Opened::Project(Registered::default())));
+            return Ok(Ok(Opening::Project(Registration::default())));
         }
         let found = project::look_up(self.tx, &new.project_id)?;
         let is_as_told = found.as_ref().is_some_and(|found| is_owned(&found.customers, new, at_s));
         if (is_ahead || !is_as_told)
             && let Some(stands) = find(self.tx, &new.id)?
         {
-            return Ok(Ok(Opened::Stands(Box::new(stands))));
+            return Ok(Ok(Opening::Stands(Box::new(stands))));
         }
         if is_ahead {
             return Ok(Err(RecordRefusal::Ahead { at_s }));
@@ -279,7 +279,7 @@ impl<'t, 'c> Slice<'t, 'c> {
         }
         let registered = self.register(new, found, at_s)?;
         Ok(registered
-            .map(Opened::Project)
+            .map(Opening::Project)
             .map_err(|owner| RecordRefusal::OtherCustomer { owner, at_s }))
     }
 
@@ -289,13 +289,13 @@ impl<'t, 'c> Slice<'t, 'c> {
         &mut self,
         new: &NewRecord,
         at_s: i64,
-        registered: Registered,
-    ) -> Result<Result<Recorded, RecordRefusal>> {
+        registered: Registration,
+    ) -> Result<Result<RecordOutcome, RecordRefusal>> {
         let (now_s, actor_no) = (self.stamp.at_s, self.actor_no()?);
         let draws = self.draws(new, at_s)?;
         let open = self.projects.get_mut(&new.project_id).expect("it has just been made sure of");
         let covered: Amount = draws.iter().map(|draw| &draw.amount).sum();
-        let written = Written { project_no: open.no, at_s, now_s, actor_no };
+        let written = EntryPlace { project_no: open.no, at_s, now_s, actor_no };
         let Some((seq, in_crowd)) = insert(self.tx, new, &written, &covered)? else {
             let stands = find(self.tx, &new.id)?.expect("its id is taken");
             return Ok(stands_or_refused(stands, new));
@@ -318,7 +318,7 @@ impl<'t, 'c> Slice<'t, 'c> {
             void: None,
         };
         self.note(at_s, seq);
-        Ok(Ok(Recorded::Written { record, registered }))
+        Ok(Ok(RecordOutcome::Written { record, registered }))
     }
 
     /// Makes sure that a record's project is in the books, and is whose the record says; inside,
@@ -326,11 +326,11 @@ impl<'t, 'c> Slice<'t, 'c> {
     fn register(
         &mut self,
         new: &NewRecord,
-        found: Option<Found>,
+        found: Option<FoundProject>,
         at_s: i64,
-    ) -> Result<Result<Registered, CustomerId>> {
-        let (tx, id, told) = (self.tx, &new.project_id, new.customer_id.as_ref());
-        let (news, found) = match project::register(tx, id, found, told, at_s, self.stamp)? {
+    ) -> Result<Result<Registration, CustomerId>> {
+        let (tx, id, given) = (self.tx, &new.project_id, new.customer_id.as_ref());
+        let (news, found) = match project::register(tx, id, found, given, at_s, self.stamp)? {
             Ok(registered) => registered,
             Err(owner) => match self.follow(new, at_s)? {
                 Some(followed) => followed,
@@ -347,9 +347,9 @@ impl<'t, 'c> Slice<'t, 'c> {
     /// Moves a record's project to the customer that it tells, from its month on; `None` where
     /// records do not, where the project was announced, and where there is usage of that month,
     /// which is another customer's.
-    fn follow(&self, new: &NewRecord, at_s: i64) -> Result<Option<(Registered, Found)>> {
+    fn follow(&self, new: &NewRecord, at_s: i64) -> Result<Option<(Registration, FoundProject)>> {
         let (tx, id, month_s) = (self.tx, &new.project_id, Grain::Month.floor(at_s));
-        let (true, Some(told)) = (self.follows_moves, &new.customer_id) else {
+        let (true, Some(given)) = (self.follows_moves, &new.customer_id) else {
             return Ok(None);
         };
         let Some(found) = project::look_up(tx, id)?.filter(|found| !found.customers.is_empty())
@@ -369,7 +369,7 @@ impl<'t, 'c> Slice<'t, 'c> {
         {
             return Ok(None);
         }
-        project::follow(tx, id, found, told, month_s, next_s, self.stamp).map(Some)
+        project::follow(tx, id, found, given, month_s, next_s, self.stamp).map(Some)
     }
 
     /// What a record of a project that is open draws from the licenses of whose it was at its time.
@@ -391,12 +391,12 @@ impl<'t, 'c> Slice<'t, 'c> {
     ///
     /// # Errors
     /// When SQLite fails.
-    pub fn void(&mut self, id: &RecordId, reason: &Words) -> Result<Option<Voided>> {
+    pub fn void(&mut self, id: &RecordId, reason: &Words) -> Result<Option<VoidOutcome>> {
         let Some(record) = find(self.tx, id)? else {
             return Ok(None);
         };
         if record.void.is_some() {
-            return Ok(Some(Voided::Already(record)));
+            return Ok(Some(VoidOutcome::Already(record)));
         }
         let (now_s, actor_no) = (self.stamp.at_s, self.actor_no()?);
         // Never the first of its second: the record is there.
@@ -431,7 +431,7 @@ impl<'t, 'c> Slice<'t, 'c> {
         open.add(record.at_s, true, &reversal);
         self.note(record.at_s, seq);
         let void = Some(Void { at_s: now_s, reason: reason.clone() });
-        Ok(Some(Voided::Done(Record { void, ..record })))
+        Ok(Some(VoidOutcome::Done(Record { void, ..record })))
     }
 
     /// Writes the sums, and up to where the months are written.
@@ -464,18 +464,18 @@ impl<'t, 'c> Slice<'t, 'c> {
 }
 
 /// What comes of a record whose id stands already.
-fn stands_or_refused(stands: Record, new: &NewRecord) -> Result<Recorded, RecordRefusal> {
+fn stands_or_refused(stands: Record, new: &NewRecord) -> Result<RecordOutcome, RecordRefusal> {
     if stands.agrees_with(new) {
-        Ok(Recorded::Already(stands))
+        Ok(RecordOutcome::Already(stands))
     } else {
         Err(RecordRefusal::OtherContent(Box::new(stands)))
     }
 }
 
 /// Tells whether a project of these customers is as a record says: whose it was at its time, where
-/// that is told.
+/// that is given.
 fn is_owned(customers: &History<CustomerId>, new: &NewRecord, at_s: i64) -> bool {
-    new.customer_id.is_none() || Found::nameable(customers, at_s) == new.customer_id.as_ref()
+    new.customer_id.is_none() || FoundProject::nameable(customers, at_s) == new.customer_id.as_ref()
 }
 
 /// Takes what was drawn off what is left to draw from.
@@ -489,7 +489,7 @@ fn take(licenses: &mut [Drawable], draws: &[Draw]) {
 }
 
 /// Where and when a record is written.
-struct Written {
+struct EntryPlace {
     project_no: i64,
     /// When it was used.
     at_s: i64,
@@ -503,7 +503,7 @@ struct Written {
 fn insert(
     tx: &WriteTx<'_>,
     new: &NewRecord,
-    written: &Written,
+    written: &EntryPlace,
     by_licenses: &Amount,
 ) -> Result<Option<(i64, bool)>> {
     // The first of its second unless there is one; asked of the index that has to be written
@@ -548,7 +548,7 @@ fn is_taken(error: &rusqlite::Error) -> bool {
 
 /// What came of taking a record back.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Voided {
+pub enum VoidOutcome {
     /// It counts no more.
     Done(Record),
     /// It had been taken back before; nothing was changed.

@@ -4,8 +4,8 @@
 use crate::billing::adjustment::Adjustment;
 use crate::billing::amount::Amount;
 use crate::billing::id::ProjectId;
-use crate::billing::statement::{Entry, Statement};
-use crate::store::balance::lines::Month;
+use crate::billing::statement::{Statement, StatementEntry};
+use crate::store::balance::lines::BilledMonth;
 use crate::store::balance::settle::now;
 use crate::store::bill::Pricing;
 use crate::store::{ReadTx, Result, statement};
@@ -13,16 +13,16 @@ use std::collections::BTreeMap;
 
 /// A month that has a kept bill.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ToldMonth {
+pub struct StatedMonth {
     /// The newest kept bill of the month.
     pub bill: Statement,
     /// Of each project that a bill speaks of or that the month costs something.
-    pub projects: BTreeMap<ProjectId, ToldProject>,
+    pub projects: BTreeMap<ProjectId, StatedProject>,
 }
 
 /// What Agora was told of a project's month.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ToldProject {
+pub struct StatedProject {
     /// What the month's bill says of the project, with what it adjusts; `None`: it does not name
     /// it. Zero where the bill left it out.
     pub amount: Option<Amount>,
@@ -35,7 +35,7 @@ pub struct ToldProject {
     pub due: Option<Amount>,
 }
 
-impl ToldMonth {
+impl StatedMonth {
     /// Reads it: of all projects, or of `only` one; `None` where no bill of the month is kept.
     ///
     /// # Errors
@@ -50,7 +50,7 @@ impl ToldMonth {
             return Ok(None);
         };
         let is_asked = |id: &ProjectId| only.is_none_or(|only| only == id);
-        let mut projects: BTreeMap<ProjectId, ToldProject> = BTreeMap::new();
+        let mut projects: BTreeMap<ProjectId, StatedProject> = BTreeMap::new();
         for entry in statement::entries(tx, bill.seq)? {
             if is_asked(&entry.project_id) {
                 let adjustments = entry.adjustments().to_vec();
@@ -59,12 +59,12 @@ impl ToldMonth {
                 (told.amount, told.adjustments) = (Some(amount), adjustments);
             }
         }
-        if Month::find(tx, month_s)?.is_some_and(|month| month.adjusted) {
+        if BilledMonth::find(tx, month_s)?.is_some_and(|month| month.adjusted) {
             let bills = statement::month_bills(tx)?;
             let later = bills.range(month_s + 1..).filter(|(_, bill)| bill.adjusts);
             for (later_s, bill) in later {
                 for (id, told) in
-                    statement::entries(tx, bill.seq)?.iter().flat_map(Entry::by_project)
+                    statement::entries(tx, bill.seq)?.iter().flat_map(StatementEntry::by_project)
                 {
                     if told.month_s == month_s && is_asked(id) && !told.amount.is_zero() {
                         let later = &mut projects.entry(id.clone()).or_default().later;
