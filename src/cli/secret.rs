@@ -3,9 +3,17 @@
 use crate::billing::key::ApiSecret;
 use crate::cli::failure::Failure;
 use crate::cli::input::read_text;
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::retry_on_intr;
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
-use std::io::{IsTerminal, Stdin, Write, stderr, stdin};
+use std::io::{self, BufRead, ErrorKind, IsTerminal, Stdin, Write, stderr, stdin};
 use std::path::Path;
+
+/// The signals that end a process or stop it, and that a person or a service manager sends.
+const ENDING: [Signal; 5] =
+    [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGTSTP];
 
 /// Reads a secret that a file holds alone (`-`: standard input). A newline at its end is dropped.
 pub(super) fn read(file: &Path, what: &str) -> Result<ApiSecret, Failure> {
@@ -51,32 +59,94 @@ fn read_quietly(file: &Path, what: &str) -> Result<String, Failure> {
     if file.as_os_str() != "-" || !input.is_terminal() {
         return read_text(file, what);
     }
-    let failed = |error: std::io::Error| {
+    type_hidden(&input, what).map_err(|error| {
         Failure::failed(format!("{what} cannot be read from the terminal: {error}"))
-    };
-    let _hidden = Hidden::new(&input).map_err(|error| failed(error.into()))?;
-    // Where stderr is gone there is nobody to ask, and what is typed is read all the same.
-    let _asked = write!(stderr(), "{what} (it is not shown): ");
-    let mut line = String::new();
-    let read = input.read_line(&mut line);
-    let _ended = writeln!(stderr());
-    read.map_err(failed)?;
-    Ok(line)
+    })
+}
+
+/// Reads a line from a terminal that does not show it. A signal that would end the process does so
+/// once the terminal shows again what is typed. Where the process goes on, as after Ctrl-Z and
+/// `fg`, the line is asked for anew.
+fn type_hidden(terminal: &Stdin, what: &str) -> io::Result<String> {
+    loop {
+        let hidden = Hidden::new(terminal)?;
+        // Where stderr is gone there is nobody to ask, and what is typed is read all the same.
+        let _asked = write!(stderr(), "{what} (it is not shown): ");
+        let line = hidden.line();
+        let _ended = writeln!(stderr());
+        drop(hidden);
+        if let Some(line) = line? {
+            return Ok(line);
+        }
+    }
 }
 
 /// A terminal that does not show what is typed, until this goes.
 struct Hidden<'a> {
     terminal: &'a Stdin,
     before: Termios,
+    /// Let go after the terminal was set back.
+    signals: HeldSignals,
 }
 
 impl<'a> Hidden<'a> {
-    fn new(terminal: &'a Stdin) -> rustix::io::Result<Self> {
+    fn new(terminal: &'a Stdin) -> io::Result<Self> {
+        let signals = HeldSignals::new()?;
         let before = tcgetattr(terminal)?;
         let mut hidden = before.clone();
         hidden.local_modes.remove(LocalModes::ECHO);
         tcsetattr(terminal, OptionalActions::Flush, &hidden)?;
-        Ok(Self { terminal, before })
+        Ok(Self { terminal, before, signals })
+    }
+
+    /// The line that is typed; `None` where a signal comes first.
+    fn line(&self) -> io::Result<Option<String>> {
+        let mut terminal = self.terminal.lock();
+        let mut line = Vec::new();
+        loop {
+            let mut ready = [
+                PollFd::new(self.terminal, PollFlags::IN),
+                PollFd::new(&self.signals.pending, PollFlags::IN),
+            ];
+            retry_on_intr(|| poll(&mut ready, None))?;
+            if !ready[1].revents().is_empty() {
+                return Ok(None);
+            }
+            let typed = terminal.fill_buf()?;
+            let end = typed.iter().position(|byte| *byte == b'\n');
+            let taken = end.map_or(typed.len(), |end| end + 1);
+            line.extend_from_slice(&typed[..taken]);
+            terminal.consume(taken);
+            if end.is_some() || taken == 0 {
+                let line = String::from_utf8(line);
+                return line.map(Some).map_err(|_| {
+                    io::Error::new(ErrorKind::InvalidData, "what was typed is not UTF-8")
+                });
+            }
+        }
+    }
+}
+
+/// The signals of [`ENDING`], held back until this goes: then they do what they do otherwise.
+struct HeldSignals {
+    before: SigSet,
+    /// Can be read as long as one of them is held back; it never is.
+    pending: SignalFd,
+}
+
+impl HeldSignals {
+    fn new() -> nix::Result<Self> {
+        let ending: SigSet = ENDING.into_iter().collect();
+        let pending = SignalFd::with_flags(&ending, SfdFlags::SFD_CLOEXEC)?;
+        let before = ending.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+        Ok(Self { before, pending })
+    }
+}
+
+impl Drop for HeldSignals {
+    fn drop(&mut self) {
+        // It fails for a mask that is none alone.
+        let _let_go = self.before.thread_set_mask();
     }
 }
 

@@ -1,14 +1,14 @@
 //! Key pairs: made, handed in, rotated, revoked; and `sign`, which plays Agora.
 
-use crate::vendor::{API_KEY, API_SECRET, Ended, Vendor, day, signed, skipped};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use crate::terminal::open_terminal;
+use crate::vendor::{API_KEY, API_SECRET, Ended, Vendor, day, signal, signed, skipped};
+use rustix::termios::{LocalModes, tcgetattr};
 use serde_json::json;
-use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Command, Stdio};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, Stdio};
 
 #[test]
 fn a_made_secret_is_told_in_json_and_a_handed_in_one_never() {
@@ -126,30 +126,80 @@ fn a_file_holds_the_secret_and_nothing_else() {
     }
 }
 
-#[test]
-fn a_secret_that_is_typed_is_not_shown() {
-    let vendor = Vendor::new();
-    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
-    grantpt(&master).and_then(|()| unlockpt(&master)).expect("a terminal");
-    let name = ptsname(&master, Vec::new()).expect("a name");
-    let open = || File::options().read(true).write(true).open(OsStr::from_bytes(name.as_bytes()));
-    let terminal = open().expect("a terminal");
-    let mut child = vendor
-        .command(["key", "add", "--api-key", "typed", "--api-secret-file", "-"])
-        .stdin(open().expect("a terminal"))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("it runs");
-    // What it asks comes once the terminal shows nothing any more.
+/// A command that reads a secret from a terminal, in a session of its own.
+fn asks_at(terminal: &File, vendor: &Vendor) -> Child {
+    let mut command = Command::new("setsid");
+    command.args(["--ctty", env!("CARGO_BIN_EXE_agora-vendor"), "key", "add"]);
+    command.args(["--api-key", "typed", "--api-secret-file", "-"]);
+    command.current_dir(vendor.path(".")).env("AGORA_VENDOR_DB", vendor.db());
+    command.stdin(terminal.try_clone().expect("a terminal"));
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs")
+}
+
+/// Reads what a command asks: that comes once the terminal shows nothing any more.
+fn read_question(child: &mut Child) {
+    let err = child.stderr.as_mut().expect("piped");
     let mut asked = Vec::new();
-    let mut err = child.stderr.take().expect("piped");
     while !asked.ends_with(b": ") {
         let mut byte = [0];
         err.read_exact(&mut byte).expect("a question");
         asked.push(byte[0]);
     }
-    let mut master = File::from(master);
+}
+
+fn shows_what_is_typed(terminal: &File) -> bool {
+    tcgetattr(terminal).expect("a terminal").local_modes.contains(LocalModes::ECHO)
+}
+
+#[test]
+fn a_terminal_shows_again_what_is_typed_whatever_ends_the_command_that_reads_a_secret() {
+    const CTRL_C: &[u8] = b"\x03";
+    const CTRL_BACKSLASH: &[u8] = b"\x1c";
+    let vendor = Vendor::new();
+    for (typed, name, number) in [
+        (CTRL_C, "", 2),
+        (CTRL_BACKSLASH, "", 3),
+        (b"half of a secret\x03", "", 2),
+        (b"", "INT", 2),
+        (b"", "TERM", 15),
+        (b"", "HUP", 1),
+    ] {
+        let (mut master, terminal) = open_terminal();
+        let mut child = asks_at(&terminal, &vendor);
+        read_question(&mut child);
+        assert!(!shows_what_is_typed(&terminal), "{number}");
+        master.write_all(typed).expect("typed");
+        if typed.is_empty() {
+            signal(name, &child.id().to_string());
+        }
+        assert_eq!(child.wait().expect("an end").signal(), Some(number));
+        assert!(shows_what_is_typed(&terminal), "{number}");
+    }
+    assert!(!vendor.ok(["key", "list"]).out.contains("typed"));
+}
+
+#[test]
+fn a_secret_is_asked_for_again_where_a_signal_does_not_end_the_command() {
+    let vendor = Vendor::new();
+    let (mut master, terminal) = open_terminal();
+    let mut child = asks_at(&terminal, &vendor);
+    read_question(&mut child);
+    // Nobody could have the only process of a session go on again, so that it is not stopped.
+    master.write_all(b"half of a secret\x1a").expect("typed");
+    read_question(&mut child);
+    assert!(!shows_what_is_typed(&terminal));
+    master.write_all(b"aTypedSecret\n").expect("typed");
+    assert!(child.wait().expect("an end").success());
+    assert!(shows_what_is_typed(&terminal));
+    assert_eq!(vendor.ok(["key", "show", "typed", "--secret"]).out, "aTypedSecret\n");
+}
+
+#[test]
+fn a_secret_that_is_typed_is_not_shown() {
+    let vendor = Vendor::new();
+    let (mut master, terminal) = open_terminal();
+    let mut child = asks_at(&terminal, &vendor);
+    read_question(&mut child);
     master.write_all(b"aTypedSecret\n").expect("typed");
     assert!(child.wait().expect("an end").success());
     // What is typed later is shown again, and nothing before it was.

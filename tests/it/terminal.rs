@@ -20,6 +20,16 @@ fn books() -> Vendor {
     vendor
 }
 
+/// A terminal: the end at which a person types and reads, and the one that a command has.
+pub fn open_terminal() -> (File, File) {
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+    grantpt(&master).and_then(|()| unlockpt(&master)).expect("a terminal");
+    let name = ptsname(&master, Vec::new()).expect("a name");
+    let name = OsStr::from_bytes(name.as_bytes());
+    let slave = File::options().read(true).write(true).open(name).expect("a terminal");
+    (master.into(), slave)
+}
+
 /// What a command prints on a terminal of so many columns and lines, with these variables.
 pub fn on_terminal(
     vendor: &Vendor,
@@ -27,11 +37,7 @@ pub fn on_terminal(
     (columns, lines): (u16, u16),
     variables: &[(&str, &str)],
 ) -> String {
-    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
-    grantpt(&master).and_then(|()| unlockpt(&master)).expect("a terminal");
-    let name = ptsname(&master, Vec::new()).expect("a name");
-    let name = OsStr::from_bytes(name.as_bytes());
-    let slave = File::options().read(true).write(true).open(name).expect("a terminal");
+    let (mut master, slave) = open_terminal();
     let size = Winsize { ws_row: lines, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
     tcsetwinsize(&slave, size).expect("a size");
     let mut command = vendor.command(arguments);
@@ -43,7 +49,6 @@ pub fn on_terminal(
     // The command holds the terminal's other end too.
     drop(command);
     let (mut text, mut bytes) = (Vec::new(), [0; 4_096]);
-    let mut master = File::from(master);
     // Once nobody holds the other end, reading fails.
     while let Ok(read @ 1..) = master.read(&mut bytes) {
         text.extend_from_slice(&bytes[..read]);
