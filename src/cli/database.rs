@@ -84,6 +84,12 @@ impl Database {
         file.parent().map_or_else(|| "/".into(), Path::to_owned)
     }
 
+    /// The folder in the path as it was named, which may lead there by a link.
+    pub(super) fn named_folder(&self) -> PathBuf {
+        let file = std::path::absolute(&self.path).unwrap_or_else(|_| self.path.clone());
+        file.parent().map_or_else(|| "/".into(), Path::to_owned)
+    }
+
     /// Tells whether somebody named it.
     pub(super) fn is_named(&self) -> bool {
         self.told || self.of_environment

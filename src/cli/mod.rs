@@ -252,7 +252,7 @@ fn become_owner(verb: &Verb, database: &Database) -> Result<(), Failure> {
         | Verb::Doctor(_)
         | Verb::Migrate(_) => Vec::new(),
     };
-    rights::become_owner(&database.folder(), files)
+    rights::become_owner(database, files)
 }
 
 /// What to do where a command may have been done although it failed.

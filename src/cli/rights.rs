@@ -4,10 +4,12 @@
 //! books: so what is made is the owner's, and nothing that lies beside the books is read with
 //! root's rights. Anybody else is told the command that does it as the owner.
 
-use crate::cli::database::quoted;
+use crate::cli::database::{Database, quoted};
 use crate::cli::failure::Failure;
 use crate::cli::named::{self, NamedFile};
 use nix::unistd::{self, Gid, Uid, User};
+use rustix::fs::{Access, access};
+use rustix::io::Errno;
 use std::ffi::{CString, OsString};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -23,10 +25,11 @@ pub(super) fn started_by() -> Uid {
 
 /// Lets root become the owner of the folder of the books; first it opens the files that were named.
 /// Nothing is done for anybody else, nor where the folder is root's own.
-pub(super) fn become_owner(folder: &Path, files: Vec<NamedFile>) -> Result<(), Failure> {
+pub(super) fn become_owner(database: &Database, files: Vec<NamedFile>) -> Result<(), Failure> {
     if !Uid::effective().is_root() {
         return Ok(());
     }
+    let (folder, named_folder) = (database.folder(), database.named_folder());
     // Where it is not there, whoever opens or makes the books says so.
     let Ok(metadata) = folder.metadata() else { return Ok(()) };
     let owner = Uid::from_raw(metadata.uid());
@@ -42,7 +45,39 @@ pub(super) fn become_owner(folder: &Path, files: Vec<NamedFile>) -> Result<(), F
             name(owner),
             folder.display()
         ))
-    })
+    })?;
+    match barred(&folder).or_else(|| barred(&named_folder)) {
+        Some(barred) => Err(may_not_enter(barred, owner)),
+        None => Ok(()),
+    }
+}
+
+/// The first folder on the way to one that this user may not enter.
+fn barred(folder: &Path) -> Option<&Path> {
+    let mut way: Vec<&Path> = folder.ancestors().collect();
+    way.reverse();
+    way.into_iter().find(|folder| access(*folder, Access::EXEC_OK) == Err(Errno::ACCESS))
+}
+
+/// What root is told where the owner of the books, as whom it works, may not enter a folder.
+fn may_not_enter(folder: &Path, owner: Uid) -> Failure {
+    let right = folder.metadata().map_or("o+x", |metadata| {
+        let group = Gid::from_raw(metadata.gid());
+        let groups = unistd::getgroups().unwrap_or_default();
+        if metadata.uid() == owner.as_raw() {
+            "u+x"
+        } else if group == Gid::effective() || groups.contains(&group) {
+            "g+x"
+        } else {
+            "o+x"
+        }
+    });
+    let (owner, path) = (name(owner), quoted(folder.as_os_str()));
+    Failure::failed(format!(
+        "the owner of the books, {owner}, may not enter {}: `chmod {right} {path}` allows it, or \
+         move the books to a folder that {owner} can reach",
+        folder.display()
+    ))
 }
 
 /// Becomes a user, with the user's groups and no others, for good.

@@ -357,3 +357,41 @@ fn anybody_else_is_given_the_command_to_paste() {
         assert!(ended.err.contains(": sudo -u nobody /"), "{}", ended.err);
     }
 }
+
+#[test]
+fn root_is_told_which_folder_keeps_the_owner_from_the_books() {
+    if !is_root() {
+        return;
+    }
+    let vendor = books_of_nobody();
+    let books = fs::canonicalize(vendor.path(".")).expect("a folder");
+    root_ok(&vendor, &["init"]);
+    std::os::unix::fs::symlink("../data/agora-vendor.db", vendor.path("roots/link")).expect("it");
+    let data = "data/agora-vendor.db";
+    for (shut, mode, group, db, right) in [
+        ("", 0o700, 0, data, "o+x"),
+        ("", 0o701, NOBODY, data, "g+x"),
+        ("data", 0o600, NOBODY, data, "u+x"),
+        ("roots", 0o700, 0, "roots/link", "o+x"),
+    ] {
+        let folder = books.join(shut);
+        let folder = folder.display().to_string().trim_end_matches('/').to_owned();
+        let before = fs::metadata(&folder).expect("a folder").mode();
+        chown(&folder, None, Some(group)).expect("a group");
+        set_mode(folder.as_ref(), mode);
+        let verb = ["record", "p", "1"];
+        for db in [db.to_owned(), vendor.path(db).display().to_string()] {
+            let mut command = root_on(&vendor, &verb);
+            let ended: Ended = command.env("AGORA_VENDOR_DB", db).output().expect("it").into();
+            assert_eq!(ended.code, 1, "{}", ended.err);
+            let words = format!("the owner of the books, nobody, may not enter {folder}: ");
+            assert!(ended.err.contains(&words), "{}", ended.err);
+            assert!(ended.err.contains(&format!("`chmod {right} {folder}` ")), "{}", ended.err);
+            assert!(!ended.err.contains("sudo"), "{}", ended.err);
+        }
+        let helps = Command::new("chmod").args([right, &folder]).status().expect("it runs");
+        assert!(helps.success());
+        root_ok(&vendor, &[&["--db", db], &verb[..]].concat());
+        set_mode(folder.as_ref(), before);
+    }
+}
