@@ -21,10 +21,10 @@ pub(super) const BESIDE: [&str; 4] = ["-wal", "-shm", "-journal", "-pages"];
 /// How long a draft is written between two times that it is synced.
 const SYNC_PAUSE: Duration = Duration::from_millis(20);
 /// The first bytes of a database.
-const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+pub(super) const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
 /// As long as the first bytes are that a database is known by.
-const START_BYTES: usize = 100;
+pub(super) const START_BYTES: usize = 100;
 
 /// A new database beside the place where it is to stand. Nothing is left of it when it is dropped
 /// before it has its name.

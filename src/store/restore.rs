@@ -10,7 +10,9 @@ use crate::billing::period::Period;
 use crate::billing::statement::ListingKind;
 use crate::store::check::{self, CheckReport};
 use crate::store::connection::{check_sqlite, explain, open_file, open_found};
-use crate::store::draft::{BESIDE, Draft, cannot_link, replaced_name, sync_directory, with_suffix};
+use crate::store::draft::{
+    BESIDE, Draft, MAGIC, START_BYTES, cannot_link, replaced_name, sync_directory, with_suffix,
+};
 use crate::store::file::{FoundFile, Frozen};
 use crate::store::{Error, Result, Store, backup, column, file, migration, schema, sound};
 use rusqlite::config::DbConfig;
@@ -18,7 +20,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::fs::{FileExt, MetadataExt, chown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -109,15 +111,17 @@ impl Candidate {
     /// backup itself, `opened` is what somebody else opened of it.
     ///
     /// # Errors
-    /// [`Error::InUse`] where the books at `path` are open anywhere; [`Error::BadBackup`] where the
-    /// backup is damaged; when it is not ours, or newer.
+    /// When the backup is not there, not ours, or newer; then [`Error::InUse`] where the books at
+    /// `path` are open anywhere; [`Error::BadBackup`] where the backup is damaged.
     pub fn prepare(path: &Path, backup: &Path, opened: Option<File>) -> Result<Self> {
         check_sqlite()?;
         file::refuse_no_path(path)?;
         file::refuse_no_path(backup)?;
         let file = file::find_place(path)?;
+        // What can be refused is refused before the work, and before somebody stops a server for
+        // it.
+        look_at(backup, opened.as_ref(), &file)?;
         if file.exists() {
-            // What can be refused is refused before the work.
             Hold::take(&file, path)?;
         }
         let handed_on = opened.map(|mut opened| {
@@ -255,6 +259,64 @@ fn give_to_owner(draft: &Path, file: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Refuses what can be no backup, by a look at its first bytes.
+fn look_at(backup: &Path, opened: Option<&File>, books: &Path) -> Result<()> {
+    let no_access =
+        |error: io::Error| Error::NoAccess { path: backup.to_owned(), reason: error.to_string() };
+    let mut start = [0; START_BYTES];
+    let (read, has_log) = match opened {
+        // A pipe has no place to be read at.
+        Some(opened) => (opened.read_exact_at(&mut start, 0), false),
+        None => {
+            let found = find(backup, backup, books)?;
+            let file = File::open(&found).map_err(no_access)?;
+            (file.read_exact_at(&mut start, 0), has_log(&found))
+        }
+    };
+    let not_ours = || Err(Error::NotOurs(backup.to_owned()));
+    match read {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return not_ours(),
+        Err(error) if error.kind() == io::ErrorKind::NotSeekable => return not_ours(),
+        Err(error) => return Err(no_access(error)),
+    }
+    if !start.starts_with(MAGIC) {
+        return not_ours();
+    }
+    // Where a log lies beside, it may hold other numbers.
+    if has_log {
+        return Ok(());
+    }
+    let number = |at: usize| {
+        i64::from(i32::from_be_bytes([start[at], start[at + 1], start[at + 2], start[at + 3]]))
+    };
+    schema::version_of(number(68), number(60), backup).map(drop)
+}
+
+/// The file of a backup, which lies at a place, and was named `backup`.
+fn find(lies_at: &Path, backup: &Path, books: &Path) -> Result<PathBuf> {
+    let found = lies_at.canonicalize().map_err(|error| {
+        if error.kind() == io::ErrorKind::NotFound {
+            return Error::NoBackup(backup.to_owned());
+        }
+        Error::NoAccess { path: backup.to_owned(), reason: error.to_string() }
+    })?;
+    let standing = |path: &Path| FoundFile::of(path).map(|standing| standing.identity).ok();
+    if standing(&found) == standing(books) {
+        return Err(Error::SameFile(backup.to_owned()));
+    }
+    if !found.is_file() {
+        return Err(Error::NotOurs(backup.to_owned()));
+    }
+    Ok(found)
+}
+
+/// Tells whether a log lies beside a backup, and is part of it.
+fn has_log(backup: &Path) -> bool {
+    let log = |suffix| with_suffix(backup, suffix).metadata();
+    ["-wal", "-journal"].into_iter().any(|suffix| log(suffix).is_ok_and(|log| log.len() > 0))
+}
+
 /// A backup as it is read: without a lock where no log lies beside it, so that one on a disk that
 /// may only be read, or with a second name, is as good.
 struct Original {
@@ -265,23 +327,8 @@ struct Original {
 impl Original {
     /// Opens the backup, which lies at a place, and was named `backup`.
     fn open(lies_at: &Path, backup: &Path, books: &Path) -> Result<Self> {
-        let found = lies_at.canonicalize().map_err(|error| {
-            if error.kind() == io::ErrorKind::NotFound {
-                return Error::NoBackup(backup.to_owned());
-            }
-            Error::NoAccess { path: backup.to_owned(), reason: error.to_string() }
-        })?;
-        let standing = |path: &Path| FoundFile::of(path).map(|standing| standing.identity).ok();
-        if standing(&found) == standing(books) {
-            return Err(Error::SameFile(backup.to_owned()));
-        }
-        if !found.is_file() {
-            return Err(Error::NotOurs(backup.to_owned()));
-        }
-        let has_log = ["-wal", "-journal"].iter().any(|suffix| {
-            with_suffix(&found, suffix).metadata().is_ok_and(|metadata| metadata.len() > 0)
-        });
-        if has_log {
+        let found = find(lies_at, backup, books)?;
+        if has_log(&found) {
             let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let connection = open_file(backup, flags)?;
             connection.busy_timeout(WAITS)?;

@@ -48,10 +48,15 @@ pub(super) fn verify_version(connection: &Connection, path: &Path, wanted: i64) 
 /// The version of a file of ours, up to this executable's; others are refused.
 pub(super) fn version(connection: &Connection, path: &Path) -> Result<i64> {
     let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
-    if number("application_id")? != APPLICATION_ID {
+    version_of(number("application_id")?, number("user_version")?, path)
+}
+
+/// The same out of the two numbers that stand in a file's header.
+pub(super) fn version_of(application_id: i64, user_version: i64, path: &Path) -> Result<i64> {
+    if application_id != APPLICATION_ID {
         return Err(Error::NotOurs(path.to_owned()));
     }
-    match number("user_version")? {
+    match user_version {
         found @ 1..=VERSION => Ok(found),
         found if found > VERSION => {
             Err(Error::Newer { path: path.to_owned(), found, known: VERSION })

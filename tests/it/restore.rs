@@ -202,6 +202,40 @@ fn a_restore_is_refused_while_anything_has_the_database_open() {
 }
 
 #[test]
+fn what_can_be_no_backup_is_refused_before_the_books_are_in_use() {
+    let vendor = with_backup_and_log();
+    let whole = fs::read(vendor.path("backup.db")).expect("a backup");
+    fs::write(vendor.path("text"), "no database").expect("a file");
+    fs::write(vendor.path("long"), "no database, and as long as one. ".repeat(99)).expect("a file");
+    fs::write(vendor.path("empty"), "").expect("a file");
+    for (name, sql) in
+        [("newer.db", "pragma user_version = 99"), ("others.db", "pragma application_id = 7")]
+    {
+        fs::write(vendor.path(name), &whole).expect("a file");
+        let connection = rusqlite::Connection::open(vendor.path(name)).expect("a backup");
+        connection.execute_batch(sql).expect(sql);
+    }
+    assert!(Command::new("mkfifo").arg(vendor.path("pipe")).status().expect("it runs").success());
+    let _server = vendor.serve();
+    for (backup, words) in [
+        ("missing.db", "there is no file at missing.db"),
+        ("text", "text is not an agora-vendor database: name a file that"),
+        ("long", "is not an agora-vendor database"),
+        ("empty", "is not an agora-vendor database"),
+        (".", "is not an agora-vendor database"),
+        ("pipe", "is not an agora-vendor database"),
+        ("others.db", "is not an agora-vendor database"),
+        ("newer.db", "use a newer agora-vendor"),
+        ("agora-vendor.db", "is the database itself"),
+    ] {
+        let said = vendor.fails(1, ["restore", backup]);
+        assert!(said.contains(words) && !said.contains("in use"), "{backup}: {said}");
+    }
+    let said = vendor.fails(75, ["restore", "backup.db"]);
+    assert!(said.contains("is in use: stop the server"), "{said}");
+}
+
+#[test]
 fn a_restore_works_where_there_is_no_database_yet() {
     let vendor = with_backup_and_log();
     let elsewhere = Vendor::without_books();
