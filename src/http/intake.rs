@@ -175,9 +175,19 @@ pub(super) struct Intake<S> {
 /// A request that was refused here.
 pub(super) struct RefusedRequest {
     pub refusal: Unrouted,
-    /// Its method and path, as far as they are known.
+    /// Its method, as far as it is known.
     pub method: String,
-    pub path: String,
+    pub trace: Trace,
+}
+
+/// What a request that was refused here is known by.
+pub(super) enum Trace {
+    Path(String),
+    /// The first line as far as it arrived, which is none of HTTP or has no path. It is without a
+    /// query, since that is signed.
+    Start(Vec<u8>),
+    /// Its head was in order, and has been handed on.
+    Body,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Intake<S> {
@@ -231,8 +241,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Intake<S> {
             }
             Err(unrouted) => unrouted,
         };
-        self.refused =
-            Some(RefusedRequest { refusal, method: method.into_owned(), path: path.into_owned() });
+        let trace = if self.phase != Phase::Head {
+            Trace::Body
+        } else if path.is_empty() || hyper::Method::from_bytes(method.as_bytes()).is_err() {
+            let line = self.buffer.split(|b| matches!(b, b'\r' | b'\n' | b'?')).next();
+            Trace::Start(line.unwrap_or_default().to_owned())
+        } else {
+            Trace::Path(path.into_owned())
+        };
+        self.refused = Some(RefusedRequest { refusal, method: method.into_owned(), trace });
         self.phase = Phase::Closed;
     }
 

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 const MINUTE: Duration = Duration::from_secs(60);
 /// How many bytes of a path the log holds.
 const PATH_BYTES: usize = 200;
+/// How many bytes of a request without a path.
+const START_BYTES: usize = 40;
 
 /// What happened, as far as the log tells events apart. Whoever has no key must not be able to hide
 /// what whoever has one is told, so that the two are counted apart.
@@ -162,6 +164,22 @@ pub(super) fn refused(kind: Kind, method: &str, path: &str, status: u16, reason:
             method, path, status, reason;
             "refused {method} {path}: {reason}; told {status}"
         );
+    });
+}
+
+/// The same of a request that is named by what it is and by its first bytes.
+pub(super) fn refused_start(what: &str, start: &[u8], status: u16, reason: &str) {
+    tell(Kind::Malformed, || {
+        let start = start[..start.len().min(START_BYTES)].escape_ascii().to_string();
+        let start = start.as_str();
+        log::warn!(start, status, reason; "refused {what}, \"{start}\": {reason}; told {status}");
+    });
+}
+
+/// The same of a request whose head was in order, and is gone.
+pub(super) fn refused_body(status: u16, reason: &str) {
+    tell(Kind::Malformed, || {
+        log::warn!(status, reason; "refused the body of a request: {reason}; told {status}");
     });
 }
 

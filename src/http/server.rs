@@ -12,7 +12,7 @@ use crate::http::answer::{Answer, Outcome, ReadJob, WriteJob};
 use crate::http::books::Books;
 use crate::http::door::{Door, Place};
 use crate::http::error::{Error, panicked};
-use crate::http::intake::{Exchange, Intake, RefusedRequest};
+use crate::http::intake::{Exchange, Intake, RefusedRequest, Trace};
 use crate::http::journal::{self, Kind, cut, ms};
 use crate::http::listener::{Entrance, Listener};
 use crate::http::metrics::Metrics;
@@ -378,11 +378,22 @@ async fn part<S: AsyncRead + AsyncWrite + Unpin>(
     unread: bool,
     metrics: &Metrics,
 ) -> io::Result<()> {
-    if let Some(RefusedRequest { refusal, method, path }) = refused {
+    if let Some(RefusedRequest { refusal, method, trace }) = refused {
         let reply = refusal.reply();
         metrics.refuse(None, reply.status);
         let reason = refusal.refusal.sentence();
-        journal::refused(Kind::Malformed, &method, &path, reply.status, &reason);
+        match &trace {
+            Trace::Path(path) => {
+                journal::refused(Kind::Malformed, &method, path, reply.status, &reason);
+            }
+            Trace::Start(start) => {
+                let is_http = !matches!(refusal.refusal, Refusal::NotHttp { .. });
+                let what =
+                    if is_http { "a request without a path" } else { "a request that is not HTTP" };
+                journal::refused_start(what, start, reply.status, &reason);
+            }
+            Trace::Body => journal::refused_body(reply.status, &reason),
+        }
         let message = last_message(&reply, method == "HEAD");
         timeout(LINGER, stream.write_all(&message)).await??;
     }

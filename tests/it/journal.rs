@@ -206,6 +206,44 @@ fn every_line_is_json_whatever_callers_send_and_holds_no_secret_and_no_query() {
 }
 
 #[test]
+fn what_is_not_http_is_called_that_and_its_first_bytes_are_shown() {
+    let vendor = Vendor::new();
+    let server = serve_json(&vendor, "info");
+    let long = [&b"A".repeat(5_000)[..], b"\r\n\r\n"].concat();
+    for (bytes, start) in [
+        (&b"GARBAGE\r\n\r\n"[..], "GARBAGE"),
+        (b"/usage?apiKey=k&signature=s\r\nHost: h\r\n\r\n", "/usage"),
+        // How TLS begins.
+        (b"\x16\x03\x01\x02\x00 \xff\"\n\n", "\\x16\\x03\\x01\\x02\\x00 \\xff\\\""),
+        (&long, &"A".repeat(40)),
+        (b"G\"T /usage HTTP/1.1\r\n\r\n", "G\\\"T /usage HTTP/1.1"),
+    ] {
+        assert_eq!(server.send(bytes).expect("an answer").status, 400);
+        let log = server.log();
+        let said = having(&log, "refused ").pop().unwrap_or_else(|| panic!("{log}"));
+        let message = said["message"].as_str().expect("a message");
+        let words = format!("refused a request that is not HTTP, \"{start}\": the request is not ");
+        assert!(message.starts_with(&words) && message.ends_with("; told 400"), "{message}");
+        assert_eq!((&said["start"], &said["path"]), (&start.into(), &Value::Null));
+        assert_eq!((&said["status"], &said["level"]), (&400.into(), &"warn".into()));
+    }
+    // One that names a path is known by it, whatever else is wrong.
+    server.send(b"GET /usage?a=b HTTP/1.1\r\n\r\n").expect("an answer");
+    let said = having(&server.log(), "refused GET /usage: the request is not ");
+    assert_eq!((said.len(), &said[0]["path"]), (1, &"/usage".into()));
+    let broken =
+        b"POST /customers/new HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n";
+    assert_eq!(server.send(broken).expect("an answer").status, 400);
+    let said = having(&server.log(), "refused the body of a request: the request is not ");
+    assert_eq!(said.len(), 1, "{}", server.log());
+    // One without a path that is something else than broken.
+    let endless = "A".repeat(70_000);
+    assert_eq!(server.send(endless.as_bytes()).expect("an answer").status, 404);
+    let words = format!("refused a request without a path, \"{}\": no call", "A".repeat(40));
+    assert_eq!(having(&server.log(), &words).len(), 1, "{}", server.log());
+}
+
+#[test]
 fn a_flood_costs_the_log_a_bounded_amount() {
     let vendor = Vendor::new();
     vendor.ok(["record", "p", "1", "--at", "2021-10-05"]);
