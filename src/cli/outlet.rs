@@ -1,6 +1,7 @@
 //! Where the log goes out. Whoever reads it may have stopped, such as a journal whose disk hangs:
 //! Agora is answered all the same, and what there is no room for is counted.
 
+use crate::http::count_lost_line;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
@@ -16,7 +17,7 @@ pub(super) struct Outlet<S, F> {
     stream: S,
     /// The line that says how many are lost.
     lost_line: F,
-    /// How many lines there was no room for since one went out.
+    /// How many lines did not go out since one did.
     lost: u64,
     /// Whether the last line that went out did so in part.
     is_torn: bool,
@@ -41,7 +42,7 @@ impl<S: Write + AsFd, F: Fn(u64) -> String> Outlet<S, F> {
                 self.is_torn |= place > 0;
                 return Ok(false);
             }
-            self.stream.write_all(part)?;
+            self.stream.write_all(part).inspect_err(|_| self.is_torn = true)?;
         }
         Ok(true)
     }
@@ -61,11 +62,12 @@ impl<S: Write + AsFd, F: Fn(u64) -> String> Outlet<S, F> {
 
 impl<S: Write + AsFd, F: Fn(u64) -> String> Write for Outlet<S, F> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.own_up()?;
-        if self.lost > 0 || !self.put(line)? {
+        let went_out = self.own_up().and_then(|()| Ok(self.lost == 0 && self.put(line)?));
+        if !matches!(went_out, Ok(true)) {
             self.lost = self.lost.saturating_add(1);
+            count_lost_line();
         }
-        Ok(line.len())
+        went_out.map(|_| line.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -126,6 +126,7 @@ impl Admin {
                     metrics: Arc::clone(&self.metrics),
                     waits: WaitsSeen::of(self.watch.books().writer().waits()),
                     connections: self.door.count(),
+                    lost_lines: journal::lost_lines(),
                     started_at_s: self.started_at_s,
                     certificate_ends_at_s: self.security.ends_at_s(),
                     sight: self.watch.sight(),

@@ -32,6 +32,8 @@ pub(super) struct Exposition {
     pub waits: WaitsSeen,
     /// How many connections are open.
     pub connections: usize,
+    /// How many lines the log has lost.
+    pub lost_lines: u64,
     pub started_at_s: i64,
     /// The last second in which the certificate in use is good; `None` where there is none.
     pub certificate_ends_at_s: Option<i64>,
@@ -103,6 +105,9 @@ impl Exposition {
             "Connections that are open, the admin's aside",
             self.connections,
         )?;
+        let help = "Lines of the log that there was no room for, or that could not be written";
+        page.family("log_lines_lost", help, MetricType::Counter)?
+            .encode_counter::<NoLabelSet, _, u64>(&self.lost_lines, None)?;
         if let Some(ends_at_s) = self.certificate_ends_at_s {
             page.gauge(
                 "certificate_end_timestamp_seconds",

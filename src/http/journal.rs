@@ -2,6 +2,7 @@
 //! were once a minute. Anybody can send requests, so that each may cost the log a bounded amount
 //! only.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,19 @@ const MINUTE: Duration = Duration::from_secs(60);
 const PATH_BYTES: usize = 200;
 /// How many bytes of a request without a path.
 const START_BYTES: usize = 40;
+
+/// How many lines of the log are lost: of the process, like the log.
+static LOST_LINES: AtomicU64 = AtomicU64::new(0);
+
+/// Counts a line of the log that there was no room for, or that could not be written.
+pub fn count_lost_line() {
+    LOST_LINES.fetch_add(1, Ordering::Relaxed);
+}
+
+/// How many lines of the log are lost since the process started.
+pub(super) fn lost_lines() -> u64 {
+    LOST_LINES.load(Ordering::Relaxed)
+}
 
 /// What happened, as far as the log tells events apart. Whoever has no key must not be able to hide
 /// what whoever has one is told, so that the two are counted apart.

@@ -51,6 +51,7 @@ use usage::Usage;
 use verify::Verifier;
 
 pub use answer::{Clock, Request};
+pub use journal::count_lost_line;
 pub use route::{BasePath, signed_endpoints};
 
 /// What is only about this process's answers, never about figures.

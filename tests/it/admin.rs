@@ -3,7 +3,7 @@
 
 use crate::vendor::{Answer, Server, Vendor, day, read_answer, second, skipped};
 use std::collections::BTreeSet;
-use std::io::{BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::Command;
@@ -22,9 +22,14 @@ fn serve(vendor: &Vendor, arguments: &[&str]) -> Watched {
     command.args(level).args(arguments);
     let server = vendor.serve_by(command);
     let log = server.log_with("/healthz, /readyz and /metrics are on http://127.0.0.1:");
-    let port = log.lines().find_map(|line| line.rsplit_once("are on http://127.0.0.1:"));
-    let port = port.expect("it is said").1.parse().expect("a port");
+    let port = log.lines().find_map(port).expect("it is said");
     Watched { server, port }
+}
+
+/// The port of the admin listener, where a line of the log says it.
+fn port(line: &str) -> Option<u16> {
+    let (_, port) = line.rsplit_once("are on http://127.0.0.1:")?;
+    Some(port.trim_end().parse().expect("a port"))
 }
 
 impl Watched {
@@ -206,6 +211,45 @@ fn a_failure_is_counted_from_zero_so_that_a_rate_sees_the_first_one() {
         }
     }
     assert_eq!(value(&page, r#"requests_total{route="usage",status="404"}"#), None, "{page}");
+}
+
+#[test]
+fn the_lines_that_the_log_has_lost_are_counted() {
+    let vendor = Vendor::new();
+    let mut command = vendor.command(["serve", "--listen", "127.0.0.1:0", "--log", "debug"]);
+    command.args(["--admin", "127.0.0.1:0"]);
+    let (read, written) = std::io::pipe().expect("a pipe");
+    let server = vendor.serve_by_into(command, written.into());
+    let mut log = BufReader::new(read);
+    let port = loop {
+        let mut line = String::new();
+        log.read_line(&mut line).expect("a line");
+        if let Some(port) = port(&line) {
+            break port;
+        }
+    };
+    let watched = Watched { server, port };
+    let lost = |watched: &Watched| value(&watched.metrics(), "log_lines_lost_total");
+    assert_eq!(lost(&watched), Some(0.0));
+    // Each is a line of 40 bytes at least, and the pipe has room for 64 KiB at most.
+    for _ in 0..2_000 {
+        assert_eq!(watched.server.get("/healthz").status, 200);
+    }
+    let counted = lost(&watched).expect("a count");
+    assert!(counted >= 100.0, "{counted}");
+    // Once there is room again, the log says the same.
+    let mut room = vec![0; 1 << 20];
+    assert!(log.read(&mut room).expect("what there was room for") > 0);
+    let Watched { server, .. } = watched;
+    assert_eq!(server.get("/healthz").status, 200);
+    server.signal("TERM");
+    assert_eq!(server.wait(), Some(0));
+    let mut rest = String::new();
+    log.read_to_string(&mut rest).expect("UTF-8");
+    let said =
+        rest.lines().find_map(|line| line.split_once(" lines are lost")?.0.rsplit(' ').next());
+    let said: f64 = said.expect("it is said").parse().expect("a number");
+    assert!(said >= counted, "{said} {counted}");
 }
 
 #[test]
