@@ -22,6 +22,18 @@ pub fn never_asked(grain: Grain, statements: &[Statement], from_s: i64, now_s: i
     over.filter(|start_s| has_gap(&windows, Period::around(grain, *start_s))).collect()
 }
 
+/// From when on days, or months, can be missed, if Agora asked for any in time: from the first one
+/// that it asked for no later than in the day, or month, after it. An operator may have tried a
+/// window of long ago before.
+pub fn missed_from(grain: Grain, statements: &[Statement]) -> Option<i64> {
+    let in_time = |statement: &Statement| {
+        let before_s = (grain.floor(statement.first_asked_at_s) - 1).max(0);
+        let is_in_time = statement.period.last_s() >= grain.floor(before_s);
+        is_in_time.then(|| grain.floor(before_s).max(statement.period.first_s()))
+    };
+    statements.iter().find_map(in_time)
+}
+
 /// Tells whether the day or month that starts at a second is the last one that should have been
 /// asked for by now: where it was not, nobody asks any more.
 pub fn is_last(grain: Grain, start_s: i64, now_s: i64) -> bool {
@@ -113,6 +125,25 @@ mod tests {
         let months = |now_s| never_asked(Grain::Month, &[], START_S + 5 * DAY_S, now_s);
         assert_eq!(months(START_S + 30 * DAY_S), [0; 0]);
         assert_eq!(months(START_S + 31 * DAY_S), [START_S]);
+    }
+
+    #[test]
+    fn days_are_missed_from_the_first_one_that_was_asked_for_in_time() {
+        let at = |day: i64, second: i64| START_S + day * DAY_S + second;
+        let tried = statement(at(2, 0), at(3, -1), at(4, 0));
+        let from = |statements: &[Statement]| missed_from(Grain::Day, statements);
+        assert_eq!(from(&[]), None);
+        assert_eq!(from(&[tried.clone(), tried.clone()]), None);
+        // In the last second of the next day, for its own day, and of more days than one.
+        for (first_s, last_s, asked_at_s, from_s) in [
+            (at(2, 0), at(3, -1), at(4, -1), at(2, 0)),
+            (at(3, 60), at(4, -1), at(3, 600), at(3, 60)),
+            (at(0, 0), at(3, -1), at(3, 600), at(2, 0)),
+        ] {
+            let asked = [tried.clone(), statement(first_s, last_s, asked_at_s)];
+            assert_eq!(from(&asked), Some(from_s));
+        }
+        assert_eq!(missed_from(Grain::Month, &[tried]), Some(at(2, 0)));
     }
 
     proptest! {

@@ -548,15 +548,31 @@ fn days_that_agora_never_asked_for_are_named_and_a_stop_fails() {
 }
 
 #[test]
-fn a_window_of_years_ago_that_somebody_tried_first_makes_no_day_missing() {
+fn an_older_day_that_an_operator_tried_first_makes_no_day_missing() {
     let vendor = Vendor::new();
-    let server = vendor.at("2026-11-22T10:00:00Z").serve();
-    assert_eq!(server.usage(1_619_913_600, 1_619_917_199).status, 200);
+    vendor.at("2026-11-20T08:00:00Z").ok(["record", "p", "1"]);
+    vendor.at("2026-11-22T10:00:00Z");
+    // What was told is kept once the server has ended.
+    let ask = |name: &str| {
+        let (server, (from_ts, to_ts)) = (vendor.serve(), day(name));
+        assert_eq!(server.usage(from_ts, to_ts).status, 200);
+        stop(server);
+    };
+    ask("2026-11-19");
+    let found = vendor.check("usage", "warning", "in time yet: the last request came 0 minutes");
+    found.is(
+        "usage",
+        "warning",
+        "of 2026-11-19; 1 statement; records were written from 2026-11-20",
+    );
+    assert_eq!(found.remedy("usage"), "agora-vendor key list");
+    // Agora asks from now on: what it asked for in time is the first day that it can miss.
     vendor.at("2026-11-23T00:10:00Z");
-    let (from_ts, to_ts) = day("2026-11-22");
-    assert_eq!(server.usage(from_ts, to_ts).status, 200);
-    stop(server);
-    vendor.at(NOW).check("usage", "warning", "1 day in whole: 2026-11-21");
+    ask("2026-11-22");
+    vendor.at(NOW).check("usage", "ok", "2 statements; no day is missing");
+    ask("2026-11-20");
+    vendor.at("2026-11-24T07:00:00Z");
+    vendor.check("usage", "failed", "1 day in whole: 2026-11-23: it stopped asking");
 }
 
 #[test]
@@ -590,11 +606,15 @@ fn days_are_missed_from_the_first_record_on_where_agora_never_asked() {
     vendor.ok(["record", "p", "1", "--at", "2026-01-01"]);
     vendor.check("usage", "warning", "Agora has not asked for usage yet");
     vendor.at("2026-11-25T07:00:00Z");
-    let words = "Agora never asked for usage, and there are records: 2026-11-24, 2026-11-23";
+    let words = "Agora has not asked for usage yet; records were written from 2026-11-23 on";
     let found = vendor.check("usage", "warning", words);
     assert_eq!(found.remedy("usage"), "agora-vendor key list");
     found.is("bills", "warning", "Agora has not asked for bills yet");
-    vendor.at("2026-12-01T07:00:00Z").check("bills", "warning", "there are records: 2026-11");
+    vendor.at("2026-12-01T07:00:00Z").check(
+        "bills",
+        "warning",
+        "yet; records were written from 2026-11 on",
+    );
 }
 
 #[test]

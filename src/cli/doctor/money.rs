@@ -9,7 +9,7 @@ use crate::cli::database::shell_quoted;
 use crate::cli::doctor::finding::{Finding, Ours};
 use crate::cli::doctor::words::{count, list, span};
 use crate::cli::moment::{month, rfc3339, window};
-use crate::store::survey::{LateMoney, SOON_DAYS, Survey};
+use crate::store::survey::{LateMoney, ListingAsked, SOON_DAYS, Survey};
 
 /// Shows what the server refused.
 const JOURNAL: &str = "journalctl -u agora-vendor --since -3d --priority warning";
@@ -92,29 +92,28 @@ pub(super) fn asked(ours: &Ours<'_>, survey: &Survey, kind: ListingKind, now_s: 
         ListingKind::Usage => period::date(*start_s).to_string(),
         ListingKind::Bill => month(*start_s),
     };
-    // The newest first: those can still be asked for.
-    let never = list(asked.never.iter().rev().map(named));
-    let (Some(last_s), Some(last_window)) = (asked.last_asked_at_s, asked.last_window) else {
-        let says = match asked.never.is_empty() {
-            true => format!("Agora has not asked for {name} yet"),
-            false => format!("Agora never asked for {name}, and there are records: {never}"),
-        };
-        return Finding::warning(name, says).ours(ours, "key list");
+    let last = asked.last_asked_at_s.zip(asked.last_window).map(|(last_s, last_window)| {
+        let last = format!(
+            "{} ago ({}), of {}",
+            span(now_s - last_s),
+            rfc3339(last_s),
+            window(last_window)
+        );
+        (last_s, format!("{last}; {}", count(number(asked.statements), "statement")))
+    });
+    let Some((last_s, last)) = last.as_ref().filter(|_| asked.in_time) else {
+        return unasked(ours, name, asked, last.map(|(_, last)| last), named);
     };
-    let says = format!(
-        "Agora last asked {} ago ({}), of {}; {}",
-        span(now_s - last_s),
-        rfc3339(last_s),
-        window(last_window),
-        count(number(asked.statements), "statement")
-    );
+    let says = format!("Agora last asked {last}");
     let Some(newest_s) = asked.never.last() else {
         return Finding::ok(name, format!("{says}; no {thing} is missing"));
     };
     let missing = count(number(asked.never.len()), thing);
+    // The newest first: those can still be asked for.
+    let never = list(asked.never.iter().rev().map(named));
     let says = format!("{says}; it never asked for {missing} in whole: {never}");
     if is_last(grain, *newest_s, now_s) {
-        let since = match last_s >= grain.after(*newest_s) {
+        let since = match *last_s >= grain.after(*newest_s) {
             true => "it asked since, and not for that",
             false => "it stopped asking",
         };
@@ -122,6 +121,26 @@ pub(super) fn asked(ours: &Ours<'_>, survey: &Survey, kind: ListingKind, now_s: 
     }
     let reconcile = format!("totals --reconcile --month {}", month(*newest_s));
     Finding::warning(name, says).ours(ours, &reconcile)
+}
+
+/// Agora never asked in time, as it does. An operator may have tried what is longer ago.
+fn unasked(
+    ours: &Ours<'_>,
+    name: &'static str,
+    asked: &ListingAsked,
+    tried: Option<String>,
+    named: impl Fn(&i64) -> String,
+) -> Finding {
+    let mut says = match tried {
+        None => format!("Agora has not asked for {name} yet"),
+        Some(last) => {
+            format!("Agora has not asked for {name} in time yet: the last request came {last}")
+        }
+    };
+    if let Some(first) = asked.never.first().map(named) {
+        says += &format!("; records were written from {first} on");
+    }
+    Finding::warning(name, says).ours(ours, "key list")
 }
 
 /// Whether anything is recorded.

@@ -1,6 +1,6 @@
 //! When Agora asked, and for what it never did.
 
-use crate::billing::asked::never_asked;
+use crate::billing::asked::{missed_from, never_asked};
 use crate::billing::period::{Grain, LAST_SECOND, Period};
 use crate::billing::statement::ListingKind;
 use crate::store::survey::usage::Recording;
@@ -15,10 +15,11 @@ pub struct ListingAsked {
     pub last_asked_at_s: Option<i64>,
     /// The window that was kept last.
     pub last_window: Option<Period>,
+    /// Whether it asked for any day, or month, no later than in the one after it.
+    pub in_time: bool,
     /// The days of usage, or the months of bills, that are over and that Agora never asked for in
-    /// whole, by their first seconds: from the first statement's on, or from the one before it was
-    /// asked for where that is later; where there is no statement, from when the first record was
-    /// written.
+    /// whole, by their first seconds: from the first one on that it asked for in time; where there
+    /// is none, from when the first record was written.
     pub never: Vec<i64>,
 }
 
@@ -35,22 +36,15 @@ impl ListingAsked {
             ListingKind::Usage => Grain::Day,
             ListingKind::Bill => Grain::Month,
         };
-        let from_s = match statements.first() {
-            Some(first) => Some(first.period.first_s().max(before(grain, first.first_asked_at_s))),
-            None => recording.first_recorded_at_s,
-        };
+        let in_time_s = missed_from(grain, &statements);
+        let from_s = in_time_s.or(recording.first_recorded_at_s);
         let never = from_s.map(|from_s| never_asked(grain, &statements, from_s, now_s));
         Ok(Self {
             statements: statements.len(),
             last_asked_at_s: statements.iter().map(|one| one.last_asked_at_s).max(),
             last_window: statements.last().map(|one| one.period),
+            in_time: in_time_s.is_some(),
             never: never.unwrap_or_default(),
         })
     }
-}
-
-/// The day or month before the one of a second: what Agora asks for then. Somebody may have tried a
-/// window of years ago first.
-fn before(grain: Grain, second: i64) -> i64 {
-    grain.floor((grain.floor(second) - 1).max(0))
 }
