@@ -42,6 +42,13 @@ impl Pricing {
         self.customers.get(id)?.at(second)
     }
 
+    /// The plan that would price a project at a second, where it has no price then.
+    pub(super) fn plan_missing(&self, id: &ProjectId, second: i64) -> Option<PlanId> {
+        let nobodys = History::default();
+        let customers = self.customers.get(id).map_or(&nobodys, |customers| customers);
+        self.terms.in_force(customers, second).plan.err()
+    }
+
     /// A project with what it used in a window.
     pub(super) fn project(
         &self,

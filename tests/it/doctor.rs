@@ -681,13 +681,61 @@ fn late_money_is_forfeit_under_report_and_carried_once_that_is_set() {
     found.is(
         "late",
         "warning",
-        "invoices on the first day of the next month: what is late then is forfeit",
+        "forfeit once Agora has issued the month's invoice, on the first day of the next month",
     );
     assert_eq!(found.remedy("late"), "agora-vendor setting set late carry");
     vendor.paste(found.remedy("late"));
     vendor.check("late", "ok", "the next bill carries money of 2026-10 (2.5 too little)");
     vendor.ok(["void", "late", "--reason", "a test"]);
     vendor.check("late", "ok", "nothing came too late");
+}
+
+#[test]
+fn of_a_month_whose_bill_is_still_to_come_no_money_is_late() {
+    let vendor = Vendor::new();
+    vendor
+        .at("2026-11-10T10:00:00Z")
+        .ok(["plan", "set", "default", "--name", "N", "--unit", "U", "--price", "0.5"]);
+    vendor.ok(["record", "p", "1"]);
+    let server = vendor.serve();
+    ask_bill(&server, 10);
+    vendor.ok(["record", "p", "5"]);
+    for late in ["report", "carry"] {
+        vendor.ok(["setting", "set", "late", late]);
+        vendor.check("late", "ok", "nothing came too late");
+    }
+    vendor.ok(["setting", "set", "late", "report"]);
+    vendor.at("2026-11-30T23:59:59Z").check("late", "ok", "nothing came too late");
+    // Once the month is over it is late, and so it is after a bill of the month's last day.
+    let words = "money of 2026-11 (2.5 too little)";
+    vendor.at("2026-12-01T00:00:00Z").check("late", "warning", words);
+    vendor.at("2026-11-30T12:00:00Z");
+    ask_bill(&server, 10);
+    stop(server);
+    vendor.check("late", "ok", "nothing came too late");
+    vendor.ok(["record", "p", "2"]);
+    vendor.check("late", "warning", "money of 2026-11 (1 too little)");
+}
+
+#[test]
+fn late_usage_without_a_price_fails_and_the_remedy_prices_it() {
+    let vendor = Vendor::new();
+    vendor.at("2026-10-10T10:00:00Z").ok(["record", "p", "1"]);
+    let server = vendor.at("2026-11-01T00:30:00Z").serve();
+    ask_bill(&server, 9);
+    stop(server);
+    let words = "money of 2026-10 (1 project without a price); no bill tells usage without a price";
+    for late in ["report", "carry"] {
+        vendor.ok(["setting", "set", "late", late]);
+        vendor.check("late", "failed", words);
+    }
+    // For a month that was billed, a price holds only where that is said.
+    let found = vendor.check("prices", "failed", "1 of 1 project in 2026-10");
+    let set = "agora-vendor plan set default --name NAME --unit UNIT --price PRICE";
+    let set = format!("{set} --from 2026-10 --rewrite");
+    assert_eq!((found.remedy("prices"), found.remedy("late")), (&*set, &*set));
+    vendor.paste(&set.replace("PRICE", "0.5"));
+    vendor.check("prices", "ok", "").is("late", "ok", "carries money of 2026-10 (0.5 too little)");
 }
 
 #[test]
@@ -698,7 +746,12 @@ fn late_usage_that_waits_warns() {
     vendor.ok(["void", "first", "--reason", "the wrong project"]);
     vendor.ok(["record", "q", "1", "--at", "2026-11-20"]);
     let found = vendor.check("late", "warning", "usage of 2 projects in 2026-11 (0)");
-    found.is("late", "warning", "what is late then is forfeit");
+    found.is(
+        "late",
+        "warning",
+        "Agora can ask for a day again until it issues the month's invoice",
+    );
+    assert!(!found.says("late").contains("forfeit"), "{}", found.says("late"));
     vendor.paste(found.remedy("late"));
     vendor.ok(["setting", "set", "late", "carry"]);
     vendor.check("late", "warning", "bills carry the money");

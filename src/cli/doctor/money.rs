@@ -2,6 +2,7 @@
 //! price, and licenses that end.
 
 use crate::billing::asked::is_last;
+use crate::billing::id::PlanId;
 use crate::billing::period::{self, Grain};
 use crate::billing::setting::LatePolicy;
 use crate::billing::statement::ListingKind;
@@ -73,12 +74,18 @@ pub(super) fn prices(ours: &Ours<'_>, survey: &Survey) -> Finding {
         )
     });
     let says = format!("usage without a price, and so left out of bills: {}", list(months));
-    let plan = first.plans.first().map_or("default", |plan| plan.as_str());
-    let set = format!("plan set {} --name NAME --unit UNIT --price PRICE", shell_quoted(plan));
+    let set = price(first.plans.first(), first.billed.then_some(first.month_s));
     // Who sets no plan up and is asked for no bill may have no prices on purpose.
     let bills = survey.has_plans || survey.bill.statements > 0;
     let finding = if bills { Finding::failed(NAME, says) } else { Finding::warning(NAME, says) };
     finding.ours(ours, &set)
+}
+
+/// Sets a price up. For a month that was billed it holds only where that is said.
+fn price(plan: Option<&PlanId>, billed_s: Option<i64>) -> String {
+    let plan = shell_quoted(plan.map_or("default", |plan| plan.as_str()));
+    let from = billed_s.map(|month_s| format!(" --from {} --rewrite", month(month_s)));
+    format!("plan set {plan} --name NAME --unit UNIT --price PRICE{}", from.unwrap_or_default())
 }
 
 /// When Agora last asked for usage, or for a bill, and what it never asked for.
@@ -181,22 +188,34 @@ pub(super) fn late(ours: &Ours<'_>, survey: &Survey) -> Finding {
         return Finding::ok(NAME, "nothing came too late for what Agora was told");
     }
     let waits = list(waits.into_iter());
+    if let Some(month) = survey.late_money.iter().find(|month| month.unpriced > 0) {
+        let says = format!("not told to Agora: {waits}; no bill tells usage without a price");
+        let set = price(month.plans.first(), Some(month.month_s));
+        return Finding::failed(NAME, says).ours(ours, &set);
+    }
     let has_money = !survey.late_money.is_empty();
-    match survey.settings.late() {
-        LatePolicy::Carry if survey.late_usage.is_empty() => {
+    match (survey.settings.late(), has_money) {
+        (LatePolicy::Carry, true) if survey.late_usage.is_empty() => {
             Finding::ok(NAME, format!("the next bill carries {waits}"))
         }
-        LatePolicy::Carry => {
+        (LatePolicy::Carry, _) => {
             Finding::warning(NAME, format!("not told to Agora: {waits}; bills carry the money"))
                 .ours(ours, "statement late")
         }
-        LatePolicy::Report => {
+        (LatePolicy::Report, true) => {
             let says = format!(
-                "not told to Agora: {waits}; `late` is report, and Agora issues its invoices on \
-                 the first day of the next month: what is late then is forfeit"
+                "not told to Agora: {waits}; `late` is report, so no later bill tells that money: \
+                 it is forfeit once Agora has issued the month's invoice, on the first day of the \
+                 next month"
             );
-            let command = if has_money { "setting set late carry" } else { "statement late" };
-            Finding::warning(NAME, says).ours(ours, command)
+            Finding::warning(NAME, says).ours(ours, "setting set late carry")
+        }
+        (LatePolicy::Report, false) => {
+            let says = format!(
+                "not told to Agora: {waits}; Agora can ask for a day again until it issues the \
+                 month's invoice, on the first day of the next month"
+            );
+            Finding::warning(NAME, says).ours(ours, "statement late")
         }
     }
 }

@@ -1,12 +1,13 @@
 //! What came too late for what Agora was told, and waits.
 
 use crate::billing::amount::Amount;
+use crate::billing::id::PlanId;
 use crate::billing::period::{Grain, Period};
-use crate::billing::statement::ListingKind;
+use crate::billing::statement::{ListingKind, Statement};
 use crate::store::bill::Pricing;
 use crate::store::survey::usage::Recording;
-use crate::store::{ReadTx, Result, balance, late};
-use std::collections::BTreeMap;
+use crate::store::{ReadTx, Result, balance, late, statement};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How many of the ledger's last entries are read at most. What is older was to be seen long ago;
 /// `statement late` adds up all.
@@ -38,6 +39,8 @@ pub struct LateMoney {
     pub too_much: Amount,
     /// How many projects cost nobody knows what, for want of a price.
     pub unpriced: usize,
+    /// The plans that would price these.
+    pub plans: BTreeSet<PlanId>,
 }
 
 /// Of this month and the one before: usage statements of older time are hardly told again.
@@ -59,19 +62,28 @@ pub(super) fn usage(tx: &ReadTx<'_>, recording: &Recording, now_s: i64) -> Resul
     Ok(months.into_values().collect())
 }
 
-/// Of all months that have a kept bill: their balances and marks say where to look.
-pub(super) fn money(tx: &ReadTx<'_>) -> Result<Vec<LateMoney>> {
-    let months = balance::unsettled(tx)?;
+/// Of all months that have a kept bill: their balances and marks say where to look. Nothing is late
+/// of a month that is not over and was billed before its last day: its own bill is still to come.
+pub(super) fn money(tx: &ReadTx<'_>, now_s: i64) -> Result<Vec<LateMoney>> {
+    let mut months = balance::unsettled(tx)?;
     if months.is_empty() {
         return Ok(Vec::new());
     }
+    let bills = statement::month_bills(tx)?;
+    let is_final = |bill: &Statement| !bill.provisional;
+    months.retain(|month_s| {
+        Grain::Month.after(*month_s) <= now_s || bills.get(month_s).is_none_or(is_final)
+    });
     let pricing = Pricing::read(tx, None)?;
     let mut found = Vec::new();
     for month_s in months {
         let mut late = LateMoney { month_s, ..LateMoney::default() };
-        for balance in balance::now(tx, &pricing, month_s, None)?.into_values() {
+        for (project_id, balance) in balance::now(tx, &pricing, month_s, None)? {
             match balance.due() {
-                None => late.unpriced += 1,
+                None => {
+                    late.unpriced += 1;
+                    late.plans.extend(pricing.plan_missing(&project_id, month_s));
+                }
                 Some(due) if due.is_positive() => late.too_little += &due,
                 Some(due) if due.is_negative() => late.too_much -= &due,
                 Some(_) => continue,

@@ -47,7 +47,8 @@ pub struct Survey {
     pub bill: ListingAsked,
     /// Late usage that no statement told, of this month and the last one; a month has one row.
     pub late_usage: Vec<LateUsage>,
-    /// Money that months cost and no bill told, or that was told too much; a month has one row.
+    /// Money that months cost and no bill told, or that was told too much; a month has one row. A
+    /// month whose own bill is still to come has none.
     pub late_money: Vec<LateMoney>,
     /// Licenses that end within [`SOON_DAYS`], the first first.
     pub licenses_ending: Vec<LicenseEnding>,
@@ -96,7 +97,7 @@ impl Survey {
             usage: ListingAsked::read(tx, ListingKind::Usage, &recording, now_s)?,
             bill: ListingAsked::read(tx, ListingKind::Bill, &recording, now_s)?,
             late_usage: late::usage(tx, &recording, now_s)?,
-            late_money: late::money(tx)?,
+            late_money: late::money(tx, now_s)?,
             licenses_ending: license::ending(tx, now_s)?,
             licenses_running_out: license::running_out(tx, now_s)?,
             plans_missing: price::plans_missing(tx)?,

@@ -3,7 +3,7 @@
 use crate::billing::amount::Amount;
 use crate::billing::id::{LicenseType, PlanId};
 use crate::billing::period::{Grain, Period};
-use crate::store::{ReadTx, Result, bill, project, usage};
+use crate::store::{ReadTx, Result, balance, bill, project, usage};
 use rusqlite::named_params;
 use std::collections::BTreeSet;
 
@@ -18,6 +18,8 @@ pub struct UnpricedMonth {
     pub amount: Amount,
     /// The plans that would price it.
     pub plans: BTreeSet<PlanId>,
+    /// Whether the month was billed: a price holds for it where that is said.
+    pub billed: bool,
 }
 
 /// Plans that are named for active customers and not set up.
@@ -70,6 +72,7 @@ pub(super) fn unpriced(tx: &ReadTx<'_>, now_s: i64) -> Result<Vec<UnpricedMonth>
         return Ok(Vec::new());
     }
     let customers = project::customers(tx, None)?;
+    let billed = balance::billed_from(tx, last_s)?;
     let nobodys = Default::default();
     let mut found = Vec::new();
     for month_s in [last_s, this_s] {
@@ -87,7 +90,8 @@ pub(super) fn unpriced(tx: &ReadTx<'_>, now_s: i64) -> Result<Vec<UnpricedMonth>
             }
         }
         if projects > 0 {
-            found.push(UnpricedMonth { month_s, projects, amount, plans });
+            let billed = billed.contains(&month_s);
+            found.push(UnpricedMonth { month_s, projects, amount, plans, billed });
         }
     }
     Ok(found)
