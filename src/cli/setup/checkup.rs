@@ -1,7 +1,7 @@
 //! The look at what was set up: `doctor`, once the certificate is there that the server gets itself.
 
 use crate::cli::command::Shell;
-use crate::cli::doctor::finding::{Finding, Verdict, lines};
+use crate::cli::doctor::finding::{Finding, Verdict};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::setup::child::doctor;
 use crate::cli::setup::configuration::{Connections, Way};
@@ -41,9 +41,8 @@ impl Checkup {
         Ok(Self { findings: doctor(books, shell)?, awaits_certificate })
     }
 
-    /// The lines of `doctor`.
-    pub(super) fn lines(&self) -> impl Iterator<Item = String> {
-        lines(&self.findings)
+    pub(super) fn findings(&self) -> &[Finding] {
+        &self.findings
     }
 
     /// How `setup` ends: what is to be done later is no failure of it.

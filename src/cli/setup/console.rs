@@ -1,6 +1,7 @@
 //! What was set up, and what Agora's console is to be told of it.
 
 use crate::cli::command::Shell;
+use crate::cli::doctor::finding::{Finding, lines};
 use crate::cli::failure::Failure;
 use crate::cli::key::show_secret;
 use crate::cli::setup::books::BooksState;
@@ -40,6 +41,8 @@ struct SetUp<'a> {
     plan: Option<&'a [String]>,
     done: &'a [String],
     running: bool,
+    /// What `doctor` found; null where the service does not run.
+    checks: Option<&'a [Finding]>,
     endpoints: Vec<Endpoint>,
 }
 
@@ -51,7 +54,7 @@ struct Endpoint {
 }
 
 impl Console<'_> {
-    fn document(&self, api_secret: bool) -> SetUp<'_> {
+    fn document<'a>(&'a self, checkup: Option<&'a Checkup>, api_secret: bool) -> SetUp<'a> {
         let BooksState { api_key, test_api_key, late, plan, created, .. } = &self.standing;
         let endpoints = signed_endpoints().map(|(method, path)| Endpoint { method, path });
         SetUp {
@@ -67,6 +70,7 @@ impl Console<'_> {
             plan: plan.as_deref(),
             done: &self.done,
             running: self.is_running,
+            checks: checkup.map(Checkup::findings),
             endpoints: endpoints.collect(),
         }
     }
@@ -79,13 +83,8 @@ impl Console<'_> {
         checkup: Option<&Checkup>,
         shell: &mut Shell<'_>,
     ) -> Result<(), Failure> {
-        let found: Vec<String> = checkup.into_iter().flat_map(Checkup::lines).collect();
-        if shell.wants_json() {
-            // One document is enough.
-            found.iter().for_each(|line| shell.note(line));
-        }
         let shows_secret = shell.wants_json() || std::io::stdout().is_terminal();
-        let document = self.document(shows_secret);
+        let document = self.document(checkup, shows_secret);
         let host = document.host.and_then(|hosts| hosts.split(',').next()).unwrap_or("HOST");
         let parse = document.api_key.parse();
         let show = parse.map_or_else(|_| "key list".to_owned(), |key| show_secret(&key));
@@ -104,11 +103,9 @@ impl Console<'_> {
             properties.push(("plan", plan));
             properties.push(("testApiKey", document.test_api_key.to_owned()));
             print_properties(out, &properties)?;
-            if !found.is_empty() {
+            if let Some(checks) = document.checks {
                 writeln!(out, "\nWhat `doctor` found:")?;
-            }
-            for line in &found {
-                writeln!(out, "{line}")?;
+                lines(checks).try_for_each(|line| writeln!(out, "{line}"))?;
             }
             writeln!(out, "\nFor Agora's console:")?;
             let secret = match document.api_secret {
