@@ -127,6 +127,30 @@ fn the_units_run_and_read_what_the_package_installs() {
     }
 }
 
+#[test]
+fn a_further_extensions_backup_and_doctor_are_the_first_ones_with_its_name() {
+    let keys = |name: &str| -> Vec<String> {
+        let unit = read(name);
+        let lines = unit.lines().filter(|line| line.contains('=') && !line.starts_with('#'));
+        // Enabled by its name, it is there; and the folder of its copies it makes itself.
+        let is_common = |line: &&str| !line.starts_with("Condition") && !line.contains("mkdir -p");
+        lines.filter(is_common).map(str::to_owned).collect()
+    };
+    for timed in ["backup", "doctor"] {
+        for end in ["service", "timer"] {
+            let further = keys(&format!("agora-vendor-{timed}@.{end}"));
+            let named: Vec<String> = further
+                .iter()
+                .map(|line| line.replace("/%i.env", "/agora-vendor.env").replace(" (%i)", ""))
+                .map(|line| line.replace("/%i", "").replace("@%i", ""))
+                .collect();
+            assert_eq!(named, keys(&format!("agora-vendor-{timed}.{end}")), "{timed}@.{end}");
+            let is_named = further.iter().any(|line| line.contains("%i"));
+            assert!(is_named, "{further:?}");
+        }
+    }
+}
+
 /// The variables that a text names.
 fn variables(text: &str) -> BTreeSet<String> {
     let is_name = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
