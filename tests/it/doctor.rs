@@ -849,6 +849,33 @@ fn where_no_address_is_named_a_server_that_is_not_there_only_warns() {
 }
 
 #[test]
+fn books_of_a_further_extension_are_asked_for_by_its_configuration_and_units() {
+    let vendor = Vendor::without_books();
+    for folder in ["var/lib/agora-vendor/second", "etc/agora-vendor"] {
+        fs::create_dir_all(vendor.path(folder)).expect("a folder");
+    }
+    set_mode(&vendor.path("var/lib/agora-vendor/second"), 0o700);
+    let books = "var/lib/agora-vendor/second/agora-vendor.db";
+    let doctor = || {
+        let mut command = vendor.doctor_command(&["--quick", "--json", "--db", books]);
+        Found::read(command.output().expect("it runs").into())
+    };
+    let init = format!("agora-vendor --db={books} init");
+    assert_eq!(doctor().remedy("database"), init);
+    vendor.ok(["--db", books, "init"]);
+    let server = vendor.serve_with(["--db", books]);
+    let listen = server.origin().replace("http://", "AGORA_VENDOR_LISTEN=");
+    fs::write(vendor.path("etc/agora-vendor/second.env"), listen + "\n").expect("a file");
+    let found = doctor();
+    found.is("request", "ok", &format!("{} answered", server.origin()));
+    assert_eq!(found.remedy("backup"), "sudo systemctl start agora-vendor-backup@second");
+    stop(server);
+    let found = doctor();
+    found.is("request", "failed", "did not answer");
+    assert_eq!(found.remedy("request"), "systemctl status agora-vendor@second");
+}
+
+#[test]
 fn it_works_beside_a_server_at_work_and_on_books_that_may_only_be_read() {
     let vendor = Vendor::at_now();
     let server = vendor.serve();

@@ -156,7 +156,11 @@ pub(super) fn backup(ours: &Ours<'_>, survey: &Survey, now_s: i64) -> Finding {
     let into = |folder: &str| format!("backup --dir {} --keep 30", shell_quoted(folder));
     let Some(made) = &survey.backup else {
         let says = "no backup of this database was made yet by `backup`";
-        return Finding::warning(NAME, says).ours(ours, &into(BACKUP_FOLDER));
+        let missing = Finding::warning(NAME, says);
+        return match ours.further_backup() {
+            Some(unit) => missing.remedy(format!("sudo systemctl start {unit}")),
+            None => missing.ours(ours, &into(BACKUP_FOLDER)),
+        };
     };
     let folder = made.path.parent().map(|folder| folder.display().to_string());
     let again = into(folder.as_deref().unwrap_or(BACKUP_FOLDER));

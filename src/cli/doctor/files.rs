@@ -6,7 +6,7 @@ use crate::cli::database::shell_quoted;
 use crate::cli::doctor::finding::{Finding, Ours};
 use crate::cli::doctor::words::{bytes, count, list};
 use crate::cli::moment::rfc3339;
-use crate::cli::setup::configuration::Configuration;
+use crate::cli::setup::extension::Extension;
 use crate::http::{acme, tls};
 use crate::store::surroundings::{FileRights, Surroundings};
 use crate::store::survey::Survey;
@@ -34,9 +34,11 @@ pub(super) fn database(ours: &Ours<'_>, seen: &Result<Surroundings, Error>) -> F
         Ok(_) => Finding::ok(NAME, choice),
         Err(Error::Missing(_)) => {
             let missing = Finding::failed(NAME, format!("{choice}: there is no such file"));
-            match Configuration::of_books(ours.database.path()) {
-                Some(_) => missing.remedy("sudo agora-vendor setup"),
-                None => missing.ours(ours, "init"),
+            let extension = Extension::of_books(ours.database.path());
+            if extension.is_some_and(|extension| extension.is_first()) {
+                missing.remedy("sudo agora-vendor setup")
+            } else {
+                missing.ours(ours, "init")
             }
         }
         Err(error) => Finding::failed(NAME, format!("{choice}: {error}")),
@@ -174,7 +176,7 @@ pub(super) fn certificate(
         return Finding::ok(NAME, says);
     };
     let (day, days) = (&rfc3339(at_s)[..10], (at_s - now_s).div_euclid(DAY_S));
-    let renew = "journalctl -u agora-vendor --since -2d --grep certificate";
+    let renew = format!("journalctl -u {} --since -2d --grep certificate", ours.server());
     match days {
         ..0 => Finding::failed(NAME, format!("{what} expired on {day}: Agora refuses it"))
             .remedy(renew),

@@ -2,6 +2,7 @@
 
 use crate::billing::escape::escape;
 use crate::cli::database::{Database, shell_quoted};
+use crate::cli::setup::extension::Extension;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::io::IsTerminal;
@@ -77,6 +78,8 @@ pub(super) struct Ours<'a> {
     pub(super) database: &'a Database,
     /// The user as whom they are to be run; `None` where that is who reads.
     user: Option<String>,
+    /// Whose books they are, where systemd serves them.
+    extension: Option<Extension>,
 }
 
 impl<'a> Ours<'a> {
@@ -87,7 +90,21 @@ impl<'a> Ours<'a> {
         let reads_another = is_set("SUDO_USER") || is_service;
         let is_reader = |owner: &str| std::env::var("SUDO_USER").is_ok_and(|user| user == owner);
         let user = owner.filter(|owner| reads_another && !is_reader(owner));
-        Self { database, user: user.map(shell_quoted) }
+        let extension = Extension::of_books(database.path());
+        Self { database, user: user.map(shell_quoted), extension }
+    }
+
+    /// The server's unit of systemd, for a shell.
+    pub(super) fn server(&self) -> String {
+        let server = "agora-vendor";
+        let unit = self.extension.as_ref().map(|extension| extension.unit(server));
+        shell_quoted(unit.as_deref().unwrap_or(server))
+    }
+
+    /// The unit of a further extension's backup, for a shell: it makes the folder of its copies.
+    pub(super) fn further_backup(&self) -> Option<String> {
+        let further = self.extension.as_ref().filter(|extension| !extension.is_first());
+        further.map(|extension| shell_quoted(&extension.unit("agora-vendor-backup")))
     }
 
     /// A command as it is typed.

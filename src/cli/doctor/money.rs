@@ -12,9 +12,6 @@ use crate::cli::doctor::words::{count, list, span};
 use crate::cli::moment::{month, rfc3339, window};
 use crate::store::survey::{LateMoney, ListingAsked, SOON_DAYS, Survey};
 
-/// Shows what the server refused.
-const JOURNAL: &str = "journalctl -u agora-vendor --since -3d --priority warning";
-
 fn number(number: usize) -> i128 {
     i128::try_from(number).unwrap_or(i128::MAX)
 }
@@ -124,7 +121,8 @@ pub(super) fn asked(ours: &Ours<'_>, survey: &Survey, kind: ListingKind, now_s: 
             true => "it asked since, and not for that",
             false => "it stopped asking",
         };
-        return Finding::failed(name, format!("{says}: {since}")).remedy(JOURNAL);
+        return Finding::failed(name, format!("{says}: {since}"))
+            .remedy(format!("journalctl -u {} --since -3d --priority warning", ours.server()));
     }
     let reconcile = format!("totals --reconcile --month {}", month(*newest_s));
     Finding::warning(name, says).ours(ours, &reconcile)

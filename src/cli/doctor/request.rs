@@ -117,8 +117,8 @@ pub(super) fn request(
         return (Finding::warning(NAME, says).ours(ours, "key add --test"), None);
     };
     match inquire(&signed(server, pair, now_s), ca) {
-        Ok(answer) => (answered(server, &answer), answer.certificate_ends_at_s),
-        Err(error) => (unheard(server, &error), None),
+        Ok(answer) => (answered(ours, server, &answer), answer.certificate_ends_at_s),
+        Err(error) => (unheard(ours, server, &error), None),
     }
 }
 
@@ -143,12 +143,12 @@ fn signed(server: &ServerUrl, pair: &KeyPair, now_s: i64) -> String {
     format!("{target}?{}", query.collect::<Vec<_>>().join("&"))
 }
 
-fn answered(server: &ServerUrl, answer: &Inquiry) -> Finding {
+fn answered(ours: &Ours<'_>, server: &ServerUrl, answer: &Inquiry) -> Finding {
     let took_ms = answer.took.as_millis();
     let says =
         format!("{} answered a signed request with {} in {took_ms} ms", server.url, answer.status);
     let document: Option<serde_json::Value> = serde_json::from_slice(&answer.body).ok();
-    let log = "journalctl -u agora-vendor --since -5min";
+    let log = format!("journalctl -u {} --since -5min", ours.server());
     let Some(document) = document.filter(serde_json::Value::is_object) else {
         let says = format!("{says}, and what it said is not JSON: something else listens there");
         // The default may be anybody's.
@@ -168,7 +168,8 @@ fn answered(server: &ServerUrl, answer: &Inquiry) -> Finding {
             let says = format!(
                 "{says}: it serves another database, or a proxy changes the path or the query"
             );
-            Finding::failed(NAME, says).remedy("systemctl show agora-vendor -p Environment")
+            Finding::failed(NAME, says)
+                .remedy(format!("systemctl show {} -p Environment", ours.server()))
         }
         (_, reason) => {
             let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
@@ -177,15 +178,17 @@ fn answered(server: &ServerUrl, answer: &Inquiry) -> Finding {
     }
 }
 
-fn unheard(server: &ServerUrl, error: &Unheard) -> Finding {
+fn unheard(ours: &Ours<'_>, server: &ServerUrl, error: &Unheard) -> Finding {
     let says = format!("{} did not answer: {error}", server.url);
     match error {
         Unheard::NoWay(_) if !server.is_named => Finding::warning(
             NAME,
             format!("{says}; name the server's address with --url, or start it"),
         )
-        .remedy("sudo systemctl start agora-vendor"),
-        Unheard::NoWay(_) => Finding::failed(NAME, says).remedy("systemctl status agora-vendor"),
+        .remedy(format!("sudo systemctl start {}", ours.server())),
+        Unheard::NoWay(_) => {
+            Finding::failed(NAME, says).remedy(format!("systemctl status {}", ours.server()))
+        }
         Unheard::NoAnswer(_) => Finding::failed(NAME, says)
             .remedy(format!("curl -v {}/healthz", shell_quoted(&server.url))),
     }

@@ -3,7 +3,7 @@
 //! cannot be written stops everything, and then take their names in one step each.
 
 use crate::cli::failure::Failure;
-use crate::cli::setup::machine::BOOKS;
+use crate::cli::setup::extension::Extension;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Write};
 use std::net::SocketAddr;
@@ -124,7 +124,11 @@ pub(in crate::cli) struct Configuration {
 
 impl Configuration {
     pub(super) fn read(root: &Path) -> Result<Self, Failure> {
-        let path = root.join(ENVIRONMENT);
+        Self::read_file(root, ENVIRONMENT)
+    }
+
+    fn read_file(root: &Path, environment: &str) -> Result<Self, Failure> {
+        let path = root.join(environment);
         let environment = match fs::read_to_string(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
             read => read.map_err(|error| {
@@ -136,9 +140,8 @@ impl Configuration {
 
     /// That of the machine whose service these are the books of, if they are and it can be read.
     pub(in crate::cli) fn of_books(books: &Path) -> Option<Self> {
-        let books = std::path::absolute(books).ok()?;
-        let root = books.to_str()?.strip_suffix(BOOKS).filter(|root| root.ends_with('/'))?;
-        Self::read(Path::new(root)).ok()
+        let extension = Extension::of_books(books)?;
+        Self::read_file(&extension.root, &extension.environment()).ok()
     }
 
     /// The value of a variable; an empty one is none.

@@ -12,6 +12,7 @@ mod checkup;
 mod child;
 pub(super) mod configuration;
 mod console;
+pub(super) mod extension;
 mod flags;
 mod machine;
 mod service;
