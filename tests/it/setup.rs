@@ -4,6 +4,7 @@ use crate::docs::free_port;
 use crate::packaging::is_closed_with;
 use crate::vendor::{API_KEY, API_SECRET, Ended, Vendor, signal, skipped};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{LocalModes, tcgetattr};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -169,6 +170,12 @@ impl Dialog {
             }
             _ => false,
         }
+    }
+
+    /// Tells whether the terminal shows what is typed.
+    fn echoes(&self) -> bool {
+        let modes = tcgetattr(&self.terminal).expect("a terminal").local_modes;
+        modes.contains(LocalModes::ECHO)
     }
 
     /// Waits for a question, and answers it.
@@ -471,6 +478,44 @@ fn whoever_stops_before_the_end_has_changed_nothing() {
     let without = ended(setup(&vendor, &flags));
     assert!(without.code == 2 && without.err.contains("add --yes"), "{}", without.err);
     assert_eq!(tree(&vendor), before);
+    assert_eq!(asked(&vendor), [""; 0]);
+}
+
+#[test]
+fn interrupted_at_whatever_question_it_changes_nothing_and_the_terminal_echoes() {
+    let vendor = machine();
+    let before = tree(&vendor);
+    let questions = [
+        ("apiKey [make one]: ", API_KEY),
+        ("its apiSecret (it is not shown): ", API_SECRET),
+        ("TLS by proxy, acme or files [proxy]: ", "files"),
+        ("with those that sign it: ", "secret"),
+        ("PEM file of its key: ", "secret"),
+        ("[not known yet]: ", ""),
+        ("report or carry [report]: ", ""),
+        ("[no plan yet]: ", "Standard"),
+        ("[Minute]: ", ""),
+        ("Price of one Minute, such as 0.01: ", "1"),
+        ("Set it up so [yes]: ", ""),
+    ];
+    for (last, (question, _)) in questions.iter().enumerate() {
+        let is_hidden = question.contains("not shown");
+        let names = if is_hidden { &["INT", "TERM", "HUP"][..] } else { &["INT"] };
+        for name in names {
+            let mut dialog = Dialog::start(setup(&vendor, &[]));
+            // Held open, so that its modes can be looked at.
+            let terminal = dialog.terminal.try_clone().expect("a terminal");
+            questions[..last].iter().for_each(|(asked, answer)| dialog.answers(asked, answer));
+            dialog.sees(question);
+            assert_eq!(dialog.echoes(), !is_hidden, "{question}");
+            signal(name, &dialog.child.id().to_string());
+            let (shown, code) = dialog.end();
+            assert_eq!(code, -1, "{question} {shown}");
+            let modes = tcgetattr(&terminal).expect("a terminal").local_modes;
+            assert!(modes.contains(LocalModes::ECHO), "{question} {name}");
+            assert_eq!(tree(&vendor), before, "{question}");
+        }
+    }
     assert_eq!(asked(&vendor), [""; 0]);
 }
 
