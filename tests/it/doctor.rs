@@ -369,7 +369,7 @@ fn a_disk_that_is_full_fails_and_one_that_soon_is_warns() {
     let Some(found) = on_a_disk_of(&vendor, 64 << 20) else {
         return skipped("no disk can be mounted here");
     };
-    found.is("space", "failed", "63 MiB are free on the database's disk");
+    found.is("space", "failed", "only 63 MiB are free on the database's disk");
     assert!(found.remedy("space").starts_with("df -h "));
     let fine = on_a_disk_of(&vendor, 256 << 20).expect("a disk");
     fine.is("space", "ok", "255 MiB are free");
@@ -399,7 +399,7 @@ fn certificate(vendor: &Vendor, year: i32, month: u8, day: u8) {
 #[test]
 fn a_certificate_is_told_until_when_it_is_good() {
     let vendor = Vendor::at_now();
-    vendor.check("certificate", "ok", "none is kept here");
+    vendor.check("certificate", "ok", "no certificate is kept here");
     let named = ["--quick", "--tls-cert", "cert.pem"];
     certificate(&vendor, 2027, 1, 22);
     vendor.doctor(&named).is("certificate", "ok", "cert.pem is good until 2027-01-22, for 59 days");
@@ -439,11 +439,8 @@ fn a_request_goes_over_tls_and_tells_the_end_of_the_certificate_that_is_shown() 
 #[test]
 fn the_newest_backup_is_known_wherever_it_was_put() {
     let vendor = Vendor::at_now();
-    let found = vendor.check("backup", "warning", "no backup of this database was made yet");
-    assert_eq!(
-        found.remedy("backup"),
-        "agora-vendor backup --dir /var/backups/agora-vendor --keep 30"
-    );
+    let found = vendor.check("backup", "warning", "`backup` has made no copy of this database yet");
+    assert_eq!(found.remedy("backup"), "agora-vendor backup --dir FOLDER --keep 30");
     fs::create_dir(vendor.path("copies")).expect("a folder");
     vendor.ok(["backup", "--dir", "copies", "--keep", "1"]);
     let copy = fs::read_dir(vendor.path("copies")).expect("it").next().expect("one").expect("it");
@@ -495,7 +492,7 @@ fn a_plan_that_is_named_and_not_set_up_fails_and_so_does_usage_without_a_price()
     vendor.check("plans", "warning", "no plan is set up");
     vendor.ok(["record", "p", "2"]);
     // Who has no plans may have none on purpose.
-    let words = "2 of 1 project in 2026-11 (the plan default is not set up then)";
+    let words = "2 of 1 project in 2026-11 (plan default has no price then)";
     let found = vendor.check("prices", "warning", words);
     vendor.paste(&found.remedy("plans").replace("PRICE", "0.01"));
     vendor.check("plans", "ok", "").is("prices", "ok", "has a price");
@@ -503,7 +500,7 @@ fn a_plan_that_is_named_and_not_set_up_fails_and_so_does_usage_without_a_price()
     let found = vendor.check("plans", "failed", "what they use is free: gold (1 customer)");
     found.is("prices", "ok", "");
     vendor.ok(["record", "q", "3", "--customer", "c"]);
-    let found = vendor.check("prices", "failed", "3 of 1 project in 2026-11 (the plan gold is");
+    let found = vendor.check("prices", "failed", "3 of 1 project in 2026-11 (plan gold has");
     assert_eq!(
         found.remedy("prices"),
         "agora-vendor plan set gold --name NAME --unit UNIT --price PRICE"
@@ -763,7 +760,7 @@ fn licenses_that_end_or_run_out_within_a_month_are_named() {
     let run = |line: &str| vendor.ok(line.split(' '));
     run("project add p --customer c");
     run("license issue c --starts 2026-11-01 --expires 2027-12-31 --count 100");
-    vendor.check("licenses", "ok", "none ends or is used up within 30 days");
+    vendor.check("licenses", "ok", "no license ends or is used up within 30 days");
     run("license issue d --new --expires 2026-12-20 --unlimited --id near");
     run("license issue d --expires 2026-12-25 --unlimited --id later");
     let found = vendor.check("licenses", "warning", "near of d on 2026-12-20");
@@ -868,7 +865,8 @@ fn books_of_a_further_extension_are_asked_for_by_its_configuration_and_units() {
     fs::write(vendor.path("etc/agora-vendor/second.env"), listen + "\n").expect("a file");
     let found = doctor();
     found.is("request", "ok", &format!("{} answered", server.origin()));
-    assert_eq!(found.remedy("backup"), "sudo systemctl start agora-vendor-backup@second");
+    let into = "backup --dir /var/backups/agora-vendor/second --keep 30";
+    assert_eq!(found.remedy("backup"), format!("agora-vendor --db={books} {into}"));
     stop(server);
     let found = doctor();
     found.is("request", "failed", "did not answer");
@@ -934,7 +932,7 @@ fn a_variable_without_a_value_counts_as_none() {
     doctor.env("AGORA_VENDOR_URL", "").env("AGORA_VENDOR_TLS_CERT", "");
     let ended: Ended = doctor.output().expect("it runs").into();
     assert!(ended.err.is_empty(), "{}", ended.err);
-    assert!(ended.out.contains("none is kept here"), "{}", ended.out);
+    assert!(ended.out.contains("no certificate is kept here"), "{}", ended.out);
 }
 
 #[test]

@@ -19,8 +19,6 @@ const AHEAD_S: i64 = 300;
 /// From when on a backup is old, and too old.
 const OLD_S: i64 = 2 * DAY_S;
 const TOO_OLD_S: i64 = 7 * DAY_S;
-/// Where packaging/agora-vendor-backup.service puts backups.
-const BACKUP_FOLDER: &str = "/var/backups/agora-vendor";
 /// Where systemd's own time service says whether it has heard a server.
 const TIME_SERVICE: &str = "/run/systemd/timesync";
 
@@ -155,15 +153,11 @@ pub(super) fn backup(ours: &Ours<'_>, survey: &Survey, now_s: i64) -> Finding {
     const NAME: &str = "backup";
     let into = |folder: &str| format!("backup --dir {} --keep 30", shell_quoted(folder));
     let Some(made) = &survey.backup else {
-        let says = "no backup of this database was made yet by `backup`";
-        let missing = Finding::warning(NAME, says);
-        return match ours.further_backup() {
-            Some(unit) => missing.remedy(format!("sudo systemctl start {unit}")),
-            None => missing.ours(ours, &into(BACKUP_FOLDER)),
-        };
+        return Finding::warning(NAME, "`backup` has made no copy of this database yet")
+            .ours(ours, &into(&ours.backup_folder()));
     };
     let folder = made.path.parent().map(|folder| folder.display().to_string());
-    let again = into(folder.as_deref().unwrap_or(BACKUP_FOLDER));
+    let again = into(&folder.unwrap_or_else(|| ours.backup_folder()));
     let age_s = now_s - made.at_s;
     let says = format!("the newest one is {} old: {}", span(age_s), made.path.display());
     if age_s > TOO_OLD_S {

@@ -72,14 +72,12 @@ pub(super) fn files(seen: &Surroundings) -> Finding {
         return Finding::failed(NAME, says)
             .remedy(format!("sudo chmod go-rwx {}", paths.join(" ")));
     }
-    let others = count(i128::try_from(seen.beside.len()).unwrap_or_default(), "file");
-    Finding::ok(
-        NAME,
-        format!(
-            "folder, database and {others} beside it belong to {}, and nobody else may use them",
-            seen.database.owner
-        ),
-    )
+    let files = match i128::try_from(seen.beside.len()).unwrap_or_default() {
+        0 => "the database and its folder".to_owned(),
+        beside => format!("the database, its folder and {} beside it", count(beside, "file")),
+    };
+    let owner = &seen.database.owner;
+    Finding::ok(NAME, format!("{files} belong to {owner}, and nobody else may use them"))
 }
 
 /// Whether the database has one name.
@@ -114,7 +112,8 @@ pub(super) fn space(seen: &Surroundings, survey: Option<&Survey>) -> Finding {
         finding.remedy(format!("df -h {0}; sudo du -xhd1 {0}", quoted(&seen.folder.path)))
     };
     if seen.free_bytes < LEAST_BYTES {
-        return look(Finding::failed(NAME, format!("{free} are free on the database's disk")));
+        let says = format!("only {free} are free on the database's disk");
+        return look(Finding::failed(NAME, says));
     }
     let Some(survey) = survey else {
         return Finding::ok(NAME, format!("{free} are free on the database's disk"));
@@ -172,7 +171,7 @@ pub(super) fn certificate(
     }
     ends.extend(shown_ends_at_s.map(|at_s| ("what the server shows".to_owned(), at_s)));
     let Some((what, at_s)) = ends.into_iter().min_by_key(|(_, at_s)| *at_s) else {
-        let says = "none is kept here; `--url https://…` looks at the one that a proxy shows";
+        let says = "no certificate is kept here; `--url https://…` looks at the one of a proxy";
         return Finding::ok(NAME, says);
     };
     let (day, days) = (&rfc3339(at_s)[..10], (at_s - now_s).div_euclid(DAY_S));

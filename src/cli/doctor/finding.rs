@@ -96,15 +96,13 @@ impl<'a> Ours<'a> {
 
     /// The server's unit of systemd, for a shell.
     pub(super) fn server(&self) -> String {
-        let server = "agora-vendor";
-        let unit = self.extension.as_ref().map(|extension| extension.unit(server));
-        shell_quoted(unit.as_deref().unwrap_or(server))
+        let unit = self.extension.as_ref().map(Extension::server);
+        shell_quoted(unit.as_deref().unwrap_or("agora-vendor"))
     }
 
-    /// The unit of a further extension's backup, for a shell: it makes the folder of its copies.
-    pub(super) fn further_backup(&self) -> Option<String> {
-        let further = self.extension.as_ref().filter(|extension| !extension.is_first());
-        further.map(|extension| shell_quoted(&extension.unit("agora-vendor-backup")))
+    /// Where copies of the books are put.
+    pub(super) fn backup_folder(&self) -> String {
+        self.extension.as_ref().map_or_else(|| "FOLDER".to_owned(), Extension::backup_folder)
     }
 
     /// A command as it is typed.

@@ -34,7 +34,7 @@ pub(super) fn plans(ours: &Ours<'_>, survey: &Survey) -> Finding {
     }
     match survey.has_plans {
         true => Finding::ok(NAME, "every plan that is named is set up"),
-        false => Finding::warning(NAME, "no plan is set up: bills say nothing")
+        false => Finding::warning(NAME, "no plan is set up, so no bill asks for money")
             .ours(ours, "plan set default --name NAME --unit UNIT --price PRICE"),
     }
 }
@@ -63,7 +63,7 @@ pub(super) fn prices(ours: &Ours<'_>, survey: &Survey) -> Finding {
     };
     let months = survey.unpriced.iter().map(|unpriced| {
         format!(
-            "{} of {} in {} (the plan {} is not set up then)",
+            "{} of {} in {} (plan {} has no price then)",
             unpriced.amount,
             count(number(unpriced.projects), "project"),
             month(unpriced.month_s),
@@ -159,7 +159,9 @@ pub(super) fn silence(ours: &Ours<'_>, survey: &Survey, now_s: i64) -> Finding {
         },
     );
     let Some(hours) = survey.settings.silence_hours() else {
-        let says = format!("{last_words}; `setting set silence-hours HOURS` makes silence fail");
+        let says = format!(
+            "{last_words}; after `setting set silence-hours HOURS` so long a silence fails"
+        );
         return Finding::ok(NAME, says);
     };
     let is_silent = last.is_none_or(|at_s| now_s - at_s > i64::from(hours) * 3_600);
@@ -245,7 +247,7 @@ pub(super) fn licenses(ours: &Ours<'_>, survey: &Survey) -> Finding {
     });
     let soon: Vec<String> = ending.chain(running_out).collect();
     if soon.is_empty() {
-        let says = format!("none ends or is used up within {SOON_DAYS} days");
+        let says = format!("no license ends or is used up within {SOON_DAYS} days");
         return Finding::ok(NAME, says);
     }
     let says = format!(

@@ -31,12 +31,16 @@ impl Extension {
         self.name.is_none()
     }
 
-    /// One of its units, without the unit's kind: `agora-vendor`, `agora-vendor-backup`.
-    pub(in crate::cli) fn unit(&self, of_first: &str) -> String {
-        match &self.name {
-            Some(name) => format!("{of_first}@{name}"),
-            None => of_first.to_owned(),
-        }
+    /// Its server's unit.
+    pub(in crate::cli) fn server(&self) -> String {
+        let name = self.name.iter().map(|name| format!("@{name}"));
+        "agora-vendor".to_owned() + &name.collect::<String>()
+    }
+
+    /// Where its backup's unit puts copies.
+    pub(in crate::cli) fn backup_folder(&self) -> String {
+        let name = self.name.iter().map(|name| format!("/{name}"));
+        "/var/backups/agora-vendor".to_owned() + &name.collect::<String>()
     }
 
     /// The file of its units' environment, below the root.
@@ -58,7 +62,9 @@ mod tests {
         ] {
             let extension = Extension::of_books(Path::new(books)).expect("an extension");
             assert_eq!(extension.root, Path::new(root), "{books}");
-            assert_eq!(extension.unit("agora-vendor"), unit, "{books}");
+            assert_eq!(extension.server(), unit, "{books}");
+            let copies = unit.replace("agora-vendor", "/var/backups/agora-vendor");
+            assert_eq!(extension.backup_folder(), copies.replace('@', "/"), "{books}");
             assert_eq!(extension.environment(), format!("etc/agora-vendor/{environment}"));
             assert_eq!(extension.is_first(), !unit.contains('@'), "{books}");
         }
