@@ -693,7 +693,7 @@ fn of_a_month_whose_bill_is_still_to_come_no_money_is_late() {
     vendor
         .at("2026-11-10T10:00:00Z")
         .ok(["plan", "set", "default", "--name", "N", "--unit", "U", "--price", "0.5"]);
-    vendor.ok(["record", "p", "1"]);
+    vendor.ok(["record", "p", "1", "--id", "first"]);
     let server = vendor.serve();
     ask_bill(&server, 10);
     vendor.ok(["record", "p", "5"]);
@@ -710,8 +710,11 @@ fn of_a_month_whose_bill_is_still_to_come_no_money_is_late() {
     ask_bill(&server, 10);
     stop(server);
     vendor.check("late", "ok", "nothing came too late");
-    vendor.ok(["record", "p", "2"]);
+    vendor.ok(["record", "p", "2", "--id", "late"]);
     vendor.check("late", "warning", "money of 2026-11 (1 too little)");
+    vendor.ok(["void", "late", "--reason", "a test"]);
+    vendor.ok(["void", "first", "--reason", "a test"]);
+    vendor.check("late", "warning", "(0.5 too much); `late` is report, so no later bill takes it");
 }
 
 #[test]

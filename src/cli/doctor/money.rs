@@ -117,10 +117,9 @@ pub(super) fn asked(ours: &Ours<'_>, survey: &Survey, kind: ListingKind, now_s: 
     let never = list(asked.never.iter().rev().map(named));
     let says = format!("{says}; it never asked for {missing} in whole: {never}");
     if is_last(grain, *newest_s, now_s) {
-        let since = match *last_s >= grain.after(*newest_s) {
-            true => "it asked since, and not for that",
-            false => "it stopped asking",
-        };
+        let has_asked = *last_s >= grain.after(*newest_s);
+        let since =
+            if has_asked { "it asked since, and not for that" } else { "it stopped asking" };
         return Finding::failed(name, format!("{says}: {since}"))
             .remedy(format!("journalctl -u {} --since -3d --priority warning", ours.server()));
     }
@@ -193,16 +192,16 @@ pub(super) fn late(ours: &Ours<'_>, survey: &Survey) -> Finding {
         let set = price(month.plans.first(), Some(month.month_s));
         return Finding::failed(NAME, says).ours(ours, &set);
     }
-    let has_money = !survey.late_money.is_empty();
-    match (survey.settings.late(), has_money) {
-        (LatePolicy::Carry, true) if survey.late_usage.is_empty() => {
+    let is_forfeit = survey.late_money.iter().any(|month| !month.too_little.is_zero());
+    match survey.settings.late() {
+        LatePolicy::Carry if survey.late_usage.is_empty() => {
             Finding::ok(NAME, format!("the next bill carries {waits}"))
         }
-        (LatePolicy::Carry, _) => {
+        LatePolicy::Carry => {
             Finding::warning(NAME, format!("not told to Agora: {waits}; bills carry the money"))
                 .ours(ours, "statement late")
         }
-        (LatePolicy::Report, true) => {
+        LatePolicy::Report if is_forfeit => {
             let says = format!(
                 "not told to Agora: {waits}; `late` is report, so no later bill tells that money: \
                  it is forfeit once Agora has issued the month's invoice, on the first day of the \
@@ -210,7 +209,13 @@ pub(super) fn late(ours: &Ours<'_>, survey: &Survey) -> Finding {
             );
             Finding::warning(NAME, says).ours(ours, "setting set late carry")
         }
-        (LatePolicy::Report, false) => {
+        LatePolicy::Report if !survey.late_money.is_empty() => {
+            let says = format!(
+                "not told to Agora: {waits}; `late` is report, so no later bill takes it off"
+            );
+            Finding::warning(NAME, says).ours(ours, "setting set late carry")
+        }
+        LatePolicy::Report => {
             let says = format!(
                 "not told to Agora: {waits}; Agora can ask for a day again until it issues the \
                  month's invoice, on the first day of the next month"
