@@ -197,9 +197,14 @@ impl Sequence {
         is_provisional(self.key.kind, self.key.period, self.asked_at_s)
     }
 
-    /// Tells, the first time that it is asked, that it is still to be left on the disk.
+    /// Tells whether it is still to be left on the disk.
     pub(super) fn is_to_be_left(&self) -> bool {
-        self.number != 0 && !self.is_left.swap(true, Ordering::Relaxed)
+        self.number != 0 && !self.is_left.load(Ordering::Relaxed)
+    }
+
+    /// Takes note that it is passed on to be left on the disk.
+    pub(super) fn leave(&self) {
+        self.is_left.store(true, Ordering::Relaxed);
     }
 }
 
@@ -353,7 +358,9 @@ mod tests {
         begin(&here, 1, &older, &newest);
         let held = here.find(&key(1, "k")).expect("a sequence");
         assert!(is_newest(&held, Some(&newest)).expect("a number"));
-        assert!(held.is_to_be_left() && !held.is_to_be_left());
+        assert!(held.is_to_be_left());
+        held.leave();
+        assert!(!held.is_to_be_left());
         begin(&here, 1, &older, &newest);
         let again = here.find(&key(1, "k")).expect("a sequence");
         assert!(Arc::ptr_eq(&again, &held), "nothing has changed");

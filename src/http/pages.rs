@@ -168,7 +168,7 @@ impl Pages {
 
     /// What a later page is cut from, where it is in memory.
     fn held(&self, key: &SnapshotKey) -> store::Result<Option<Arc<Sequence>>> {
-        let Some(begun) = self.sequences.find(key) else {
+        let Some(begun) = self.sequences.find(key).or_else(|| self.keeper.leaving(key)) else {
             return Ok(None);
         };
         Ok(listing::is_newest(&begun, self.newest.as_deref())?.then_some(begun))
@@ -215,7 +215,7 @@ impl Pages {
         fresh: &Fresh,
     ) -> Outcome {
         if !asked.tells_the_end_of(&sequence) {
-            return Ok(Answer::Done(self.hand_out_more(&asked, &sequence)));
+            return Ok(Answer::Done(self.hand_out_more(&asked, &sequence)?));
         }
         let (listed, newest) = (&sequence.listed, fresh.known.state.newest_statement);
         let is_outdone = match listed.answer_if_made() {
@@ -247,7 +247,7 @@ impl Pages {
     ) -> Outcome {
         let (listed, newest) = (&sequence.listed, fresh.known.state.newest_statement);
         if !asked.tells_the_end_of(&sequence) {
-            let reply = self.hand_out_more(&asked, &sequence);
+            let reply = self.hand_out_more(&asked, &sequence)?;
             // What its last page would wait for is made ready as it is listed, unless that has
             // taken long, now or for whoever asked before.
             let is_quick = listed.took.max(asked.head.arrived.elapsed()) < READY_WITHIN;
@@ -262,12 +262,18 @@ impl Pages {
         self.hand_out_end(asked, sequence, newest)
     }
 
-    /// Hands out a page that others follow, or that nothing is kept of.
-    fn hand_out_more<L: Lister>(&self, asked: &PageRequest<L>, sequence: &Arc<Sequence>) -> Reply {
-        if asked.leaves_statement && asked.page.page_num == 1 {
-            self.keeper.leave(sequence);
+    /// Hands out a page that others follow, or that nothing is kept of. Page 1 goes out to Agora
+    /// if its later pages will be there, even once other sequences have been begun.
+    fn hand_out_more<L: Lister>(
+        &self,
+        asked: &PageRequest<L>,
+        sequence: &Arc<Sequence>,
+    ) -> Result<Reply, Error> {
+        let begins = asked.leaves_statement && asked.page.page_num == 1;
+        if begins && !self.keeper.leave(sequence) {
+            return Err(asked.too_many_waiting("too many snapshots wait to be left on the disk"));
         }
-        self.cut(asked, sequence)
+        Ok(self.cut(asked, sequence))
     }
 
     /// Hands out a last page, once it is kept where it is a bill.
@@ -304,10 +310,7 @@ impl Pages {
         match self.keeper.tell(sequence, newest, asked.head.now_s()) {
             Need::Nothing => Ok(true),
             Need::Keeping => Ok(false),
-            Need::Full => {
-                let reason = "too many answers wait to be kept";
-                Err(Error::busy(Refusal::TooManyWaiting, &asked.head.path, reason))
-            }
+            Need::Full => Err(asked.too_many_waiting("too many answers wait to be kept")),
         }
     }
 
@@ -381,6 +384,11 @@ impl<L> PageRequest<L> {
                 ms(took)
             );
         });
+    }
+
+    /// Refuses the page for now.
+    fn too_many_waiting(&self, reason: &str) -> Error {
+        Error::busy(Refusal::TooManyWaiting, &self.head.path, reason)
     }
 
     /// Reads whether a newer statement has outdone a sequence.

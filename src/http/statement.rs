@@ -11,8 +11,9 @@ use crate::http::listed::Telling;
 use crate::http::listing::{KEPT, KEPT_BYTES, Sequence};
 use crate::store::answer::StatementConflict;
 use crate::store::newest::NewestSnapshots;
+use crate::store::snapshot::{self, SnapshotKey};
 use crate::store::statement::{Count, count};
-use crate::store::{self, WriteTx, balance, snapshot};
+use crate::store::{self, WriteTx, balance};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -78,6 +79,8 @@ struct Waiting {
     counts: HashMap<i64, Count>,
     /// The sequences that are to be left on the disk, of each window, kind and key the newest.
     snapshots: VecDeque<Arc<Sequence>>,
+    /// Those that are being written there.
+    leaving: Vec<Arc<Sequence>>,
     /// Whether marks are to be worked out.
     settles: bool,
     /// Whether one was given up since one was left there, and that was said.
@@ -107,7 +110,16 @@ impl Waiting {
             bytes += sequence.listed.size_bytes();
             taken.push(sequence);
         }
+        self.leaving.clone_from(&taken);
         taken
+    }
+
+    /// Tells whether another sequence may wait to be left on the disk: one always may.
+    fn has_room_for(&self, sequence: &Sequence) -> bool {
+        let size = |sequence: &Arc<Sequence>| sequence.listed.size_bytes();
+        let bytes: usize = self.snapshots.iter().map(size).sum();
+        let is_small = bytes + sequence.listed.size_bytes() <= KEPT_BYTES;
+        self.snapshots.is_empty() || (self.snapshots.len() < KEPT && is_small)
     }
 }
 
@@ -119,18 +131,24 @@ impl Keeper {
         let thread =
             std::thread::Builder::new().name("keeper".to_owned()).spawn(move || works.work());
         // Without it nothing is ever kept: bills are, and of usage the last pages are refused once
-        // the queue is full.
+        // the queue is full. So is page 1 of what has several.
         let thread =
             thread.inspect_err(|error| log::error!("no thread to keep statements: {error}")).ok();
         Self { shared, thread: Mutex::new(thread) }
     }
 
     /// Leaves on the disk, soon, what the later pages of a sequence are cut from. Waits for
-    /// nothing.
-    pub(super) fn leave(&self, sequence: &Arc<Sequence>) {
-        if sequence.is_to_be_left() {
-            self.shared.leave(Arc::clone(sequence));
-        }
+    /// nothing. Tells whether it is there or will be: not while too many others wait.
+    pub(super) fn leave(&self, sequence: &Arc<Sequence>) -> bool {
+        self.shared.leave(sequence)
+    }
+
+    /// The sequence of a window, a kind and a key that is on its way to the disk. It may have been
+    /// forgotten otherwise.
+    pub(super) fn leaving(&self, key: &SnapshotKey) -> Option<Arc<Sequence>> {
+        let waiting = self.shared.lock();
+        let on_their_way = waiting.leaving.iter().chain(&waiting.snapshots);
+        on_their_way.rev().find(|sequence| sequence.key == *key).map(Arc::clone)
     }
 
     /// Works out, soon, what earlier months cost by now: a bill ran out of time over it.
@@ -251,22 +269,24 @@ impl Shared {
         true
     }
 
-    fn leave(&self, sequence: Arc<Sequence>) {
-        let mut waiting = self.lock();
-        waiting.snapshots.retain(|other| other.key != sequence.key);
-        waiting.snapshots.push_back(sequence);
-        let size = |sequence: &Arc<Sequence>| sequence.listed.size_bytes();
-        let mut bytes: usize = waiting.snapshots.iter().map(size).sum();
-        while waiting.snapshots.len() > KEPT || (bytes > KEPT_BYTES && waiting.snapshots.len() > 1)
-        {
-            bytes = bytes.saturating_sub(waiting.snapshots.pop_front().as_ref().map_or(0, size));
-            if !std::mem::replace(&mut waiting.gave_up, true) {
-                log::warn!(
-                    "the disk is too slow for snapshots: later pages of some come from memory alone"
-                );
-            }
+    fn leave(&self, sequence: &Arc<Sequence>) -> bool {
+        if !sequence.is_to_be_left() {
+            return true;
         }
+        let mut waiting = self.lock();
+        // Another request may have left it meanwhile. Where a newer one has begun, that one is
+        // left, and may be waiting already.
+        if !sequence.is_to_be_left() || !self.worker.is_newest(sequence) {
+            return true;
+        }
+        waiting.snapshots.retain(|other| other.key != sequence.key);
+        if !waiting.has_room_for(sequence) {
+            return false;
+        }
+        sequence.leave();
+        waiting.snapshots.push_back(Arc::clone(sequence));
         self.news.notify_all();
+        true
     }
 
     /// Says, once until one is left there again, that a sequence is not left on the disk.
@@ -316,6 +336,8 @@ impl Shared {
             let has_counted = work.job.is_some() || !work.counts.is_empty();
             if work.has_something() {
                 self.write(work);
+                // They are on the disk, or given up.
+                self.lock().leaving.clear();
             }
             if has_counted {
                 wrote = Instant::now();
@@ -491,17 +513,53 @@ impl Work {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agora::reply::Listing;
+    use crate::billing::period::Period;
+    use crate::http::listed::PreparedListing;
+    use crate::http::listing::Sequences;
+    use crate::store::snapshot::ListingOrigin;
     use crate::store::{Readers, Store, Writer};
+    use std::path::Path;
+
+    /// What a keeper works with, without its thread, on fresh books in a folder.
+    fn shared(folder: &Path) -> Shared {
+        let path = folder.join("books.db");
+        Store::create(&path, |_| Ok::<_, store::Error>(())).expect("books");
+        let readers = Readers::open(&path, 1).expect("readers");
+        let books = Books::new(readers, Writer::open(&path).expect("a writer"));
+        let newest = Some(Arc::new(NewestSnapshots::open(&path).expect("a file")));
+        let worker = Worker { books: Arc::new(books), newest };
+        Shared { worker, waiting: Mutex::default(), news: Condvar::new() }
+    }
+
+    #[test]
+    fn of_two_page_1s_at_once_the_one_that_began_last_is_left() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let shared = shared(folder.path());
+        let sequences = Sequences::default();
+        let begin = || {
+            let period = Period::new(1, 2).expect("a window");
+            let api_key = "k".parse().expect("a key");
+            let (kind, parameters) = (ListingKind::Usage, String::new());
+            let key = SnapshotKey { kind, period, api_key, parameters };
+            let listing = Listing::new(kind, 0);
+            let listed =
+                Arc::new(PreparedListing::of_usage(listing, period, ListingOrigin::default()));
+            let sequence = Sequence::new(key, None, 0, listed);
+            sequences.begin(sequence, shared.worker.newest.as_deref())
+        };
+        let [older, newer] = [begin(), begin()];
+        // The one that began first comes last to be left.
+        assert!(shared.leave(&newer) && shared.leave(&older));
+        let waiting = shared.lock();
+        assert_eq!(waiting.snapshots.len(), 1);
+        assert!(Arc::ptr_eq(&waiting.snapshots[0], &newer));
+    }
 
     #[test]
     fn what_comes_in_does_not_cut_the_pause_after_a_failure_short_and_a_stop_does() {
         let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("books.db");
-        Store::create(&path, |_| Ok::<_, store::Error>(())).expect("books");
-        let readers = Readers::open(&path, 1).expect("readers");
-        let books = Books::new(readers, Writer::open(&path).expect("a writer"));
-        let worker = Worker { books: Arc::new(books), newest: None };
-        let shared = Shared { worker, waiting: Mutex::default(), news: Condvar::new() };
+        let shared = shared(folder.path());
         let pause = Duration::from_millis(100);
         std::thread::scope(|scope| {
             let began = Instant::now();

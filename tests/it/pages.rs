@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 const PATHS: [&str; 2] = ["/usage", "/bill"];
 const GONE: &str = "the snapshot that page 1 was cut from is gone: ask for page 1 again";
+const TOO_MANY: &str = "too many answers wait to be written to the database: try again";
 
 /// How many snapshots are on the disk.
 fn left(vendor: &Vendor) -> i64 {
@@ -539,10 +540,7 @@ fn a_last_page_for_which_there_is_no_room_in_the_queue_is_told_so_in_words_of_it
         assert_eq!(whole(n).status, 200, "{n}");
     }
     let refused = whole(256);
-    assert_eq!(
-        (refused.status, refused.reason().as_str()),
-        (503, "too many answers wait to be written to the database: try again")
-    );
+    assert_eq!((refused.status, refused.reason().as_str()), (503, TOO_MANY));
     assert!(refused.head.contains("retry-after: 1"), "{}", refused.head);
     drop(lock);
     until_kept(&vendor, 256);
@@ -656,4 +654,64 @@ fn a_page_after_a_restart_is_the_same_byte_for_byte_and_none_comes_from_a_damage
         assert_gone(&page(&server, path, october(), 2, 1));
         assert!(server.log().contains("the snapshot of page 1 cannot be read: "));
     }
+}
+
+/// Page 1 of the usage of October and so many seconds before it; tried again while the disk is too
+/// slow for it.
+fn begin(server: &Server, seconds_before: i64) -> Answer {
+    let window = (october().0 - seconds_before, october().1);
+    let until = Instant::now() + Duration::from_secs(60);
+    loop {
+        let answer = page(server, "/usage", window, 1, 1);
+        if answer.status == 200 {
+            return answer;
+        }
+        assert_eq!(answer.reason(), TOO_MANY);
+        assert!(Instant::now() < until, "{answer:?}");
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn of_hundreds_of_listings_none_costs_another_its_later_pages() {
+    let vendor = with_usage();
+    let server = vendor.serve();
+    let seconds = 0..200;
+    for before in seconds.clone() {
+        assert_eq!(names(&begin(&server, before)), "b");
+    }
+    for before in seconds {
+        let window = (october().0 - before, october().1);
+        assert_eq!(names(&page(&server, "/usage", window, 2, 1)), "d", "{before}");
+    }
+    stop(server);
+}
+
+#[test]
+fn page_1_goes_out_if_its_later_pages_will_be_there_however_slow_the_disk_is() {
+    let vendor = with_usage();
+    let server = vendor.serve();
+    let mut sql = vendor.sql();
+    let immediate = rusqlite::TransactionBehavior::Immediate;
+    let lock = sql.transaction_with_behavior(immediate).expect("the lock");
+    let ask = |before: i64, page_num| {
+        page(&server, "/usage", (october().0 - before, october().1), page_num, 1)
+    };
+    // More than memory holds wait for the disk.
+    let refused = (0..400).map(|before| (before, ask(before, 1))).find(|(_, it)| it.status != 200);
+    let (begun, refused) = refused.expect("a refusal");
+    assert!(begun > 128, "{begun}");
+    assert_eq!((refused.status, refused.reason().as_str()), (503, TOO_MANY));
+    assert!(refused.head.contains("retry-after: 1"), "{}", refused.head);
+    for before in 0..begun {
+        assert_eq!(names(&ask(before, 2)), "d", "{before}");
+    }
+    assert!(server.log().contains("too many snapshots wait to be left on the disk"));
+    drop(lock);
+    assert_eq!(names(&begin(&server, begun)), "b");
+    for before in 0..=begun {
+        assert_eq!(names(&ask(before, 2)), "d", "{before}");
+    }
+    stop(server);
+    assert_eq!(left(&vendor), begun + 1);
 }
