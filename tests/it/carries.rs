@@ -269,6 +269,9 @@ fn of_two_bills_that_are_followed_at_once_only_one_tells_what_is_late() {
         for _ in 0..2 {
             assert_eq!(page(second, "2").0, 503);
         }
+        let log = server.log();
+        assert!(log.contains("another month's bill was told since page 1"), "{log}");
+        assert!(!log.contains("another process has been writing"), "{log}");
         page(second, "1");
         let last = page(second, "2");
         let wanted = if second == 8 { vec![("c".to_owned(), "1".to_owned())] } else { Vec::new() };
