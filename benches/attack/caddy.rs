@@ -23,12 +23,13 @@ impl Caddy {
             return Ok(None);
         }
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-        let site = format!("http://{address}");
+        // Of a site that has a name, Caddy answers the requests for any other itself: an empty 200.
+        let site = format!("\nhttp://:{} {{\n\tbind {}\n", address.port(), address.ip());
         let file = folder.join("Caddyfile");
         let shipped = SHIPPED
-            .replace("extension.example.com {", &format!("{site} {{"))
-            .replace("127.0.0.1:8080", &server.to_string())
-            .replacen("{\n", "{\n\tadmin off\n", 1);
+            .replacen("\nextension.example.com {\n", &site, 1)
+            .replacen("127.0.0.1:8080", &server.to_string(), 1)
+            .replacen("\n{\n", "\n{\n\tadmin off\n", 1);
         fs::write(&file, shipped)?;
         let child = Command::new("caddy")
             .args(["run", "--adapter", "caddyfile", "--config"])

@@ -66,13 +66,13 @@ struct Length {
 }
 
 /// What is kept is measured at this length.
-const FULL: Length = Length { records: 100_000, crowd: 1_000, seconds: 20 };
+const FULL: Length = Length { records: 100_000, crowd: 1_000, seconds: 14 };
 /// Requests a second, every other one on a connection of its own.
 const RATE: u32 = 100;
 /// The standing connections that the others share.
 const STANDING: usize = 20;
 /// How long the abuse goes on before the first request.
-const AHEAD: Duration = Duration::from_secs(3);
+const AHEAD: Duration = Duration::from_secs(2);
 /// How long an answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Milliseconds, at most, for 99 of 100 answers beside connections that keep places; and beside
@@ -81,6 +81,19 @@ const P99_BAR: Bar = Bar::AtMost(50.0);
 const P99_BAR_BESIDE_SENDERS: Bar = Bar::AtMost(250.0);
 const SLOWEST_BAR: Bar = Bar::AtMost(500.0);
 const NONE: Bar = Bar::AtMost(0.0);
+/// MiB, the most that the server may have had.
+const MEMORY_BAR: Bar = Bar::AtMost(24.0);
+
+/// How requests of one kind of connection were answered.
+struct Answers {
+    /// How long each took.
+    took: Histogram<u64>,
+    /// Why any failed.
+    failed: Vec<String>,
+}
+
+/// The kinds of connections, in the order in which requests take turns.
+const CONNECTIONS: [&str; 2] = ["new", "standing"];
 
 fn main() -> ExitCode {
     entry::measured("attack", measure)
@@ -103,7 +116,9 @@ fn measure() -> Outcome<bool> {
 
     let mut report = Report::start("attack", &length)?;
     report.say(&format!("\n{RATE} signed requests a second, half of them on new connections"));
-    report.say("through   beside                     answers  p50 ms  p99 ms  max ms  failed");
+    report.say(
+        "through   beside                     on        answers  p50 ms  p99 ms  max ms  failed",
+    );
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(2).enable_all().build()?;
     for through in ["none", "caddy"] {
@@ -119,35 +134,34 @@ fn measure() -> Outcome<bool> {
                 return report.finish(false);
             }
             let address = caddy.as_ref().map_or(server.address, |caddy| caddy.address);
-            let (answers, failed) =
-                runtime.block_on(ask_beside(abuse, address, &request, &length))?;
-            say(&mut report, through, abuse, &answers, &failed);
+            let answers = runtime.block_on(ask_beside(abuse, address, &request, &length))?;
+            for (connections, answers) in CONNECTIONS.into_iter().zip(&answers) {
+                say(&mut report, through, abuse, connections, answers);
+            }
             let (_, most) = server.memory_kib()?;
             report.say(&format!("   server's memory: {most} KiB at most"));
+            let what = format!("memory beside {}, through {through}", abuse.name());
+            report.judge(&what, most as f64 / 1024.0, " MiB", MEMORY_BAR);
         }
     }
     report.finish(length == FULL)
 }
 
-fn say(
-    report: &mut Report,
-    through: &str,
-    abuse: Abuse,
-    answers: &Histogram<u64>,
-    failed: &[String],
-) {
-    let [p50, p99, max] =
-        [0.5, 0.99, 1.0].map(|at| microseconds(answers.value_at_quantile(at)) / 1e3);
+fn say(report: &mut Report, through: &str, abuse: Abuse, connections: &str, answers: &Answers) {
+    let Answers { took, failed } = answers;
+    let [p50, p99, max] = [0.5, 0.99, 1.0].map(|at| microseconds(took.value_at_quantile(at)) / 1e3);
     let name = abuse.name();
     report.say(&format!(
-        "{through:8}  {name:26} {:7} {p50:7.2} {p99:7.2} {max:7.2} {:7}",
-        answers.len(),
+        "{through:8}  {name:26} {connections:8} {:8} {p50:7.2} {p99:7.2} {max:7.2} {:7}",
+        took.len(),
         failed.len()
     ));
     for problem in failed.iter().take(3) {
         report.say(&format!("   failed: {problem}"));
     }
-    let what = |figure: &str| format!("{figure} beside {name}, through {through}");
+    let what = |figure: &str| {
+        format!("{figure} on {connections} connections beside {name}, through {through}")
+    };
     let bar = if abuse.never_pauses() { P99_BAR_BESIDE_SENDERS } else { P99_BAR };
     report.judge(&what("p99"), p99, " ms", bar);
     report.judge(&what("slowest"), max, " ms", SLOWEST_BAR);
@@ -155,13 +169,13 @@ fn say(
 }
 
 /// Sends each request at its time, whether or not those before it have been answered, beside an
-/// abuse; gives how long each took from then on, and why any failed.
+/// abuse; gives how long each took from then on, by [`CONNECTIONS`].
 async fn ask_beside(
     abuse: Abuse,
     address: SocketAddr,
     request: &Arc<[u8]>,
     length: &Length,
-) -> Outcome<(Histogram<u64>, Vec<String>)> {
+) -> Outcome<[Answers; 2]> {
     let abusers = abuse.begin(address, length.crowd);
     tokio::time::sleep(AHEAD).await;
     let standing: Arc<[Mutex<Option<Connection>>]> =
@@ -175,24 +189,32 @@ async fn ask_beside(
             sleep_until(due).await;
             let asked = async {
                 if n % 2 == 0 {
-                    Connection::open(address).await?.ask(&request).await.map(|_| ())
+                    ask_server(&mut Connection::open(address).await?, &request).await
                 } else {
                     ask_standing(&standing[n / 2 % STANDING], address, &request).await
                 }
             };
             let asked = timeout(PATIENCE, asked).await.unwrap_or_else(|_| Err("no answer".into()));
-            asked.map(|()| due.elapsed()).map_err(|error| error.to_string())
+            (n % 2, asked.map(|()| due.elapsed()).map_err(|error| error.to_string()))
         });
     }
-    let (mut answers, mut failed) = (histogram(), Vec::new());
-    for answer in asking.join_all().await {
+    let mut answers = CONNECTIONS.map(|_| Answers { took: histogram(), failed: Vec::new() });
+    for (place, answer) in asking.join_all().await {
         match answer {
-            Ok(took) => answers.record(nanoseconds(took))?,
-            Err(problem) => failed.push(problem),
+            Ok(took) => answers[place].took.record(nanoseconds(took))?,
+            Err(problem) => answers[place].failed.push(problem),
         }
     }
     drop(abusers);
-    Ok((answers, failed))
+    Ok(answers)
+}
+
+/// Asks once, and looks whether it is the server that answers: a proxy's own 200 is empty.
+async fn ask_server(connection: &mut Connection, request: &[u8]) -> Outcome {
+    match connection.ask(request).await? {
+        b"" => Err("an empty answer, which is not the server's".into()),
+        _ => Ok(()),
+    }
 }
 
 /// Asks on a connection that stands; where that has been closed meanwhile, on another, as any
@@ -204,10 +226,9 @@ async fn ask_standing(
 ) -> Outcome {
     let mut place = place.lock().await;
     if let Some(connection) = place.as_mut()
-        && connection.ask(request).await.is_ok()
+        && ask_server(connection, request).await.is_ok()
     {
         return Ok(());
     }
-    let connection = place.insert(Connection::open(address).await?);
-    connection.ask(request).await.map(|_| ())
+    ask_server(place.insert(Connection::open(address).await?), request).await
 }
