@@ -129,8 +129,15 @@ impl Minute {
         if self.since.is_some_and(|since| now.duration_since(since) < MINUTE) {
             return 0;
         }
+        let untold = self.end(in_full);
+        self.since = Some(now);
+        untold
+    }
+
+    /// Ends it; returns how many events were not told in full.
+    fn end(&mut self, in_full: u32) -> u32 {
         let untold = self.count.saturating_sub(in_full);
-        *self = Self { since: Some(now), count: 0 };
+        *self = Self { since: None, count: 0 };
         untold
     }
 }
@@ -159,6 +166,16 @@ pub(super) fn sum_up() {
         let mut minute = MINUTES[kind as usize].lock().unwrap_or_else(PoisonError::into_inner);
         let is_quiet = minute.count == 0;
         let untold = if is_quiet { 0 } else { minute.roll(Instant::now(), kind.in_full()) };
+        drop(minute);
+        count_up(untold, kind);
+    }
+}
+
+/// Tells how many more there were since then, before the server ends.
+pub(super) fn end() {
+    for kind in Kind::ALL {
+        let mut minute = MINUTES[kind as usize].lock().unwrap_or_else(PoisonError::into_inner);
+        let untold = minute.end(kind.in_full());
         drop(minute);
         count_up(untold, kind);
     }

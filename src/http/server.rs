@@ -293,6 +293,7 @@ async fn accept(mut listener: Listener, server: Arc<Server>, signals: &mut Signa
     log::info!("stopping: {} connections open", connections.len());
     stopping.send_replace(true);
     finish(connections, signals).await;
+    journal::end();
     log::info!("stopped");
 }
 

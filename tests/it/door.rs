@@ -121,6 +121,16 @@ fn refusals_cost_the_log_a_bounded_amount() {
     let refused = log.lines().filter(|line| line.contains("refused")).count();
     assert!(log.len() < 20_000 && refused <= 42, "{} bytes, {refused} lines", log.len());
     assert!(refused >= 2, "{log}");
+    // What was only counted is told as a number, at the end if not before.
+    server.signal("TERM");
+    let log = server.log_with("stopped");
+    let more = |words: &str| -> usize {
+        let counts = log.lines().filter_map(|line| line.split_once(words)?.0.rsplit(' ').next());
+        counts.map(|count| count.parse::<usize>().expect("a number")).sum()
+    };
+    let told = |words: &str| log.lines().filter(|line| line.contains(words)).count();
+    assert_eq!(more(" more requests refused for want of a right") + told("; told 401"), 2_000);
+    assert_eq!(more(" more requests refused as malformed") + told("; told 400"), 2_000);
 }
 
 #[test]
