@@ -40,7 +40,7 @@ const STOP_IDLE: Duration = Duration::from_millis(100);
 const STOP_FRESH: Duration = Duration::from_millis(1_000);
 const STOP_ARRIVAL: Duration = Duration::from_secs(2);
 /// How long the peer may leave an answer lying that it does not take.
-const DEPARTURE: Duration = Duration::from_secs(30);
+const DEPARTURE: Duration = Duration::from_secs(10);
 
 /// What the server tells the intake while hyper owns it: the answer to the request is made, and the
 /// connection takes no further request.
@@ -495,6 +495,8 @@ impl<S> Intake<S> {
             self.write_timer = None;
             return written;
         }
+        // Whoever does not take its answers makes room like whoever asks nothing.
+        self.exchange.place.wait();
         let timer = self.write_timer.get_or_insert_with(|| Box::pin(sleep(DEPARTURE)));
         ready!(timer.as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
@@ -525,11 +527,50 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Intake<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        // Over TLS an answer may lie here, in the clear nothing does.
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        self.watch(cx, flushed)
     }
 
     /// Leaves the socket open: a refusal may still have to go out on it.
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::door::Door;
+    use std::pin::pin;
+    use tokio::io::{AsyncWriteExt, BufStream, duplex};
+
+    /// Whether something is done when it is looked at once.
+    fn is_done(work: impl Future) -> bool {
+        pin!(work).poll(&mut Context::from_waker(Waker::noop())).is_ready()
+    }
+
+    #[tokio::test]
+    async fn whoever_does_not_take_its_answer_makes_room() {
+        let door = Arc::new(Door::of(1));
+        // As TLS does, it takes more than what goes out at once.
+        let (ours, _theirs) = duplex(64);
+        let mut intake = Intake::new(BufStream::new(ours), BasePath::default(), door.enter());
+        intake.exchange().place().keep();
+        assert!(is_done(intake.write_all(&[0; 64])) && is_done(intake.flush()));
+        assert!(!is_done(door.make_room()));
+        assert!(is_done(intake.write_all(&[0; 64])) && !is_done(intake.flush()));
+        assert!(is_done(door.make_room()));
+    }
+
+    #[test]
+    fn a_connection_ends_with_so_many_answers_or_at_its_age() {
+        let exchange = || Exchange::new(Arc::<Door>::default().enter());
+        let busy = exchange();
+        busy.requests.store(REQUESTS - 2, Ordering::Relaxed);
+        assert!(!busy.is_last());
+        busy.finish();
+        assert!(busy.is_last());
+        assert!(Exchange { opened: Instant::now() - AGE, ..exchange() }.is_last());
     }
 }

@@ -398,7 +398,8 @@ async fn part<S: AsyncRead + AsyncWrite + Unpin>(
         let message = last_message(&reply, method == "HEAD");
         timeout(LINGER, stream.write_all(&message)).await??;
     }
-    stream.shutdown().await?;
+    // Over TLS it waits for what is still to be taken.
+    timeout(LINGER, stream.shutdown()).await??;
     if unread {
         let mut rest = stream.take(LINGER_BYTES);
         // Whatever comes of it, the connection is over.

@@ -10,12 +10,12 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// A server with an admin listener on a free port.
-struct Watched {
-    server: Server,
+pub struct Watched {
+    pub server: Server,
     port: u16,
 }
 
-fn serve(vendor: &Vendor, arguments: &[&str]) -> Watched {
+pub fn serve(vendor: &Vendor, arguments: &[&str]) -> Watched {
     // Whatever is logged, the port is said.
     let level = ["--log", "error", "--admin", "127.0.0.1:0"];
     let mut command = vendor.command(["serve", "--listen", "127.0.0.1:0"]);
@@ -49,7 +49,7 @@ impl Watched {
         self.ask(&format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n"))
     }
 
-    fn metrics(&self) -> String {
+    pub fn metrics(&self) -> String {
         let answer = self.get("/metrics");
         assert_eq!(answer.status, 200);
         assert!(answer.head.contains("content-type: text/plain; version=0.0.4"), "{}", answer.head);
@@ -58,7 +58,7 @@ impl Watched {
 }
 
 /// The value of a line of the metrics; none where there is no such line.
-fn value(page: &str, line: &str) -> Option<f64> {
+pub fn value(page: &str, line: &str) -> Option<f64> {
     let of = |told: &str| {
         let (name, value) = told.rsplit_once(' ')?;
         (name == format!("agora_vendor_{line}")).then(|| value.parse().expect("a number"))

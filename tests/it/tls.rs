@@ -1,6 +1,7 @@
 //! HTTPS by a pair of files, and the files changed while the server runs.
 
-use crate::vendor::{API_KEY, API_SECRET, Server, Vendor, second, signed};
+use crate::admin::{self, value};
+use crate::vendor::{API_KEY, API_SECRET, Server, Vendor, day, second, signed};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -140,6 +141,29 @@ fn a_hangup_has_the_files_read_again_also_where_they_look_the_same() {
     server.signal("HUP");
     server.log_with("TLS certificate read again: cert.pem is good until");
     assert!(connect(&server, &certificate, &TLS13).is_ok());
+}
+
+#[test]
+fn whoever_takes_no_answer_over_tls_is_let_go() {
+    let vendor = Vendor::new();
+    let certificate = new_pair(&vendor);
+    let rows: String = (0..1_000).map(|n| format!("r{n},project-{n},1,2021-10-05\n")).collect();
+    let rows = format!("id,projectId,amount,at\n{rows}");
+    std::fs::write(vendor.path("usage.csv"), rows).expect("a file");
+    vendor.ok(["import", "usage.csv", "--quiet", "--new"]);
+    let pair = ["--tls-cert", "cert.pem", "--tls-key", "key.pem"];
+    let watched = admin::serve(&vendor, &pair);
+    let mut deaf = connect(&watched.server, &certificate, &TLS13).expect("a handshake");
+    // Far more than what the system and TLS hold of answers that nobody takes.
+    let (from, to) = day("2021-10-05");
+    let (from, to) = (from.to_string(), to.to_string());
+    let page = [("fromTs", &*from), ("toTs", &to), ("pageNum", "1"), ("limit", "1000")];
+    let target = signed(API_KEY, API_SECRET, "/usage", &page);
+    let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    deaf.write_all(request.repeat(200).as_bytes()).expect("sent");
+    deaf.flush().expect("sent");
+    assert_eq!(value(&watched.metrics(), "connections"), Some(1.0));
+    until(|| value(&watched.metrics(), "connections") == Some(0.0));
 }
 
 #[test]
