@@ -1,15 +1,17 @@
 //! The door under attack: whoever holds connections without a request keeps nobody out.
 
-use crate::vendor::{API_KEY, API_SECRET, Vendor, read_answer, signed, signed_body, with_body};
+use crate::vendor::{
+    API_KEY, API_SECRET, Vendor, read_answer, signed, signed_body, skipped, with_body,
+};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use std::io::{BufReader, Read, Write};
-use std::net::TcpStream;
+use std::io::{BufReader, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 /// More than the server has places for.
-const CROWD: usize = 1_000;
+pub const CROWD: usize = 1_000;
 
-fn let_many_files_be_open() {
+pub fn let_many_files_be_open() {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     let current = maximum.map(|maximum| maximum.min(8_192));
     setrlimit(Resource::Nofile, Rlimit { current, maximum }).expect("a limit");
@@ -68,11 +70,33 @@ fn a_crowd_without_requests_keeps_nobody_out() {
             match last.read(&mut [0; 1024]) {
                 Ok(0) => break false,
                 Ok(_) => {}
-                Err(error) => break error.kind() == std::io::ErrorKind::WouldBlock,
+                Err(error) => break error.kind() == ErrorKind::WouldBlock,
             }
         };
         assert!(there, "beside {beginning:?}");
     }
+}
+
+#[test]
+fn a_burst_of_connections_waits_to_be_accepted_and_none_is_dropped() {
+    const BURST: u16 = 3_000;
+    let most = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap_or_default();
+    if most.trim().parse().is_ok_and(|most: u16| most < BURST) {
+        return skipped("this system holds few connections until they are accepted");
+    }
+    let_many_files_be_open();
+    let vendor = Vendor::new();
+    let server = vendor.serve();
+    let address = server.connect().peer_addr().expect("an address");
+    server.signal("STOP");
+    let connect = |address: &SocketAddr| {
+        // A connection that there is no room for is tried again by the system after a second.
+        TcpStream::connect_timeout(address, Duration::from_millis(900)).expect("a connection")
+    };
+    let burst: Vec<TcpStream> = (0..BURST).map(|_| connect(&address)).collect();
+    server.signal("CONT");
+    drop(burst);
+    assert_eq!(server.get("/healthz").status, 200);
 }
 
 #[test]

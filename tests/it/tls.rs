@@ -1,9 +1,10 @@
 //! HTTPS by a pair of files, and the files changed while the server runs.
 
 use crate::admin::{self, value};
-use crate::vendor::{API_KEY, API_SECRET, Server, Vendor, day, second, signed};
-use std::io::{Read, Write};
+use crate::vendor::{API_KEY, API_SECRET, Server, Vendor, day, second, signed, skipped};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_rustls::rustls::crypto::ring;
@@ -104,6 +105,29 @@ fn agora_is_answered_over_tls_1_2_and_1_3() {
     let mut said = Vec::new();
     let _end = clear.read_to_end(&mut said);
     assert!(!said.starts_with(b"HTTP"), "{said:?}");
+}
+
+#[test]
+fn without_flags_it_speaks_plain_http_at_loopback() {
+    let vendor = Vendor::new();
+    // A network of its own, in which the port is free.
+    let in_network = |script: &str| {
+        let mut command = Command::new("unshare");
+        command.args(["--map-root-user", "--net", "sh", "-c"]).arg(script);
+        command.arg(env!("CARGO_BIN_EXE_agora-vendor")).env("AGORA_VENDOR_DB", vendor.db());
+        command.env_remove("AGORA_VENDOR_LISTEN").stdin(Stdio::null()).stderr(Stdio::null());
+        command
+    };
+    if !in_network("ip link set lo up").status().is_ok_and(|ended| ended.success()) {
+        return skipped("no network of its own can be had here");
+    }
+    let mut server = in_network("ip link set lo up && exec \"$0\" serve");
+    let mut server = server.stdout(Stdio::piped()).spawn().expect("it starts");
+    let mut line = String::new();
+    let said = BufReader::new(server.stdout.take().expect("piped")).read_line(&mut line);
+    server.kill().expect("it runs");
+    server.wait().expect("an end");
+    assert_eq!((said.is_ok(), line.as_str()), (true, "listening on http://127.0.0.1:8080\n"));
 }
 
 #[test]
