@@ -9,6 +9,7 @@ mod admin;
 mod architecture;
 mod bill_shown;
 mod books;
+mod caddy;
 mod carries;
 mod carry_histories;
 mod carry_laws;

@@ -362,8 +362,10 @@ pub fn read_answer(stream: &mut BufReader<TcpStream>) -> Option<Answer> {
         }
     }
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+    // A proxy writes the names of fields in its own way.
+    let lower = head.to_ascii_lowercase();
     let length =
-        head.lines().find_map(|line| line.strip_prefix("content-length: ")).expect("a length");
+        lower.lines().find_map(|line| line.strip_prefix("content-length: ")).expect("a length");
     let mut body = vec![0; length.parse().expect("a number")];
     stream.read_exact(&mut body).expect("a whole body");
     Some(Answer { status, head, body: String::from_utf8(body).expect("UTF-8") })
