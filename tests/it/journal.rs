@@ -244,6 +244,23 @@ fn what_is_not_http_is_called_that_and_its_first_bytes_are_shown() {
 }
 
 #[test]
+fn what_callers_send_is_escaped_and_cut_in_a_log_for_people_too() {
+    let vendor = Vendor::new();
+    let server = vendor.serve();
+    let odd = "\u{1b}[31m\u{9b}\u{202e}";
+    server.send(format!("GET /usage{odd} HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes());
+    server.get(&signed(odd, "x", "/usage", &[("fromTs", odd)]));
+    server.get(&format!("/usage{}", "x".repeat(1_000)));
+    let log = server.log_with("refused GET /usage\\u{1b}[31m\\u{9b}\\u{202e}: ");
+    assert!(log.contains("the apiKey \"\\u{1b}[31m"), "{log}");
+    for hidden in ["\u{1b}", "\u{9b}", "\u{202e}"] {
+        assert!(!log.contains(hidden), "{hidden:?} in {log}");
+    }
+    let xs = log.split(|c| c != 'x').map(str::len).max();
+    assert_eq!(xs, Some(200 - "/usage".len()), "{log}");
+}
+
+#[test]
 fn a_flood_costs_the_log_a_bounded_amount() {
     let vendor = Vendor::new();
     vendor.ok(["record", "p", "1", "--at", "2021-10-05"]);
