@@ -8,6 +8,7 @@ use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, BufRead, BufReader, Read, Seek, Write};
+use std::ops::Range;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -253,7 +254,7 @@ impl DraftFolder {
             let is_left = match side {
                 // Of a draft that is gone; else it goes with it.
                 Some(base) => is_draft_name(base.as_ref()) && !self.path.join(base).exists(),
-                None => is_draft_name(&name) && is_of_a_draft(&path),
+                None => is_draft_name(&name) && (is_of_a_draft(&path) || is_placed(&path)),
             };
             if is_left {
                 log::info!("removing {}, which a killed process left", path.display());
@@ -276,6 +277,18 @@ fn is_of_a_draft(path: &Path) -> bool {
     read.is_ok() && (start.is_empty() || start == MAGIC || start == [0; 16])
 }
 
+/// Tells whether a draft was linked to its name, and not to its own alone.
+fn is_placed(draft: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let identity = |path: &Path| {
+        let found = path.symlink_metadata().ok().filter(fs::Metadata::is_file)?;
+        Some((found.dev(), found.ino(), found.nlink()))
+    };
+    // The moment and what follows it.
+    let target = draft.with_extension("").with_extension("");
+    identity(draft).is_some_and(|draft| draft.2 == 2 && identity(&target) == Some(draft))
+}
+
 /// Tells whether a file's name is one that a [`Draft`] has: it ends in the moment, an id that was
 /// made here.
 pub(super) fn is_draft_name(name: &OsStr) -> bool {
@@ -290,8 +303,8 @@ pub(super) fn is_draft_name(name: &OsStr) -> bool {
     moment().is_some_and(is_moment)
 }
 
-/// Removes the copies of a kind beside `copy` that hold the same to the byte: a process that was
-/// killed left them, and one is enough.
+/// Removes the copies of a kind beside `copy` that hold the same to the byte, whichever SQLite wrote
+/// them: a process that was killed left them, and one is enough.
 pub(super) fn remove_same(copy: &Path) {
     let parts = |name: &OsStr| {
         let (name, kind) = name.to_str()?.rsplit_once('.')?;
@@ -313,13 +326,25 @@ pub(super) fn remove_same(copy: &Path) {
     }
 }
 
-/// Tells whether two files hold the same bytes.
+/// Where the first bytes of a database say which SQLite wrote it last.
+const WRITTEN_BY: Range<usize> = 96..START_BYTES;
+
+/// Tells whether two databases hold the same bytes, but for the SQLite that wrote them.
 fn is_same_file(one: &Path, other: &Path) -> io::Result<bool> {
     let (one, other) = (File::open(one)?, File::open(other)?);
     if one.metadata()?.len() != other.metadata()?.len() {
         return Ok(false);
     }
     let (mut one, mut other) = (BufReader::new(one), BufReader::new(other));
+    let start = |file: &mut BufReader<File>| {
+        let mut start = [0; START_BYTES];
+        file.read_exact(&mut start)?;
+        start[WRITTEN_BY].fill(0);
+        io::Result::Ok(start)
+    };
+    if start(&mut one)? != start(&mut other)? {
+        return Ok(false);
+    }
     loop {
         let (left, right) = (one.fill_buf()?, other.fill_buf()?);
         let length = left.len().min(right.len());

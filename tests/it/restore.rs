@@ -560,6 +560,43 @@ fn drafts_that_killed_processes_left_are_cleared_and_nothing_of_anybody_else_is(
     assert!(kept.iter().all(|name| there.contains(name)), "{there:?}");
 }
 
+/// They had the same names, gave a draft its name by a link, and were built with another SQLite.
+#[test]
+fn what_killed_migrations_of_earlier_executables_left_is_cleared_by_the_next_one() {
+    let old = of_version_3();
+    let vendor = copy_of(&old);
+    vendor.ok(["migrate"]);
+    let copies = || {
+        let mut names = names(&vendor);
+        names.retain(|name| name.contains(".version-3"));
+        names
+    };
+    let mut copy = fs::read(vendor.path(&copies()[0])).expect("a copy");
+    let ids = ["0190c0ffee00700080000123456789ab", "0190c0ffee00700080000123456789ac"];
+    let left = format!("agora-vendor.db.{}.version-3", ids[0]);
+    for other_sqlite in [false, true] {
+        fs::copy(old.db(), vendor.db()).expect("old books");
+        fs::remove_file(vendor.path(&copies()[0])).expect("a copy");
+        if other_sqlite {
+            copy[96..100].copy_from_slice(&3_051_004_u32.to_be_bytes());
+        }
+        fs::write(vendor.path(&left), &copy).expect("a copy");
+        let draft = format!("{left}.{}.draft", ids[1]);
+        fs::hard_link(vendor.path(&left), vendor.path(&draft)).expect("a link");
+        fs::write(vendor.path(&format!("{left}.{}.draft", ids[0])), &copy[..8_192]).expect("it");
+        vendor.ok(["migrate"]);
+        let there = copies();
+        assert!(there.len() == 1 && there[0] != left, "{there:?}");
+        vendor.ok(["check"]);
+    }
+    // One that holds something else stays.
+    fs::copy(old.db(), vendor.db()).expect("old books");
+    *copy.last_mut().expect("bytes") ^= 1;
+    fs::write(vendor.path(&left), &copy).expect("a copy");
+    vendor.ok(["migrate"]);
+    assert!(copies().contains(&left));
+}
+
 #[test]
 fn a_draft_that_somebody_makes_is_not_cleared_by_the_next() {
     let vendor = with_backup_and_log();
