@@ -3,7 +3,7 @@
 use crate::disk::Fate;
 use crate::judge::Judge;
 use crate::shim::{Act, Call};
-use crate::stage::{Case, History, Stage, Step, Trouble};
+use crate::stage::{BILL, Case, History, Stage, Step, Trouble};
 use crate::vendor::long;
 use std::collections::BTreeSet;
 
@@ -40,8 +40,8 @@ fn fates(point: usize) -> Vec<Fate> {
             .chain(mixed)
             .collect();
     }
-    let simple = [Fate::Kept, Fate::NamesKept, Fate::BytesKept][point % 3];
-    vec![Fate::Lost, simple, Fate::Mixed(seed)]
+    let simple = [Fate::Kept, Fate::NamesKept, Fate::BytesKept][point / 2 % 3];
+    vec![Fate::Lost, if point.is_multiple_of(2) { Fate::Mixed(seed) } else { simple }]
 }
 
 /// Cuts the power everywhere in a history. Of a command's writes, the short form cuts `enough`.
@@ -78,7 +78,7 @@ pub fn cut(history: &History, enough: usize) -> Found {
                 }
                 found.images += 1;
                 stage.lay(&image);
-                let judge = Judge { history, step: number, answered };
+                let judge = Judge { history, step: number, answered, anew: false };
                 if let Err(fault) = judge.verdict(&stage) {
                     let (command, call) = (&step.command, &history.calls[at]);
                     let (act, path) = (format!("{:?}", call.act), call.path.display());
@@ -95,7 +95,7 @@ pub fn cut(history: &History, enough: usize) -> Found {
 }
 
 /// Cuts a case everywhere, and wants nothing to be wrong.
-fn survives(case: &Case, enough: usize) {
+pub fn survives(case: &Case, enough: usize) {
     let found = cut(&History::of(case, &Trouble::default()), enough);
     found.tell(case.name, "disks");
     assert!(found.images > 0);
@@ -128,6 +128,7 @@ pub fn licenses() -> Case {
         "license consume c 3 --op-id o3",
         "license revoke l --reason refund --op-id o4",
         "license reinstate l --op-id o5",
+        "license type set pro --count 1000 --name Pro",
     ];
     Case::new("licenses", &CUSTOMER, &commands)
 }
@@ -140,14 +141,45 @@ pub fn customers() -> Case {
         "project add q --customer c",
         "project disable p",
         "project enable p",
+        "project add p --customer d",
+        "customer deactivate c",
         "setting set late carry",
         "customer forget c",
+        "key add --api-key second --api-secret-file secret",
+        "key revoke pzD5XinRSlmA64tZx81fL92YcBsJK0gd",
     ];
     Case::new(
         "plans, customers, projects",
         &[&CUSTOMER[..], &["record p 1 --id r"]].concat(),
         &commands,
     )
+}
+
+/// What may change months that were billed: they are priced anew before the command ends.
+pub fn rewrites() -> Case {
+    let before = [
+        &CUSTOMER[..],
+        &[
+            "plan set gold --name Gold --unit Minute --price 0.5",
+            "setting set late carry",
+            "record p 7 --id old --at 2026-10-05",
+        ],
+    ]
+    .concat();
+    let commands = [
+        "plan set default --price 0.03 --from 2026-10 --rewrite",
+        "customer add c --plan gold --from 2026-10 --rewrite",
+        "project add p --customer d --from 2026-10 --rewrite",
+        "record p 1 --id late --at 2026-10-06",
+    ];
+    Case { billed: true, settles: true, ..Case::new("rewritten months", &before, &commands) }
+}
+
+/// A backup in the place of the books.
+pub fn restore() -> Case {
+    let before = ["record p 1 --id r", "backup DISK/copy.db", "record p 2 --id lost"];
+    let before = [&CUSTOMER[..], &before].concat();
+    Case::new("restore", &before, &["restore DISK/copy.db"])
 }
 
 /// Agora's calls, a bill's last page, and the shell beside the server that answers them.
@@ -157,8 +189,11 @@ pub fn served() -> Case {
         "record p 1 --id beside",
         r#"POST /customers/new "planId":"default","customerId":"new""#,
         r#"POST /customers/new/projects/new "projectId":"n""#,
+        r#"PUT /license/customers/new/activate "platform":"ios","expire":"1735689600-4102444799""#,
+        "PUT /customers/new/projects/n/deactivate",
+        "PUT /customers/new/deactivate",
         "void beside --reason mistake",
-        "BILL 2026-10-01T00:00:00Z 2026-10-31T23:59:59Z",
+        BILL,
     ];
     Case { served: true, ..Case::new("serve", &before, &commands) }
 }
@@ -232,6 +267,16 @@ fn licenses_survive_a_power_cut() {
 #[test]
 fn plans_customers_and_projects_survive_a_power_cut() {
     survives(&customers(), 6);
+}
+
+#[test]
+fn months_that_are_priced_anew_survive_a_power_cut() {
+    survives(&rewrites(), 5);
+}
+
+#[test]
+fn a_restore_is_done_or_not_begun_after_a_power_cut() {
+    survives(&restore(), 12);
 }
 
 #[test]

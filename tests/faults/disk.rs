@@ -55,9 +55,14 @@ pub enum Fate {
     Mixed(u64),
 }
 
-/// What lies on a disk: the bytes of each file, by its path below the root.
+/// What lies on a disk, by paths below the root.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Image(pub BTreeMap<PathBuf, Vec<u8>>);
+pub struct Image {
+    /// The bytes of each file.
+    pub files: BTreeMap<PathBuf, Vec<u8>>,
+    /// Further names of files, each with the first one.
+    links: BTreeMap<PathBuf, PathBuf>,
+}
 
 impl Disk {
     /// A disk that holds a folder as it is.
@@ -177,9 +182,15 @@ impl Disk {
         for (_, changes) in &self.new_names[..kept] {
             rename(&mut names, changes);
         }
-        let mut files = BTreeMap::new();
+        let (mut files, mut links) = (BTreeMap::new(), BTreeMap::new());
+        let mut first_names = HashMap::new();
         for (path, file) in names {
             let name = path.strip_prefix(&self.root).expect("below the root").to_owned();
+            if let Some(first) = first_names.insert(file, name.clone()) {
+                first_names.insert(file, first.clone());
+                links.insert(name, first);
+                continue;
+            }
             let mut bytes = if name.as_os_str().as_encoded_bytes().ends_with(b"-shm") {
                 // Nobody ever syncs it: it may hold anything.
                 vec![dice.byte(); 32_768]
@@ -193,7 +204,7 @@ impl Disk {
             }
             files.insert(name, bytes);
         }
-        Image(files)
+        Image { files, links }
     }
 }
 
@@ -304,8 +315,11 @@ impl Image {
 
     /// Puts the files into an empty folder.
     pub fn lay(&self, folder: &Path) {
-        for (name, bytes) in &self.0 {
+        for (name, bytes) in &self.files {
             fs::write(folder.join(name), bytes).expect("a file");
+        }
+        for (name, first) in &self.links {
+            fs::hard_link(folder.join(first), folder.join(name)).expect("a link");
         }
     }
 }
@@ -347,18 +361,21 @@ fn a_disk_holds_what_was_synced_and_any_part_of_the_rest() {
     disk.apply(&call("f", Act::Made));
     disk.apply(&call("f", written(0, 1)));
     disk.apply(&call("f", Act::Synced));
-    assert!(disk.image(Fate::Lost).0.is_empty(), "a name is not sure before its folder is synced");
+    assert!(
+        disk.image(Fate::Lost).files.is_empty(),
+        "a name is not sure before its folder is synced"
+    );
     disk.apply(&folder_synced);
     let sure = disk.image(Fate::Lost);
-    assert_eq!(sure.0[Path::new("f")], vec![1; 8192]);
+    assert_eq!(sure.files[Path::new("f")], vec![1; 8192]);
     disk.apply(&call("f", written(0, 2)));
     disk.apply(&call("f", written(8192, 3)));
     assert!(disk.image(Fate::Lost) == sure);
-    assert_eq!(disk.image(Fate::Kept).0[Path::new("f")][8191..8193], [2, 3]);
+    assert_eq!(disk.image(Fate::Kept).files[Path::new("f")][8191..8193], [2, 3]);
     let mut seen = std::collections::BTreeSet::new();
     for seed in 0..512 {
         let image = disk.image(Fate::Mixed(seed));
-        let bytes = &image.0[Path::new("f")];
+        let bytes = &image.files[Path::new("f")];
         assert!(bytes.len() == 8192 || bytes.len() == 16_384);
         assert!(bytes[..8192].iter().all(|byte| [1, 2].contains(byte)));
         assert!(bytes[8192..].iter().all(|byte| [0, 3].contains(byte)));
@@ -370,6 +387,10 @@ fn a_disk_holds_what_was_synced_and_any_part_of_the_rest() {
         assert!(seen.contains(&(sector, bytes)), "sector {sector} is never {bytes:?}");
     }
     disk.apply(&call("f", Act::Renamed(root.join("g"))));
-    assert!(disk.image(Fate::Lost).0.contains_key(Path::new("f")));
-    assert!(disk.image(Fate::NamesKept).0.keys().eq([Path::new("g")]));
+    assert!(disk.image(Fate::Lost).files.contains_key(Path::new("f")));
+    assert!(disk.image(Fate::NamesKept).files.keys().eq([Path::new("g")]));
+    disk.apply(&call("g", Act::Linked(root.join("h"))));
+    let image = disk.image(Fate::NamesKept);
+    assert!(image.files.keys().eq([Path::new("g")]), "a file of two names is one file");
+    assert_eq!(image.links[Path::new("h")], Path::new("g"));
 }

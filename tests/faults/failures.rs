@@ -4,8 +4,8 @@ use crate::cuts::{self, CUSTOMER, Found};
 use crate::disk::{Disk, Fate};
 use crate::judge::{Judge, State};
 use crate::shim::{Act, Call};
-use crate::stage::{Case, History, Stage, Trouble, words};
-use crate::vendor::{Ended, long};
+use crate::stage::{Case, HELD, History, Stage, Step, Trouble, ask, is_request, words};
+use crate::vendor::{Answer, Ended, Server, long};
 
 /// How a call fails. `full`: of those that need room. `short`: of reads and writes, half of which
 /// is done.
@@ -31,6 +31,12 @@ fn may(call: &Call, kind: &str) -> bool {
         Some("kill") => call.changes_disk(),
         _ => true,
     }
+}
+
+/// A call in a word.
+fn act(call: &Call) -> String {
+    let act = format!("{:?}", call.act);
+    act.split([' ', '(']).next().unwrap_or_default().to_owned()
 }
 
 /// What is wrong with how a command ended.
@@ -74,15 +80,15 @@ fn fail(history: &History, [short, full]: [usize; 2]) -> Found {
                 }
                 found.images += 1;
                 let (ended, _) = run(format!("{} {kind}", call.number));
-                let judge = Judge { history, step: number, answered: ended.code == 0 };
+                let answered = ended.code == 0;
+                let judge = Judge { history, step: number, answered, anew: true };
                 let verdict = honest(&ended, kind).and_then(|()| judge.verdict(&stage));
                 if let Err(fault) = verdict {
-                    let act = format!("{:?}", call.act);
-                    let act = act.split([' ', '(']).next().unwrap_or_default();
                     found.faults.push(format!(
-                        "{:?}, call {} ({act} of {}) fails with {kind}, exit {}: {fault}",
+                        "{:?}, call {} ({} of {}) fails with {kind}, exit {}: {fault}",
                         step.command,
                         call.number,
+                        act(call),
                         call.path.display(),
                         ended.code
                     ));
@@ -93,9 +99,103 @@ fn fail(history: &History, [short, full]: [usize; 2]) -> Found {
     found
 }
 
+/// What is wrong with a server's answer while a call fails; else whether it told that it is done.
+fn honest_answer(answer: Option<&Answer>, kind: &str) -> Result<bool, String> {
+    match answer {
+        Some(answer) if answer.status == 200 => Ok(true),
+        // Agora asks again.
+        Some(answer) if answer.status >= 500 && !answer.reason().is_empty() => Ok(false),
+        None if kind.starts_with("kill") => Ok(false),
+        answer => Err(format!("it answers {answer:?}")),
+    }
+}
+
+/// One request to a server one of whose calls fails, and Agora's second try.
+struct Asked<'a> {
+    history: &'a History,
+    step: usize,
+    stage: &'a Stage,
+}
+
+impl Asked<'_> {
+    fn server(&self, fails: String) -> Server {
+        self.stage.lay(&self.history.disk_before(self.step));
+        self.stage.watched_server(&Trouble { fails: Some(fails), plant: None })
+    }
+
+    fn ask(&self, server: &Server) -> Option<Answer> {
+        ask(server, &self.history.steps[self.step].command)
+    }
+
+    /// The calls of a server that answers, all of which end well.
+    fn calls(&self) -> Vec<Call> {
+        let mut server = self.server(format!("{} eio once", HELD - 1));
+        let told = self.stage.told();
+        self.stage.let_fail(true);
+        assert_eq!(self.ask(&server).map(|answer| answer.status), Some(200));
+        self.stage.let_fail(false);
+        server.kill();
+        let mut calls = self.stage.calls(told);
+        calls.retain(|call| (1..HELD).contains(&call.number));
+        calls
+    }
+
+    /// What is wrong where a call fails.
+    fn fails(&self, call: u32, kind: &str) -> Result<(), String> {
+        let Self { history, step, stage } = *self;
+        let mut server = self.server(format!("{call} {kind}"));
+        stage.let_fail(true);
+        let first = self.ask(&server);
+        let mut answered = honest_answer(first.as_ref(), kind)?;
+        if kind.ends_with("once") && !kind.starts_with("kill") {
+            let again = self.ask(&server);
+            let body = |answer: &Option<Answer>| answer.as_ref().map(|answer| answer.body.clone());
+            let is_done = again.as_ref().is_some_and(|answer| answer.status == 200);
+            if !is_done || (answered && body(&again) != body(&first)) {
+                return Err(format!("after {first:?} Agora's second try is answered {again:?}"));
+            }
+            answered = true;
+        }
+        server.kill();
+        Judge { history, step, answered, anew: true }.verdict(stage)
+    }
+}
+
+/// Lets calls of a server fail while it answers, one in so many.
+fn fail_served(history: &History, [short, full]: [usize; 2]) -> Found {
+    let thinned = if long() { full } else { short };
+    let stage = Stage::new();
+    let mut found = Found::default();
+    let mut turn = 0;
+    for (step, Step { command, .. }) in history.steps.iter().enumerate() {
+        if !is_request(command) {
+            continue;
+        }
+        let asked = Asked { history, step, stage: &stage };
+        for call in asked.calls() {
+            found.points += 1;
+            for kind in KINDS.into_iter().filter(|kind| may(&call, kind)) {
+                turn += 1;
+                if turn % thinned != 0 {
+                    continue;
+                }
+                found.images += 1;
+                if let Err(fault) = asked.fails(call.number, kind) {
+                    let (number, act, path) = (call.number, act(&call), call.path.display());
+                    found.faults.push(format!(
+                        "{command:?}, call {number} ({act} of {path}) fails with {kind}: {fault}"
+                    ));
+                }
+            }
+        }
+    }
+    found
+}
+
 /// Lets calls of a case fail, and wants nothing to be wrong.
 fn bears(case: &Case, thinned: [usize; 2]) {
-    let found = fail(&History::of(case, &Trouble::default()), thinned);
+    let history = History::of(case, &Trouble::default());
+    let found = if case.served { fail_served(&history, thinned) } else { fail(&history, thinned) };
     found.tell(case.name, "failures");
     assert!(found.images > 0);
     assert!(found.faults.is_empty(), "{}: {}", found.faults.len(), found.faults[0]);
@@ -117,6 +217,16 @@ fn plans_customers_and_projects_end_honestly_on_a_disk_that_fails() {
 }
 
 #[test]
+fn months_are_priced_anew_or_it_is_said_on_a_disk_that_fails() {
+    bears(&cuts::rewrites(), [97, 1]);
+}
+
+#[test]
+fn a_restore_ends_honestly_on_a_disk_that_fails() {
+    bears(&cuts::restore(), [61, 1]);
+}
+
+#[test]
 fn an_import_ends_honestly_on_a_disk_that_fails() {
     bears(&cuts::import(500), [37, 7]);
 }
@@ -134,6 +244,16 @@ fn a_backup_ends_honestly_on_a_disk_that_fails() {
 #[test]
 fn a_migration_ends_honestly_on_a_disk_that_fails() {
     bears(&cuts::migrate(), [97, 1]);
+}
+
+#[test]
+fn agoras_calls_are_answered_honestly_on_a_disk_that_fails_and_done_by_the_second_try() {
+    bears(&cuts::served(), [31, 1]);
+}
+
+#[test]
+fn agoras_calls_are_answered_honestly_where_the_log_cannot_be_moved() {
+    bears(&cuts::moved(), [197, 3]);
 }
 
 /// Linux tells of a write that failed once, by a sync, and takes the page for written from then on:

@@ -1,6 +1,6 @@
 //! Says what is wrong with a disk that the executable finds after a power cut or a failure.
 
-use crate::stage::{History, SERVE, Stage, ask, words};
+use crate::stage::{History, SERVE, Stage, ask, is_request, words};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,11 +9,12 @@ use std::path::Path;
 /// The rows of all tables, as text.
 type Books = BTreeMap<String, Vec<String>>;
 
-/// What a disk holds: the books, and a copy of them.
+/// What a disk holds: the books, a copy of them, and the first books that a restore replaced.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
     pub books: Option<Books>,
     pub copy: Option<Books>,
+    pub replaced: Option<Books>,
 }
 
 impl State {
@@ -23,7 +24,24 @@ impl State {
             let file = folder.join(name);
             file.exists().then(|| read(&file).unwrap_or_else(|error| unreadable(&error)))
         };
-        Self { books: books("agora-vendor.db"), copy: books("copy.db") }
+        let entries = fs::read_dir(folder).expect("a folder");
+        let names = entries.map(|entry| entry.expect("an entry").file_name());
+        let names = names.filter_map(|name| name.into_string().ok());
+        // Of one second: the first is named without a number, and sorts last.
+        let replaced = names.filter(|name| name.ends_with(".replaced")).max();
+        Self {
+            books: books("agora-vendor.db"),
+            copy: books("copy.db"),
+            replaced: replaced.and_then(|name| books(&name)),
+        }
+    }
+
+    /// The same without what billed months cost, and what marks them to be priced anew.
+    fn without_costs(mut self) -> Self {
+        for table in ["balance", "mark", "sqlite_sequence"] {
+            self.books.as_mut().map(|books| books.remove(table));
+        }
+        self
     }
 
     /// What lies in a folder, whose files are left alone.
@@ -48,12 +66,28 @@ impl State {
         whole.starts_with(part)
     }
 
+    /// The same without what is made by chance: the key and the secret of a project, and the id of
+    /// a license that Agora had activated.
+    fn without_chance(mut self) -> Self {
+        let Some(books) = &mut self.books else { return self };
+        for row in books.get_mut("project").into_iter().flatten() {
+            *row = row.rsplitn(3, '|').last().unwrap_or_default().to_owned();
+        }
+        for row in books.get_mut("license").into_iter().flatten() {
+            let is_short = |part: &&str| part.len() != 32;
+            *row = row.split('|').filter(is_short).collect::<Vec<_>>().join("|");
+        }
+        self
+    }
+
     /// In which tables two states differ, with a row of each.
     fn differs(&self, other: &Self) -> String {
         let mut words = Vec::new();
-        for (name, here, there) in
-            [("books", &self.books, &other.books), ("copy", &self.copy, &other.copy)]
-        {
+        for (name, here, there) in [
+            ("books", &self.books, &other.books),
+            ("copy", &self.copy, &other.copy),
+            ("replaced", &self.replaced, &other.replaced),
+        ] {
             match (here, there) {
                 (Some(here), Some(there)) => {
                     for (table, rows) in here {
@@ -82,20 +116,23 @@ fn read(file: &Path) -> rusqlite::Result<Books> {
     let mut names = sql.prepare("select name from sqlite_schema where type = 'table'")?;
     let names = names.query_map([], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
     let mut books = Books::new();
-    // Which backups were made is noted after they are, for `doctor`: a copy is as good without.
-    for name in names.into_iter().filter(|name| name != "backup_made") {
-        // New books have a test pair that is new.
-        let columns = match name.as_str() {
-            "api_key" => "purpose, created_at_s, revoked_at_s",
-            _ => "*",
+    // Which backups were made is noted after they are, for `doctor`: a copy is as good without. And
+    // pages can be begun anew.
+    let told = |name: &String| !["backup_made", "snapshot"].contains(&name.as_str());
+    for name in names.into_iter().filter(told) {
+        let mut select = sql.prepare(&format!("select {} from \"{name}\"", chosen(&name)))?;
+        // How often a statement was asked for is no promise, and whoever asks again changes it.
+        let counts = ["asked", "last_asked_at_s", "last_knew_seq"];
+        let is_count = |column: usize| {
+            let column = select.column_name(column).unwrap_or_default();
+            name == "statement" && counts.contains(&column)
         };
-        let mut select = sql.prepare(&format!("select {columns} from \"{name}\""))?;
-        let columns = select.column_count();
+        let columns: Vec<usize> = (0..select.column_count()).filter(|n| !is_count(*n)).collect();
         let mut rows = select.query([])?;
         let mut texts = Vec::new();
         while let Some(row) = rows.next()? {
-            let values = (0..columns).map(|column| {
-                let value = row.get_ref(column)?;
+            let values = columns.iter().map(|column| {
+                let value = row.get_ref(*column)?;
                 let text = value.as_str().map(str::to_owned);
                 Ok(text.unwrap_or_else(|_| format!("{value:?}")))
             });
@@ -106,12 +143,24 @@ fn read(file: &Path) -> rusqlite::Result<Books> {
     Ok(books)
 }
 
+/// The columns of a table: keys that are made, which are long, are made by chance.
+fn chosen(table: &str) -> &'static str {
+    match table {
+        "api_key" => {
+            "iif(length(api_key) < 32, api_key, null), purpose, created_at_s, revoked_at_s"
+        }
+        _ => "*",
+    }
+}
+
 /// What must be found after a step of a history was cut off or failed.
 pub struct Judge<'a> {
     pub history: &'a History,
     pub step: usize,
     /// Whether whoever asked was told that it is done.
     pub answered: bool,
+    /// Whether it was another run than the history's, which has made other secrets and ids.
+    pub anew: bool,
 }
 
 impl Judge<'_> {
@@ -137,11 +186,24 @@ impl Judge<'_> {
         let after = &self.history.steps[self.step].after;
         let is_part =
             || self.history.case.in_parts && before.is_part_of(found) && found.is_part_of(after);
-        if found == after || (!self.answered && (found == before || is_part())) {
+        let is_done = if self.anew { self.is_after(found) } else { found == after };
+        let is_begun = || found == before || is_part() || self.is_after(found);
+        if is_done || (!self.answered && is_begun()) {
             return Ok(());
         }
         let than = if self.answered { "what was told" } else { "what was begun" };
         Err(format!("the disk holds something else than {than}: {}", found.differs(after)))
+    }
+
+    /// Whether this is what is there after the command, but for secrets and made ids. What `settles` is not
+    /// answered for: `check` works it out too.
+    fn is_after(&self, found: &State) -> bool {
+        let step = &self.history.steps[self.step];
+        let [found, after] = [found, &step.after].map(|state| {
+            let state = state.clone().without_chance();
+            if self.history.case.settles { state.without_costs() } else { state }
+        });
+        found == after
     }
 
     /// The same command again does what is left of it.
@@ -151,22 +213,23 @@ impl Judge<'_> {
         for (name, text) in &self.history.case.inputs {
             fs::write(stage.vendor.path(name), text).expect("a file");
         }
-        if ["POST", "DELETE", "BILL"].contains(&step.command[0].as_str()) {
+        if is_request(&step.command) {
             let mut server = stage.vendor.serve_by(stage.command(&words(SERVE)));
-            let answer = ask(&server, &step.command).expect("a request");
+            let answer = ask(&server, &step.command);
             // It answers before it keeps what it told.
             server.kill();
-            return match answer.status {
-                200 => Ok(()),
-                _ => Err(format!("asked again it answers {answer:?}")),
-            };
-        }
-        let ended = stage.run(&step.command);
-        if ended.code != i32::from(stands) {
-            return Err(format!("again it ends with {}: {}", ended.code, ended.err));
+            if answer.as_ref().is_none_or(|answer| answer.status != 200) {
+                return Err(format!("asked again it answers {answer:?}"));
+            }
+        } else {
+            let ended = stage.run(&step.command);
+            if ended.code != i32::from(stands) {
+                return Err(format!("again it ends with {}: {}", ended.code, ended.err));
+            }
         }
         let now = State::of(&stage.root());
-        if now != step.after {
+        let is_kept = self.history.case.settles || !self.is_after(found) || now == *found;
+        if !self.is_after(&now) || !is_kept {
             return Err(format!("again it leaves something else: {}", now.differs(&step.after)));
         }
         Ok(())

@@ -3,12 +3,6 @@
 use crate::cuts::{self, CUSTOMER};
 use crate::stage::{Case, History, Trouble};
 
-/// What cuts find with a fault that is planted, and what they find without.
-fn found(case: &Case, plant: &'static str) -> [Vec<String>; 2] {
-    let planted = Trouble { plant: Some(plant), ..Trouble::default() };
-    [Trouble::default(), planted].map(|trouble| cuts::cut(&History::of(case, &trouble), 12).faults)
-}
-
 /// Beside a server, which keeps the log: alone, a command moves it into the database as it ends,
 /// and is told done after that.
 fn record() -> Case {
@@ -17,10 +11,16 @@ fn record() -> Case {
 }
 
 fn assert_seen(case: &Case, plant: &'static str, words: &str) {
-    let [without, with] = found(case, plant);
-    assert!(without.is_empty(), "without: {}", without[0]);
-    assert!(!with.is_empty(), "{plant} is not seen");
-    assert!(with.iter().any(|fault| fault.contains(words)), "{plant}: {}", with[0]);
+    let trouble = Trouble { plant: Some(plant), ..Trouble::default() };
+    let faults = cuts::cut(&History::of(case, &trouble), 12).faults;
+    assert!(!faults.is_empty(), "{plant} is not seen");
+    assert!(faults.iter().any(|fault| fault.contains(words)), "{plant}: {}", faults[0]);
+}
+
+/// Of new books, backups, restores and imports the tests of `cuts` say the same.
+#[test]
+fn without_a_fault_nothing_is_seen() {
+    cuts::survives(&record(), 12);
 }
 
 #[test]
@@ -46,6 +46,11 @@ fn new_books_whose_folder_is_not_synced_are_seen() {
 #[test]
 fn a_backup_whose_folder_is_not_synced_is_seen() {
     assert_seen(&cuts::backup(), "no-folder-sync", "something else than what was told");
+}
+
+#[test]
+fn a_restore_whose_folder_is_not_synced_is_seen() {
+    assert_seen(&cuts::restore(), "no-folder-sync", "something else than what was told");
 }
 
 /// What the pragma `journal_mode = wal` wrote into the file's head does not stay there.

@@ -2,12 +2,18 @@
 
 use crate::disk::{Disk, Fate};
 use crate::shim::{self, Call};
-use crate::vendor::{API_KEY, API_SECRET, Answer, Ended, Server, Vendor, second};
+use crate::vendor::{
+    API_KEY, API_SECRET, Answer, Ended, Server, Vendor, second, signed, signed_body, with_body,
+};
 use crate::{clock, judge};
 use std::fs;
 use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+/// The number from which on calls are counted of which none is to fail; `shim.c` knows it.
+pub const HELD: u32 = 0x8000_0000;
 
 /// The time at which everything happens.
 pub const NOW: &str = "2026-11-23T10:00:00Z";
@@ -82,6 +88,20 @@ impl Stage {
         fs::write(self.vendor.path("shared"), [0; 4096]).expect("a file");
     }
 
+    /// Lets calls fail by their number from now on, counted from 1, or no more.
+    pub fn let_fail(&self, may: bool) {
+        let first: u32 = if may { 0 } else { HELD };
+        let shared = fs::File::options().write(true).open(self.vendor.path("shared"));
+        shared.and_then(|shared| shared.write_all_at(&first.to_le_bytes(), 4)).expect("a count");
+    }
+
+    /// A server at work on this disk, none of whose calls fails before [`Self::let_fail`].
+    pub fn watched_server(&self, trouble: &Trouble) -> Server {
+        self.count_anew();
+        self.let_fail(false);
+        self.vendor.serve_by(self.watched_too(&words(SERVE), trouble))
+    }
+
     /// The same while others are watched: all of them count together.
     fn watched_too(&self, arguments: &[String], trouble: &Trouble) -> Command {
         let mut command = self.command(arguments);
@@ -121,6 +141,10 @@ pub struct Case {
     pub served: bool,
     /// Whether the log is first filled until it is about to be moved into the file.
     pub filled: bool,
+    /// Whether the bill of October was told before.
+    pub billed: bool,
+    /// Whether what billed months cost may be worked out after a command, by whoever is next.
+    pub settles: bool,
     /// Makes the books where they are of an earlier version.
     pub old_books: Option<fn(&Path)>,
     /// Files that commands read.
@@ -144,6 +168,8 @@ impl Case {
             refuses_again: false,
             served: false,
             filled: false,
+            billed: false,
+            settles: false,
             old_books: None,
             inputs: Vec::new(),
         }
@@ -159,6 +185,12 @@ impl Case {
             let ended = stage.run(command);
             assert_eq!(ended.code, 0, "{command:?}: {}", ended.err);
         }
+        if self.billed {
+            let server = stage.vendor.serve_by(stage.command(&words(SERVE)));
+            do_command(&stage, &words(BILL), Some(&server), &Trouble::default());
+            server.signal("TERM");
+            assert_eq!(server.wait(), Some(0));
+        }
         if let Some(make) = self.old_books {
             make(&stage.db());
         }
@@ -169,15 +201,36 @@ impl Case {
 /// How a server is started.
 pub const SERVE: &str = "serve --listen 127.0.0.1:0";
 
-/// Has a request answered: `POST PATH FIELDS`, `DELETE PATH`, or `BILL FIRST LAST`.
-pub fn ask(server: &Server, request: &[String]) -> Option<Answer> {
-    let words: Vec<&str> = request.iter().map(String::as_str).collect();
-    match words[..] {
-        ["BILL", from, to] => Some(server.listing("/bill", second(from), second(to), 1)),
-        [method @ ("POST" | "DELETE"), path] => Some(server.call(method, path, "")),
-        [method @ ("POST" | "DELETE"), path, fields] => Some(server.call(method, path, fields)),
-        _ => None,
-    }
+/// Asks for the bill of October.
+pub const BILL: &str = "BILL 2026-10-01T00:00:00Z 2026-10-31T23:59:59Z";
+
+/// A request as it is sent: `POST PATH FIELDS`, `PUT PATH`, or `BILL FIRST LAST`; `None` of a
+/// command.
+fn request(words: &[String]) -> Option<String> {
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let (method, path, fields) = match words[..] {
+        ["BILL", from, to] => {
+            let (from, to) = (second(from).to_string(), second(to).to_string());
+            let fields = [("fromTs", &*from), ("toTs", &*to), ("pageNum", "1")];
+            let target = signed(API_KEY, API_SECRET, "/bill", &fields);
+            return Some(format!("GET {target} HTTP/1.1\r\nHost: vendor\r\n\r\n"));
+        }
+        [method @ ("POST" | "PUT"), path] => (method, path, ""),
+        [method @ ("POST" | "PUT"), path, fields] => (method, path, fields),
+        _ => return None,
+    };
+    let body = signed_body(API_KEY, API_SECRET, method, path, fields);
+    Some(with_body(method, path, &body))
+}
+
+/// Tells whether the words are a request, and not a command.
+pub fn is_request(words: &[String]) -> bool {
+    request(words).is_some()
+}
+
+/// Has a request answered; `None` where the server hangs up, or the words are none.
+pub fn ask(server: &Server, words: &[String]) -> Option<Answer> {
+    server.send(request(words)?.as_bytes())
 }
 
 /// Records until the log is a few frames short of the thousand at which SQLite moves it.
@@ -195,8 +248,9 @@ fn fill_log(stage: &Stage, trouble: &Trouble) {
 
 /// Does what a case says, all of it watched.
 fn do_command(stage: &Stage, command: &[String], server: Option<&Server>, trouble: &Trouble) {
-    if let Some(answer) = server.and_then(|server| ask(server, command)) {
-        assert_eq!(answer.status, 200, "{command:?}: {answer:?}");
+    if is_request(command) {
+        let answer = server.and_then(|server| ask(server, command));
+        assert_eq!(answer.as_ref().map(|answer| answer.status), Some(200), "{answer:?}");
         return;
     }
     let ended =
