@@ -62,11 +62,7 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         shell.note("nothing was changed");
         return Ok(Exit::Failed);
     }
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        flag::register(signal, Arc::clone(&stop))
-            .map_err(|error| Failure::failed(format!("signals cannot be heard: {error}")))?;
-    }
+    let stop = stop_by_signal()?;
     if order.tls_files.is_some() {
         // What can be refused is refused before anything is written.
         command_books(&machine.books, &order.check_alone(), shell)?;
@@ -107,6 +103,16 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         Some(failure) => Err(failure),
         None => Ok(checkup.map_or(Exit::Done, |checkup| checkup.end(shell))),
     }
+}
+
+/// Becomes true with the first Ctrl-C, or where the process is asked to end.
+fn stop_by_signal() -> Result<Arc<AtomicBool>, Failure> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        flag::register(signal, Arc::clone(&stop))
+            .map_err(|error| Failure::failed(format!("signals cannot be heard: {error}")))?;
+    }
+    Ok(stop)
 }
 
 /// Starts the service, or says why not. Tells whether it runs.
