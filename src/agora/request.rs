@@ -25,8 +25,8 @@ pub const MAX_REQUEST_LINE_BYTES: usize = 8 << 10;
 pub const MAX_BODY_BYTES: usize = 16 << 10;
 /// The most parameters in a query or a body: nothing that is not signed yet costs more than these.
 pub const MAX_PARAMETERS: usize = 64;
-/// The longest name of a parameter, in bytes.
-pub const MAX_NAME_BYTES: usize = 128;
+/// The longest name of a parameter, in characters.
+pub const MAX_NAME_CHARACTERS: usize = 128;
 /// The longest value of a parameter, in bytes.
 pub const MAX_VALUE_BYTES: usize = 2 << 10;
 /// The most header fields.
@@ -54,7 +54,7 @@ pub enum Error {
     #[error("there are more than {MAX_PARAMETERS} parameters: send fewer")]
     TooMany,
     /// A name longer than any call's.
-    #[error("the parameter {} has a name of more than {MAX_NAME_BYTES} bytes", quoted(.0))]
+    #[error("the parameter {} has a name of more than {MAX_NAME_CHARACTERS} characters", quoted(.0))]
     LongName(String),
     /// A value longer than any call needs.
     #[error("the parameter {} is longer than {MAX_VALUE_BYTES} bytes", quoted(.0))]
@@ -189,7 +189,7 @@ impl Query {
 
 /// Checks that neither the name of a parameter nor its value is longer than any call's.
 fn check_lengths(name: &str, value: &str) -> Result<(), Error> {
-    if name.len() > MAX_NAME_BYTES {
+    if name.chars().nth(MAX_NAME_CHARACTERS).is_some() {
         return Err(Error::LongName(name.to_owned()));
     }
     if value.len() > MAX_VALUE_BYTES {

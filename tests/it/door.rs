@@ -121,6 +121,10 @@ fn more_parameters_than_any_call_has_are_refused_before_the_signature() {
     assert_eq!((answer.status, answer.reason().contains("more than 64")), (400, true));
     assert_eq!(body(&fields.join(",")).status, 401);
     assert_eq!(body(&format!("\"a\":\"{long}\"")).status, 400);
+    // A name is measured in characters, as the document of the API measures it.
+    for (characters, status) in [(128, 401), (129, 400)] {
+        assert_eq!(body(&format!("\"{}\":1", "\u{fc}".repeat(characters))).status, status);
+    }
     // Behind the last one that counts there must still be JSON.
     assert!(body(&format!("{},\"last\":", fields.join(","))).reason().contains("broken JSON"));
     let path = "/customers/new";
