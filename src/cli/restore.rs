@@ -82,6 +82,7 @@ struct Document<'a> {
     moved: Vec<String>,
     migrated_from: Option<i64>,
     last_record: Option<ShownRecord<'a>>,
+    last_void: Option<ShownRecord<'a>>,
     last_statement: Option<ShownHead<'a>>,
     /// Null where there was no database, and where it cannot be read.
     replaced: Option<ShownReplaced<'a>>,
@@ -93,8 +94,10 @@ struct Document<'a> {
 #[serde(rename_all = "camelCase")]
 struct ShownReplaced<'a> {
     last_record: Option<ShownRecord<'a>>,
+    last_void: Option<ShownRecord<'a>>,
     last_statement: Option<ShownHead<'a>>,
     untold: Vec<ShownHead<'a>>,
+    differs: &'a [&'static str],
 }
 
 #[derive(Serialize)]
@@ -154,24 +157,31 @@ fn document<'a>(restored: &'a Restored, db: &Path, from: &Path) -> Document<'a> 
         moved: restored.moved.iter().map(|path| text(path)).collect(),
         migrated_from: restored.migrated_from,
         last_record: reach.last_record.as_ref().map(shown_record),
+        last_void: reach.last_void.as_ref().map(shown_record),
         last_statement: reach.last_statement.as_ref().map(shown_head),
-        replaced: readable.map(|Replaced { reach, untold }| ShownReplaced {
+        replaced: readable.map(|Replaced { reach, untold, differs }| ShownReplaced {
             last_record: reach.last_record.as_ref().map(shown_record),
+            last_void: reach.last_void.as_ref().map(shown_record),
             last_statement: reach.last_statement.as_ref().map(shown_head),
             untold: untold.iter().map(shown_head).collect(),
+            differs,
         }),
         unreadable: replaced.as_ref().and_then(|replaced| Some(replaced.as_ref().err()?.as_str())),
     }
 }
 
 /// Until when books hold what happened, in words.
-fn reach_words(reach: &Reach) -> [String; 2] {
-    let record = reach.last_record.as_ref().map_or_else(
-        || "none".to_owned(),
-        |LastRecord { id, at_s, recorded_at_s }| {
-            format!("dated {}, recorded {} ({id})", rfc3339(*at_s), rfc3339(*recorded_at_s))
-        },
-    );
+fn reach_words(reach: &Reach) -> [String; 3] {
+    let words = |record: Option<&LastRecord>, done| {
+        record.map_or_else(
+            || "none".to_owned(),
+            |LastRecord { id, at_s, recorded_at_s }| {
+                format!("dated {}, {done} {} ({id})", rfc3339(*at_s), rfc3339(*recorded_at_s))
+            },
+        )
+    };
+    let record = words(reach.last_record.as_ref(), "recorded");
+    let void = words(reach.last_void.as_ref(), "taken back");
     let statement = reach.last_statement.as_ref().map_or_else(
         || "none".to_owned(),
         |head| {
@@ -179,15 +189,16 @@ fn reach_words(reach: &Reach) -> [String; 2] {
             format!("{kind} of {window}, last asked {}", rfc3339(head.last_asked_at_s))
         },
     );
-    [record, statement]
+    [record, void, statement]
 }
 
 fn print(out: &mut ForPeople<'_>, restored: &Restored, db: &Path, from: &Path) -> io::Result<()> {
-    let [record, statement] = reach_words(&restored.reach);
+    let [record, void, statement] = reach_words(&restored.reach);
     let mut properties = vec![
         ("database", text(db)),
         ("restored from", text(from)),
         ("last record", record),
+        ("last void", void),
         ("last statement", statement),
     ];
     if let Some(kept) = &restored.kept {
@@ -195,8 +206,12 @@ fn print(out: &mut ForPeople<'_>, restored: &Restored, db: &Path, from: &Path) -
     }
     let replaced = restored.replaced.as_ref().and_then(|replaced| replaced.as_ref().ok());
     if let Some(Replaced { reach, .. }) = replaced {
-        let [record, statement] = reach_words(reach);
-        properties.extend([("its last record", record), ("its last statement", statement)]);
+        let [record, void, statement] = reach_words(reach);
+        properties.extend([
+            ("its last record", record),
+            ("its last void", void),
+            ("its last statement", statement),
+        ]);
     }
     print_properties(out, &properties)?;
     let Some(Replaced { untold, .. }) = replaced.filter(|replaced| !replaced.untold.is_empty())
@@ -233,7 +248,7 @@ fn point_out(shell: &mut Shell<'_>, restored: &Restored) {
              is not known; {} is kept for somebody who can read it",
             kept.display()
         )),
-        (Some(Ok(Replaced { reach, untold })), Some(kept)) => {
+        (Some(Ok(Replaced { reach, untold, differs })), Some(kept)) => {
             if !untold.is_empty() {
                 shell.note(&format!(
                     "Agora received {} statements that the restored books do not have: see \
@@ -241,10 +256,24 @@ fn point_out(shell: &mut Shell<'_>, restored: &Restored) {
                     untold.len()
                 ));
             }
-            if reach.last_record != restored.reach.last_record {
+            if !differs.is_empty() {
                 shell.note(&format!(
-                    "the replaced books end with another record: `agora-vendor --db={} export` \
-                     writes their records for `import`, which passes over those that are there",
+                    "the replaced books differ in this as well: {}; do again what was done there \
+                     since the backup, before you import (docs/operations.md)",
+                    differs.join(", ")
+                ));
+            }
+            let here = &restored.reach;
+            let which = if reach.last_record == here.last_record {
+                "took another record back"
+            } else {
+                "end with another record"
+            };
+            if (&reach.last_record, &reach.last_void) != (&here.last_record, &here.last_void) {
+                shell.note(&format!(
+                    "the replaced books {which}: `agora-vendor --db={} export` writes their \
+                     records for `import`, which passes over those that are there, and takes back \
+                     what they took back",
                     shell_quoted(&text(kept))
                 ));
             }

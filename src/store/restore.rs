@@ -19,6 +19,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 use std::collections::HashSet;
 use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt, chown};
 use std::path::{Path, PathBuf};
@@ -62,6 +63,8 @@ pub struct StatementHead {
 pub struct Reach {
     /// The last record that was written.
     pub last_record: Option<LastRecord>,
+    /// The record that was taken back last, and when that was written.
+    pub last_void: Option<LastRecord>,
     /// The last statement that was kept.
     pub last_statement: Option<StatementHead>,
 }
@@ -74,7 +77,24 @@ pub struct Replaced {
     /// The statements that the backup lacks, in the order in which they were kept: Agora was told
     /// them.
     pub untold: Vec<StatementHead>,
+    /// What else is not the same in both, in words; not known of books of an earlier version.
+    pub differs: Vec<&'static str>,
 }
+
+/// What the records of books do not bring along, in words, and the rows that tell it.
+const BESIDES: [(&str, &[&str]); 5] = [
+    ("customers and projects", &["select * from event order by seq"]),
+    (
+        "licenses",
+        &[
+            "select * from license_ledger where usage_seq is null order by seq",
+            "select * from license_type order by type",
+        ],
+    ),
+    ("plans", &["select * from plan_version order by seq"]),
+    ("settings", &["select * from setting order by name"]),
+    ("keys", &["select * from api_key order by seq"]),
+];
 
 /// What a restore did.
 #[derive(Debug)]
@@ -102,6 +122,7 @@ pub struct Candidate {
     reach: Reach,
     migrated_from: Option<i64>,
     statements: Vec<StatementHead>,
+    besides: Vec<u64>,
     report: CheckReport,
 }
 
@@ -150,9 +171,11 @@ impl Candidate {
         let connection = sound::open_still(draft.path())?;
         column::register_functions(&connection)?;
         let (reach, statements) = (reach(&connection)?, statements(&connection)?);
+        let besides = besides(&connection)?;
         let mut store = Store { connection, frozen: None, path: backup.to_owned() };
         let report = store.read(check::check).map_err(of_backup)?;
-        Ok(Self { draft, file, named: path.to_owned(), reach, migrated_from, statements, report })
+        let named = path.to_owned();
+        Ok(Self { draft, file, named, reach, migrated_from, statements, besides, report })
     }
 
     /// What is wrong with the books that the backup holds.
@@ -167,11 +190,11 @@ impl Candidate {
     /// [`Error::InUse`] where the books are open anywhere; when the system fails. The old books are
     /// in their place then.
     pub fn put(self, now_s: i64) -> Result<Restored> {
-        let Self { draft, file, named, reach, migrated_from, statements, .. } = self;
+        let Self { draft, file, named, reach, migrated_from, statements, besides, .. } = self;
         let exists = file.symlink_metadata().is_ok();
         let hold = exists.then(|| Hold::take(&file, &named)).transpose()?;
         give_to_owner(draft.path(), &file)?;
-        let replaced = hold.as_ref().map(|hold| hold.replaced(&statements));
+        let replaced = hold.as_ref().map(|hold| hold.replaced(&statements, &besides));
         let kept = free_name(&file, now_s);
         let io_error = |source| Error::File { path: named.clone(), source };
         let placed = keep(&file, &kept, hold.as_ref()).map_err(io_error).and_then(|moved| {
@@ -385,7 +408,7 @@ impl Hold {
     }
 
     /// What the books hold, and which of their statements are not among `known`.
-    fn replaced(&self, known: &[StatementHead]) -> Result<Replaced, String> {
+    fn replaced(&self, known: &[StatementHead], others: &[u64]) -> Result<Replaced, String> {
         let connection = match (&self.connection, &self.damage) {
             (Some(connection), None) => connection,
             (_, damage) => return Err(damage.clone().unwrap_or_default()),
@@ -394,7 +417,10 @@ impl Hold {
             let known: HashSet<_> = known.iter().map(StatementHead::content).collect();
             let told = statements(connection)?.into_iter();
             let untold = told.filter(|told| !known.contains(&told.content())).collect();
-            Ok(Replaced { reach: reach(connection)?, untold })
+            let pairs = besides(connection)?.into_iter().zip(others).zip(BESIDES);
+            let differs = pairs.filter(|((mine, other), _)| mine != *other);
+            let differs = differs.map(|(_, (what, _))| what).collect();
+            Ok(Replaced { reach: reach(connection)?, untold, differs })
         };
         read().map_err(|error| error.to_string())
     }
@@ -467,9 +493,44 @@ fn reach(connection: &Connection) -> Result<Reach> {
         where record_id is not null
         order by seq desc
         limit 1";
-    let last_record = connection.query_row(SELECT, [], |row| {
-        Ok(LastRecord { id: row.get(0)?, at_s: row.get(1)?, recorded_at_s: row.get(2)? })
-    });
+    // The plus keeps it to the index of the reversals: there may be none among very many records.
+    const SELECT_VOID: &str = "
+        select record.record_id, record.at_s, reversal.recorded_at_s
+        from usage_ledger as reversal
+        join usage_ledger as record on record.seq = reversal.reverses_seq
+        where reversal.reverses_seq is not null
+        order by +reversal.seq desc
+        limit 1";
+    let last = |select| {
+        let found = connection.query_row(select, [], |row| {
+            Ok(LastRecord { id: row.get(0)?, at_s: row.get(1)?, recorded_at_s: row.get(2)? })
+        });
+        found.optional()
+    };
     let last_statement = statements(connection)?.pop();
-    Ok(Reach { last_record: last_record.optional()?, last_statement })
+    Ok(Reach { last_record: last(SELECT)?, last_void: last(SELECT_VOID)?, last_statement })
+}
+
+/// A number for each of [`BESIDES`], the same where the rows are. None of books of an earlier
+/// version, whose rows have another form.
+fn besides(connection: &Connection) -> Result<Vec<u64>> {
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if version != schema::VERSION {
+        return Ok(Vec::new());
+    }
+    let number = |(_, selects): (&str, &[&str])| {
+        let mut hasher = DefaultHasher::new();
+        for select in selects {
+            let mut select = connection.prepare(select)?;
+            let columns = select.column_count();
+            let mut rows = select.query([])?;
+            while let Some(row) = rows.next()? {
+                for column in 0..columns {
+                    format!("{:?}", row.get_ref(column)?).hash(&mut hasher);
+                }
+            }
+        }
+        Ok(hasher.finish())
+    };
+    BESIDES.into_iter().map(number).collect()
 }

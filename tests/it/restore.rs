@@ -150,6 +150,32 @@ fn a_restore_says_until_when_the_books_hold_and_what_to_feed_again() {
 }
 
 #[test]
+fn a_restore_says_that_a_void_and_what_else_was_changed_are_lost_too() {
+    let vendor = Vendor::new();
+    vendor.ok(["record", "p", "1", "--id", "a", "--at", "2026-10-10", "--customer", "c"]);
+    vendor.ok(["record", "p", "2", "--id", "b", "--at", "2026-10-10"]);
+    vendor.ok(["backup", "backup.db"]);
+    let again = copy_of(&vendor).ok(["restore", "backup.db"]);
+    assert!(!again.err.contains("the replaced books"), "{}", again.err);
+    vendor.ok(["void", "a", "--reason", "wrong"]);
+    vendor.ok(["plan", "set", "gold", "--name", "Gold", "--unit", "Minute", "--price", "2"]);
+    vendor.ok(["setting", "set", "late", "carry"]);
+    let shown = copy_of(&vendor).ok(["restore", "backup.db"]);
+    assert!(shown.out.contains("its last void       dated 2026-10-10T12:00:00Z"), "{}", shown.out);
+    assert!(shown.err.contains("books took another record back: "), "{}", shown.err);
+    assert!(shown.err.contains("differ in this as well: plans, settings; do"), "{}", shown.err);
+    let restored = vendor.json(["restore", "backup.db"]);
+    assert_eq!(restored["lastVoid"], serde_json::Value::Null);
+    assert_eq!(restored["replaced"]["lastVoid"]["id"], "a");
+    assert_eq!(restored["replaced"]["differs"], serde_json::json!(["plans", "settings"]));
+    assert_eq!(vendor.total(), "3");
+    let rows = vendor.ok(["export", "--db", restored["kept"].as_str().expect("a path")]).out;
+    fs::write(vendor.path("rows.jsonl"), rows).expect("a file");
+    vendor.ok(["import", "rows.jsonl"]);
+    assert_eq!(vendor.total(), "2");
+}
+
+#[test]
 fn a_restore_lists_the_statements_that_the_backup_lacks() {
     let vendor = Vendor::new();
     vendor.at("2026-11-02T00:00:00Z");
