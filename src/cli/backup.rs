@@ -9,6 +9,7 @@ use crate::cli::named::{self, NamedFile};
 use crate::store::backup::{self, BackupMade};
 use crate::store::copies::{self, Pruning};
 use crate::store::{self, Error, Store};
+use nix::unistd::{Uid, User};
 use rustix::fs::{Access, access};
 use rustix::io::Errno;
 use serde_json::json;
@@ -112,9 +113,26 @@ fn into_folder(
     keep: Option<usize>,
     shell: &mut Shell<'_>,
 ) -> Result<(), Failure> {
-    if !folder.is_dir() {
+    let is_hidden = match folder.metadata() {
+        Ok(found) if found.is_dir() => false,
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => true,
+        Ok(_) | Err(_) => {
+            let user = Uid::effective();
+            let found = User::from_uid(user).ok().flatten();
+            let owner = found.map_or_else(|| user.to_string(), |user| user.name);
+            return Err(Failure::failed(format!(
+                "{0} is not a folder: create it first, for the owner of the books: `install -d -m \
+                 700 -o {1} {2}`",
+                folder.display(),
+                quoted(owner.as_ref()),
+                quoted(folder.as_os_str())
+            )));
+        }
+    };
+    if is_hidden {
         return Err(Failure::failed(format!(
-            "{} is not a folder: create it first (`install -d -m 700 FOLDER`)",
+            "{} cannot be reached by the owner of the books, who makes and removes the copies: \
+             name another folder",
             folder.display()
         )));
     }

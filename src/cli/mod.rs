@@ -60,8 +60,8 @@ use clap::builder::Resettable;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser};
 use command::Shell;
-use database::Database;
 use failure::Failure;
+use named::NamedFile;
 use sentence::Sentence;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
@@ -171,7 +171,12 @@ pub fn run(
     }
     let mut shell = Shell::new(db, json, out, err);
     let advice = once_more(&verb);
-    let done = become_owner(&verb, &shell.database).and_then(|()| act(verb, &mut shell));
+    let files = files(&verb);
+    let become_owner = || match files.clone() {
+        Some(files) => rights::become_owner(&shell.database, files),
+        None => Ok(()),
+    };
+    let done = become_owner().and_then(|()| act(verb, &mut shell));
     let done = done.map_err(|failure| failure.if_uncertain(|| advice));
     for left in named::clear() {
         shell.note(&format!("{} was made, and is left empty: remove it", left.display()));
@@ -181,10 +186,12 @@ pub fn run(
         Err(failure) => {
             let words = shell.log_words().filter(|_| failure.met_damage());
             let to_named = shell.database.named_for_another();
-            let as_owner = failure.is_denied().then(|| shell.database.folder());
-            let as_owner =
-                as_owner.and_then(|folder| rights::as_owner(&folder, to_named, &arguments));
-            let more = words.into_iter().chain(as_owner);
+            let files = files.unwrap_or_default();
+            let folder = failure.is_denied().then(|| shell.database.folder());
+            let as_another = folder
+                .and_then(|folder| rights::as_owner(&folder, to_named, &arguments, &files))
+                .or_else(|| rights::as_root(to_named, &arguments, &files));
+            let more = words.into_iter().chain(as_another);
             let failure = more.fold(failure, |failure, words| failure.with(&words));
             shell.point_out(failure.sentence().after("error: "));
             failure.exit()
@@ -222,11 +229,11 @@ fn whole() -> clap::Command {
     })
 }
 
-/// Lets root become the owner of the books, where the verb opens them.
-fn become_owner(verb: &Verb, database: &Database) -> Result<(), Failure> {
-    let files = match verb {
-        Verb::Probe(_) | Verb::Completions(_) | Verb::Man(_) => return Ok(()),
-        Verb::Setup(args) if !args.opens_books() => return Ok(()),
+/// The files that a verb names; `None` where it opens no books, so that root stays root.
+fn files(verb: &Verb) -> Option<Vec<NamedFile>> {
+    Some(match verb {
+        Verb::Probe(_) | Verb::Completions(_) | Verb::Man(_) => return None,
+        Verb::Setup(args) if !args.opens_books() => return None,
         Verb::Init(args) => args.files(),
         Verb::Key(args) => args.files(),
         Verb::Import(args) => args.files(),
@@ -251,8 +258,7 @@ fn become_owner(verb: &Verb, database: &Database) -> Result<(), Failure> {
         | Verb::Check(_)
         | Verb::Doctor(_)
         | Verb::Migrate(_) => Vec::new(),
-    };
-    rights::become_owner(database, files)
+    })
 }
 
 /// What to do where a command may have been done although it failed.

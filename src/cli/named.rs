@@ -22,6 +22,15 @@ pub(super) enum NamedFile {
     New(PathBuf),
 }
 
+impl NamedFile {
+    /// Its path, as it was named.
+    pub(super) fn path(&self) -> &Path {
+        match self {
+            Self::Input(path) | Self::New(path) => path,
+        }
+    }
+}
+
 /// What root opened, or why it could not.
 #[derive(Default)]
 struct HandedFiles {

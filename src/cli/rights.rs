@@ -99,35 +99,76 @@ fn become_user(user: Uid, group_of_folder: Gid) -> nix::Result<()> {
     unistd::setresuid(user, user, user)
 }
 
-/// The command that does the same as the owner of the books, in words; `None` where their folder
-/// is this user's. `database` is the path where it has to be named, since sudo drops the variable
-/// that did.
-pub(super) fn as_owner(
-    folder: &Path,
-    database: Option<&Path>,
-    arguments: &[OsString],
-) -> Option<String> {
+/// The owner of the folder of the books, and `sudo` as that user; `None` where that is this user.
+pub(super) fn sudo(folder: &Path) -> Option<(Uid, String)> {
     // The folder may lie in one that only the owner may enter.
     let metadata = folder.ancestors().find_map(|folder| folder.metadata().ok())?;
     let owner = Uid::from_raw(metadata.uid());
     if owner == Uid::effective() {
         return None;
     }
-    let mut words = vec!["sudo".to_owned()];
-    if !owner.is_root() {
-        let user = User::from_uid(owner).ok().flatten();
-        let user = user.map_or_else(|| format!("#{owner}"), |user| user.name);
-        words.extend(["-u".to_owned(), quoted(user.as_ref())]);
+    if owner.is_root() {
+        return Some((owner, "sudo".to_owned()));
     }
+    let user = User::from_uid(owner).ok().flatten();
+    let user = user.map_or_else(|| format!("#{owner}"), |user| user.name);
+    Some((owner, format!("sudo -u {}", quoted(user.as_ref()))))
+}
+
+/// The command that does the same as the owner of the books, in words; as root where it names
+/// files, which the owner might not reach. `None` where the folder of the books is this user's.
+/// `database` is the path where it has to be named, since sudo drops the variable that did.
+pub(super) fn as_owner(
+    folder: &Path,
+    database: Option<&Path>,
+    arguments: &[OsString],
+    files: &[NamedFile],
+) -> Option<String> {
+    let (owner, sudo) = sudo(folder)?;
+    let owner = name(owner);
+    if files.iter().all(|file| file.path().as_os_str() == "-") {
+        let typed = typed(&sudo, database, arguments);
+        return Some(format!("the books belong to {owner}: run it as {owner}: {typed}"));
+    }
+    let typed = typed("sudo", database, arguments);
+    Some(format!(
+        "the books belong to {owner}: run it as root, which opens the files that are named, and \
+         the books as {owner}: {typed}"
+    ))
+}
+
+/// The same as root, where a file that was named is closed to this user.
+pub(super) fn as_root(
+    database: Option<&Path>,
+    arguments: &[OsString],
+    files: &[NamedFile],
+) -> Option<String> {
+    let is_closed = files.iter().any(|file| match file {
+        NamedFile::Input(path) => access(path, Access::READ_OK) == Err(Errno::ACCESS),
+        NamedFile::New(path) => {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            access(folder.unwrap_or(Path::new(".")), Access::WRITE_OK) == Err(Errno::ACCESS)
+        }
+    });
+    // Who became another by now is root, and opened them.
+    if !is_closed || started_by().is_root() {
+        return None;
+    }
+    let typed = typed("sudo", database, arguments);
+    Some(format!("root opens the files that are named: {typed}"))
+}
+
+/// The command line again, behind `sudo`.
+fn typed(sudo: &str, database: Option<&Path>, arguments: &[OsString]) -> String {
     let executable = arguments.first().map_or("agora-vendor".as_ref(), OsString::as_os_str);
     let is_path = executable.as_encoded_bytes().contains(&b'/');
-    words.push(quoted(if is_path { executable } else { "agora-vendor".as_ref() }));
+    let executable = quoted(if is_path { executable } else { "agora-vendor".as_ref() });
+    let mut words = vec![sudo.to_owned(), executable];
     if let Some(database) = database {
         words.push(format!("--db={}", quoted(database.as_os_str())));
     }
     words.extend(arguments.iter().skip(1).map(|argument| quoted(argument)));
-    let owner = name(owner);
-    Some(format!("the books belong to {owner}: run it as {owner}: {}", words.join(" ")))
+    words.join(" ")
 }
 
 fn name(user: Uid) -> String {

@@ -356,6 +356,64 @@ fn anybody_else_is_given_the_command_to_paste() {
         let ended: Ended = command.uid(SOMEBODY).gid(SOMEBODY).output().expect("it runs").into();
         assert!(ended.err.contains(": sudo -u nobody /"), "{}", ended.err);
     }
+    let mut command = root_on(&vendor, &["doctor", "--quick", "--json"]);
+    let ended: Ended = command.uid(SOMEBODY).gid(SOMEBODY).output().expect("it runs").into();
+    let found: serde_json::Value = serde_json::from_str(&ended.out).expect("JSON");
+    let checks = found["checks"].as_array().expect("checks");
+    let open = checks.iter().find(|check| check["name"] == "open").expect("it cannot be opened");
+    let path = vendor.path("data/agora-vendor.db").display().to_string();
+    let remedy = format!("sudo -u nobody agora-vendor --db={path} doctor");
+    assert_eq!(open["remedy"], remedy.as_str(), "{open}");
+}
+
+#[test]
+fn who_names_files_is_told_to_run_it_as_root_which_opens_them() {
+    if !is_root() {
+        return;
+    }
+    let vendor = books_of_nobody();
+    root_ok(&vendor, &["init"]);
+    let rows = "{\"id\":\"a\",\"projectId\":\"p\",\"amount\":\"2\",\"at\":\"2026-10-01\"}\n";
+    fs::create_dir(vendor.path("home")).expect("a folder");
+    fs::write(vendor.path("home/rows.jsonl"), rows).expect("a file");
+    for path in ["home/rows.jsonl", "home"] {
+        give(&vendor.path(path), SOMEBODY);
+    }
+    set_mode(&vendor.path("home"), 0o700);
+    fs::write(vendor.path("sudo"), "#!/bin/sh\nexec \"$@\"\n").expect("a file");
+    set_mode(&vendor.path("sudo"), 0o755);
+    // Their owner may read the file and not the books, and the books' owner the other way round.
+    for user in [SOMEBODY, NOBODY] {
+        let mut command = root_on(&vendor, &["import", "home/rows.jsonl"]);
+        let ended: Ended = command.uid(user).gid(user).output().expect("it runs").into();
+        let pasted = ended.err.trim().rsplit(": sudo ").next().expect("a command").to_owned();
+        let path = format!("{}:/usr/bin:/bin", vendor.path("").display());
+        let mut done = Command::new("bash");
+        done.args(["-c", &format!("sudo {pasted}")])
+            .env("PATH", path)
+            .current_dir(vendor.path("."));
+        let done: Ended = done.output().expect("bash").into();
+        assert_eq!(done.code, 0, "{}{}", ended.err, done.err);
+    }
+    assert_eq!(root_ok(&vendor, &["ledger", "show", "a", "--json"]).code, 0);
+}
+
+#[test]
+fn a_folder_for_copies_is_told_from_one_that_the_owner_may_not_reach() {
+    if !is_root() {
+        return;
+    }
+    let vendor = books_of_nobody();
+    root_ok(&vendor, &["init"]);
+    let ended: Ended = root_on(&vendor, &["backup", "--dir", "new"]).output().expect("run").into();
+    let remedy = ended.err.split('`').nth(1).expect("a command");
+    let mut made = Command::new("sh");
+    assert!(made.args(["-c", remedy]).current_dir(vendor.path(".")).status().expect("").success());
+    root_ok(&vendor, &["backup", "--dir", "new"]);
+    fs::create_dir(vendor.path("roots/copies")).expect("a folder");
+    let ended = root_on(&vendor, &["backup", "--dir", "roots/copies"]).output();
+    let ended: Ended = ended.expect("it runs").into();
+    assert!(ended.err.contains("cannot be reached by the owner of the books"), "{}", ended.err);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use crate::cli::database::shell_quoted;
 use crate::cli::doctor::finding::{Finding, Ours};
 use crate::cli::doctor::words::{count, list, span};
 use crate::cli::moment::rfc3339;
+use crate::cli::rights;
 use crate::store::check::{CheckReport, Difference};
 use crate::store::condition::Condition;
 use crate::store::survey::Survey;
@@ -28,6 +29,9 @@ pub(super) fn unopened(ours: &Ours<'_>, error: Error) -> Finding {
     let remedy = if let Error::AnothersFile { owner, .. } = &error {
         let user = shell_quoted(owner);
         Some(format!("sudo -u {user} {}", ours.database.command_elsewhere("doctor")))
+    } else if matches!(error, Error::NoAccess { .. }) {
+        let sudo = rights::sudo(&ours.database.folder());
+        sudo.map(|(_, sudo)| format!("{sudo} {}", ours.database.command_elsewhere("doctor")))
     } else if let Error::AnybodysFolder(folder) = &error {
         Some(format!("sudo chmod go-rwx {}", quoted(folder)))
     } else if let Error::SecondName { path, .. } = &error {
