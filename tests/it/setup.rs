@@ -374,17 +374,37 @@ fn setup_ends_with_what_doctor_found_and_what_to_paste() {
     let asked = format!("https://localhost:{port} answered a signed request with 200");
     assert!(out.contains(&asked) && serving.doctor().out.contains(&asked), "{out}");
     assert!(out.contains("cert.pem is good until"), "{out}");
+    // Agora has to come to this very port, and to the path that the server is mounted under.
+    assert!(out.contains(&format!("address    https://localhost:{port}\n")), "{out}");
+    let mounted = text(vendor, ENVIRONMENT) + "AGORA_VENDOR_BASE_PATH=/agora\n";
+    fs::write(vendor.path(ENVIRONMENT), mounted).expect("a file");
     // The daily one has to get there as well.
     assert!(text(vendor, OF_DOCTOR).ends_with("\nIPAddressAllow=any\n"));
     // A server that does not answer is a failure, and all is set up.
     let mut command = setup(vendor, &["--yes"]);
-    command.env_remove("SSL_CERT_FILE");
+    command.env_remove("SSL_CERT_FILE").env("SUDO_USER", "ann");
     let Ended { code, out, err } = ended(command);
+    assert!(!is_root() || out.contains("apiSecret  `sudo agora-vendor key show "), "{out}");
     assert!(code == 1 && out.contains("✗ request ") && out.contains("\napiKey "), "{out}");
+    assert!(out.contains(&format!("address    https://localhost:{port}/agora\n")), "{out}");
     assert!(err.contains("everything is set up; what `doctor` marks with ✗ is left to do"));
     serving.stop();
     let Ended { code, out, .. } = serving.doctor();
     assert!(code == 1 && out.contains("✗ request "), "{out}");
+}
+
+#[test]
+fn a_socket_that_cannot_be_had_is_told_with_the_journal_that_says_why() {
+    let vendor = machine();
+    let busy =
+        "#!/bin/sh\n[ $1 != enable ] || { echo Job for agora-vendor.socket failed. >&2; false; }\n";
+    fs::write(vendor.path("bin/systemctl"), busy).expect("a file");
+    let ended = ended(setup(&vendor, &["--yes"]));
+    assert_eq!(ended.code, 1, "{}", ended.out);
+    assert!(ended.err.contains("(Job for agora-vendor.socket failed.)"), "{}", ended.err);
+    // The socket's lines are not among the service's.
+    let why = " -u agora-vendor.socket -u agora-vendor` says why";
+    assert!(ended.err.contains(why), "{}", ended.err);
 }
 
 #[test]

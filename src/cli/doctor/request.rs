@@ -5,7 +5,7 @@ use crate::billing::key::{KeyPair, Purpose};
 use crate::billing::period::Grain;
 use crate::cli::database::shell_quoted;
 use crate::cli::doctor::finding::{Finding, Ours};
-use crate::cli::setup::configuration::{ACME, Configuration, HOST, LISTEN, TLS_CERT};
+use crate::cli::setup::configuration::{ACME, BASE_PATH, Configuration, HOST, LISTEN, TLS_CERT};
 use crate::http::inquiry::{Inquiry, Unheard, inquire};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
@@ -59,7 +59,7 @@ impl ServerUrl {
             }),
             (None, None) => listen.map(|address| format!("http://{}", reachable(&address))),
         };
-        let path = told.value("AGORA_VENDOR_BASE_PATH").unwrap_or_default();
+        let path = told.value(BASE_PATH).unwrap_or_default();
         Self {
             is_named: named.is_some(),
             url: named.unwrap_or_else(|| DEFAULT.to_owned()) + path.trim_end_matches('/'),

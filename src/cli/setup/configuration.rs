@@ -18,6 +18,9 @@ pub(in crate::cli) const ACME: &str = "AGORA_VENDOR_ACME";
 /// Read by nobody but `setup`: the host name behind a proxy, or of a certificate's files.
 pub(in crate::cli) const HOST: &str = "AGORA_VENDOR_HOST";
 
+/// Read here alone: the path that the server is mounted under.
+pub(in crate::cli) const BASE_PATH: &str = "AGORA_VENDOR_BASE_PATH";
+
 const ENVIRONMENT: &str = "etc/agora-vendor/agora-vendor.env";
 const OF_SERVICE: &str = "etc/systemd/system/agora-vendor.service.d/setup.conf";
 const OF_DOCTOR: &str = "etc/systemd/system/agora-vendor-doctor.service.d/setup.conf";
@@ -99,6 +102,18 @@ impl Connections {
         let given = self.variables().into_iter().filter(|(_, value)| !value.is_empty());
         let flags = given.filter_map(|(name, value)| Some([of(name)?.to_owned(), value]));
         flags.flatten().collect()
+    }
+
+    /// Where Agora reaches the server that is mounted under a path: a proxy is at port 443, and an
+    /// authority of certificates asks there too.
+    pub(super) fn address(&self, base_path: &str) -> String {
+        let host = self.host.as_deref().and_then(|hosts| hosts.split(',').next());
+        let port = self.listen.rsplit(':').next().filter(|port| *port != "443");
+        let port = match (&self.way, port) {
+            (Way::Files(..), Some(port)) => format!(":{port}"),
+            (Way::Files(..), None) | (Way::Proxy | Way::Acme, _) => String::new(),
+        };
+        format!("https://{}{port}{}", host.unwrap_or("HOST"), base_path.trim_end_matches('/'))
     }
 
     fn is_usual(&self) -> bool {

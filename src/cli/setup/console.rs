@@ -19,6 +19,8 @@ pub(super) struct Console<'a> {
     pub(super) books: &'a Path,
     pub(super) standing: BooksState,
     pub(super) connections: Connections,
+    /// The path that the server is mounted under.
+    pub(super) base_path: Option<String>,
     pub(super) done: Vec<String>,
     pub(super) is_running: bool,
 }
@@ -85,7 +87,7 @@ impl Console<'_> {
     ) -> Result<(), Failure> {
         let shows_secret = shell.wants_json() || std::io::stdout().is_terminal();
         let document = self.document(checkup, shows_secret);
-        let host = document.host.and_then(|hosts| hosts.split(',').next()).unwrap_or("HOST");
+        let address = self.connections.address(self.base_path.as_deref().unwrap_or_default());
         let parse = document.api_key.parse();
         let show = parse.map_or_else(|_| "key list".to_owned(), |key| show_secret(&key));
         let show = command_for(self.books, shell, &show);
@@ -113,7 +115,7 @@ impl Console<'_> {
                 None => format!("{show} shows it"),
             };
             let mut properties = vec![
-                ("address", format!("https://{host}")),
+                ("address", address),
                 ("apiKey", document.api_key.to_owned()),
                 ("apiSecret", secret),
             ];

@@ -78,10 +78,15 @@ impl Machine {
     }
 }
 
-/// A command on these books as it is typed.
+/// A command on these books as it is typed, by whoever runs this under sudo too.
 pub(super) fn command_for(books: &Path, shell: &Shell<'_>, command: &str) -> String {
-    match books == shell.database.path() {
-        true => shell.database.command(command),
-        false => format!("`agora-vendor {command}`"),
+    let typed = if books == shell.database.path() {
+        shell.database.command(command)
+    } else {
+        format!("`agora-vendor {command}`")
+    };
+    if Uid::effective().is_root() && std::env::var_os("SUDO_USER").is_some() {
+        return typed.replacen('`', "`sudo ", 1);
     }
+    typed
 }

@@ -24,7 +24,7 @@ use answers::SetupAnswers;
 use books::{BooksState, Order};
 use checkup::Checkup;
 use child::command_books;
-use configuration::{Configuration, Connections};
+use configuration::{BASE_PATH, Configuration, Connections};
 use console::Console;
 use machine::{Machine, command_for};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -96,7 +96,9 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         Ok(checkup) => (checkup, None),
         Err(failure) => (None, Some(failure)),
     };
-    let console = Console { books: &machine.books, standing, connections, done, is_running };
+    let base_path = configuration.value(BASE_PATH).filter(|_| machine.configures);
+    let books = &machine.books;
+    let console = Console { books, standing, connections, base_path, done, is_running };
     console.print(machine.configures, checkup.as_ref(), shell)?;
     shell.flush()?;
     match failure {
