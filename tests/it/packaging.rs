@@ -101,6 +101,9 @@ fn the_server_is_told_to_systemd_as_the_code_behaves() {
     assert!(socket.contains("\nListenStream=127.0.0.1:8080\n"));
     let admin = read("agora-vendor-admin.socket");
     assert!(admin.contains("\nFileDescriptorName=admin\nService=agora-vendor.service\n"));
+    // Who stopped the server for good, to restore or to move, is not undone by a scrape.
+    assert!(admin.contains("\nPartOf=agora-vendor.socket\n"));
+    assert!(admin.contains("\nWantedBy=agora-vendor.service\n"));
     // Either both have nothing to do before there are books, or the server would be unreachable.
     let conditions = |unit: &str| -> Vec<String> {
         unit.lines().filter(|line| line.starts_with("Condition")).map(str::to_owned).collect()
