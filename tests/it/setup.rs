@@ -627,6 +627,14 @@ fn a_key_that_the_services_user_may_not_read_is_refused() {
     assert!(refused.code == 1 && refused.err.contains("key.pem: Permission"), "{}", refused.err);
     assert!(!vendor.path(BOOKS).exists() && !vendor.path(ENVIRONMENT).exists());
     chown(vendor.path("key.pem"), Some(NOBODY), None).expect("an owner");
+    // What the unit's ProtectHome= hides can be read here, and not by the service.
+    let hidden = vendor.path("machine/home/ann");
+    fs::create_dir_all(&hidden).expect("a folder");
+    std::os::unix::fs::symlink(vendor.path("cert.pem"), hidden.join("cert.pem")).expect("a link");
+    let flags_hidden = ["--tls-cert", "machine/home/ann/cert.pem", "--tls-key", "key.pem", "--yes"];
+    let refused = ended(setup(&vendor, &flags_hidden));
+    assert!(refused.code == 1 && refused.err.contains("systemd hides /home"), "{}", refused.err);
+    assert!(!vendor.path(BOOKS).exists() && !vendor.path(ENVIRONMENT).exists());
     let done = set_up(&vendor, &flags);
     assert_eq!((&done["tls"], &done["listen"]), (&json!("files"), &json!("0.0.0.0:443")));
     let environment = text(&vendor, ENVIRONMENT);

@@ -63,7 +63,10 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         return Ok(Exit::Failed);
     }
     let stop = stop_by_signal()?;
-    if order.tls_files.is_some() {
+    if let Some((certificate, key)) = &order.tls_files {
+        if machine.configures {
+            service::check_seen(&machine.root, [certificate, key])?;
+        }
         // What can be refused is refused before anything is written.
         command_books(&machine.books, &order.check_alone(), shell)?;
     }

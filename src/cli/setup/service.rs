@@ -3,10 +3,29 @@
 use crate::cli::command::Shell;
 use crate::cli::failure::Failure;
 use crate::cli::setup::configuration::Configuration;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 const SERVICE: &str = "agora-vendor.service";
 const SOCKET: &str = "agora-vendor.socket";
+
+/// What systemd hides from the service, below the root: ProtectHome= and PrivateTmp= of its unit.
+const HIDDEN: [&str; 5] = ["home", "root", "run/user", "tmp", "var/tmp"];
+
+/// Refuses files that the service could not see, whatever their rights are.
+pub(super) fn check_seen(root: &Path, files: [&PathBuf; 2]) -> Result<(), Failure> {
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let root = &real(root);
+    let is_hidden = |file: &Path| HIDDEN.iter().any(|hidden| file.starts_with(root.join(hidden)));
+    match files.into_iter().find(|file| is_hidden(file) || is_hidden(&real(file))) {
+        None => Ok(()),
+        Some(file) => Err(Failure::failed(format!(
+            "the service cannot use {}: systemd hides /home, /root, /run/user, /tmp and /var/tmp \
+             from it; copy both files to a folder such as /etc/agora-vendor; nothing was changed",
+            file.display()
+        ))),
+    }
+}
 
 /// The units that there are, the socket first.
 fn units(configuration: &Configuration) -> Vec<&'static str> {
