@@ -417,7 +417,9 @@ impl Hold {
             let known: HashSet<_> = known.iter().map(StatementHead::content).collect();
             let told = statements(connection)?.into_iter();
             let untold = told.filter(|told| !known.contains(&told.content())).collect();
-            let pairs = besides(connection)?.into_iter().zip(others).zip(BESIDES);
+            // Where a page of these is damaged, the statements are told all the same.
+            let mine = besides(connection).unwrap_or_default();
+            let pairs = mine.into_iter().zip(others).zip(BESIDES);
             let differs = pairs.filter(|((mine, other), _)| mine != *other);
             let differs = differs.map(|(_, (what, _))| what).collect();
             Ok(Replaced { reach: reach(connection)?, untold, differs })
