@@ -136,7 +136,7 @@ fn a_month_that_was_told_says_what_when_where_and_what_is_due() {
         bill["uncharged"],
         json!([{
             "projectId": "r", "customerId": "rich", "usage": "0", "covered": "0",
-            "adjustedBy": [], "told": telling("2"), "due": "-2",
+            "lines": [], "adjustments": [], "adjustedBy": [], "told": telling("2"), "due": "-2",
         }])
     );
     let said = vendor.ok(["bill", "--month", "2026-09"]).out;
@@ -209,16 +209,69 @@ fn a_bill_by_customer_is_the_same_bill() {
     assert_eq!(self::row(&of("2026-10"), "b")["customerId"], "rich");
 }
 
+#[test]
+fn a_charge_that_adjustments_take_off_is_shown_with_them() {
+    let vendor = told_twice();
+    let bill = vendor.json(["bill", "--month", "2026-10"]);
+    let r = row(&bill, "r");
+    assert_eq!((&r["usage"], &r["amount"]), (&json!("1"), &Value::Null));
+    assert_eq!(r["adjustments"], json!([{"month": "2026-09", "amount": "-0.25"}]));
+    let said = vendor.ok(["bill", "--month", "2026-10"]).out;
+    let (_, behind) = said.split_once("\n\nLeft out, since adjustments").expect("it says why");
+    let lines: Vec<String> =
+        behind.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    let wanted = [
+        "take the whole charge off:",
+        "PROJECT CUSTOMER USAGE COVERED AMOUNT DESCRIPTION",
+        "r rich 1 0 0",
+        "0.25 1 Minute × Gold (0.25 each)",
+        "-0.25 -0.25 carried from 2026-09",
+    ];
+    assert_eq!(lines, wanted);
+    assert!(!said.contains("Without a charge"), "{said}");
+    let page = vendor.ok(["report", "--month", "2026-10", "--out", "-"]).out;
+    assert!(page.contains("free, covered by licenses, or taken off by adjustments"), "{page}");
+}
+
+#[test]
+fn csv_of_a_bill_has_rows_for_what_is_left_out_of_it() {
+    let vendor = told_twice();
+    vendor.ok(["customer", "add", "u", "--plan", "missing", "--new"]);
+    vendor.ok(["project", "add", "u", "--customer", "u"]);
+    vendor.ok(["record", "u", "3", "--id", "u1", "--at", "2026-11-01"]);
+    let rows = |month: &str, code: i32| -> Vec<[String; 5]> {
+        let ended = vendor.run(["bill", "--month", month, "--csv"]);
+        assert_eq!(ended.code, code, "{}", ended.err);
+        let mut csv = csv::Reader::from_reader(ended.out.as_bytes());
+        let names = csv.headers().expect("a header").clone();
+        let place = |name: &str| names.iter().position(|one| one == name).expect("a column");
+        let places = ["projectId", "amount", "usage", "adjustments", "reason"].map(place);
+        csv.records()
+            .map(|row| row.expect("a row"))
+            .map(|row| places.map(|at| row[at].to_owned()))
+            .collect()
+    };
+    let taken = r#"[{"amount":"-0.25","month":"2026-09"}]"#;
+    let carried = r#"[{"amount":"2","month":"2026-09"}]"#;
+    let wanted =
+        [["a", "2", "0", carried, ""], ["b", "1", "1", "[]", ""], ["r", "0", "1", taken, ""]];
+    assert_eq!(rows("2026-10", 0), wanted);
+    // What has no price has no amount.
+    let reason = "the plan missing is not set up";
+    let wanted = [["r", "0", "0", "[]", ""], ["u", "", "3", "", reason]];
+    assert_eq!(rows("2026-11", 1), wanted);
+}
+
 /// Asks why a project's bill is what it is, and adds it up.
 fn explained(vendor: &Vendor, month: &str, project: &str) -> Value {
     let command = ["bill", "--month", month, "--project", project, "--explain", "--json"];
     let bill: Value = serde_json::from_str(&vendor.run(command).out).expect("a document");
     let (explain, row) = (bill["explain"].clone(), row(&bill, project));
     if !row["lines"].is_null() {
-        assert_eq!(
-            (&row["amount"], amount(&row["amount"])),
-            (&explain["amount"], sum(&row["lines"], "amount"))
-        );
+        // What is left out is charged nothing.
+        let nothing = json!("0");
+        let charged = if row["amount"].is_null() { &nothing } else { &row["amount"] };
+        assert_eq!((charged, amount(charged)), (&explain["amount"], sum(&row["lines"], "amount")));
     }
     assert_eq!(sum(&explain["parts"], "amount"), amount(&explain["amount"]), "{explain}");
     for part in explain["parts"].as_array().expect("parts") {

@@ -140,7 +140,7 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     );
     if args.csv.csv {
         match args.by {
-            BillBy::Project => shell.print_csv(&BY_PROJECT, document.by_project())?,
+            BillBy::Project => shell.print_csv(&BY_PROJECT, document.csv_rows()?)?,
             BillBy::Customer => shell.print_csv(&BY_CUSTOMER, document.by_customer())?,
         }
     } else {

@@ -1,7 +1,7 @@
 //! A bill as it is printed: its JSON document, its rows, and its tables.
 
 use crate::billing::amount::Amount;
-use crate::billing::bill::{self, Bill, ProjectUsage};
+use crate::billing::bill::{self, Bill};
 use crate::billing::id::{CustomerId, ProjectId};
 use crate::billing::plan;
 use crate::billing::setting::LatePolicy;
@@ -13,6 +13,7 @@ use crate::cli::table::{Columns, or_dash, print_prose};
 use crate::cli::visible::ForPeople;
 use crate::store::balance::StatedMonth;
 use serde::Serialize;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::io;
 
@@ -24,7 +25,7 @@ pub(super) enum BillBy {
 }
 
 /// The keys of a project's row, as CSV has them; lists are JSON there.
-pub(super) const BY_PROJECT: [&str; 13] = [
+pub(super) const BY_PROJECT: [&str; 14] = [
     "projectId",
     "customerId",
     "amount",
@@ -38,6 +39,7 @@ pub(super) const BY_PROJECT: [&str; 13] = [
     "told.at",
     "told.amount",
     "due",
+    "reason",
 ];
 
 /// The keys of a customer's row, as CSV has them.
@@ -115,7 +117,7 @@ pub(super) struct CustomerRow<'a> {
     amount: Amount,
 }
 
-/// A project whose usage costs nothing.
+/// A project that is charged nothing.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct UnchargedRow<'a> {
@@ -125,6 +127,10 @@ struct UnchargedRow<'a> {
     usage: Amount,
     #[serde(serialize_with = "exact")]
     covered: Amount,
+    /// They add up to zero.
+    lines: Vec<LineView>,
+    /// What of it is of earlier months.
+    adjustments: Vec<MonthAmount>,
     #[serde(flatten)]
     telling: BillingState,
 }
@@ -139,6 +145,12 @@ pub(in crate::cli) struct LineView {
     #[serde(serialize_with = "exact")]
     pub(in crate::cli) amount: Amount,
     pub(in crate::cli) description: String,
+}
+
+impl LineView {
+    fn once(amount: Amount, description: String) -> Self {
+        Self { quantity: Amount::from(1), price: amount.clone(), amount, description }
+    }
 }
 
 #[derive(Serialize)]
@@ -182,6 +194,26 @@ impl<'a> BillView<'a> {
     /// The rows by project, if they are.
     pub(super) fn by_project(&self) -> &[ChargeRow<'a>] {
         if let BillRows::Project(rows) = &self.rows { rows } else { &[] }
+    }
+
+    /// The rows by project as CSV has them: also those that are left out of what Agora is told.
+    pub(super) fn csv_rows(&self) -> io::Result<Vec<Value>> {
+        let mut rows = Vec::new();
+        for row in self.by_project() {
+            rows.push(serde_json::to_value(row)?);
+        }
+        for row in &self.uncharged {
+            let mut row = serde_json::to_value(row)?;
+            row["amount"] = Amount::default().to_string().into();
+            rows.push(row);
+        }
+        for row in &self.unpriced {
+            let mut row = serde_json::to_value(row)?;
+            // In the other rows it is money.
+            row["amount"] = Value::Null;
+            rows.push(row);
+        }
+        Ok(rows)
     }
 
     /// The rows by customer, if they are.
@@ -238,6 +270,13 @@ impl<'a> BillView<'a> {
     }
 }
 
+impl UnchargedRow<'_> {
+    /// Tells whether something would be charged, but for what bills of other months told.
+    fn is_offset(&self) -> bool {
+        self.lines.iter().any(|line| !line.amount.is_zero())
+    }
+}
+
 impl<'a> BillParts<'a> {
     fn customer_of(&self, id: &ProjectId) -> Option<&'a str> {
         self.customers.get(id).map(CustomerId::as_str)
@@ -256,11 +295,7 @@ impl<'a> BillParts<'a> {
             usage: &entry.usage.amount,
             covered: &entry.usage.covered,
             lines: lines(entry),
-            adjustments: entry
-                .adjustments
-                .iter()
-                .map(|one| MonthAmount::new(one.month_s, &one.amount))
-                .collect(),
+            adjustments: adjustments(entry),
             telling: BillingState::of(self.told, &entry.usage.project_id),
             as_told: entry.is_as_told(),
         };
@@ -284,16 +319,17 @@ impl<'a> BillParts<'a> {
         sums.into_iter().map(row).collect()
     }
 
-    /// The projects that Agora is told nothing of, since they cost nothing: those that used
+    /// The projects that Agora is told nothing of, since they are charged nothing: those that used
     /// something, and those that it was told of before.
     fn uncharged(&self) -> Vec<UnchargedRow<'a>> {
         // What was told too much of an earlier month may leave nothing to charge.
         let offset = self.bill.entries.iter().filter(|entry| entry.amount.is_zero());
-        let entries = self.bill.uncharged.iter().chain(offset).map(|entry| &entry.usage);
-        let usage = |usage: &'a ProjectUsage| {
-            (&usage.project_id, (usage.amount.clone(), usage.covered.clone()))
-        };
-        let mut uncharged: BTreeMap<&'a ProjectId, (Amount, Amount)> = entries.map(usage).collect();
+        let entries = self.bill.uncharged.iter().chain(offset);
+        let mut uncharged: BTreeMap<&'a ProjectId, UnchargedRow<'a>> = entries
+            .map(|entry| {
+                (&entry.usage.project_id, self.uncharged_row(&entry.usage.project_id, Some(entry)))
+            })
+            .collect();
         let charged: Vec<&ProjectId> =
             self.charged().map(|entry| &entry.usage.project_id).collect();
         let unpriced: Vec<&ProjectId> =
@@ -303,17 +339,27 @@ impl<'a> BillParts<'a> {
             let is_elsewhere =
                 || [&charged, &unpriced].into_iter().any(|ids| ids.binary_search(&id).is_ok());
             if (was_told || !told.later.is_empty()) && !is_elsewhere() {
-                uncharged.entry(id).or_default();
+                uncharged.entry(id).or_insert_with(|| self.uncharged_row(id, None));
             }
         }
-        let row = |(id, (usage, covered)): (&'a ProjectId, _)| UnchargedRow {
+        uncharged.into_values().collect()
+    }
+
+    fn uncharged_row(
+        &self,
+        id: &'a ProjectId,
+        entry: Option<&'a bill::BillEntry>,
+    ) -> UnchargedRow<'a> {
+        let usage = entry.map(|entry| &entry.usage);
+        UnchargedRow {
             project_id: id.as_str(),
             customer_id: self.customer_of(id),
-            usage,
-            covered,
+            usage: usage.map(|usage| usage.amount.clone()).unwrap_or_default(),
+            covered: usage.map(|usage| usage.covered.clone()).unwrap_or_default(),
+            lines: entry.map(parts).unwrap_or_default(),
+            adjustments: entry.map(adjustments).unwrap_or_default(),
             telling: BillingState::of(self.told, id),
-        };
-        uncharged.into_iter().map(row).collect()
+        }
     }
 
     fn unpriced(&self) -> Vec<UnpricedRow<'a>> {
@@ -331,17 +377,22 @@ impl<'a> BillParts<'a> {
     }
 }
 
-/// What an entry's amount is made of: the lines add up to it.
+/// What an entry tells of earlier months.
+fn adjustments(entry: &bill::BillEntry) -> Vec<MonthAmount> {
+    entry.adjustments.iter().map(|one| MonthAmount::new(one.month_s, &one.amount)).collect()
+}
+
+/// The lines of an entry as it is told: they add up to its amount.
 pub(in crate::cli) fn lines(entry: &bill::BillEntry) -> Vec<LineView> {
-    let once = |amount: Amount, description| LineView {
-        quantity: Amount::from(1),
-        price: amount.clone(),
-        amount,
-        description,
-    };
     if entry.is_as_told() {
-        return vec![once(entry.amount.clone(), entry.description.clone())];
+        return vec![LineView::once(entry.amount.clone(), entry.description.clone())];
     }
+    parts(entry)
+}
+
+/// What an entry's amount is made of: the lines add up to it.
+fn parts(entry: &bill::BillEntry) -> Vec<LineView> {
+    let once = LineView::once;
     let own = entry.lines.iter().map(|line| LineView {
         quantity: line.charge.quantity.clone(),
         price: line.charge.price.clone(),
@@ -361,28 +412,40 @@ pub(in crate::cli) fn lines(entry: &bill::BillEntry) -> Vec<LineView> {
     own.chain(elsewhere).chain(waits).chain(adjustments).collect()
 }
 
+/// A table of projects, each with the lines that its amount is made of.
+fn charge_columns() -> Columns {
+    Columns::new(&["project", "customer", "usage#", "covered#", "amount#", "description"])
+}
+
+/// The rows of a project: its own, whose last cell is its `description`, and one for each line of
+/// several.
+fn charge_rows(columns: &mut Columns, cells: [String; 5], description: &str, lines: &[LineView]) {
+    // What Agora is told joins the lines, as far as there is room.
+    let lines = if lines.len() > 1 { lines } else { &[] };
+    let description = if lines.is_empty() { description } else { "" };
+    columns.row(cells.into_iter().chain([description.to_owned()]));
+    for line in lines {
+        let amount = line.amount.to_string();
+        let [none, nobody, unused, uncovered] = std::array::from_fn(|_| String::new());
+        columns.row([none, nobody, unused, uncovered, amount, line.description.clone()]);
+    }
+}
+
 fn print_charges(
     out: &mut ForPeople<'_>,
     rows: &[ChargeRow<'_>],
     total: &Amount,
 ) -> io::Result<()> {
-    let mut columns =
-        Columns::new(&["project", "customer", "usage#", "covered#", "amount#", "description"]);
+    let mut columns = charge_columns();
     for row in rows {
-        columns.row([
+        let cells = [
             row.project_id.to_owned(),
             or_dash(row.customer_id.as_ref()),
             row.usage.to_string(),
             row.covered.to_string(),
             row.amount.to_string(),
-            if row.lines.len() > 1 { String::new() } else { row.description.to_owned() },
-        ]);
-        // What Agora is told joins these, as far as there is room.
-        for line in row.lines.iter().filter(|_| row.lines.len() > 1) {
-            let amount = line.amount.to_string();
-            let [none, nobody, unused, uncovered] = std::array::from_fn(|_| String::new());
-            columns.row([none, nobody, unused, uncovered, amount, line.description.clone()]);
-        }
+        ];
+        charge_rows(&mut columns, cells, row.description, &row.lines);
     }
     print_total(out, columns, 4, total)
 }
@@ -421,20 +484,28 @@ fn print_total(
 }
 
 fn print_uncharged(out: &mut ForPeople<'_>, uncharged: &[UnchargedRow<'_>]) -> io::Result<()> {
-    if uncharged.is_empty() {
-        return Ok(());
+    let cells = |row: &UnchargedRow<'_>| {
+        let (project, customer) = (row.project_id.to_owned(), or_dash(row.customer_id.as_ref()));
+        [project, customer, row.usage.to_string(), row.covered.to_string()]
+    };
+    let (offset, free): (Vec<_>, Vec<_>) = uncharged.iter().partition(|row| row.is_offset());
+    if !free.is_empty() {
+        writeln!(out, "\nWithout a charge, and so left out:")?;
+        let mut columns = Columns::new(&["project", "customer", "usage#", "covered#"]);
+        free.into_iter().for_each(|row| columns.row(cells(row)));
+        columns.print(out)?;
     }
-    writeln!(out, "\nWithout a charge, and so left out:")?;
-    let mut columns = Columns::new(&["project", "customer", "usage#", "covered#"]);
-    for row in uncharged {
-        columns.row([
-            row.project_id.to_owned(),
-            or_dash(row.customer_id.as_ref()),
-            row.usage.to_string(),
-            row.covered.to_string(),
-        ]);
+    if !offset.is_empty() {
+        writeln!(out, "\nLeft out, since adjustments take the whole charge off:")?;
+        let mut columns = charge_columns();
+        for row in offset {
+            let [project, customer, usage, covered] = cells(row);
+            let cells = [project, customer, usage, covered, Amount::default().to_string()];
+            charge_rows(&mut columns, cells, "", &row.lines);
+        }
+        columns.print(out)?;
     }
-    columns.print(out)
+    Ok(())
 }
 
 fn print_unpriced(out: &mut ForPeople<'_>, unpriced: &[UnpricedRow<'_>]) -> io::Result<()> {

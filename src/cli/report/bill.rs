@@ -228,7 +228,7 @@ impl BillPart {
             let why = format!("the plan {} is not set up", one.missing_plan);
             unpriced.row(usage_cells(&one.usage, month).chain([Cell::Text(why)]));
         }
-        let caption = "Without a charge: free, or covered by licenses";
+        let caption = "Without a charge: free, covered by licenses, or taken off by adjustments";
         let mut uncharged = Grid::new("uncharged", caption, &columns[..4])
             .listed_by(format!("bill --month {} --json", month.month));
         // What was told too much of an earlier month may leave nothing to charge.
