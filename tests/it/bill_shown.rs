@@ -262,6 +262,25 @@ fn csv_of_a_bill_has_rows_for_what_is_left_out_of_it() {
     assert_eq!(rows("2026-11", 1), wanted);
 }
 
+#[test]
+fn a_project_of_another_customer_is_refused() {
+    let vendor = books();
+    let bill = |project: &'static str, customer: &'static str| {
+        ["bill", "--month", "2026-09", "--project", project, "--customer", customer]
+    };
+    let said = vendor.fails(3, bill("r", "acme"));
+    let words = "project r is not customer acme's in 2026-09, but customer rich's: leave \
+        --customer or --project out";
+    assert!(said.contains(words), "{said}");
+    let said = vendor.fails(3, bill("n", "acme"));
+    assert!(said.contains("is not customer acme's in 2026-09, but nobody's"), "{said}");
+    assert_eq!(vendor.json(bill("a", "acme"))["total"], "14");
+    // By the month that is billed.
+    vendor.ok(["project", "add", "r", "--customer", "acme", "--from", "2026-10"]);
+    vendor.fails(3, bill("r", "acme"));
+    vendor.ok(["bill", "--month", "2026-10", "--project", "r", "--customer", "acme"]);
+}
+
 /// Asks why a project's bill is what it is, and adds it up.
 fn explained(vendor: &Vendor, month: &str, project: &str) -> Value {
     let command = ["bill", "--month", month, "--project", project, "--explain", "--json"];

@@ -87,6 +87,9 @@ impl BillRead {
             customer::find(tx, customer_id)?;
         }
         let pricing = Pricing::read(tx, only)?;
+        if let (Some(project_id), Some(customer_id)) = (only, &args.customer) {
+            check_owner(&pricing, args.month, project_id, customer_id)?;
+        }
         let dues = balance::dues(tx, period, only, &pricing)?;
         let basis = pricing.basis(tx, period, only)?;
         let mut bill = bill::bill_adjusted(basis, dues.standings);
@@ -115,6 +118,24 @@ impl BillRead {
         let late = setting::read(tx)?.late();
         Ok(Self { bill, told, customers, names, late, explained })
     }
+}
+
+/// Refuses a project that is not the customer's in the month.
+fn check_owner(
+    pricing: &Pricing,
+    month: Month,
+    project_id: &ProjectId,
+    customer_id: &CustomerId,
+) -> Result<(), Failure> {
+    let whose = match pricing.customer_of(project_id, month.period().first_s()) {
+        Some(owner) if owner == customer_id => return Ok(()),
+        Some(owner) => format!("customer {owner}'s"),
+        None => "nobody's".to_owned(),
+    };
+    Err(Failure::not_found(format!(
+        "project {project_id} is not customer {customer_id}'s in {month}, but {whose}: leave \
+         --customer or --project out"
+    )))
 }
 
 /// The names of all customers that told one.
