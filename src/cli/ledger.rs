@@ -21,6 +21,9 @@ use std::io::{self, Write};
 /// How many records are read at a time. No transaction is open while they are written.
 const PART: usize = 2_000;
 
+/// The columns that a narrow terminal does without, the first one first.
+const SPARE: [&str; 5] = ["recorded", "by", "note", "covered", "customer"];
+
 /// The records themselves: list them, or show one
 #[derive(clap::Subcommand)]
 pub(super) enum Args {
@@ -254,7 +257,7 @@ fn print_table(parts: &mut Parts, shell: &mut Shell<'_>) -> Result<(), ListError
     let noted = any(|record| record.note.is_some());
     let mut names = vec!["at", "project", "customer", "amount#"];
     names.extend(covered.then_some("covered#"));
-    names.extend(["id", "recorded", "by"]);
+    names.extend(["id!", "recorded", "by"]);
     names.extend(voided.then_some("voided"));
     names.extend(noted.then_some("note"));
     let mut columns = Columns::new(&names);
@@ -275,7 +278,18 @@ fn print_table(parts: &mut Parts, shell: &mut Shell<'_>) -> Result<(), ListError
         cells.extend(noted.then(|| record.note.clone().unwrap_or_default()));
         columns.row(cells);
     }
-    shell.show(|out| columns.print(out)).map_err(ListError::Output)
+    let mut left_out = Vec::new();
+    let printed = shell.show(|out| {
+        left_out = columns.leave_out(&SPARE, "project", out.screen);
+        columns.print(out)
+    });
+    printed.map_err(ListError::Output)?;
+    if !left_out.is_empty() {
+        let names = left_out.join(", ");
+        let sentence = Sentence::from(format!("the terminal has no room for columns: {names}"));
+        shell.point_out(sentence.hint("ledger show ID", "shows all of a record"));
+    }
+    Ok(())
 }
 
 fn show(args: &ShowArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {

@@ -1,6 +1,7 @@
 //! Tables and properties for people. What stands in a cell is escaped here.
 
 use crate::billing::escape::escape;
+use crate::cli::screen::Screen;
 use crate::cli::visible::ForPeople;
 use comfy_table::{
     CellAlignment, ColumnConstraint, ContentArrangement, Row, Table, Width, presets,
@@ -12,17 +13,21 @@ use comfy_table::{
 pub(super) struct Columns {
     names: Vec<String>,
     figures: Vec<bool>,
+    /// The columns of ids, which are typed and pasted: a part of one is of no use.
+    ids: Vec<bool>,
     rows: Vec<Vec<String>>,
     /// Whether long cells are broken between their words, and none is cut.
     is_prose: bool,
 }
 
 impl Columns {
-    /// A table with these columns; a name that ends in `#` is of a column of figures.
+    /// A table with these columns; a name that ends in `#` is of a column of figures, one that ends
+    /// in `!` of ids that are not cut as long as there is room for all of the others.
     pub(super) fn new(names: &[&str]) -> Self {
         Self {
-            names: names.iter().map(|name| name.trim_end_matches('#').to_uppercase()).collect(),
+            names: names.iter().map(|name| name.trim_end_matches(['#', '!'])).map(upper).collect(),
             figures: names.iter().map(|name| name.ends_with('#')).collect(),
+            ids: names.iter().map(|name| name.ends_with('!')).collect(),
             rows: Vec::new(),
             is_prose: false,
         }
@@ -49,6 +54,46 @@ impl Columns {
         width.checked_sub(needed + GAP)
     }
 
+    /// Leaves out as many of these columns, the first one first, as a terminal has no room for
+    /// beside times, ids and figures; and `at_last` too, where that makes room for them. Gives
+    /// those that it left out.
+    pub(super) fn leave_out(
+        &mut self,
+        spare: &[&'static str],
+        at_last: &'static str,
+        screen: Option<Screen>,
+    ) -> Vec<&'static str> {
+        let Some(width) = screen.and_then(|screen| screen.width).map(usize::from) else {
+            return Vec::new();
+        };
+        let mut rows = self.rows.clone();
+        self.align(&mut rows);
+        let mut left_out = Vec::new();
+        let spare = spare.iter().map(|name| (*name, ROOM));
+        for (name, least) in spare.chain([(at_last, LITTLE_ROOM)]) {
+            let is_whole = self.whole(|place| self.is_times(place) || self.ids[place]);
+            let place = self.names.iter().position(|one| *one == upper(name));
+            let Some(place) = place.filter(|_| !self.fits(&rows, &is_whole, least, width)) else {
+                continue;
+            };
+            let gained = longest(&rows, &self.names, place).min(least) + GAP;
+            if name != at_last || self.fits(&rows, &is_whole, least, width + gained) {
+                self.remove(place);
+                rows.iter_mut().for_each(|row| drop(row.remove(place)));
+                left_out.push(name);
+            }
+        }
+        left_out
+    }
+
+    /// Removes a column of whole rows.
+    fn remove(&mut self, place: usize) {
+        self.names.remove(place);
+        self.figures.remove(place);
+        self.ids.remove(place);
+        self.rows.iter_mut().for_each(|row| drop(row.remove(place)));
+    }
+
     /// Adds a column beside the first rows.
     pub(super) fn add(&mut self, name: &str, cells: impl Iterator<Item = String>) {
         for (row, cell) in self.rows.iter_mut().zip(cells) {
@@ -56,6 +101,7 @@ impl Columns {
         }
         self.names.push(name.to_owned());
         self.figures.push(false);
+        self.ids.push(false);
     }
 
     /// Fills figures up, so that their points stand below each other.
@@ -137,26 +183,30 @@ enum Room {
 }
 
 impl Columns {
-    /// Which columns are never cut: figures, since a part of one is another figure, and those times
-    /// that leave room for the others. Where figures leave none, their names are cut.
+    /// Which columns are never cut: figures, since a part of one is another figure, and those ids
+    /// and times that leave room for the others. Where figures leave none, their names are cut.
     fn room(&self, width: Option<u16>) -> Vec<Room> {
         let width = usize::from(width.unwrap_or(u16::MAX));
-        let fits = |is_whole: &[bool], least: usize| {
-            let needs = is_whole.iter().enumerate().map(|(place, is_whole)| {
-                let length = longest(&self.rows, &self.names, place);
-                if *is_whole { length + GAP } else { length.min(least) + GAP }
-            });
-            needs.sum::<usize>() <= width
-        };
+        let fits = |is_whole: &[bool], least: usize| self.fits(&self.rows, is_whole, least, width);
         let whole = |is_whole: Vec<bool>| {
             let room = |is_whole| if is_whole { Room::Whole } else { Room::Rest };
             is_whole.into_iter().map(room).collect()
         };
-        let times: Vec<usize> = (0..self.names.len())
-            .filter(|place| !self.figures[*place] && self.is_times(*place))
-            .collect();
+        let times: Vec<usize> =
+            (0..self.names.len()).filter(|place| self.is_times(*place)).collect();
         let begins = times.first().filter(|place| **place == 0);
         let begins: Vec<usize> = begins.copied().into_iter().collect();
+        if self.ids.contains(&true) {
+            let must = self.whole(|place| self.ids[place] || begins.contains(&place));
+            let least = [ROOM, LITTLE_ROOM].into_iter().find(|least| fits(&must, *least));
+            if let Some(least) = least {
+                return whole(times.iter().fold(must, |is_whole, place| {
+                    let mut more = is_whole.clone();
+                    more[*place] = true;
+                    if fits(&more, least) { more } else { is_whole }
+                }));
+            }
+        }
         for (least, times) in [(ROOM, times), (LITTLE_ROOM, begins)] {
             let mut is_whole = self.figures.clone();
             for place in &times {
@@ -179,12 +229,32 @@ impl Columns {
         figures.collect()
     }
 
+    /// The columns of figures, and those others.
+    fn whole(&self, is_whole: impl Fn(usize) -> bool) -> Vec<bool> {
+        (0..self.names.len()).map(|place| self.figures[place] || is_whole(place)).collect()
+    }
+
+    /// Tells whether all columns have room in a width, where some are whole, and `least` of each
+    /// other one.
+    fn fits(&self, rows: &[Vec<String>], is_whole: &[bool], least: usize, width: usize) -> bool {
+        let needs = is_whole.iter().enumerate().map(|(place, is_whole)| {
+            let length = longest(rows, &self.names, place);
+            if *is_whole { length + GAP } else { length.min(least) + GAP }
+        });
+        needs.sum::<usize>() <= width
+    }
+
     /// Tells whether a column holds times and nothing else.
     fn is_times(&self, place: usize) -> bool {
         let cells = self.rows.iter().filter_map(|row| row.get(place));
         let mut cells = cells.filter(|cell| !matches!(cell.as_str(), "" | "-")).peekable();
         cells.peek().is_some() && cells.all(|cell| is_time(cell))
     }
+}
+
+/// A name as it stands above a column.
+fn upper(name: &str) -> String {
+    name.to_uppercase()
 }
 
 /// How long the longest cell of a column is, its name among them.
@@ -293,7 +363,6 @@ pub(super) fn or_never(time: Option<&String>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::screen::Screen;
 
     /// What a table prints on a terminal of a width, or elsewhere.
     fn printed(names: &[&str], rows: &[&[&str]], width: Option<u16>) -> Vec<String> {
@@ -354,6 +423,18 @@ mod tests {
         assert!(shown[1].starts_with(at) && !shown[1][20..].contains(at), "{shown:?}");
         let shown = printed(&names, &rows, Some(80));
         assert_eq!(shown[1].matches(at).count(), 2, "{shown:?}");
+    }
+
+    #[test]
+    fn ids_stay_whole_where_others_can_be_cut() {
+        let id = "01a21b2fb94d75f0a8ada90232a88d82";
+        let rows: [&[&str]; 1] = [&["project-with-a-long-name", id, "a long note of words"]];
+        let names = ["project", "id!", "note"];
+        let shown = printed(&names, &rows, Some(60));
+        assert!(shown[1].contains(id) && shown[1].matches('…').count() == 2, "{shown:?}");
+        // Where there is no room beside it, it is cut as any other.
+        let shown = printed(&names, &rows, Some(40));
+        assert_eq!(shown[1].matches('…').count(), 3, "{shown:?}");
     }
 
     #[test]

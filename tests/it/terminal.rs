@@ -228,6 +228,37 @@ fn every_table_fits_a_terminal_of_eighty_columns() {
 }
 
 #[test]
+fn times_and_ids_of_records_are_never_cut() {
+    let vendor = long_books();
+    let list = vendor.json(["ledger", "list"]);
+    let rows = list["rows"].as_array().expect("rows");
+    assert!(rows.len() > 4, "{list}");
+    for width in [80, 100, 120, 160, 200] {
+        let shown = on_terminal(&vendor, &["ledger", "list"], (width, 200), &[("NO_COLOR", "1")]);
+        let (head, lines) = shown.split_once('\n').expect("a header");
+        assert_eq!(lines.lines().count(), rows.len(), "{shown}");
+        for (row, line) in rows.iter().zip(lines.lines()) {
+            assert!(self::width(line) <= width.into(), "{width}: {line}");
+            for key in ["id", "at", "amount"] {
+                let whole = row[key].as_str().expect("text");
+                assert!(line.split_whitespace().any(|cell| cell == whole), "{width}: {line}");
+            }
+        }
+        // That a record is void is never left out.
+        assert!(head.contains("  VO"), "{width}: {shown}");
+        assert_eq!(head.contains("  PR"), width > 80, "{width}: {shown}");
+        assert_eq!(head.contains("  NOTE"), width > 120, "{width}: {shown}");
+        assert_eq!(head.contains("  RECORDED"), width > 120, "{width}: {shown}");
+    }
+    // Where not even these have room, no more is left out than helps.
+    let shown = on_terminal(&vendor, &["ledger", "list"], (50, 200), &[("NO_COLOR", "1")]);
+    assert!(shown.contains("  PR") && !shown.contains("  NOTE"), "{shown}");
+    let piped = vendor.ok(["ledger", "list"]);
+    assert!(piped.out.lines().next().is_some_and(|head| head.contains("RECORDED")));
+    assert_eq!(piped.err, "");
+}
+
+#[test]
 fn bars_take_the_room_that_is_left_and_are_never_cut() {
     let vendor = long_books();
     let totals = ["totals", "--month", "2026-09", "--by", "day"];
