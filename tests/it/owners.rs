@@ -260,6 +260,13 @@ fn root_opens_what_is_named_and_becomes_the_owner_before_it_opens_the_books() {
     assert!(missing.code == 1 && !vendor.path("data/other.db").exists(), "{}", missing.err);
     let none: Ended = root_on(&vendor, &["restore", "roots/none"]).output().expect("it").into();
     assert!(none.code == 1 && none.err.contains("there is no file at"), "{}", none.err);
+    // A page is new there once; the next one would be the owner's to put in its place.
+    let report = ["report", "--month", "2026-10", "--out", "roots/oct.html"];
+    root_ok(&vendor, &report);
+    let again: Ended = root_on(&vendor, &report).output().expect("it runs").into();
+    assert!(again.code == 1 && again.err.contains("remove that page first"), "{}", again.err);
+    fs::remove_file(vendor.path("roots/oct.html")).expect("root may");
+    root_ok(&vendor, &report);
     let into = ["backup", "--dir", "roots"];
     let into: Ended = root_on(&vendor, &into).output().expect("it runs").into();
     assert!(into.code == 1 && into.err.contains("`chown --reference="), "{}", into.err);

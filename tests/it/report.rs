@@ -482,6 +482,35 @@ fn a_report_is_written_whole_and_replaces_no_other_file() {
 }
 
 #[test]
+fn a_report_clears_what_killed_ones_left_and_nothing_else() {
+    let vendor = books();
+    let report = ["report", "--month", "2026-10", "--out", "oct.html"];
+    vendor.ok(report);
+    let page = fs::read_to_string(vendor.path("oct.html")).expect("a page");
+    let left = [(".report-AbC123.draft", &page[..9_000]), (".report-a0b1c2.draft", "")];
+    let others = [
+        (".report-AbC124.draft", "<!DOCTYPE html><html lang=\"de\">mine"),
+        (".report-of a day.draft", ""),
+        ("report-AbC123.draft", ""),
+        (".report-AbC123.draft.html", ""),
+    ];
+    for (name, content) in left.iter().chain(&others) {
+        fs::write(vendor.path(name), content).expect("a file");
+    }
+    // Somebody makes one in the folder, which may be any of them.
+    let folder = fs::File::open(vendor.path("")).expect("a folder");
+    rustix::fs::flock(&folder, rustix::fs::FlockOperation::LockShared).expect("a lock");
+    vendor.ok(report);
+    assert!(left.iter().all(|(name, _)| vendor.path(name).exists()));
+    drop(folder);
+    vendor.ok(report);
+    assert!(left.iter().all(|(name, _)| !vendor.path(name).exists()));
+    for (name, content) in others {
+        assert_eq!(fs::read_to_string(vendor.path(name)).expect("a file"), content);
+    }
+}
+
+#[test]
 fn a_report_that_cannot_be_written_leaves_what_was_there() {
     let vendor = books();
     let report = "report --month 2026-10 --out oct.html";

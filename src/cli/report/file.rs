@@ -2,14 +2,20 @@
 
 use crate::cli::failure::Failure;
 use crate::cli::named;
+use crate::cli::rights::started_by;
+use nix::unistd::Uid;
+use rustix::fs::{FlockOperation, flock};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use tempfile::Builder;
 
 /// What every page of ours begins with, up to the name of its month.
 pub(super) const START: &str = "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\">\
     <meta name=\"generator\" content=\"agora-vendor report of ";
+/// What the names of pages begin and end with that are not in their place yet.
+const DRAFT: [&str; 2] = [".report-", ".draft"];
 /// What stands behind the name of the month.
 pub(super) const BEHIND_MONTH: &str = "\">";
 
@@ -75,7 +81,7 @@ impl PageFile {
             if error.kind() == io::ErrorKind::AlreadyExists {
                 refused(&self.named, "has come up meanwhile, and stays")
             } else {
-                Failure::failed(format!("{name} could not be written: {error}"))
+                or_denied(Failure::failed(format!("{name} could not be written: {error}")), &error)
             }
         })?;
         folder.sync_all().map_err(|error| {
@@ -93,8 +99,17 @@ impl PageFile {
             _ => Path::new("."),
         };
         let opened = File::open(folder)?;
+        // While one process makes a draft here, no other clears any. Some file systems have no
+        // locks: nothing is cleared there.
+        if flock(&opened, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            clear_drafts(folder);
+            flock(&opened, FlockOperation::LockShared)?;
+        } else {
+            let _locked = flock(&opened, FlockOperation::LockShared);
+        }
         // Removed where it does not come to stand; its mode is 0600.
-        let mut draft = Builder::new().prefix(".report-").suffix(".draft").tempfile_in(folder)?;
+        let [before, behind] = DRAFT;
+        let mut draft = Builder::new().prefix(before).suffix(behind).tempfile_in(folder)?;
         draft.write_all(page)?;
         draft.as_file().sync_all()?;
         if self.is_there {
@@ -104,6 +119,33 @@ impl PageFile {
         }
         Ok(opened)
     }
+}
+
+/// Removes the pages of a folder that killed processes began.
+fn clear_drafts(folder: &Path) {
+    let [before, behind] = DRAFT;
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let (name, path) = (entry.file_name(), entry.path());
+        let made = name.to_str().and_then(|name| name.strip_prefix(before)?.strip_suffix(behind));
+        let is_made = made.is_some_and(|made| made.bytes().all(|b| b.is_ascii_alphanumeric()));
+        if is_made && is_begun(&path) {
+            // What cannot be removed does no harm.
+            let _removed = fs::remove_file(&path);
+        }
+    }
+}
+
+/// Tells whether a file is a page as far as it was written, and has no other name.
+fn is_begun(path: &Path) -> bool {
+    let is_one = |metadata: fs::Metadata| metadata.is_file() && metadata.nlink() == 1;
+    let length = u64::try_from(START.len()).unwrap_or(u64::MAX);
+    let read = || {
+        let mut start = Vec::new();
+        File::open(path)?.take(length).read_to_end(&mut start)?;
+        io::Result::Ok(start)
+    };
+    path.symlink_metadata().is_ok_and(is_one)
+        && read().is_ok_and(|start| START.as_bytes().starts_with(&start))
 }
 
 /// The month of the page that a file is; `None` where it is none of ours.
@@ -124,5 +166,21 @@ fn refused(path: &Path, why: &str) -> Failure {
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Failure {
-    Failure::failed(format!("{} could not be looked at: {error}", path.display()))
+    let failure = format!("{} could not be looked at: {error}", path.display());
+    or_denied(Failure::failed(failure), error)
+}
+
+/// The same failure, with what to do where it is one of rights.
+fn or_denied(failure: Failure, error: &io::Error) -> Failure {
+    if error.kind() != io::ErrorKind::PermissionDenied {
+        failure
+    } else if started_by() == Uid::current() {
+        failure.with("name a file in a folder of yours with --out")
+    } else {
+        // Root makes new files before it becomes the owner.
+        failure.with(
+            "an older page is replaced as the owner of the books, who may not do that there: \
+             remove that page first, or name another file with --out",
+        )
+    }
 }
