@@ -32,12 +32,13 @@ fn ids(vendor: &Vendor) -> Vec<String> {
 fn one_content_is_one_set_of_records_whatever_it_is_packed_in() {
     let plain = "projectId,amount,at\np,10,2026-11-20\np,5,2026-11-21\n";
     let crlf = plain.replace('\n', "\r\n");
-    let forms: [(&str, Vec<u8>); 10] = [
+    let forms: [(&str, Vec<u8>); 11] = [
         ("u.csv", plain.into()),
         ("u.csv.gz", gzip(plain.as_bytes(), 1)),
         ("best.csv.gz", gzip(plain.as_bytes(), 9)),
         ("crlf.csv", crlf.clone().into_bytes()),
         ("bom.csv", format!("\u{feff}{plain}").into_bytes()),
+        ("boms.csv", format!("\u{feff}\u{feff}{plain}").into_bytes()),
         ("cut.csv", plain.trim_end().into()),
         ("u.csv.zst", zstd::encode_all(plain.as_bytes(), 1).expect("compressed")),
         ("best.csv.zst", zstd::encode_all(crlf.as_bytes(), 19).expect("compressed")),

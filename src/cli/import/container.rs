@@ -69,7 +69,7 @@ impl From<io::Error> for Broken {
     }
 }
 
-/// A file's text, as it was before it was compressed, without its byte order mark.
+/// A file's text, as it was before it was compressed, without its byte order marks.
 ///
 /// # Errors
 /// When it cannot be read, or is no UTF-8 by its first bytes.
@@ -103,8 +103,8 @@ pub(super) fn text<'f>(file: impl Read + 'f) -> Result<Held<'f>, Broken> {
             "it is {encoding}, and not UTF-8: `iconv -f {encoding} -t UTF-8` makes it that"
         )));
     }
-    if start.starts_with(BYTE_ORDER_MARK) {
-        // It says nothing about UTF-8.
+    // It says nothing about UTF-8. Programs that put one before whatever they write make two.
+    while text.start(BYTE_ORDER_MARK.len())?.starts_with(BYTE_ORDER_MARK) {
         text.consume(BYTE_ORDER_MARK.len());
     }
     Ok(text)
@@ -202,12 +202,14 @@ impl<'f> Held<'f> {
         Self { inner: Box::new(inner), held: Vec::new(), at: 0 }
     }
 
-    /// What it starts with: so many bytes, or fewer where there are no more. A pipe may give them
-    /// one by one.
+    /// What is read next: so many bytes, or fewer where there are no more. A pipe may give them one
+    /// by one.
     fn start(&mut self, bytes: usize) -> io::Result<&[u8]> {
-        let missing = u64::try_from(bytes.saturating_sub(self.held.len())).expect("a few bytes");
+        let held = self.held.len() - self.at;
+        let missing = u64::try_from(bytes.saturating_sub(held)).expect("a few bytes");
         self.inner.by_ref().take(missing).read_to_end(&mut self.held)?;
-        Ok(&self.held[..bytes.min(self.held.len())])
+        let next = &self.held[self.at..];
+        Ok(&next[..bytes.min(next.len())])
     }
 
     pub(super) fn give_back(&mut self, bytes: &[u8]) {

@@ -255,6 +255,7 @@ mod tests {
             crlf.clone().into_bytes(),
             crlf.trim_end_matches('\n').into(),
             format!("\u{feff}{}", crlf.trim_end()).into_bytes(),
+            format!("\u{feff}\u{feff}{plain}").into_bytes(),
             format!("{plain}\n\n").into_bytes(),
             format!("{crlf},,,\r\n ; \r\n").into_bytes(),
             zstd::encode_all(plain.as_bytes(), 19).expect("compressed"),
