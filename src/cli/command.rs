@@ -13,8 +13,12 @@ use crate::cli::user::{user, user_number};
 use crate::cli::visible::{ForPeople, write_json};
 use crate::store::{self, Store};
 use serde::Serialize;
-use std::io::Write;
+use std::io::{self, BufWriter, IntoInnerError, Write};
 use std::path::PathBuf;
+use tempfile::SpooledTempFile;
+
+/// How much of a text for the pager is kept in memory; a longer one is put into a file.
+const SHOWN_BYTES: usize = 4 << 20;
 
 /// The surroundings of one command.
 pub(super) struct Shell<'a> {
@@ -85,16 +89,17 @@ impl<'a> Shell<'a> {
     }
 
     /// Prints for people alone: on a terminal by a pager where it is higher than the screen.
-    pub(super) fn show(
+    pub(super) fn show<E: From<io::Error>>(
         &mut self,
-        people: impl FnOnce(&mut ForPeople<'_>) -> std::io::Result<()>,
-    ) -> std::io::Result<()> {
+        people: impl FnOnce(&mut ForPeople<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
         let Some(screen) = Screen::find() else {
             return people(&mut ForPeople::new(self.out, None));
         };
-        let mut text = Vec::new();
+        let mut text = BufWriter::new(SpooledTempFile::new(SHOWN_BYTES));
         people(&mut ForPeople::new(&mut text, Some(screen)))?;
-        screen.show(&text, self.out)
+        let mut text = text.into_inner().map_err(IntoInnerError::into_error)?;
+        Ok(screen.show(&mut text, self.out)?)
     }
 
     /// Lets `write` write CSV. On a terminal it is escaped, since people read it there; elsewhere

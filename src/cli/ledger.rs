@@ -18,7 +18,8 @@ use crate::store::usage::{self, KeptRecord, RecordFilter, RecordList};
 use serde::Serialize;
 use std::io::{self, Write};
 
-/// How many records are read at a time. No transaction is open while they are written.
+/// How many records are read at a time, and written: so many are in memory. No transaction is open
+/// while they are written.
 const PART: usize = 2_000;
 
 /// The columns that a narrow terminal does without, the first one first.
@@ -151,6 +152,12 @@ enum ListError {
     Output(io::Error),
 }
 
+impl From<io::Error> for ListError {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
 fn list(args: &ListArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let all_time = Period::new(0, LAST_SECOND).expect("all time is a window");
     let filter = RecordFilter {
@@ -210,17 +217,24 @@ impl Parts {
         &mut self,
         mut write: impl FnMut(RecordView) -> io::Result<()>,
     ) -> Result<(), ListError> {
+        self.each_part(|records, _| records.into_iter().try_for_each(&mut write))
+    }
+
+    /// The same, of so many records at a time, and whether these are the last.
+    fn each_part(
+        &mut self,
+        mut write: impl FnMut(Vec<RecordView>, bool) -> io::Result<()>,
+    ) -> Result<(), ListError> {
         loop {
             let most = self.left.min(PART);
             let mut read = |most| self.store.read(|tx| self.records.part(tx, most));
             let part = read(most).map_err(ListError::Store)?;
-            let is_last = part.len() < most;
+            let is_end = part.len() < most;
             self.left -= part.len();
-            for record in part {
-                write(RecordView::new(record)).map_err(ListError::Output)?;
-            }
-            if is_last || self.left == 0 {
-                self.more = !is_last && !read(1).map_err(ListError::Store)?.is_empty();
+            let is_last = is_end || self.left == 0;
+            write(part.into_iter().map(RecordView::new).collect(), is_last)?;
+            if is_last {
+                self.more = !is_end && !read(1).map_err(ListError::Store)?.is_empty();
                 return Ok(());
             }
         }
@@ -228,68 +242,87 @@ impl Parts {
 }
 
 fn print_csv(parts: &mut Parts, out: &mut dyn Write) -> Result<(), ListError> {
-    let mut csv = CsvOut::new(out, &KEYS).map_err(ListError::Output)?;
+    let mut csv = CsvOut::new(out, &KEYS)?;
     parts.each(|record| csv.row(&record))?;
-    csv.flush().map_err(ListError::Output)
+    Ok(csv.flush()?)
 }
 
 /// Writes the document as it is read: all records of some books are more than fit into memory.
 fn print_json(parts: &mut Parts, out: &mut dyn Write) -> Result<(), ListError> {
-    out.write_all(b"{\"rows\":[").map_err(ListError::Output)?;
+    out.write_all(b"{\"rows\":[")?;
     let mut comma: &[u8] = b"";
     parts.each(|record| {
         out.write_all(comma)?;
         comma = b",";
         write_json(out, &record)
     })?;
-    writeln!(out, "],\"more\":{}}}", parts.more).map_err(ListError::Output)
+    Ok(writeln!(out, "],\"more\":{}}}", parts.more)?)
 }
 
 fn print_table(parts: &mut Parts, shell: &mut Shell<'_>) -> Result<(), ListError> {
-    let mut records = Vec::new();
-    parts.each(|record| {
-        records.push(record);
-        Ok(())
-    })?;
-    let any = |has: fn(&RecordView) -> bool| records.iter().any(has);
-    let covered = any(|record| !record.covered.is_zero());
-    let voided = any(|record| record.voided.is_some());
-    let noted = any(|record| record.note.is_some());
-    let mut names = vec!["at", "project", "customer", "amount#"];
-    names.extend(covered.then_some("covered#"));
-    names.extend(["id!", "recorded", "by"]);
-    names.extend(voided.then_some("voided"));
-    names.extend(noted.then_some("note"));
-    let mut columns = Columns::new(&names);
-    for record in &records {
-        let mut cells = vec![
-            record.at.clone(),
-            record.project_id.clone(),
-            or_dash(record.customer_id.as_ref()),
-            record.amount.to_string(),
-        ];
-        cells.extend(covered.then(|| record.covered.to_string()));
-        cells.extend([
-            record.id.clone(),
-            record.recorded_at.clone(),
-            or_dash(record.recorded_by.as_ref()),
-        ]);
-        cells.extend(voided.then(|| record.void_words().unwrap_or_default()));
-        cells.extend(noted.then(|| record.note.clone().unwrap_or_default()));
-        columns.row(cells);
-    }
     let mut left_out = Vec::new();
-    let printed = shell.show(|out| {
-        left_out = columns.leave_out(&SPARE, "project", out.screen);
-        columns.print(out)
-    });
-    printed.map_err(ListError::Output)?;
+    shell.show(|out| {
+        let mut table = None;
+        parts.each_part(|records, is_last| {
+            // Of more than a part, who knows which columns the others need?
+            let begins = || RecordTable::new(|has| !is_last || records.iter().any(has));
+            let is_first = table.is_none();
+            let RecordTable { columns, .. } = table.get_or_insert_with(begins).fill(&records);
+            if is_first {
+                left_out = columns.leave_out(&SPARE, "project", out.screen);
+            }
+            columns.print_part(out)
+        })
+    })?;
     if !left_out.is_empty() {
         let names = left_out.join(", ");
         let sentence = Sentence::from(format!("the terminal has no room for columns: {names}"));
         shell.point_out(sentence.hint("ledger show ID", "shows all of a record"));
     }
     Ok(())
+}
+
+/// The table of a list, with those columns in which something stands.
+struct RecordTable {
+    columns: Columns,
+    covered: bool,
+    voided: bool,
+    noted: bool,
+}
+
+impl RecordTable {
+    fn new(any: impl Fn(fn(&RecordView) -> bool) -> bool) -> Self {
+        let covered = any(|record| !record.covered.is_zero());
+        let voided = any(|record| record.voided.is_some());
+        let noted = any(|record| record.note.is_some());
+        let mut names = vec!["at", "project", "customer", "amount#"];
+        names.extend(covered.then_some("covered#"));
+        names.extend(["id!", "recorded", "by"]);
+        names.extend(voided.then_some("voided"));
+        names.extend(noted.then_some("note"));
+        Self { columns: Columns::new(&names), covered, voided, noted }
+    }
+
+    fn fill(&mut self, records: &[RecordView]) -> &mut Self {
+        for record in records {
+            let mut cells = vec![
+                record.at.clone(),
+                record.project_id.clone(),
+                or_dash(record.customer_id.as_ref()),
+                record.amount.to_string(),
+            ];
+            cells.extend(self.covered.then(|| record.covered.to_string()));
+            cells.extend([
+                record.id.clone(),
+                record.recorded_at.clone(),
+                or_dash(record.recorded_by.as_ref()),
+            ]);
+            cells.extend(self.voided.then(|| record.void_words().unwrap_or_default()));
+            cells.extend(self.noted.then(|| record.note.clone().unwrap_or_default()));
+            self.columns.row(cells);
+        }
+        self
+    }
 }
 
 fn show(args: &ShowArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {

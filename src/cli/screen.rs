@@ -4,7 +4,7 @@
 use rustix::termios::tcgetwinsize;
 use signal_hook::consts::SIGINT;
 use signal_hook::flag;
-use std::io::{self, IsTerminal, Write, stdout};
+use std::io::{self, BufRead, BufReader, IsTerminal, Read, Seek, Write, stdout};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
@@ -44,21 +44,33 @@ impl Screen {
     }
 
     /// Shows a text, by the pager where it is higher than the screen.
-    pub(super) fn show(self, text: &[u8], out: &mut dyn Write) -> io::Result<()> {
-        let lines = text.split(|byte| *byte == b'\n').count();
-        let is_high = self.height.is_some_and(|height| lines > usize::from(height));
-        if is_high {
+    pub(super) fn show(self, text: &mut (impl Read + Seek), out: &mut dyn Write) -> io::Result<()> {
+        if self.is_lower(text)? {
             out.flush()?;
+            text.rewind()?;
             if page(text) {
                 return Ok(());
             }
         }
-        out.write_all(text)
+        text.rewind()?;
+        io::copy(text, out).map(|_| ())
+    }
+
+    /// Tells whether it is lower than a text.
+    fn is_lower(self, text: &mut (impl Read + Seek)) -> io::Result<bool> {
+        text.rewind()?;
+        let Some(height) = self.height.map(usize::from) else {
+            return Ok(false);
+        };
+        let lines =
+            BufReader::new(text).split(b'\n').take(height).collect::<io::Result<Vec<_>>>()?;
+        // The line of the shell's prompt comes below them.
+        Ok(lines.len() == height)
     }
 }
 
 /// Hands a text to the pager; tells whether there is one.
-fn page(text: &[u8]) -> bool {
+fn page(text: &mut impl Read) -> bool {
     let pager = std::env::var("PAGER").unwrap_or_else(|_| USUAL_PAGER.to_owned());
     if pager.trim().is_empty() {
         return false;
@@ -77,7 +89,7 @@ fn page(text: &[u8]) -> bool {
     };
     if let Some(mut input) = pager.stdin.take() {
         // Whoever quits before the end has read enough.
-        let _read = input.write_all(text);
+        let _read = io::copy(text, &mut input);
     }
     // What a shell says of a command that it does not find, or may not run.
     const NOT_RUN: [Option<i32>; 2] = [Some(126), Some(127)];

@@ -6,6 +6,7 @@ use crate::cli::visible::ForPeople;
 use comfy_table::{
     CellAlignment, ColumnConstraint, ContentArrangement, Row, Table, Width, presets,
 };
+use std::io;
 
 /// A table for people: names above, aligned columns, those of figures to the right with their
 /// points below each other. On a terminal it is no wider than that: long cells are cut, and end in
@@ -16,6 +17,10 @@ pub(super) struct Columns {
     /// The columns of ids, which are typed and pasted: a part of one is of no use.
     ids: Vec<bool>,
     rows: Vec<Vec<String>>,
+    /// The places of the columns that were left out, each as it was when the earlier ones had been.
+    left_out: Vec<usize>,
+    /// A row as wide as all of the parts before.
+    widest: Option<Vec<String>>,
     /// Whether long cells are broken between their words, and none is cut.
     is_prose: bool,
 }
@@ -29,6 +34,8 @@ impl Columns {
             figures: names.iter().map(|name| name.ends_with('#')).collect(),
             ids: names.iter().map(|name| name.ends_with('!')).collect(),
             rows: Vec::new(),
+            left_out: Vec::new(),
+            widest: None,
             is_prose: false,
         }
     }
@@ -40,7 +47,10 @@ impl Columns {
 
     pub(super) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         // A cell has one line, whatever stands in it.
-        self.rows.push(cells.into_iter().map(|cell| escape(&cell).into_owned()).collect());
+        let mut cells: Vec<String> =
+            cells.into_iter().map(|cell| escape(&cell).into_owned()).collect();
+        self.left_out.iter().for_each(|place| drop(cells.remove(*place)));
+        self.rows.push(cells);
     }
 
     /// How much room a terminal leaves for one more column; `None` elsewhere, and where they are
@@ -91,6 +101,7 @@ impl Columns {
         self.names.remove(place);
         self.figures.remove(place);
         self.ids.remove(place);
+        self.left_out.push(place);
         self.rows.iter_mut().for_each(|row| drop(row.remove(place)));
     }
 
@@ -111,13 +122,54 @@ impl Columns {
         }
     }
 
-    pub(super) fn print(mut self, out: &mut ForPeople<'_>) -> std::io::Result<()> {
+    pub(super) fn print(mut self, out: &mut ForPeople<'_>) -> io::Result<()> {
+        let rows = std::mem::take(&mut self.rows);
+        let lines = self.lines(rows, out.screen);
+        print_lines(out, &lines)
+    }
+
+    /// Prints the rows so far, below those that were printed before, and forgets them. The columns
+    /// are as wide as before, or wider: a list of any length needs no memory.
+    pub(super) fn print_part(&mut self, out: &mut ForPeople<'_>) -> io::Result<()> {
+        let is_first = self.widest.is_none();
         let mut rows = std::mem::take(&mut self.rows);
+        let widest: Vec<String> =
+            (0..self.names.len()).map(|place| self.widest_cell(&rows, place)).collect();
+        rows.push(widest.clone());
+        self.widest = Some(widest);
+        let mut lines = self.lines(rows, out.screen);
+        lines.pop();
+        if is_first {
+            return print_lines(out, &lines);
+        }
+        lines.iter().skip(1).try_for_each(|line| writeln!(out, "{line}"))
+    }
+
+    /// A cell as wide as those of a column, and as those of the parts before.
+    fn widest_cell(&self, rows: &[Vec<String>], place: usize) -> String {
+        let before = self.widest.iter().filter_map(|widest| widest.get(place));
+        let cells = rows.iter().filter_map(|row| row.get(place)).chain(before);
+        if !self.figures[place] {
+            return cells.max_by_key(|cell| cell.chars().count()).cloned().unwrap_or_default();
+        }
+        let lengths = cells.map(|figure| {
+            let whole = figure.find('.').unwrap_or(figure.len());
+            (whole, figure.len() - whole)
+        });
+        let (whole, behind) = lengths
+            .reduce(|one, other| (one.0.max(other.0), one.1.max(other.1)))
+            .unwrap_or_default();
+        let point = if behind > 0 { "." } else { "" };
+        ["0".repeat(whole), point.to_owned(), "0".repeat(behind.saturating_sub(1))].concat()
+    }
+
+    /// The lines of the table, its names first.
+    fn lines(&mut self, mut rows: Vec<Vec<String>>, screen: Option<Screen>) -> Vec<String> {
         self.align(&mut rows);
         self.rows = rows;
         let mut table = Table::new();
         table.load_style(presets::NOTHING);
-        let width = out.screen.and_then(|screen| screen.width);
+        let width = screen.and_then(|screen| screen.width);
         let room = self.room(width);
         let mut header = Row::from(&self.names);
         header.max_height(1);
@@ -129,7 +181,7 @@ impl Columns {
                 table.set_delimiter('\0');
             }
         }
-        for cells in self.rows {
+        for cells in std::mem::take(&mut self.rows) {
             let mut row = Row::from(cells);
             if width.is_some() && !self.is_prose {
                 row.max_height(1);
@@ -151,14 +203,19 @@ impl Columns {
                 Some(Room::Rest) | None => {}
             }
         }
-        for (number, line) in table.lines().enumerate() {
-            match number {
-                0 => out.heading(line.trim_end())?,
-                _ => writeln!(out, "{}", line.trim_end())?,
-            }
-        }
-        Ok(())
+        table.lines().map(|line| line.trim_end().to_owned()).collect()
     }
+}
+
+/// Prints the lines of a table, its names first.
+fn print_lines(out: &mut ForPeople<'_>, lines: &[String]) -> io::Result<()> {
+    for (number, line) in lines.iter().enumerate() {
+        match number {
+            0 => out.heading(line)?,
+            _ => writeln!(out, "{line}")?,
+        }
+    }
+    Ok(())
 }
 
 /// The columns that prose needs to be broken between words.
@@ -288,7 +345,7 @@ fn align_points(rows: &mut [Vec<String>], place: usize) {
 pub(super) fn print_properties(
     out: &mut ForPeople<'_>,
     properties: &[(&str, String)],
-) -> std::io::Result<()> {
+) -> io::Result<()> {
     let width = properties.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
     for (name, value) in properties {
         print_prose(out, &format!("{name:width$}  "), value)?;
@@ -298,11 +355,7 @@ pub(super) fn print_properties(
 
 /// Prints a text behind words of its own. On a terminal a long one is broken between its words, and
 /// goes on below itself; elsewhere it is one line.
-pub(super) fn print_prose(
-    out: &mut ForPeople<'_>,
-    before: &str,
-    text: &str,
-) -> std::io::Result<()> {
+pub(super) fn print_prose(out: &mut ForPeople<'_>, before: &str, text: &str) -> io::Result<()> {
     let text = escape(text);
     let width = out.screen.and_then(|screen| screen.width).map(usize::from);
     let room = width.and_then(|width| width.checked_sub(before.len()));
@@ -326,10 +379,7 @@ pub(super) fn print_prose(
 
 /// Prints what belongs to the line above, a label before each text. On a terminal a text goes on
 /// below itself where the line ends.
-pub(super) fn print_wrapped(
-    out: &mut ForPeople<'_>,
-    labelled: &[(&str, &str)],
-) -> std::io::Result<()> {
+pub(super) fn print_wrapped(out: &mut ForPeople<'_>, labelled: &[(&str, &str)]) -> io::Result<()> {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     if let Some(width) = out.screen.and_then(|screen| screen.width) {

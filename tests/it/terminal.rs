@@ -258,6 +258,58 @@ fn times_and_ids_of_records_are_never_cut() {
     assert_eq!(piped.err, "");
 }
 
+/// Books of many records, of which those after the first thousands have longer cells and notes.
+fn many_records(count: usize) -> Vendor {
+    let vendor = Vendor::new();
+    vendor.at("2026-11-20T09:00:00Z");
+    let mut rows = "id,projectId,amount,at,note\n".to_owned();
+    for number in 0..count {
+        let (day, seconds) = (1 + number / 10_000, number % 10_000);
+        let at = month_s(10) + i64::try_from(86_400 * day + seconds).expect("small");
+        let (more, note) =
+            if number > 4_500 { ("-of-the-longer-ones", "a note") } else { ("", "") };
+        rows += &format!("r{number}{more},p,{number}.5,{at},{note}\n");
+    }
+    std::fs::write(vendor.path("rows.csv"), rows).expect("a file");
+    vendor.ok(["import", "rows.csv", "--quiet"]);
+    vendor
+}
+
+#[test]
+fn a_list_of_any_length_has_one_header_and_its_columns_stay_below_it() {
+    let vendor = many_records(5_000);
+    let list = ["ledger", "list", "--limit", "0"];
+    let wanted: Vec<String> = (0..5_000).map(|number| format!("{number}.5")).collect();
+    let piped = vendor.ok(list).out;
+    let shown = on_terminal(&vendor, &list, (120, 30), &[("PAGER", "cat"), ("NO_COLOR", "1")]);
+    for text in [&piped, &shown] {
+        let (head, rows) = text.split_once('\n').expect("a header");
+        assert!(head.starts_with("AT") && head.ends_with("NOTE"), "{head}");
+        let amounts: Vec<&str> =
+            rows.lines().map(|line| line.split_whitespace().nth(3).expect("an amount")).collect();
+        assert_eq!(amounts, wanted);
+        // What is longer than all before moves its column once, and no further.
+        let places: Vec<usize> = rows.lines().map(|line| line.find(".5").expect("it")).collect();
+        assert!(places.is_sorted(), "{places:?}");
+        assert_eq!(places[2_000], places[4_999]);
+        assert!(rows.ends_with("a note\n"));
+    }
+    assert!(shown.lines().all(|line| line.chars().count() <= 120));
+}
+
+#[test]
+fn a_list_needs_no_memory_for_its_length() {
+    let vendor = many_records(40_000);
+    let executable = env!("CARGO_BIN_EXE_agora-vendor");
+    let limited = format!("ulimit -v 120000; exec {executable} ledger list --limit 0");
+    let mut command = std::process::Command::new("bash");
+    command.args(["-c", &limited]).current_dir(vendor.path("")).env("AGORA_VENDOR_DB", vendor.db());
+    vendor.set_clock(&mut command);
+    let ended = command.output().expect("bash");
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    assert_eq!(ended.stdout.iter().filter(|byte| **byte == b'\n').count(), 40_001);
+}
+
 #[test]
 fn bars_take_the_room_that_is_left_and_are_never_cut() {
     let vendor = long_books();
