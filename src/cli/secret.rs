@@ -18,15 +18,35 @@ const ENDING: [Signal; 5] =
 /// Reads a secret that a file holds alone (`-`: standard input). A newline at its end is dropped.
 pub(super) fn read(file: &Path, what: &str) -> Result<ApiSecret, Failure> {
     let text = read_quietly(file, what)?;
-    // Never the secret itself in the sentence.
-    let problem = |reason: &str| {
+    parse(&text, "the file holds the secret and nothing else").map_err(|reason| {
         Failure::words(format!("what {} holds is not a secret: {reason}", file.display()))
-    };
-    let secret = without_newline(&text);
-    if let Some(wrapped) = wrapped_in(secret) {
-        return Err(problem(&format!("{wrapped}; the file holds the secret and nothing else")));
+    })
+}
+
+/// Asks for a secret at the terminal until what is typed is one; `None` where the input ends.
+pub(super) fn ask(what: &str) -> Result<Option<ApiSecret>, Failure> {
+    loop {
+        let typed = read_quietly(Path::new("-"), what)?;
+        if typed.is_empty() {
+            return Ok(None);
+        }
+        match parse(&typed, "type the secret and nothing else") {
+            Ok(secret) => return Ok(Some(secret)),
+            Err(reason) => {
+                // Where stderr is gone there is nobody to tell.
+                let _told = writeln!(stderr(), "this is not a secret: {reason}");
+            }
+        }
     }
-    secret.parse().map_err(|error: crate::billing::id::Error| problem(&error.to_string()))
+}
+
+/// Reads a secret, without a newline at its end; or says what is wrong, and never the secret.
+fn parse(text: &str, rule: &str) -> Result<ApiSecret, String> {
+    let secret = without_newline(text);
+    if let Some(wrapped) = wrapped_in(secret) {
+        return Err(format!("{wrapped}; {rule}"));
+    }
+    secret.parse().map_err(|error: crate::billing::id::Error| error.to_string())
 }
 
 /// Reads what is to be compared with a secret, whatever it is, without a newline at its end.

@@ -256,7 +256,13 @@ fn setup_asks_and_leads_to_a_service_that_runs() {
 fn enter_takes_what_is_proposed_and_a_given_pair_is_never_shown() {
     let vendor = machine();
     let mut dialog = Dialog::start(setup(&vendor, &[]));
-    dialog.answers("apiKey [make one]: ", API_KEY);
+    dialog.answers("apiKey [make one]: ", "a key");
+    dialog.answers("\"a key\": ", API_KEY);
+    // What is no secret is asked for again, and not shown.
+    dialog.answers("its apiSecret (it is not shown): ", "");
+    dialog.sees("this is not a secret: it must be 1 to ");
+    dialog.answers("its apiSecret (it is not shown): ", &format!("'{API_SECRET}'"));
+    dialog.sees("this is not a secret: it is in quotes; type the secret and nothing else\n");
     dialog.answers("its apiSecret (it is not shown): ", API_SECRET);
     for question in ["[proxy]: ", "[not known yet]: ", "[report]: ", "[no plan yet]: ", "[yes]: "] {
         dialog.answers(question, "");
@@ -495,6 +501,12 @@ fn whoever_stops_before_the_end_has_changed_nothing() {
         assert!(ended == code && shown.contains(words), "{shown}");
         assert_eq!(tree(&vendor), before);
     }
+    let mut dialog = Dialog::start(setup(&vendor, &flags));
+    dialog.answers("apiKey [make one]: ", API_KEY);
+    dialog.answers("its apiSecret (it is not shown): ", "\u{4}");
+    let (shown, code) = dialog.end();
+    assert!(code == 1 && shown.contains("stopped: nothing was changed"), "{shown}");
+    assert_eq!(tree(&vendor), before);
     let without = ended(setup(&vendor, &flags));
     assert!(without.code == 2 && without.err.contains("add --yes"), "{}", without.err);
     assert_eq!(tree(&vendor), before);

@@ -8,7 +8,7 @@ use crate::cli::failure::Failure;
 use crate::cli::plan_file;
 use crate::cli::secret;
 use crate::cli::serve::Listen;
-use crate::cli::setup::ask::{ask, explain};
+use crate::cli::setup::ask::{ask, explain, stopped};
 use crate::cli::setup::books::{BooksState, Order};
 use crate::cli::setup::configuration::{Connections, Way};
 use crate::cli::setup::flags::{Args, TlsArg};
@@ -69,7 +69,7 @@ fn pair(args: &Args, asks: bool) -> Result<Option<(String, String)>, Failure> {
         given => given.parse::<ApiKey>().map(Some).map_err(|error| error.to_string()),
     })?;
     let Some(api_key) = api_key else { return Ok(None) };
-    let api_secret = secret::read(Path::new("-"), "its apiSecret")?;
+    let api_secret = secret::ask("its apiSecret")?.ok_or_else(stopped)?;
     Ok(Some((api_key.to_string(), api_secret.reveal().to_owned())))
 }
 

@@ -39,10 +39,15 @@ pub(super) fn is_agreed(what: &str) -> Result<bool, Failure> {
     })
 }
 
+/// The end of a dialog before its last question.
+pub(super) fn stopped() -> Failure {
+    Failure::failed("stopped: nothing was changed")
+}
+
 fn line() -> Result<String, Failure> {
     let mut line = String::new();
     match io::stdin().read_line(&mut line) {
-        Ok(0) => Err(Failure::failed("stopped: nothing was changed")),
+        Ok(0) => Err(stopped()),
         Ok(_) => Ok(line),
         Err(error) => {
             Err(Failure::failed(format!("the answer cannot be read from the terminal: {error}")))
