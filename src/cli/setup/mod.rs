@@ -63,13 +63,7 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         return Ok(Exit::Failed);
     }
     let stop = stop_by_signal()?;
-    if let Some((certificate, key)) = &order.tls_files {
-        if machine.configures {
-            service::check_seen(&machine.root, [certificate, key])?;
-        }
-        // What can be refused is refused before anything is written.
-        command_books(&machine.books, &order.check_alone(), shell)?;
-    }
+    check_certificate(&machine, &order, shell)?;
     let is_same = is_set_up && stands.as_ref() == Some(&connections) && !args.says_connections();
     let changes = if machine.configures && !is_same {
         configuration.prepare(&connections)?
@@ -108,6 +102,21 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         Some(failure) => Err(failure),
         None => Ok(checkup.map_or(Exit::Done, |checkup| checkup.end(shell))),
     }
+}
+
+/// Refuses, before anything is written, the files of a certificate that the service, or the owner of
+/// the books, cannot use.
+fn check_certificate(
+    machine: &Machine,
+    order: &Order,
+    shell: &mut Shell<'_>,
+) -> Result<(), Failure> {
+    let Some((certificate, key)) = &order.tls_files else { return Ok(()) };
+    if machine.configures {
+        service::check_seen(&machine.root, [certificate, key])?;
+    }
+    command_books(&machine.books, &order.check_alone(), shell)?;
+    Ok(())
 }
 
 /// Becomes true with the first Ctrl-C, or where the process is asked to end.
