@@ -407,6 +407,12 @@ fn a_socket_that_cannot_be_had_is_told_with_the_journal_that_says_why() {
     fs::write(vendor.path("bin/systemctl"), busy).expect("a file");
     let ended = ended(setup(&vendor, &["--yes"]));
     assert_eq!(ended.code, 1, "{}", ended.out);
+    // What Agora's console is to be told stands all the same.
+    let (_, console) = ended.out.split_once("For Agora's console:\n").expect("it is told");
+    assert!(
+        console.contains("address    https://HOST") && console.contains("\napiKey "),
+        "{console}"
+    );
     assert!(ended.err.contains("(Job for agora-vendor.socket failed.)"), "{}", ended.err);
     // The socket's lines are not among the service's.
     let why = " -u agora-vendor.socket -u agora-vendor` says why";

@@ -86,10 +86,11 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     }
     // Where it is about the books alone, a service that was stopped stays so.
     let starts = is_changed || !is_set_up || args.says_connections() || !args.says_anything();
-    let is_running = finish(&machine, &configuration, (starts, is_changed), &connections, shell)?;
-    let looked =
-        is_running.then(|| Checkup::make(&machine.books, &connections, is_changed, &stop, shell));
-    let (checkup, failure) = match looked.transpose() {
+    let started = finish(&machine, &configuration, (starts, is_changed), &connections, shell);
+    let is_running = matches!(started, Ok(true));
+    let look = || Checkup::make(&machine.books, &connections, is_changed, &stop, shell);
+    // The console's values are printed whatever failed here: all else stands.
+    let (checkup, failure) = match started.and_then(|runs| runs.then(look).transpose()) {
         Ok(checkup) => (checkup, None),
         Err(failure) => (None, Some(failure)),
     };
