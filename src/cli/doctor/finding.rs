@@ -80,6 +80,8 @@ pub(super) struct Ours<'a> {
     user: Option<String>,
     /// Whose books they are, where systemd serves them.
     extension: Option<Extension>,
+    /// Whether a service of systemd looks at them.
+    is_service: bool,
 }
 
 impl<'a> Ours<'a> {
@@ -91,13 +93,18 @@ impl<'a> Ours<'a> {
         let is_reader = |owner: &str| std::env::var("SUDO_USER").is_ok_and(|user| user == owner);
         let user = owner.filter(|owner| reads_another && !is_reader(owner));
         let extension = Extension::of_books(database.path());
-        Self { database, user: user.map(shell_quoted), extension }
+        Self { database, user: user.map(shell_quoted), extension, is_service }
     }
 
     /// The server's unit of systemd, for a shell.
     pub(super) fn server(&self) -> String {
         let unit = self.extension.as_ref().map(Extension::server);
         shell_quoted(unit.as_deref().unwrap_or("agora-vendor"))
+    }
+
+    /// Tells whether systemd serves these books, as far as can be seen.
+    pub(super) fn has_unit(&self) -> bool {
+        self.extension.is_some() || self.is_service
     }
 
     /// Where copies of the books are put.

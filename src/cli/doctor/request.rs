@@ -180,14 +180,16 @@ fn answered(ours: &Ours<'_>, server: &ServerUrl, answer: &Inquiry) -> Finding {
 
 fn unheard(ours: &Ours<'_>, server: &ServerUrl, error: &Unheard) -> Finding {
     let says = format!("{} did not answer: {error}", server.url);
+    // Books that systemd does not serve are served by hand.
+    let start = |systemctl| if ours.has_unit() { systemctl } else { ours.typed("serve") };
     match error {
         Unheard::NoWay(_) if !server.is_named => Finding::warning(
             NAME,
             format!("{says}; name the server's address with --url, or start it"),
         )
-        .remedy(format!("sudo systemctl start {}", ours.server())),
+        .remedy(start(format!("sudo systemctl start {}", ours.server()))),
         Unheard::NoWay(_) => {
-            Finding::failed(NAME, says).remedy(format!("systemctl status {}", ours.server()))
+            Finding::failed(NAME, says).remedy(start(format!("systemctl status {}", ours.server())))
         }
         Unheard::NoAnswer(_) => Finding::failed(NAME, says)
             .remedy(format!("curl -v {}/healthz", shell_quoted(&server.url))),
