@@ -8,6 +8,7 @@ use crate::billing::period::Grain;
 use crate::billing::plan::{Plan, describe_line};
 use crate::billing::price::{Package, Part, Price, Tiers, charge, total};
 use crate::cli::command::Shell;
+use crate::cli::database::shell_quoted;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::input::read_text;
 use crate::cli::json::exact;
@@ -399,6 +400,13 @@ fn write_version(
     let months = bill::months_priced_by(tx, id, &months)?;
     let billed = changed_words(tx, &months)?;
     Ok(PlanChange { plan, history, from_s, is_news: true, billed })
+}
+
+/// The command that sets a price up. For a month that was billed it holds only where that is said.
+pub(super) fn price_command(plan: Option<&PlanId>, billed_s: Option<i64>) -> String {
+    let plan = shell_quoted(plan.map_or("default", |plan| plan.as_str()));
+    let from = billed_s.map(|month_s| format!(" --from {} --rewrite", month(month_s)));
+    format!("plan set {plan} --name NAME --unit UNIT --price PRICE{}", from.unwrap_or_default())
 }
 
 /// Sets a plan as a document has it, from the month on from which a new version holds. Tells

@@ -2,7 +2,7 @@
 
 use crate::billing::adjustment::Adjustment;
 use crate::billing::amount::Amount;
-use crate::billing::id::ProjectId;
+use crate::billing::id::{PlanId, ProjectId};
 use crate::billing::month_elsewhere::MonthElsewhere;
 use crate::billing::period::{self, Grain, LAST_SECOND, Period};
 use crate::billing::statement::{ListingKind, Statement, StatementEntry, Timeline};
@@ -11,6 +11,7 @@ use crate::cli::csv_out::CsvFlag;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::json::exact;
 use crate::cli::moment::{self, Month, rfc3339};
+use crate::cli::plan::price_command;
 use crate::cli::sentence::Sentence;
 use crate::cli::table::{Columns, or_dash, print_properties};
 use crate::cli::visible::ForPeople;
@@ -36,7 +37,8 @@ pub(super) enum Args {
     /// Show what was recorded after Agora was told of its time, by month and project
     ///
     /// A void counts below zero. What a later bill has carried is told, unless part of it waits. Of
-    /// a month whose bill was not asked for after its end it is not known what is late for it.
+    /// a month whose bill was not asked for after its end it is not known what is late for it. Usage
+    /// of a billed month without a price is named too.
     Late(LateArgs),
 }
 
@@ -525,6 +527,16 @@ const LATE_KEYS: [&str; 9] = [
     "due",
 ];
 
+/// Usage of a project in a billed month that has no price.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct UnpricedRow {
+    month: String,
+    project_id: String,
+    /// The plan that would price it.
+    plan_id: Option<String>,
+}
+
 /// What is not told of a project's month.
 #[derive(Default)]
 struct NotTold {
@@ -533,63 +545,101 @@ struct NotTold {
     due: Option<Amount>,
 }
 
-/// What is not told, by month and project.
-fn not_told(tx: &ReadTx<'_>, scope: Period) -> store::Result<BTreeMap<(i64, ProjectId), NotTold>> {
-    let mut rows: BTreeMap<(i64, ProjectId), NotTold> = BTreeMap::new();
-    for (key, sum) in late::by_month(tx, ListingKind::Usage, scope)? {
-        rows.entry(key).or_default().usage = Some(sum);
-    }
-    for (key, sum) in late::by_month(tx, ListingKind::Bill, scope)? {
-        rows.entry(key).or_default().bill = Some(sum);
-    }
-    let mut months = balance::billed_from(tx, scope.first_s())?;
-    months.retain(|month_s| *month_s <= scope.last_s());
-    if !months.is_empty() {
-        let pricing = Pricing::read(tx, None)?;
-        for month_s in months {
-            for (project_id, balance) in balance::now(tx, &pricing, month_s, None)? {
-                if let Some(due) = balance.due().filter(|due| !due.is_zero()) {
-                    rows.entry((month_s, project_id)).or_default().due = Some(due);
-                }
+/// What is late, as the books have it.
+#[derive(Default)]
+struct Lateness {
+    /// By month and project.
+    not_told: BTreeMap<(i64, ProjectId), NotTold>,
+    /// What no bill tells for want of a price, with the plan that would price it.
+    unpriced: Vec<(i64, ProjectId, Option<PlanId>)>,
+    /// The months with usage of which no bill is kept that was asked for after their end.
+    unknown: Vec<i64>,
+}
+
+impl Lateness {
+    fn read(tx: &ReadTx<'_>, scope: Period, now_s: i64) -> store::Result<Self> {
+        let mut found =
+            Self { unknown: late::untold_months(tx, ListingKind::Bill, scope)?, ..Self::default() };
+        for (key, sum) in late::by_month(tx, ListingKind::Usage, scope)? {
+            found.not_told.entry(key).or_default().usage = Some(sum);
+        }
+        for (key, sum) in late::by_month(tx, ListingKind::Bill, scope)? {
+            found.not_told.entry(key).or_default().bill = Some(sum);
+        }
+        let mut months = balance::billed_from(tx, scope.first_s())?;
+        months.retain(|month_s| *month_s <= scope.last_s());
+        if !months.is_empty() {
+            let pricing = Pricing::read(tx, None)?;
+            for month_s in months {
+                found.add_money(tx, &pricing, month_s, now_s)?;
             }
         }
+        // Of a month that is not over, the bill is still to come.
+        found.unknown.retain(|start_s| Grain::Month.after(*start_s) <= now_s);
+        Ok(found)
     }
-    Ok(rows)
+
+    fn add_money(
+        &mut self,
+        tx: &ReadTx<'_>,
+        pricing: &Pricing,
+        month_s: i64,
+        now_s: i64,
+    ) -> store::Result<()> {
+        let is_told = Grain::Month.after(month_s) <= now_s || !self.unknown.contains(&month_s);
+        for (project_id, balance) in balance::now(tx, pricing, month_s, None)? {
+            match balance.due() {
+                Some(due) if due.is_zero() => {}
+                Some(due) => {
+                    self.not_told.entry((month_s, project_id)).or_default().due = Some(due);
+                }
+                None if is_told => {
+                    let plan_id = pricing.plan_missing(&project_id, month_s);
+                    self.unpriced.push((month_s, project_id, plan_id));
+                }
+                None => {}
+            }
+        }
+        Ok(())
+    }
 }
 
 #[derive(Serialize)]
 struct LatenessView {
     rows: Vec<LateRow>,
+    /// What no bill tells for want of a price.
+    unpriced: Vec<UnpricedRow>,
     /// The months with usage of which no bill is kept that was asked for after their end.
     unknown: Vec<String>,
 }
 
-fn late(args: &LateArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
-    let scope = scope(args.month);
-    let read = |tx: &ReadTx<'_>| Ok::<_, store::Error>((not_told(tx, scope)?, untold(tx, scope)?));
-    let (rows, untold) = shell.open()?.read(read)?;
-    let shown = |sum: UsageSum| LateSumView {
-        amount: sum.amount,
-        covered: sum.covered,
-        records: sum.records,
-    };
-    let row = |((month_s, project_id), not_told): ((i64, ProjectId), NotTold)| LateRow {
-        month: moment::month(month_s),
-        project_id: project_id.to_string(),
-        usage: not_told.usage.map(shown),
-        bill: not_told.bill.map(shown),
-        due: not_told.due.map(|due| due.to_string()),
-    };
-    let over = untold.into_iter().filter(|start_s| Grain::Month.after(*start_s) <= shell.now_s);
-    let shown = LatenessView {
-        rows: rows.into_iter().map(row).collect(),
-        unknown: over.map(moment::month).collect(),
-    };
-    if args.csv.csv {
-        shell.print_csv(&LATE_KEYS, &shown.rows)?;
-        return Ok(Exit::Done);
+impl LatenessView {
+    fn new(lateness: &Lateness) -> Self {
+        let shown = |sum: &UsageSum| LateSumView {
+            amount: sum.amount.clone(),
+            covered: sum.covered.clone(),
+            records: sum.records,
+        };
+        let row = |((month_s, project_id), not_told): (&(i64, ProjectId), &NotTold)| LateRow {
+            month: moment::month(*month_s),
+            project_id: project_id.to_string(),
+            usage: not_told.usage.as_ref().map(shown),
+            bill: not_told.bill.as_ref().map(shown),
+            due: not_told.due.as_ref().map(Amount::to_string),
+        };
+        let unpriced = lateness.unpriced.iter().map(|(month_s, project_id, plan_id)| UnpricedRow {
+            month: moment::month(*month_s),
+            project_id: project_id.to_string(),
+            plan_id: plan_id.as_ref().map(PlanId::to_string),
+        });
+        Self {
+            rows: lateness.not_told.iter().map(row).collect(),
+            unpriced: unpriced.collect(),
+            unknown: lateness.unknown.iter().copied().map(moment::month).collect(),
+        }
     }
-    shell.print(&shown, |out| {
+
+    fn print_rows(&self, out: &mut ForPeople<'_>) -> io::Result<()> {
         let names = [
             "month",
             "project",
@@ -601,7 +651,7 @@ fn late(args: &LateArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
             "due#",
         ];
         let mut columns = Columns::new(&names);
-        for LateRow { month, project_id, usage, bill, due } in &shown.rows {
+        for LateRow { month, project_id, usage, bill, due } in &self.rows {
             let (of_usage, of_bill) = (usage.as_ref(), bill.as_ref());
             columns.row([
                 month.clone(),
@@ -614,10 +664,41 @@ fn late(args: &LateArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
                 or_dash(due.as_ref()),
             ]);
         }
-        if shown.rows.is_empty() {
+        columns.print(out)
+    }
+
+    /// `set` is the command that sets a price for the first of them.
+    fn print_unpriced(&self, out: &mut ForPeople<'_>, set: &str) -> io::Result<()> {
+        let gap = if self.rows.is_empty() { "" } else { "\n" };
+        writeln!(out, "{gap}Usage without a price, which no bill tells; set one with {set}:")?;
+        let mut columns = Columns::new(&["month", "project", "plan"]);
+        for UnpricedRow { month, project_id, plan_id } in &self.unpriced {
+            columns.row([month.clone(), project_id.clone(), or_dash(plan_id.as_ref())]);
+        }
+        columns.print(out)
+    }
+}
+
+fn late(args: &LateArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
+    let (scope, now_s) = (scope(args.month), shell.now_s);
+    let lateness = shell.open()?.read(|tx| Lateness::read(tx, scope, now_s))?;
+    let shown = LatenessView::new(&lateness);
+    if args.csv.csv {
+        shell.print_csv(&LATE_KEYS, &shown.rows)?;
+        return Ok(Exit::Done);
+    }
+    let first = lateness.unpriced.first();
+    let set = first.map(|(month_s, _, plan_id)| price_command(plan_id.as_ref(), Some(*month_s)));
+    let set = set.map(|command| shell.database.command(&command));
+    shell.print(&shown, |out| {
+        if shown.rows.is_empty() && set.is_none() {
             writeln!(out, "nothing is late")?;
-        } else {
-            columns.print(out)?;
+        }
+        if !shown.rows.is_empty() {
+            shown.print_rows(out)?;
+        }
+        if let Some(set) = set {
+            shown.print_unpriced(out, &set)?;
         }
         if shown.unknown.is_empty() {
             Ok(())
@@ -631,10 +712,6 @@ fn late(args: &LateArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         }
     })?;
     Ok(Exit::Done)
-}
-
-fn untold(tx: &ReadTx<'_>, scope: Period) -> store::Result<Vec<i64>> {
-    late::untold_months(tx, ListingKind::Bill, scope)
 }
 
 /// Says that something came too late for a statement.

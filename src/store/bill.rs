@@ -43,7 +43,7 @@ impl Pricing {
     }
 
     /// The plan that would price a project at a second, where it has no price then.
-    pub(super) fn plan_missing(&self, id: &ProjectId, second: i64) -> Option<PlanId> {
+    pub fn plan_missing(&self, id: &ProjectId, second: i64) -> Option<PlanId> {
         let nobodys = History::default();
         let customers = self.customers.get(id).map_or(&nobodys, |customers| customers);
         self.terms.in_force(customers, second).plan.err()

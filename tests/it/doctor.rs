@@ -1,7 +1,7 @@
 //! `doctor`: each check where all is well, and where it is not.
 
 use crate::vendor::{Ended, Server, Vendor, day, second, signal, skipped};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
@@ -734,7 +734,19 @@ fn late_usage_without_a_price_fails_and_the_remedy_prices_it() {
     let set = "agora-vendor plan set default --name NAME --unit UNIT --price PRICE";
     let set = format!("{set} --from 2026-10 --rewrite");
     assert_eq!((found.remedy("prices"), found.remedy("late")), (&*set, &*set));
+    // What is late is named by its own verb too, with the same remedy.
+    let unpriced = || vendor.json(["statement", "late"])["unpriced"].clone();
+    assert_eq!(unpriced(), json!([{"month": "2026-10", "projectId": "p", "planId": "default"}]));
+    let said = vendor.ok(["statement", "late"]).out;
+    assert!(
+        said.starts_with(&format!(
+            "Usage without a price, which no bill tells; set one with `{set}`:\n"
+        )),
+        "{said}"
+    );
+    assert!(said.ends_with("\n2026-10  p        default\n"), "{said}");
     vendor.paste(&set.replace("PRICE", "0.5"));
+    assert_eq!(unpriced(), json!([]));
     vendor.check("prices", "ok", "").is("late", "ok", "carries money of 2026-10 (0.5 too little)");
 }
 

@@ -367,7 +367,8 @@ fn a_window_that_is_not_over_is_provisional_and_nothing_is_late_for_it() {
     );
     let recorded = vendor.ok(["record", "b", "1", "--at", "2026-10-10"]);
     assert_eq!(recorded.err, "");
-    assert_eq!(vendor.json(["statement", "late"]), json!({"rows": [], "unknown": ["2026-10"]}));
+    let nothing = json!({"rows": [], "unpriced": [], "unknown": ["2026-10"]});
+    assert_eq!(vendor.json(["statement", "late"]), nothing);
     let listed = vendor.json(["statement", "list", "--month", "2026-10", "--kind", "usage"]);
     assert_eq!(
         listed["neverAsked"],
@@ -507,7 +508,7 @@ fn what_comes_too_late_is_said_at_once_and_added_up() {
             row("b", sum("10", "0", 1), sum("30", "0", 2), "60"),
             row("d", sum("-2", "0", -1), sum("-2", "0", -1), "-4"),
             row("n", sum("1", "1", 1), sum("6", "3", 2), "6"),
-        ], "unknown": []})
+        ], "unpriced": [], "unknown": []})
     );
     let all = vendor.json(["statement", "late"]);
     assert_eq!((&all["rows"], &all["unknown"]), (&late["rows"], &json!(["2026-08", "2026-09"])));

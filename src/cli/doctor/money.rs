@@ -2,7 +2,6 @@
 //! price, and licenses that end.
 
 use crate::billing::asked::is_last;
-use crate::billing::id::PlanId;
 use crate::billing::period::{self, Grain};
 use crate::billing::setting::LatePolicy;
 use crate::billing::statement::ListingKind;
@@ -10,6 +9,7 @@ use crate::cli::database::shell_quoted;
 use crate::cli::doctor::finding::{Finding, Ours};
 use crate::cli::doctor::words::{count, list, span};
 use crate::cli::moment::{month, rfc3339, window};
+use crate::cli::plan::price_command;
 use crate::store::survey::{LateMoney, ListingAsked, SOON_DAYS, Survey};
 
 fn number(number: usize) -> i128 {
@@ -71,18 +71,11 @@ pub(super) fn prices(ours: &Ours<'_>, survey: &Survey) -> Finding {
         )
     });
     let says = format!("usage without a price, and so left out of bills: {}", list(months));
-    let set = price(first.plans.first(), first.billed.then_some(first.month_s));
+    let set = price_command(first.plans.first(), first.billed.then_some(first.month_s));
     // Who sets no plan up and is asked for no bill may have no prices on purpose.
     let bills = survey.has_plans || survey.bill.statements > 0;
     let finding = if bills { Finding::failed(NAME, says) } else { Finding::warning(NAME, says) };
     finding.ours(ours, &set)
-}
-
-/// Sets a price up. For a month that was billed it holds only where that is said.
-fn price(plan: Option<&PlanId>, billed_s: Option<i64>) -> String {
-    let plan = shell_quoted(plan.map_or("default", |plan| plan.as_str()));
-    let from = billed_s.map(|month_s| format!(" --from {} --rewrite", month(month_s)));
-    format!("plan set {plan} --name NAME --unit UNIT --price PRICE{}", from.unwrap_or_default())
 }
 
 /// When Agora last asked for usage, or for a bill, and what it never asked for.
@@ -189,7 +182,7 @@ pub(super) fn late(ours: &Ours<'_>, survey: &Survey) -> Finding {
     let waits = list(waits.into_iter());
     if let Some(month) = survey.late_money.iter().find(|month| month.unpriced > 0) {
         let says = format!("not told to Agora: {waits}; no bill tells usage without a price");
-        let set = price(month.plans.first(), Some(month.month_s));
+        let set = price_command(month.plans.first(), Some(month.month_s));
         return Finding::failed(NAME, says).ours(ours, &set);
     }
     let is_forfeit = survey.late_money.iter().any(|month| !month.too_little.is_zero());
