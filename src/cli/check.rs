@@ -201,6 +201,14 @@ fn license_words(state: &LicenseFigures) -> String {
     )
 }
 
+/// A number of ledger entries.
+pub(super) fn entries_words(entries: i64) -> String {
+    match entries {
+        1 => "1 ledger entry".to_owned(),
+        entries => format!("{entries} ledger entries"),
+    }
+}
+
 pub(super) fn run(_: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let found = shell.open()?.read(store::check::check)?;
     let report = CheckView {
@@ -212,9 +220,11 @@ pub(super) fn run(_: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         for difference in &found.differences {
             writeln!(out, "{}", words(difference))?;
         }
+        let entries = entries_words(found.entries);
         match found.differences.len() {
-            0 => writeln!(out, "no differences; {} ledger entries", found.entries),
-            count => writeln!(out, "{count} differences; {} ledger entries", found.entries),
+            0 => writeln!(out, "no differences; {entries}"),
+            1 => writeln!(out, "1 difference; {entries}"),
+            count => writeln!(out, "{count} differences; {entries}"),
         }
     })?;
     Ok(if report.ok { Exit::Done } else { Exit::Failed })

@@ -290,7 +290,8 @@ async fn accept(mut listener: Listener, server: Arc<Server>, signals: &mut Signa
         let place = door.enter();
         connections.spawn(converse(stream, Arc::clone(&server), place, stopped.clone()));
     }
-    log::info!("stopping: {} connections open", connections.len());
+    let open = connections.len();
+    log::info!("stopping: {open} connection{} open", if open == 1 { "" } else { "s" });
     stopping.send_replace(true);
     finish(connections, signals).await;
     journal::end();

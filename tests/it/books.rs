@@ -301,6 +301,7 @@ const TAMPERED_TERMS: [(&str, &str); 7] = [
 fn check_finds_what_was_tampered_with() {
     let vendor = Vendor::new();
     vendor.ok(["record", "p", "1.5", "--id", "r", "--at", "2026-10-10"]);
+    assert_eq!(vendor.ok(["check"]).out, "no differences; 1 ledger entry\n");
     vendor.ok(["record", "q", "2", "--id", "s", "--at", "2026-10-10"]);
     vendor.ok(["void", "s", "--reason", "x"]);
     let report = vendor.json(["check"]);

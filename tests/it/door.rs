@@ -174,3 +174,14 @@ fn a_connection_that_never_signed_is_closed_soon_where_it_is_idle() {
     assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
     assert_eq!(ask(&mut signer, &signed_request()).0, 200);
 }
+
+#[test]
+fn a_stop_tells_how_many_connections_are_open() {
+    let vendor = Vendor::new();
+    let server = vendor.serve();
+    let mut stream = BufReader::new(server.connect());
+    assert_eq!(ask(&mut stream, "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n").0, 200);
+    server.signal("TERM");
+    let log = server.log_with("stopped");
+    assert!(log.contains("stopping: 1 connection open\n"), "{log}");
+}

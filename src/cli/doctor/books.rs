@@ -2,7 +2,7 @@
 //! backups and keys.
 
 use crate::billing::period::DAY_S;
-use crate::cli::check::words as difference_words;
+use crate::cli::check::{entries_words, words as difference_words};
 use crate::cli::database::shell_quoted;
 use crate::cli::doctor::finding::{Finding, Ours};
 use crate::cli::doctor::words::{count, list, span};
@@ -113,10 +113,7 @@ pub(super) fn soundness(ours: &Ours<'_>, report: store::Result<CheckReport>) -> 
         true => Finding::ok(INTEGRITY, "the file's pages, its log and its layout are whole"),
         false => Finding::failed(INTEGRITY, words(&of_file)).ours(ours, "restore FILE"),
     };
-    let entries = match report.entries {
-        1 => "1 ledger entry".to_owned(),
-        entries => format!("{entries} ledger entries"),
-    };
+    let entries = entries_words(report.entries);
     let sums = match of_sums.is_empty() {
         true => Finding::ok(SUMS, format!("sums, licenses and statements agree with {entries}")),
         false => Finding::failed(SUMS, words(&of_sums)).ours(ours, "check"),
