@@ -44,7 +44,7 @@ pub(super) struct RecordArgs {
     #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
     at: Option<Moment>,
 
-    /// The record's own id: the same id again is the same record; made where not told
+    /// The record's own id: the same id again is the same record. Without it one is made
     #[arg(long)]
     id: Option<RecordId>,
 

@@ -33,7 +33,7 @@ pub(in crate::cli) struct SetArgs {
     #[command(flatten)]
     grant: GrantArgs,
 
-    /// Your own words for it; what is not told stays
+    /// Your own words for it; without it, they stay as they are
     #[arg(long, value_name = "TEXT")]
     name: Option<Label>,
 }

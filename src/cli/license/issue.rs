@@ -33,7 +33,7 @@ pub(in crate::cli) struct IssueArgs {
     #[arg(long)]
     unlimited: bool,
 
-    /// The license's own id: the same id again is the same license; made where not told
+    /// The license's own id: the same id again is the same license. Without it one is made
     #[arg(long)]
     pub(super) id: Option<LicenseId>,
 
@@ -45,7 +45,7 @@ pub(in crate::cli) struct IssueArgs {
     #[arg(long = "type", value_name = "T")]
     kind: Option<LicenseType>,
 
-    /// The first day on which it is good (UTC); today where not told
+    /// The first day on which it is good (UTC); without it, today
     #[arg(long, value_name = "DAY")]
     starts: Option<Day>,
 
