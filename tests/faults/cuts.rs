@@ -30,8 +30,9 @@ impl Found {
     }
 }
 
-/// What becomes of the disk at each point: all of it in the long form.
-fn fates(point: usize) -> Vec<Fate> {
+/// What becomes of the disk at each point: all of it in the long form. What a command leaves when it
+/// has ended is always looked at as it is, whatever number its last point has.
+fn fates(point: usize, is_last: bool) -> Vec<Fate> {
     let seed = u64::try_from(point).expect("a number") << 8;
     if long() {
         let mixed = (0..24).map(|n| Fate::Mixed(seed + n));
@@ -41,7 +42,9 @@ fn fates(point: usize) -> Vec<Fate> {
             .collect();
     }
     let simple = [Fate::Kept, Fate::NamesKept, Fate::BytesKept][point / 2 % 3];
-    vec![Fate::Lost, if point.is_multiple_of(2) { Fate::Mixed(seed) } else { simple }]
+    let other = if point.is_multiple_of(2) { Fate::Mixed(seed) } else { simple };
+    let whole = is_last.then_some(Fate::Kept);
+    [Fate::Lost, other].into_iter().chain(whole).collect()
 }
 
 /// Cuts the power everywhere in a history. Of a command's writes, the short form cuts `enough`.
@@ -71,7 +74,7 @@ pub fn cut(history: &History, enough: usize) -> Found {
             }
             found.points += 1;
             let answered = at >= step.answered;
-            for fate in fates(point) {
+            for fate in fates(point, point + 1 == points.len()) {
                 let image = disk.image(fate);
                 if !seen.insert((image.digest(), number, answered)) {
                     continue;
