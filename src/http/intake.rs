@@ -13,6 +13,7 @@ use crate::agora::request::{
 use crate::http::door::Place;
 use crate::http::route::{BasePath, Unrouted};
 use std::borrow::Cow;
+use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
@@ -41,6 +42,8 @@ const STOP_FRESH: Duration = Duration::from_millis(1_000);
 const STOP_ARRIVAL: Duration = Duration::from_secs(2);
 /// How long the peer may leave an answer lying that it does not take.
 const DEPARTURE: Duration = Duration::from_secs(10);
+
+const BROKEN_BODY: &str = "its body is broken or ends too early";
 
 /// What the server tells the intake while hyper owns it: the answer to the request is made, and the
 /// connection takes no further request.
@@ -139,8 +142,10 @@ impl Exchange {
 pub(super) enum Phase {
     /// A request's head is not whole yet.
     Head,
+    /// A request's head is whole. Handed on it is once its body is, so many bytes with the head.
+    Body { length: usize },
     /// A request is handed on, so many bytes of it to go.
-    Passing { left: u64 },
+    Passing { left: usize },
     /// A request whose end only hyper can tell is handed on; it is the connection's last.
     PassingLast,
     /// A request is whole, its answer not yet made.
@@ -169,6 +174,9 @@ pub(super) struct Intake<S> {
     stopping: bool,
     /// Whether a request was let in whose end only hyper can tell.
     endless: bool,
+    /// Whether hyper was told that there is nothing more, so that its buffers are not kept for
+    /// whoever has not signed anything.
+    resting: bool,
     refused: Option<RefusedRequest>,
 }
 
@@ -206,6 +214,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Intake<S> {
             arriving: false,
             stopping: false,
             endless: false,
+            resting: false,
             refused: None,
         }
     }
@@ -215,12 +224,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Intake<S> {
         Arc::clone(&self.exchange)
     }
 
+    /// Waits until a request is whole; false where there will be none. Whoever asks nothing needs
+    /// none of hyper's buffers.
+    pub(super) async fn request(&mut self) -> io::Result<bool> {
+        poll_fn(|cx| self.poll_request(cx)).await?;
+        Ok(self.phase != Phase::Closed)
+    }
+
+    /// Tells whether hyper wanted another request and is to be asked for that anew.
+    pub(super) fn take_rest(&mut self) -> bool {
+        std::mem::take(&mut self.resting)
+    }
+
     /// The socket; the request that was refused here and has not been told so yet, if one was; and
     /// whether the peer may still be sending.
     pub(super) fn into_parts(mut self) -> (S, Option<RefusedRequest>, bool) {
         // Only hyper can tell whether a body that ends with the connection is whole.
         if self.refused.is_none() && self.exchange.broken.load(Ordering::Acquire) {
-            self.refuse(Refusal::NotHttp { problem: "its body is broken or ends too early" });
+            self.refuse(Refusal::NotHttp { problem: BROKEN_BODY });
         }
         let unread =
             self.refused.is_some() || self.endless || matches!(self.phase, Phase::Passing { .. });
@@ -241,7 +262,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Intake<S> {
             }
             Err(unrouted) => unrouted,
         };
-        let trace = if self.phase != Phase::Head {
+        let trace = if !matches!(self.phase, Phase::Head | Phase::Body { .. }) {
             Trace::Body
         } else if path.is_empty() || hyper::Method::from_bytes(method.as_bytes()).is_err() {
             let line = self.buffer.split(|b| matches!(b, b'\r' | b'\n' | b'?')).next();
@@ -292,36 +313,59 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Intake<S> {
                 self.refuse(too_long);
                 continue;
             }
-            if !self.buffer.is_empty() && !self.arriving {
-                self.arriving = true;
-                self.set_timer(ARRIVAL);
-            }
-            self.exchange.listen(cx);
-            if self.exchange.is_stopping() && !self.stopping {
-                self.stopping = true;
-                let wait = if !self.buffer.is_empty() {
-                    STOP_ARRIVAL
-                } else if self.exchange.is_fresh() {
-                    STOP_FRESH
-                } else {
-                    STOP_IDLE
-                };
-                self.set_timer(wait);
-            }
-            if self.timer.as_mut().poll(cx).is_ready() {
-                if self.buffer.is_empty() {
-                    self.phase = Phase::Closed;
-                } else {
-                    self.refuse(Refusal::Slow);
+            ready!(self.poll_more(cx, "it ends before its headers do"))?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Gets on with a request until it is as whole as it has to be for hyper, or refused.
+    fn poll_request(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            match self.phase {
+                Phase::Head => ready!(self.poll_head(cx))?,
+                Phase::Body { length } if self.buffer.len() < length => {
+                    ready!(self.poll_more(cx, BROKEN_BODY))?;
                 }
-                continue;
+                Phase::Body { length } => self.phase = Phase::Passing { left: length },
+                Phase::Passing { .. } | Phase::PassingLast | Phase::Answering | Phase::Closed => {
+                    return Poll::Ready(Ok(()));
+                }
             }
-            let nothing_yet = self.buffer.is_empty();
-            match ready!(self.poll_fill(cx))? {
-                0 if nothing_yet => self.phase = Phase::Closed,
-                0 => self.refuse(Refusal::NotHttp { problem: "it ends before its headers do" }),
-                _ => {}
+        }
+    }
+
+    /// Reads more of a request that is not whole. Where the peer is too slow it is refused, and
+    /// where the peer ends, for this problem.
+    fn poll_more(&mut self, cx: &mut Context<'_>, problem: &'static str) -> Poll<io::Result<()>> {
+        let nothing_yet = self.buffer.is_empty();
+        if !nothing_yet && !self.arriving {
+            self.arriving = true;
+            self.set_timer(ARRIVAL);
+        }
+        self.exchange.listen(cx);
+        if self.exchange.is_stopping() && !self.stopping {
+            self.stopping = true;
+            let wait = if !nothing_yet {
+                STOP_ARRIVAL
+            } else if self.exchange.is_fresh() {
+                STOP_FRESH
+            } else {
+                STOP_IDLE
+            };
+            self.set_timer(wait);
+        }
+        if self.timer.as_mut().poll(cx).is_ready() {
+            if nothing_yet {
+                self.phase = Phase::Closed;
+            } else {
+                self.refuse(Refusal::Slow);
             }
+            return Poll::Ready(Ok(()));
+        }
+        match ready!(self.poll_fill(cx))? {
+            0 if nothing_yet => self.phase = Phase::Closed,
+            0 => self.refuse(Refusal::NotHttp { problem }),
+            _ => {}
         }
         Poll::Ready(Ok(()))
     }
@@ -419,14 +463,18 @@ pub(super) fn look_over(buffer: &[u8]) -> Result<Phase, Refusal> {
         [] => 0,
         [length] if !length.is_empty() && length.iter().all(u8::is_ascii_digit) => {
             // Digits too many for a number are too large as well.
-            str::from_utf8(length).ok().and_then(|length| length.parse().ok()).unwrap_or(u64::MAX)
+            str::from_utf8(length).ok().and_then(|length| length.parse().ok()).unwrap_or(usize::MAX)
         }
         _ => return Err(problem("its Content-Length is not one number")),
     };
-    if body > u64::try_from(MAX_BODY_BYTES).unwrap_or(u64::MAX) {
+    if body > MAX_BODY_BYTES {
         return Err(Refusal::BodyTooLarge);
     }
-    Ok(Phase::Passing { left: u64::try_from(head).unwrap_or(u64::MAX).saturating_add(body) })
+    // Of other requests nobody reads the body, and some senders wait for a word before they send it.
+    let is_waited_for =
+        matches!(request.method, Some("POST" | "PUT")) && values("expect").is_empty();
+    let length = head + body;
+    Ok(if is_waited_for { Phase::Body { length } } else { Phase::Passing { left: length } })
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Intake<S> {
@@ -437,8 +485,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Intake<S> {
     ) -> Poll<io::Result<()>> {
         loop {
             let left = match self.phase {
-                Phase::Head => {
-                    ready!(self.poll_head(cx))?;
+                Phase::Head | Phase::Body { .. } => {
+                    ready!(self.poll_request(cx))?;
                     continue;
                 }
                 Phase::Answering => {
@@ -447,10 +495,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Intake<S> {
                     (self.arriving, self.stopping) = (false, false);
                     let is_trusted = self.exchange.place.is_trusted();
                     self.set_timer(if is_trusted { IDLE } else { IDLE_UNSIGNED });
+                    if !is_trusted && self.buffer.is_empty() {
+                        self.resting = true;
+                        return Poll::Ready(Ok(()));
+                    }
                     continue;
                 }
                 Phase::Closed => return Poll::Ready(Ok(())),
-                Phase::Passing { left } => usize::try_from(left).unwrap_or(usize::MAX),
+                Phase::Passing { left } => left,
                 Phase::PassingLast if self.exchange.answered.load(Ordering::Acquire) => {
                     self.phase = Phase::Closed;
                     continue;
@@ -472,7 +524,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Intake<S> {
             self.buffer.drain(..passed);
             self.searched = 0;
             if let Phase::Passing { left } = &mut self.phase {
-                *left -= u64::try_from(passed).unwrap_or(u64::MAX);
+                *left -= passed;
                 if *left == 0 {
                     // At once: hyper does not ask for more before it has answered.
                     self.phase = Phase::Answering;

@@ -33,13 +33,13 @@ pub fn head(bytes: &[u8]) {
     }
     match phase {
         Phase::PassingLast => assert!(codings == 1 && lengths.is_empty()),
-        Phase::Passing { left } => {
+        Phase::Body { length: whole } | Phase::Passing { left: whole } => {
             assert!(codings == 0 && lengths.len() <= 1);
             let length = lengths.pop().map_or(0, |length| {
                 let length = String::from_utf8(length).expect("digits");
                 length.parse::<usize>().expect("a number")
             });
-            assert_eq!(left, (head + length) as u64);
+            assert_eq!(whole, head + length);
         }
         Phase::Head | Phase::Answering | Phase::Closed => panic!("it is not looked over yet"),
     }

@@ -24,7 +24,7 @@ use crate::http::tls::was_check;
 use crate::http::watch::Watch;
 use crate::http::{Request, Service};
 use crate::store::{self, statement};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use hyper::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
@@ -36,7 +36,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime};
@@ -46,6 +46,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{timeout, timeout_at};
+use tokio_rustls::TlsAcceptor;
 
 /// Within this time a request is answered, or told that it will not be. Agora waits 500 ms, the way
 /// there and back included. Source: Agora's page "Provide usage data to Agora".
@@ -321,9 +322,22 @@ async fn converse(
     if let Err(error) = stream.set_nodelay(true) {
         log::debug!("cannot set TCP_NODELAY: {error}");
     }
-    let Some(acceptor) = server.security.acceptor() else {
-        return converse_in_clear(stream, server, place, stopped).await;
-    };
+    match server.security.acceptor().cloned() {
+        None => converse_in_clear(stream, server, place, stopped).await,
+        // In a box, since it is several times as large, and each connection keeps room for it.
+        Some(acceptor) => {
+            Box::pin(converse_over_tls(acceptor, stream, server, place, stopped)).await;
+        }
+    }
+}
+
+async fn converse_over_tls(
+    acceptor: TlsAcceptor,
+    stream: TcpStream,
+    server: Arc<Server>,
+    place: Place,
+    stopped: watch::Receiver<bool>,
+) {
     match timeout(HANDSHAKE, acceptor.accept(stream)).await {
         Ok(Ok(stream)) if was_check(stream.get_ref().1) => {
             log::debug!("a certificate authority has checked a host");
@@ -341,9 +355,9 @@ async fn converse_in_clear<S: AsyncRead + AsyncWrite + Unpin>(
     place: Place,
     mut stopped: watch::Receiver<bool>,
 ) {
-    let intake = Intake::new(stream, server.service.base_path.clone(), place);
+    let mut intake = Intake::new(stream, server.service.base_path.clone(), place);
     let exchange = intake.exchange();
-    let answer = service_fn(|request| {
+    let hear = |request| {
         let (server, exchange) = (Arc::clone(&server), Arc::clone(&exchange));
         async move {
             let Replied { reply, unread } =
@@ -352,23 +366,48 @@ async fn converse_in_clear<S: AsyncRead + AsyncWrite + Unpin>(
             let last = exchange.is_last() || unread;
             Ok::<_, hyper::Error>(response(reply, last, exchange))
         }
-    });
-    // A peer that has said all it has to say may close its side: it is answered all the same.
-    let mut connection =
-        http1::Builder::new().half_close(true).serve_connection(TokioIo::new(intake), answer);
-    let ended = tokio::select! {
-        ended = &mut connection => ended,
+    };
+    let broke_off = |error: &dyn std::fmt::Display| log::debug!("a connection broke off: {error}");
+    loop {
+        match heeding(&mut stopped, &exchange, intake.request()).await {
+            Ok(true) => {}
+            Ok(false) => break,
+            Err(error) => return broke_off(&error),
+        }
+        // A peer that has said all it has to say may close its side: it is answered all the same.
+        let mut connection = http1::Builder::new()
+            .half_close(true)
+            .serve_connection(TokioIo::new(intake), service_fn(hear));
+        let ended = heeding(&mut stopped, &exchange, &mut connection).await;
+        intake = connection.into_parts().io.into_inner();
+        match ended {
+            Ok(()) if intake.take_rest() => {}
+            Ok(()) => break,
+            Err(error) => {
+                broke_off(&error);
+                break;
+            }
+        }
+    }
+    let (stream, refused, unread) = intake.into_parts();
+    if let Err(error) = part(stream, refused, unread, &server.service.metrics).await {
+        broke_off(&error);
+    }
+}
+
+/// Waits for what a connection does, and tells the connection where the server stops meanwhile.
+async fn heeding<T>(
+    stopped: &mut watch::Receiver<bool>,
+    exchange: &Exchange,
+    doing: impl Future<Output = T>,
+) -> T {
+    let mut doing = pin!(doing);
+    tokio::select! {
+        done = &mut doing => done,
         _ = stopped.changed() => {
             exchange.stop();
-            (&mut connection).await
+            doing.await
         }
-    };
-    if let Err(error) = ended {
-        log::debug!("a connection broke off: {error}");
-    }
-    let (stream, refused, unread) = connection.into_parts().io.into_inner().into_parts();
-    if let Err(error) = part(stream, refused, unread, &server.service.metrics).await {
-        log::debug!("a connection broke off: {error}");
     }
 }
 
@@ -506,7 +545,7 @@ impl Server {
         let (method, path) = (head.method.as_str(), head.uri.path());
         let route = self.service.base_path.find(method, path);
         let mut unread = !body.is_end_stream();
-        let mut content = Bytes::new();
+        let mut content = Vec::new();
         // Of what is no call's it tells who signed it.
         let is_read = match &route {
             Ok(route) => route.has_body(),
@@ -515,19 +554,12 @@ impl Server {
         if is_read {
             // Of a chunked body only hyper knows the end, so that no request may follow it.
             unread = body.size_hint().exact().is_none();
-            content = match Limited::new(body, MAX_BODY_BYTES).collect().await {
-                Ok(body) => body.to_bytes(),
-                Err(error) => match error.downcast::<hyper::Error>() {
-                    Ok(broken) => return Err(*broken),
-                    Err(error) => {
-                        debug_assert!(error.is::<LengthLimitError>(), "{error}");
-                        let too_large =
-                            |route: &Route<'_>| Refusal::BodyTooLarge.reply(route.form());
-                        let reply = route.as_ref().map_or_else(Unrouted::reply, too_large);
-                        return Ok(Replied { reply, unread: true });
-                    }
-                },
+            let Some(read) = read_whole(body).await? else {
+                let too_large = |route: &Route<'_>| Refusal::BodyTooLarge.reply(route.form());
+                let reply = route.as_ref().map_or_else(Unrouted::reply, too_large);
+                return Ok(Replied { reply, unread: true });
             };
+            content = read;
         }
         let query = head.uri.query().unwrap_or_default();
         let request = Request { method, path, query, body: &content, arrived: Instant::now() };
@@ -609,6 +641,22 @@ impl Server {
         });
         done.await.unwrap_or_else(|_| Ok(panicked(route.form(), request.path)))
     }
+}
+
+/// Reads a body whole; `None` where it is too large. It is copied, since each piece that hyper gives
+/// keeps the 8 KiB alive that it was read into, and a body may come byte by byte.
+async fn read_whole(mut body: Incoming) -> hyper::Result<Option<Vec<u8>>> {
+    let mut whole = Vec::new();
+    while let Some(frame) = body.frame().await {
+        // What is no data are trailers, which mean nothing here.
+        if let Ok(piece) = frame?.into_data() {
+            if whole.len() + piece.len() > MAX_BODY_BYTES {
+                return Ok(None);
+            }
+            whole.extend_from_slice(&piece);
+        }
+    }
+    Ok(Some(whole))
 }
 
 fn log_answer(request: &Request<'_>, reply: &Reply) {

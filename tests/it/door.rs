@@ -77,6 +77,60 @@ fn a_crowd_without_requests_keeps_nobody_out() {
     }
 }
 
+/// The most memory that a process has had, in KiB.
+fn most_kib(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("a status");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a figure");
+    line.trim().trim_end_matches("kB").trim().parse().expect("a number")
+}
+
+#[test]
+fn what_comes_byte_by_byte_takes_no_more_memory_than_its_bytes() {
+    let vendor = Vendor::new();
+    let server = vendor.serve();
+    let before = most_kib(server.id());
+    for framing in [
+        "Content-Length: 5000\r\n\r\n",
+        "Content-Length: 5000\r\nExpect: 100-continue\r\n\r\n",
+        "Transfer-Encoding: chunked\r\n\r\n1388\r\n",
+    ] {
+        let head = format!("POST /customers/new HTTP/1.1\r\nHost: h\r\n{framing}");
+        let connect = |_| {
+            let mut one = server.connect();
+            one.set_nodelay(true).expect("a socket");
+            one.write_all(head.as_bytes()).expect("sent");
+            one
+        };
+        let mut crowd: Vec<TcpStream> = (0..40).map(connect).collect();
+        for _ in 0..500 {
+            crowd.iter_mut().for_each(|one| one.write_all(b" ").expect("sent"));
+        }
+    }
+    let more = most_kib(server.id()) - before;
+    assert!(more < 10 << 10, "{more} KiB for 60,000 bytes");
+}
+
+#[test]
+fn whoever_has_asked_without_a_key_keeps_no_buffers() {
+    const ASKED: u64 = 700;
+    let_many_files_be_open();
+    let vendor = Vendor::new();
+    let server = vendor.serve();
+    let before = most_kib(server.id());
+    let asked: Vec<BufReader<TcpStream>> = (0..ASKED)
+        .map(|_| {
+            let mut one = BufReader::new(server.connect());
+            // Twice: what was let go between is had again.
+            for _ in 0..2 {
+                assert_eq!(ask(&mut one, "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n").0, 200);
+            }
+            one
+        })
+        .collect();
+    let more = most_kib(server.id()) - before;
+    assert!(more < ASKED * 10, "{more} KiB for {} connections", asked.len());
+}
+
 #[test]
 fn a_burst_of_connections_waits_to_be_accepted_and_none_is_dropped() {
     const BURST: u16 = 3_000;
