@@ -19,6 +19,8 @@ const BAR: Bar = Bar::AtMost(400.0);
 const GIVES_UP: u32 = 20;
 /// How often Agora asks, and so how often at most it may have to.
 const TRIES: Bar = Bar::AtMost(3.0);
+/// MiB, at most, for the rewrite of a price.
+const REWRITE_MEMORY_BAR: Bar = Bar::AtMost(64.0);
 
 /// Measures page 1 of bills for which earlier months have to be looked at, each time after a commit
 /// elsewhere.
@@ -65,13 +67,13 @@ pub async fn measure(
             ["plan", "set", "default", "--price", price, "--from", first_month, "--rewrite"];
         run(database, &words)
     };
-    rewrite("0.0101")?;
+    let most_kib = rewrite("0.0101")?;
     asking
         .measure("a price that was raised in all of them", keys, september, length, report)
         .await?;
     asking.follow(keys, september, length).await?;
     asking.measure("the month after, all of it told", keys, october, length, report).await?;
-    rewrite("0.005")?;
+    let most_kib = most_kib.max(rewrite("0.005")?);
     asking
         .measure(
             "the month after, the price lowered in all of them, so that most waits",
@@ -81,6 +83,8 @@ pub async fn measure(
             report,
         )
         .await?;
+    let what = "memory of `plan set --rewrite`, which prices all of them anew";
+    report.judge(what, most_kib as f64 / 1024.0, " MiB", REWRITE_MEMORY_BAR);
     let (resident, most) = server.memory_kib()?;
     report.say(&format!(
         "   the server's memory: {} MiB resident, {} MiB at most",

@@ -42,7 +42,8 @@ use hdrhistogram::Histogram;
 use report::{Report, microseconds};
 use std::error::Error;
 use std::path::Path;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
 use variable::variable;
 
 /// A result with whatever went wrong.
@@ -132,15 +133,20 @@ fn milliseconds(latencies: &Histogram<u64>) -> [f64; 3] {
     [0.5, 0.99, 1.0].map(|quantile| microseconds(latencies.value_at_quantile(quantile)) / 1e3)
 }
 
-/// Runs the executable on books.
-fn run(database: &Path, words: &[&str]) -> Outcome {
-    let done = std::process::Command::new(report::EXECUTABLE)
-        .arg("--db")
-        .arg(database)
-        .args(words)
-        .output()?;
+/// Runs the executable on books; tells the most memory that it had, in KiB, looked at as it ran.
+fn run(database: &Path, words: &[&str]) -> Outcome<u64> {
+    let mut command = Command::new(report::EXECUTABLE);
+    command.arg("--db").arg(database).args(words);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+    let mut most = 0;
+    while child.try_wait()?.is_none() {
+        // Once it has ended there is none to tell.
+        most = process::memory_kib(child.id()).map_or(most, |(_, now)| most.max(now));
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let done = child.wait_with_output()?;
     if done.status.success() {
-        Ok(())
+        Ok(most)
     } else {
         Err(format!("{words:?}: {}", String::from_utf8_lossy(&done.stderr)).into())
     }

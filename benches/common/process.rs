@@ -56,13 +56,7 @@ impl Server {
 
     /// Its memory: in use now, and the most that it had; in KiB.
     pub fn memory_kib(&self) -> Outcome<(u64, u64)> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let value = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name));
-            let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse().ok());
-            kib.ok_or_else(|| format!("/proc tells no {name}"))
-        };
-        Ok((value("VmRSS:")?, value("VmHWM:")?))
+        memory_kib(self.child.id())
     }
 
     /// The processors' time that it has taken so far, its own and the system's for it.
@@ -75,6 +69,17 @@ impl Server {
             fields.split_whitespace().skip(11).take(2).map(str::parse).collect::<Result<_, _>>()?;
         Ok(TICK * ticks.iter().sum())
     }
+}
+
+/// A process's memory: in use now, and the most that it had; in KiB.
+pub fn memory_kib(process: u32) -> Outcome<(u64, u64)> {
+    let status = fs::read_to_string(format!("/proc/{process}/status"))?;
+    let value = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let kib = line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse().ok());
+        kib.ok_or_else(|| format!("/proc tells no {name}"))
+    };
+    Ok((value("VmRSS:")?, value("VmHWM:")?))
 }
 
 impl Drop for Server {
