@@ -152,9 +152,10 @@ mod tests {
 
     #[test]
     fn an_account_is_read_with_what_is_told_of_it() {
-        let read = NewCustomer::read(&body(
-            r#"{"planId":"gold","customerId":123456,"customerName":" Ann ","customerEmail":"","customerPhone":null}"#,
-        ));
+        let read = NewCustomer::read(&body(concat!(
+            r#"{"planId":"gold","customerId":123456,"#,
+            r#""customerName":" Ann ","customerEmail":"","customerPhone":null}"#
+        )));
         let read = read.expect("an account");
         assert_eq!((read.customer_id.as_str(), read.plan_id.as_str()), ("123456", "gold"));
         assert_eq!(read.name.as_ref().map(Words::as_str), Some("Ann"));
@@ -192,9 +193,10 @@ mod tests {
 
     #[test]
     fn what_would_mislead_in_a_contact_is_taken_as_a_space() {
-        let read = NewCustomer::read(&body(
-            r#"{"planId":" gold ","customerId":"c","customerName":"A\tB","customerEmail":"\u2067a\u2069","customerPhone":"\n"}"#,
-        ));
+        let read = NewCustomer::read(&body(concat!(
+            r#"{"planId":" gold ","customerId":"c","#,
+            r#""customerName":"A\tB","customerEmail":"\u2067a\u2069","customerPhone":"\n"}"#
+        )));
         let read = read.expect("an account");
         assert_eq!(read.plan_id.as_str(), "gold");
         assert_eq!(

@@ -471,11 +471,19 @@ mod tests {
         listing.push(&"430892".parse().expect("an id"), &amount, "1.5 Minute × Standard");
         assert_eq!(
             text(&listing.page(PageSelection { page_num: 1, limit: 100 }, Envelope::Nested)),
-            r#"{"status":0,"statusReason":"Success getting usage data","data":{"totalSize":2,"pageNum":1,"hasNext":false,"data":[{"projectId":"430892","amount":1.5,"description":"1.5 Minute × Standard"}]}}"#
+            concat!(
+                r#"{"status":0,"statusReason":"Success getting usage data","#,
+                r#""data":{"totalSize":2,"pageNum":1,"hasNext":false,"data":"#,
+                r#"[{"projectId":"430892","amount":1.5,"description":"1.5 Minute × Standard"}]}}"#
+            )
         );
         assert_eq!(
             text(&listing.page(PageSelection { page_num: 1, limit: 100 }, Envelope::Flat)),
-            r#"{"status":0,"statusReason":"Success getting usage data","totalSize":2,"pageNum":1,"hasNext":false,"data":[{"projectId":"430892","amount":1.5,"description":"1.5 Minute × Standard"}]}"#
+            concat!(
+                r#"{"status":0,"statusReason":"Success getting usage data","#,
+                r#""totalSize":2,"pageNum":1,"hasNext":false,"data":"#,
+                r#"[{"projectId":"430892","amount":1.5,"description":"1.5 Minute × Standard"}]}"#
+            )
         );
     }
 
@@ -553,11 +561,17 @@ mod tests {
     fn a_license_is_told_in_strings() {
         assert_eq!(
             text(&license("2025-10-01", "100", Envelope::Nested)),
-            r#"{"status":"success","statusReason":"","data":{"expireDate":"2025-10-01","residueCount":"100"}}"#
+            concat!(
+                r#"{"status":"success","statusReason":"","#,
+                r#""data":{"expireDate":"2025-10-01","residueCount":"100"}}"#
+            )
         );
         assert_eq!(
             text(&license("2025-10-01", "100", Envelope::Flat)),
-            r#"{"status":"success","statusReason":"","expireDate":"2025-10-01","residueCount":"100"}"#
+            concat!(
+                r#"{"status":"success","statusReason":"","#,
+                r#""expireDate":"2025-10-01","residueCount":"100"}"#
+            )
         );
     }
 

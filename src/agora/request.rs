@@ -54,7 +54,10 @@ pub enum Error {
     #[error("there are more than {MAX_PARAMETERS} parameters: send fewer")]
     TooMany,
     /// A name longer than any call's.
-    #[error("the parameter {} has a name of more than {MAX_NAME_CHARACTERS} characters", quoted(.0))]
+    #[error(
+        "the parameter {} has a name of more than {MAX_NAME_CHARACTERS} characters",
+        quoted(.0)
+    )]
     LongName(String),
     /// A value longer than any call needs.
     #[error("the parameter {} is longer than {MAX_VALUE_BYTES} bytes", quoted(.0))]
@@ -515,8 +518,11 @@ mod tests {
 
     #[test]
     fn a_bodys_values_are_taken_as_written() {
-        let body =
-            br#"{"projectId":430892,"n":12345678901234567890.1234567890,"e":1E2,"s":"a\u00e9\"","t":true,"z":null}"#;
+        let body = concat!(
+            r#"{"projectId":430892,"n":12345678901234567890.1234567890,"#,
+            r#""e":1E2,"s":"a\u00e9\"","t":true,"z":null}"#
+        )
+        .as_bytes();
         assert_eq!(
             Body::parse(body).map(|body| body.fields),
             Ok(fields(&[

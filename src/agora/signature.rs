@@ -157,7 +157,8 @@ mod tests {
             let source = source_string("GET", "/usage", &fields, encoding);
             assert_eq!(
                 source,
-                "GET&%2Fusage&apiKey%3DpzD5XinRSlmA64tZx81fL92YcBsJK0gd%26fromTs%3D1619913600%26pageNum%3D1%26toTs%3D1619917200"
+                "GET&%2Fusage&apiKey%3DpzD5XinRSlmA64tZx81fL92YcBsJK0gd\
+                 %26fromTs%3D1619913600%26pageNum%3D1%26toTs%3D1619917200"
             );
             assert_eq!(sign(&secret(), &source), "SFVnCVlRbrZcjMPGTWVxAE4QWZ8=");
         }

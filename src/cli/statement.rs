@@ -37,8 +37,8 @@ pub(super) enum Args {
     /// Show what was recorded after Agora was told of its time, by month and project
     ///
     /// A void counts below zero. What a later bill has carried is told, unless part of it waits. Of
-    /// a month whose bill was not asked for after its end it is not known what is late for it. Usage
-    /// of a billed month without a price is named too.
+    /// a month whose bill was not asked for after its end it is not known what is late for it.
+    /// Usage of a billed month without a price is named too.
     Late(LateArgs),
 }
 

@@ -470,7 +470,8 @@ pub(super) fn look_over(buffer: &[u8]) -> Result<Phase, Refusal> {
     if body > MAX_BODY_BYTES {
         return Err(Refusal::BodyTooLarge);
     }
-    // Of other requests nobody reads the body, and some senders wait for a word before they send it.
+    // Of other requests nobody reads the body, and some senders wait for a word before they send
+    // it.
     let is_waited_for =
         matches!(request.method, Some("POST" | "PUT")) && values("expect").is_empty();
     let length = head + body;

@@ -643,8 +643,8 @@ impl Server {
     }
 }
 
-/// Reads a body whole; `None` where it is too large. It is copied, since each piece that hyper gives
-/// keeps the 8 KiB alive that it was read into, and a body may come byte by byte.
+/// Reads a body whole; `None` where it is too large. It is copied, since each piece that hyper
+/// gives keeps the 8 KiB alive that it was read into, and a body may come byte by byte.
 async fn read_whole(mut body: Incoming) -> hyper::Result<Option<Vec<u8>>> {
     let mut whole = Vec::new();
     while let Some(frame) = body.frame().await {

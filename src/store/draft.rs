@@ -303,8 +303,8 @@ pub(super) fn is_draft_name(name: &OsStr) -> bool {
     moment().is_some_and(is_moment)
 }
 
-/// Removes the copies of a kind beside `copy` that hold the same to the byte, whichever SQLite wrote
-/// them: a process that was killed left them, and one is enough.
+/// Removes the copies of a kind beside `copy` that hold the same to the byte, whichever SQLite
+/// wrote them: a process that was killed left them, and one is enough.
 pub(super) fn remove_same(copy: &Path) {
     let parts = |name: &OsStr| {
         let (name, kind) = name.to_str()?.rsplit_once('.')?;

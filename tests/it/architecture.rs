@@ -126,6 +126,15 @@ fn billing_has_no_float_no_rounding_and_no_clock() {
 }
 
 #[test]
+fn no_line_is_too_long_to_read_beside_another() {
+    for (path, _) in files(&source()) {
+        let text = fs::read_to_string(&path).expect("a text");
+        let long = text.lines().find(|line| line.chars().count() > 100);
+        assert_eq!(long, None, "{}", path.display());
+    }
+}
+
+#[test]
 fn every_file_says_first_what_it_is() {
     for (path, text) in files(&source()) {
         assert!(text.starts_with("//! ") || path.ends_with("lib.rs"), "{}", path.display());

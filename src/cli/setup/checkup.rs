@@ -1,4 +1,5 @@
-//! The look at what was set up: `doctor`, once the certificate is there that the server gets itself.
+//! The look at what was set up: `doctor`, once the certificate is there that the server gets
+//! itself.
 
 use crate::cli::command::Shell;
 use crate::cli::doctor::finding::{Finding, Verdict};

@@ -53,7 +53,8 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let asks = !is_answered;
     if asks && !stdin().is_terminal() {
         return Err(Failure::words(
-            "standard input is no terminal, so nothing can be asked: answer by flags, and add --yes",
+            "standard input is no terminal, so nothing can be asked: answer by flags, and add \
+             --yes",
         ));
     }
     let SetupAnswers { order, connections } =
@@ -105,8 +106,8 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     }
 }
 
-/// Refuses, before anything is written, the files of a certificate that the service, or the owner of
-/// the books, cannot use.
+/// Refuses, before anything is written, the files of a certificate that the service, or the owner
+/// of the books, cannot use.
 fn check_certificate(
     machine: &Machine,
     order: &Order,

@@ -90,7 +90,7 @@ fn systemctl(words: &[&str]) -> Result<(), Failure> {
     let said = String::from_utf8_lossy(&run.stderr);
     let first = said.lines().next().unwrap_or_default();
     Err(Failure::failed(format!(
-        "`{line}` failed ({first}); all else is set up: `journalctl -n 20 -u agora-vendor.socket -u \
-         agora-vendor` says why"
+        "`{line}` failed ({first}); all else is set up: `journalctl -n 20 -u agora-vendor.socket \
+         -u agora-vendor` says why"
     )))
 }

@@ -247,7 +247,11 @@ mod tests {
         for (operation, kept) in [
             (
                 Operation::Issue(whole),
-                r#"{"operation":"issue","licenseId":"l","customerId":"c","type":"T --starts \"x\\","platforms":"android|ios","granted":"1.5","startsAtS":5,"expiresAtS":86399}"#,
+                concat!(
+                    r#"{"operation":"issue","licenseId":"l","customerId":"c","#,
+                    r#""type":"T --starts \"x\\","platforms":"android|ios","granted":"1.5","#,
+                    r#""startsAtS":5,"expiresAtS":86399}"#
+                ),
             ),
             (
                 Operation::Issue(NewLicense { id: None, ..license(Some("T"), false) }),
@@ -255,7 +259,10 @@ mod tests {
             ),
             (
                 Operation::Issue(license(None, true)),
-                r#"{"operation":"issue","licenseId":"l","customerId":"c","granted":"unlimited","expiresAtS":86399}"#,
+                concat!(
+                    r#"{"operation":"issue","licenseId":"l","customerId":"c","#,
+                    r#""granted":"unlimited","expiresAtS":86399}"#
+                ),
             ),
             (
                 change(Act::Extend(Extension::To(2 * DAY_S - 1))),

@@ -138,11 +138,17 @@ mod tests {
         for (operation, asked) in [
             (
                 Operation::Issue(new.clone()),
-                r#"issue c --expires 1970-01-03 --count 1.5 --platform "android|ios" --type "T --starts \"x\\" --starts 1970-01-02 --id l"#,
+                concat!(
+                    r#"issue c --expires 1970-01-03 --count 1.5 --platform "android|ios""#,
+                    r#" --type "T --starts \"x\\" --starts 1970-01-02 --id l"#
+                ),
             ),
             (
                 Operation::Issue(NewLicense { id: None, ..unlimited.clone() }),
-                r#"issue c --expires 1970-01-03 --platform "android|ios" --type "T --starts \"x\\" --unlimited --starts 1970-01-02"#,
+                concat!(
+                    r#"issue c --expires 1970-01-03 --platform "android|ios""#,
+                    r#" --type "T --starts \"x\\" --unlimited --starts 1970-01-02"#
+                ),
             ),
             (Operation::Issue(bare.clone()), "issue c --expires 1970-01-03"),
             (
