@@ -32,7 +32,7 @@ const AT_ONCE_BYTES: usize = 1 << 20;
 const AGAIN: Duration = Duration::from_millis(2);
 /// How long it waits where the books failed.
 const AGAIN_AFTER_FAILURE: Duration = Duration::from_secs(1);
-/// How often snapshots that are a day old are looked for.
+/// How often snapshots that are a day old are looked for, and months that are not priced anew.
 const DROP_EVERY: Duration = Duration::from_secs(3_600);
 /// How long the lock is waited for, to drop them.
 const DROP_WITHIN: Duration = Duration::from_millis(100);
@@ -130,8 +130,8 @@ impl Keeper {
         let works = Arc::clone(&shared);
         let thread =
             std::thread::Builder::new().name("keeper".to_owned()).spawn(move || works.work());
-        // Without it nothing is ever kept: bills are, and of usage the last pages are refused once
-        // the queue is full. So is page 1 of what has several.
+        // Without it bills alone are kept. Of usage the last pages are refused once the queue is
+        // full. So is page 1 of what has several.
         let thread =
             thread.inspect_err(|error| log::error!("no thread to keep statements: {error}")).ok();
         Self { shared, thread: Mutex::new(thread) }
@@ -158,8 +158,7 @@ impl Keeper {
     }
 
     /// Sees to what a last page that goes out at `now_s` leaves behind, as far as that needs no
-    /// write. Of what it says that is kept has been made out. `newest` is the newest statement that
-    /// there is.
+    /// write. Its draft is made already. `newest` is the newest statement that there is.
     pub(super) fn tell(&self, sequence: &Arc<Sequence>, newest: i64, now_s: i64) -> Need {
         let listed = &sequence.listed;
         let told = listed.told_at(now_s);
@@ -358,7 +357,7 @@ impl Shared {
                 !waiting.counts.is_empty() && (until_counts.is_zero() || is_stopping);
             let until_drop = drop_at.saturating_duration_since(now);
             let drops_old = until_drop.is_zero() && !is_stopping;
-            let settles = std::mem::take(&mut waiting.settles) && !is_stopping;
+            let settles = (std::mem::take(&mut waiting.settles) || drops_old) && !is_stopping;
             if job.is_some() || !snapshots.is_empty() || counts_are_due || drops_old || settles {
                 let takes_counts = job.is_some() || counts_are_due;
                 let counts =

@@ -3,6 +3,7 @@
 
 use crate::vendor::{Server, Vendor, second};
 use serde_json::{Value, json};
+use std::time::{Duration, Instant};
 
 /// A month of 2026, from its first to its last second.
 fn month(number: i8) -> (i64, i64) {
@@ -529,6 +530,28 @@ fn a_price_rewritten_between_two_pages_is_told_by_the_next_bill() {
         .map(|project| format!("{project} 2.5: 1.5 carried from 2026-08 + 1 carried from 2026-09"));
     assert_eq!(bill(&server, 10), told);
     assert_eq!(bill(&server, 11), Vec::<String>::new());
+    vendor.ok(["check"]);
+}
+
+#[test]
+fn a_server_prices_anew_at_its_start_what_nobody_has_yet() {
+    let (vendor, server) = with_august();
+    let marks = || -> i64 {
+        let count = "select count(*) from mark";
+        vendor.sql().query_row(count, [], |row| row.get(0)).expect("a number")
+    };
+    vendor.at("2026-10-02T10:00:00Z");
+    record(&vendor, "b", "1", "b8-late", "2026-08-31");
+    // As a rewrite that is killed before it has priced anything leaves it.
+    vendor.sql().execute_batch("update mark set project_no = 0").expect("a mark");
+    assert_eq!(marks(), 1);
+    drop(server);
+    let _server = vendor.serve();
+    let until = Instant::now() + Duration::from_secs(20);
+    while marks() > 0 {
+        assert!(Instant::now() < until, "nobody prices the month anew");
+        std::thread::sleep(Duration::from_millis(10));
+    }
     vendor.ok(["check"]);
 }
 
