@@ -32,14 +32,14 @@ pub(super) struct PreparedListing {
     /// usage are never told to their end, and a bill of many adjustments takes longer than its
     /// page 1 may.
     answer: OnceLock<StatementDraft>,
-    /// Of a bill, until then.
+    /// Of a bill, until the draft is made.
     made: Mutex<BillContent>,
     telling: Mutex<Telling>,
     /// About how many bytes of memory it takes, but for what of it is to be kept.
     made_bytes: usize,
 }
 
-/// What is kept of a bill is made out of.
+/// Of what the draft of a bill is made.
 #[derive(Default)]
 pub(super) struct BillContent {
     /// In the order of project ids.

@@ -139,7 +139,7 @@ impl Listings {
             return Ok(listed);
         }
         let listed = Arc::new(listed);
-        // What another state said is asked for no more.
+        // Nobody asks for what an older state said.
         kept.retain(|(_, of, _)| *of == state);
         kept.push_back((made_for, state, Arc::clone(&listed)));
         let size_bytes = |kept: &HeldListing| kept.2.size_bytes();

@@ -1,4 +1,4 @@
-//! All that the bill of a window follows from, read of one state of the books.
+//! Usage and prices of a window, of which its bill is made, read of one state of the books.
 
 use crate::billing::bill::{Basis, BilledProject, MonthUsage, Terms};
 use crate::billing::history::History;

@@ -268,8 +268,9 @@ pub(super) fn text(tx: &ReadTx<'_>, seq: i64) -> Result<Text> {
     kept.text(seq)
 }
 
-/// From where on something new may hold that nothing says is to change what was billed: the first
-/// second after the last month that was billed; 0 where none was.
+/// The first second that no bill has priced yet: from there on something new may hold without a word
+/// that it changes what was billed. It is the end of the last month that was billed; 0 where none
+/// was.
 ///
 /// A month before that one may not have been billed; what holds in it holds in the billed one after
 /// it, too.

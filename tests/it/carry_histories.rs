@@ -1,5 +1,5 @@
 //! Random histories of late usage, voids and bills that are asked for again, on a clock of their
-//! own, against the law in ten lines: whatever happens, each bill tells what the law says, and what
+//! own, against the law as a model: whatever happens, each bill tells what the law says, and what
 //! Agora was told last of every month adds up to what all months cost, unless more was taken back
 //! than could be taken off.
 

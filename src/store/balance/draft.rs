@@ -209,8 +209,8 @@ pub(in crate::store) fn is_outdone(
     Ok(false)
 }
 
-/// Writes the drafts of the bill whose number is `seq`. A month is marked where anything that
-/// prices it was changed after the bill was made.
+/// Writes the drafts of the bill whose number is `seq`. A month is marked where it may cost
+/// something else than its draft says.
 ///
 /// # Errors
 /// When SQLite fails.
@@ -225,8 +225,8 @@ pub(in crate::store) fn keep(
         let month = BilledMonth::find(tx, draft.month_s)?;
         let settled_seq = month.as_ref().map_or(0, |month| month.settled_seq);
         draft.write(tx, seq, settled_seq.max(made_of.mark_seq))?;
-        // There were no marks of a month without a bill; and costs that were worked out since are
-        // not in the draft, nor any that the bill found where it goes on from a snapshot.
+        // A month without a bill had no marks, so that what changed meanwhile is looked for. Costs
+        // that were worked out since are not in the draft. A snapshot holds no costs at all.
         let is_new = month.is_none() && is_changed(tx, own_s, made_of)?;
         let is_unpriced = draft.month_s != own_s && !made_of.adjusts;
         if is_new || is_unpriced || settled_seq > made_of.mark_seq {

@@ -20,7 +20,7 @@ pub type Costs = BTreeMap<i64, BTreeMap<ProjectId, Option<Amount>>>;
 /// What a bill goes by beside the usage and the prices of its own window.
 #[derive(Default)]
 pub struct Dues {
-    /// How each project stands that Agora was told of before, or that is due something.
+    /// How each project stands of which later bills tell something, or that is due something.
     pub standings: Standings,
     /// Whether the bill tells of earlier months.
     pub adjusts: bool,
@@ -126,7 +126,7 @@ impl Dues {
             self.costs.insert(month_s, costs);
         }
         for (id, adjustment) in ours {
-            // What is told by other bills is left.
+            // What other bills tell remains.
             looked_at.entry((*id).clone()).or_default().adjusted -= &adjustment.amount;
         }
         for (id, balance) in looked_at.into_iter().filter(|(id, _)| is_asked(id.as_str())) {

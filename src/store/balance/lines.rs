@@ -72,7 +72,7 @@ pub type Balances = BTreeMap<ProjectId, Balance>;
 pub(super) struct BilledMonth {
     /// Its first second.
     pub month_s: i64,
-    /// The newest kept bill that told of it.
+    /// The newest kept bill that wrote its balances.
     pub kept_seq: i64,
     /// The last mark that its costs take into account.
     pub settled_seq: i64,

@@ -4,14 +4,13 @@
 //! A month has one document, with a line for each project. The transaction that keeps a bill
 //! rewrites it: what the bill tells takes the place of what its month's bill before told. So
 //! nothing has to be looked for in statements. What a project costs of a month is what its line
-//! says, unless there is a mark. Triggers write marks in the very transaction that changes what
-//! prices the month. So a bill prices its own month, and of earlier months the marked projects
-//! alone.
+//! says, unless there is a mark. The transaction that changes what the month costs writes the mark
+//! (`store/mark`). So a bill prices its own month, and of earlier months the marked projects alone.
 //!
 //! `lines` reads and writes the documents, `mark` knows what may cost something else by now,
 //! `due` adds up what a bill can tell of earlier months, `draft` keeps what it told,
-//! `anew` makes all of it again from the statements, and `stated_month` reads what was told of one
-//! month, and by which bills.
+//! `settle` prices marked months ahead of the bills that tell it, `anew` makes all of it again from
+//! the statements, and `stated_month` reads what was told of one month, and by which bills.
 
 mod anew;
 mod draft;
