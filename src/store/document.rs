@@ -1,7 +1,7 @@
 //! What a statement says, as it is kept: one JSON object a line and project, in the order of
-//! project ids, compressed with zstd. It is written and read whole, and so is one value and not a row
-//! for each project: a bill of many is on disk in the time of one small write. Balances are kept in
-//! such documents too.
+//! project ids, compressed with zstd. It is written and read whole, and so is one value and not a
+//! row for each project: a bill of many is on disk in the time of one small write. Balances are
+//! kept in such documents too.
 
 use crate::billing::adjustment::Adjustment;
 use crate::billing::amount::{self, Amount};

@@ -268,8 +268,8 @@ pub(super) fn text(tx: &ReadTx<'_>, seq: i64) -> Result<Text> {
     kept.text(seq)
 }
 
-/// The first second that no bill has priced yet: from there on something new may hold without a word
-/// that it changes what was billed. It is the end of the last month that was billed; 0 where none
+/// The first second that no bill has priced yet: from there on something new may hold without a
+/// word that it changes what was billed. It follows the last month that was billed; 0 where none
 /// was.
 ///
 /// A month before that one may not have been billed; what holds in it holds in the billed one after
