@@ -220,11 +220,16 @@ pub fn bill_adjusted(basis: Basis, standings: Standings) -> Bill {
             continue;
         }
         let charged = entries.remove(&project_id).or_else(|| uncharged.remove(&project_id));
+        // All that is due may wait: of a project that used nothing that is no entry.
+        let is_needed = charged.is_some() || !standing.elsewhere.is_zero();
         let mut entry = charged
             .unwrap_or_else(|| BillEntry::new(ProjectUsage::nothing(&project_id), Vec::new()));
         entry.take(standing);
         // One of nothing has nothing to say, unless it took something off.
         let is_silent = entry.amount.is_zero() && entry.adjustments.is_empty();
+        if is_silent && !is_needed {
+            continue;
+        }
         let among = if is_silent { &mut uncharged } else { &mut entries };
         among.insert(project_id, entry);
     }

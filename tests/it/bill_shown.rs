@@ -258,8 +258,7 @@ fn csv_of_a_bill_has_rows_for_what_is_left_out_of_it() {
     assert_eq!(rows("2026-10", 0), wanted);
     // What has no price has no amount.
     let reason = "the plan missing is not set up";
-    let wanted = [["r", "0", "0", "[]", ""], ["u", "", "3", "", reason]];
-    assert_eq!(rows("2026-11", 1), wanted);
+    assert_eq!(rows("2026-11", 1), [["u", "", "3", "", reason]]);
 }
 
 #[test]
@@ -575,4 +574,34 @@ fn a_bill_of_a_month_that_was_not_over_is_told_as_such() {
     let late = vendor.ok(["statement", "late"]).out;
     let words = "No bill is kept that was asked for after the end of 2026-09: ";
     assert!(late.contains(words), "{late}");
+}
+
+#[test]
+fn a_project_of_which_all_waits_and_that_used_nothing_is_on_no_bill() {
+    let vendor = books();
+    vendor.at("2026-10-01T00:05:00Z");
+    let server = vendor.serve();
+    ask(&server, 8);
+    // Of September 2 too much was told of r, which costs nothing in October.
+    vendor.ok(["void", "r1", "--reason", "it was a test"]);
+    vendor.ok(["record", "b", "1", "--id", "b2", "--at", "2026-10-01"]);
+    let october = |key: &str| vendor.json(["bill", "--month", "2026-10"])[key].clone();
+    assert_eq!((october("uncharged"), october("total")), (json!([]), json!("1")));
+    let explained = vendor.ok(["bill", "--month", "2026-10", "--project", "r", "--explain"]).out;
+    assert!(explained.contains("How 0 of r in 2026-10 comes about"), "{explained}");
+    vendor.at("2026-11-01T00:05:00Z");
+    ask(&server, 9);
+    assert_eq!(october("uncharged"), json!([]));
+    let kept = vendor.json(["statement", "show", "2"])["entries"].clone();
+    let projects: Vec<&Value> =
+        kept.as_array().expect("entries").iter().map(|entry| &entry["projectId"]).collect();
+    assert_eq!(projects, ["b"]);
+    // It waits all the same.
+    vendor.ok(["record", "r", "9", "--id", "r2", "--at", "2026-11-01"]);
+    let november = vendor.json(["bill", "--month", "2026-11"]);
+    assert_eq!(
+        row(&november, "r")["description"],
+        "9 Minute × Gold (0.25 each) + -2 carried from 2026-09"
+    );
+    assert_eq!(vendor.json(["check"])["differences"], json!([]));
 }
