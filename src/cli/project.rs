@@ -380,17 +380,18 @@ fn add(args: &AddArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         let project = project::announce(tx, id, customer_id, Some(from_s), &stamp)?;
         let said = project::customers_of(tx, id)?;
         let is_changed = said.iter().cloned().collect::<History<_>>() != customers_before;
-        let billed = if is_changed { billed_words(tx, from_s)? } else { None };
+        let billed = billed_words(tx, from_s)?;
         Ok::<_, Failure>((before, unknown, project, said, (is_changed, billed)))
     })?;
     let customers: History<CustomerId> = said.iter().cloned().collect();
+    // Also where nothing changed: a command that was killed may have left months unpriced.
     if billed.is_some() {
         settle(shell)?;
     }
     if let Some(near) = unknown {
         shell.note(&format!("customer {customer_id} was not known and is registered{near}"));
     }
-    if let Some(billed) = billed.filter(|_| before.is_some()) {
+    if let Some(billed) = billed.filter(|_| is_changed && before.is_some()) {
         shell.point_out(billed);
     }
     if is_changed && before.is_some() {

@@ -585,3 +585,26 @@ fn a_mark_is_written_by_usage_and_enablement_of_a_month_that_was_billed() {
     vendor.at("2026-10-02T10:00:00Z").ok(["project", "disable", "a"]);
     assert_eq!(marks(), []);
 }
+
+#[test]
+fn a_repeated_rewrite_prices_what_a_killed_one_left_marked() {
+    let (vendor, _server) = with_august();
+    let marks = || -> i64 {
+        let count = "select count(*) from mark";
+        vendor.sql().query_row(count, [], |row| row.get(0)).expect("a count")
+    };
+    let rewrite = ["--from", "2026-08", "--rewrite"];
+    let plan = ["plan", "set", "default", "--price", "0.02"];
+    let customer = ["customer", "add", "c", "--plan", "default"];
+    let project = ["project", "add", "a", "--customer", "c"];
+    for command in [&plan[..], &customer, &project] {
+        vendor.ok(command.iter().chain(&rewrite));
+        // A record of a billed month leaves the mark that a killed command would.
+        let id = command.join("-");
+        record(&vendor, "a", "1", &id, "2026-08-20");
+        assert_eq!(marks(), 1, "{command:?}");
+        let said = vendor.ok(command.iter().chain(&rewrite)).err;
+        assert_eq!(marks(), 0, "{command:?}");
+        assert!(!command.contains(&"project") || !said.contains("billed already"), "{said}");
+    }
+}
