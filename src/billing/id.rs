@@ -13,8 +13,14 @@ pub enum Error {
         /// The most bytes that this kind of id may have.
         max_bytes: usize,
     },
-    /// Empty, too long, or with a control character.
-    #[error("it must be 1 to {max_characters} characters on one line, without spaces around them")]
+    /// With a character that misleads where the text is shown.
+    #[error("it must have no hidden characters, such as the {} in it", .hidden.escape_default())]
+    HasHidden {
+        /// The first of them.
+        hidden: char,
+    },
+    /// Empty, too long, or with spaces around it.
+    #[error("it must be 1 to {max_characters} characters, without spaces around them")]
     NotAName {
         /// The most characters that this kind of name may have.
         max_characters: usize,
@@ -81,12 +87,11 @@ pub fn misleads(c: char) -> bool {
 }
 
 fn name(text: &str, max_characters: usize) -> Result<(), Error> {
-    let fits = (1..=max_characters).contains(&text.chars().count());
-    if fits && !text.chars().any(misleads) && text.trim() == text {
-        Ok(())
-    } else {
-        Err(Error::NotAName { max_characters })
+    if let Some(hidden) = text.chars().find(|c| misleads(*c)) {
+        return Err(Error::HasHidden { hidden });
     }
+    let fits = (1..=max_characters).contains(&text.chars().count());
+    if fits && text.trim() == text { Ok(()) } else { Err(Error::NotAName { max_characters }) }
 }
 
 text_type! {
@@ -165,6 +170,11 @@ mod tests {
         assert!("é".repeat(17).parse::<PlanId>().is_err());
         for bad in ["gold\tplan", " ", " gold", "gold ", "go\u{202e}ld", "go\u{2028}ld"] {
             assert!(bad.parse::<PlanId>().is_err(), "{bad:?}");
+        }
+        for (bad, shown) in [("\tgold", "\\t"), ("go\u{1b}ld", "\\u{1b}"), ("gold\n", "\\n")] {
+            let refused = bad.parse::<PlanId>().expect_err("a hidden character").to_string();
+            let wanted = format!("it must have no hidden characters, such as the {shown} in it");
+            assert_eq!(refused, wanted);
         }
         assert!("gold plan".parse::<PlanId>().is_ok());
     }
