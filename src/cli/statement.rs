@@ -19,6 +19,7 @@ use crate::store::bill::Pricing;
 use crate::store::usage::UsageSum;
 use crate::store::{self, ReadTx, balance, late, statement};
 use serde::Serialize;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io;
 
@@ -515,7 +516,7 @@ struct LateRow {
 }
 
 /// The keys of what is late, as CSV has them.
-const LATE_KEYS: [&str; 9] = [
+const LATE_KEYS: [&str; 11] = [
     "month",
     "projectId",
     "usage.amount",
@@ -525,6 +526,8 @@ const LATE_KEYS: [&str; 9] = [
     "bill.covered",
     "bill.records",
     "due",
+    "planId",
+    "reason",
 ];
 
 /// Usage of a project in a billed month that has no price.
@@ -639,6 +642,23 @@ impl LatenessView {
         }
     }
 
+    /// All of it as CSV has it: also what has no price, and the months of which it is not known.
+    fn csv_rows(&self) -> io::Result<Vec<Value>> {
+        let mut rows =
+            self.rows.iter().map(serde_json::to_value).collect::<Result<Vec<Value>, _>>()?;
+        for unpriced in &self.unpriced {
+            let mut row = serde_json::to_value(unpriced)?;
+            let plan_id = unpriced.plan_id.as_deref().unwrap_or(PlanId::FALLBACK);
+            row["reason"] = format!("the plan {plan_id} is not set up").into();
+            rows.push(row);
+        }
+        rows.extend(self.unknown.iter().map(|month| {
+            let reason = "no bill is kept that was asked for after the month's end";
+            json!({ "month": month, "reason": reason })
+        }));
+        Ok(rows)
+    }
+
     fn print_rows(&self, out: &mut ForPeople<'_>) -> io::Result<()> {
         let names = [
             "month",
@@ -684,7 +704,7 @@ fn late(args: &LateArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let lateness = shell.open()?.read(|tx| Lateness::read(tx, scope, now_s))?;
     let shown = LatenessView::new(&lateness);
     if args.csv.csv {
-        shell.print_csv(&LATE_KEYS, &shown.rows)?;
+        shell.print_csv(&LATE_KEYS, shown.csv_rows()?)?;
         return Ok(Exit::Done);
     }
     let first = lateness.unpriced.first();

@@ -195,7 +195,9 @@ fn a_bill_by_customer_is_the_same_bill() {
     let said = vendor.ok(["bill", "--month", "2026-09", "--by", "customer"]).out;
     assert!(said.contains("acme      Acme Ltd         2   19\n"), "{said}");
     let csv = vendor.ok(["bill", "--month", "2026-09", "--by", "customer", "--csv"]).out;
-    assert_eq!(csv, "customerId,name,projects,amount\n,,1,2\nacme,Acme Ltd,2,19\nrich,,1,0.25\n");
+    let wanted = "customerId,name,projects,amount,projectId,usage,covered,reason\n\
+        ,,1,2,,,,\nacme,Acme Ltd,2,19,,,,\nrich,,1,0.25,,,,\n";
+    assert_eq!(csv, wanted);
 
     let of = vendor.json(["bill", "--month", "2026-09", "--customer", "acme"]);
     assert_eq!((&of["total"], &of["told"]["amount"]), (&json!("19"), &json!("19")));
@@ -259,6 +261,20 @@ fn csv_of_a_bill_has_rows_for_what_is_left_out_of_it() {
     // What has no price has no amount.
     let reason = "the plan missing is not set up";
     assert_eq!(rows("2026-11", 1), [["u", "", "3", "", reason]]);
+}
+
+#[test]
+fn csv_of_a_bill_by_customer_has_rows_for_what_is_left_out_of_it() {
+    let vendor = told_twice();
+    vendor.ok(["customer", "add", "u", "--plan", "missing", "--new", "--name", "Unpriced"]);
+    vendor.ok(["project", "add", "u", "--customer", "u"]);
+    vendor.ok(["record", "u", "3", "--id", "u1", "--at", "2026-11-01"]);
+    let csv = |month: &str| vendor.run(["bill", "--month", month, "--by", "customer", "--csv"]).out;
+    let head = "customerId,name,projects,amount,projectId,usage,covered,reason\n";
+    let wanted = "acme,Acme Ltd,2,3,,,,\nrich,,0,0,r,1,0,\n";
+    assert_eq!(csv("2026-10"), format!("{head}{wanted}"));
+    let wanted = "u,Unpriced,0,,u,3,0,the plan missing is not set up\n";
+    assert_eq!(csv("2026-11"), format!("{head}{wanted}"));
 }
 
 #[test]

@@ -608,3 +608,20 @@ fn a_repeated_rewrite_prices_what_a_killed_one_left_marked() {
         assert!(!command.contains(&"project") || !said.contains("billed already"), "{said}");
     }
 }
+
+#[test]
+fn csv_of_what_is_late_has_rows_for_what_has_no_price_and_for_months_without_a_bill() {
+    let (vendor, _server) = with_august();
+    let rewrite = ["--from", "2026-08", "--rewrite"];
+    vendor.ok(["customer", "add", "u", "--plan", "gold", "--new"].into_iter().chain(rewrite));
+    vendor.ok(["project", "add", "u", "--customer", "u"].into_iter().chain(rewrite));
+    record(&vendor, "u", "3", "u8", "2026-08-10");
+    record(&vendor, "a", "1", "a7", "2026-07-10");
+    let late = vendor.ok(["statement", "late", "--csv"]).out;
+    let wanted = "month,projectId,usage.amount,usage.covered,usage.records,bill.amount,\
+        bill.covered,bill.records,due,planId,reason\n\
+        2026-08,u,,,,3,0,1,,,\n\
+        2026-08,u,,,,,,,,gold,the plan gold is not set up\n\
+        2026-07,,,,,,,,,,no bill is kept that was asked for after the month's end\n";
+    assert_eq!(late, wanted);
+}

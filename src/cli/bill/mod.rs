@@ -160,10 +160,11 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         },
     );
     if args.csv.csv {
-        match args.by {
-            BillBy::Project => shell.print_csv(&BY_PROJECT, document.csv_rows()?)?,
-            BillBy::Customer => shell.print_csv(&BY_CUSTOMER, document.by_customer())?,
-        }
+        let keys: &[&str] = match args.by {
+            BillBy::Project => &BY_PROJECT,
+            BillBy::Customer => &BY_CUSTOMER,
+        };
+        shell.print_csv(keys, document.csv_rows()?)?;
     } else {
         shell.print(&document, |out| document.print(out))?;
     }

@@ -43,7 +43,8 @@ pub(super) const BY_PROJECT: [&str; 14] = [
 ];
 
 /// The keys of a customer's row, as CSV has them.
-pub(super) const BY_CUSTOMER: [&str; 4] = ["customerId", "name", "projects", "amount"];
+pub(super) const BY_CUSTOMER: [&str; 8] =
+    ["customerId", "name", "projects", "amount", "projectId", "usage", "covered", "reason"];
 
 /// What a bill is shown from.
 pub(super) struct BillParts<'a> {
@@ -71,6 +72,8 @@ pub(super) struct BillView<'a> {
     explain: Option<&'a BillExplanation>,
     #[serde(skip)]
     told_words: Option<String>,
+    #[serde(skip)]
+    names: &'a BTreeMap<CustomerId, String>,
 }
 
 /// The rows of a bill, by what was asked for.
@@ -188,6 +191,7 @@ impl<'a> BillView<'a> {
             told_words: parts.told.and_then(words),
             telling,
             explain: parts.explained,
+            names: parts.names,
         }
     }
 
@@ -196,29 +200,36 @@ impl<'a> BillView<'a> {
         if let BillRows::Project(rows) = &self.rows { rows } else { &[] }
     }
 
-    /// The rows by project as CSV has them: also those that are left out of what Agora is told.
+    /// The rows as CSV has them: also the projects that are left out of what Agora is told.
     pub(super) fn csv_rows(&self) -> io::Result<Vec<Value>> {
-        let mut rows = Vec::new();
-        for row in self.by_project() {
-            rows.push(serde_json::to_value(row)?);
-        }
+        let rows: Result<Vec<Value>, _> = match &self.rows {
+            BillRows::Project(rows) => rows.iter().map(serde_json::to_value).collect(),
+            BillRows::Customer(rows) => rows.iter().map(serde_json::to_value).collect(),
+        };
+        let mut rows = rows?;
         for row in &self.uncharged {
-            let mut row = serde_json::to_value(row)?;
-            row["amount"] = Amount::default().to_string().into();
-            rows.push(row);
+            rows.push(self.left_out(row, row.customer_id, Amount::default().to_string().into())?);
         }
         for row in &self.unpriced {
-            let mut row = serde_json::to_value(row)?;
             // In the other rows it is money.
-            row["amount"] = Value::Null;
-            rows.push(row);
+            rows.push(self.left_out(row, row.customer_id, Value::Null)?);
         }
         Ok(rows)
     }
 
-    /// The rows by customer, if they are.
-    pub(super) fn by_customer(&self) -> &[CustomerRow<'a>] {
-        if let BillRows::Customer(rows) = &self.rows { rows } else { &[] }
+    /// A row of CSV of a project that is left out: among customers it counts as no project of
+    /// theirs that the bill charges.
+    fn left_out(
+        &self,
+        row: &impl Serialize,
+        customer_id: Option<&str>,
+        amount: Value,
+    ) -> io::Result<Value> {
+        let mut row = serde_json::to_value(row)?;
+        row["amount"] = amount;
+        row["projects"] = 0.into();
+        row["name"] = customer_id.and_then(|id| self.names.get(id)).map(String::as_str).into();
+        Ok(row)
     }
 
     pub(super) fn print(&self, out: &mut ForPeople<'_>) -> io::Result<()> {
