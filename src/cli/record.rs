@@ -405,14 +405,12 @@ pub(super) fn void(args: &VoidArgs, shell: &mut Shell<'_>) -> Result<Exit, Failu
         Ok::<_, Failure>((voided, told))
     })?;
     for statement in &told {
-        shell.note(&late_words(statement, "that this record is taken back comes too late for it"));
+        shell.note(&late_words(statement, "this void is late"));
     }
     let (record, duplicate) = match &voided {
         None => {
-            return Err(Failure::not_found(format!(
-                "there is no record {}: an id is told when a record is made",
-                args.id
-            )));
+            let sentence = Sentence::from(format!("there is no record {}", args.id));
+            return Err(Failure::not_found(sentence.hint("ledger list", "shows the records")));
         }
         Some(VoidOutcome::Done(record)) => (record, false),
         Some(VoidOutcome::Already(record)) => (record, true),

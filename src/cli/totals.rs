@@ -316,11 +316,13 @@ impl ReconciledMonth {
             return format!("{month} does not add up");
         }
         let any = |is: fn(&ReconciledRow) -> bool| usage.iter().chain(bill).any(is);
-        let is_due = |row: &MoneyRow| row.due.as_ref().is_none_or(|due| due != "0");
+        let is_due = |row: &MoneyRow| row.due.as_ref().is_some_and(|due| due != "0");
+        let is_unpriced = |row: &MoneyRow| row.due.is_none();
         let but: Vec<&str> = [
             (any(|row| !row.late.is_zero()), "some usage is late"),
             (any(|row| !row.not_asked.is_zero()), "some usage was not asked for"),
             (money.iter().any(is_due), "some money is due"),
+            (money.iter().any(is_unpriced), "some projects have no price"),
             (!overlaps.is_empty(), "some windows overlap"),
         ]
         .into_iter()

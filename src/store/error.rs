@@ -14,7 +14,7 @@ pub enum Error {
     #[error("there is no database at {}", .0.display())]
     Missing(PathBuf),
     /// There is a file where a new one should be made.
-    #[error("{} exists already and is never overwritten", .0.display())]
+    #[error("{} exists already and is never overwritten: name another file", .0.display())]
     Exists(PathBuf),
     /// A file of SQLite's lies where a new database should be made, without its database.
     #[error("{} lies there without its database: put both together again, or move it away \

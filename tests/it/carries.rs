@@ -624,4 +624,11 @@ fn csv_of_what_is_late_has_rows_for_what_has_no_price_and_for_months_without_a_b
         2026-08,u,,,,,,,,gold,the plan gold is not set up\n\
         2026-07,,,,,,,,,,no bill is kept that was asked for after the month's end\n";
     assert_eq!(late, wanted);
+    // Nothing is due of what has no price.
+    let verdict = vendor.json(["totals", "--reconcile", "--month", "2026-08"])["verdict"].clone();
+    let wanted = "2026-08 adds up; some usage is late, some usage was not asked for, some projects \
+        have no price";
+    assert_eq!(verdict, wanted);
+    let said = vendor.ok(["void", "a8", "--reason", "a mistake"]).err;
+    assert!(said.contains("; this void is late\n"), "{said}");
 }

@@ -217,7 +217,7 @@ fn separators_are_read_where_the_header_says_so() {
     write(&vendor, "short.csv", "id;projectId;amount\n");
     let said = vendor.fails(1, ["import", "short.csv"]);
     assert!(
-        said.contains("does not name the columns at")
+        said.contains("does not name the column at")
             && said.contains("line 1 is \"id;projectId;amount\" (separated by \";\")"),
         "{said}"
     );

@@ -347,7 +347,7 @@ fn malformed_texts() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         (
             "short.csv",
             b"id,amount,at\na,1,2026-10-10\n".to_vec(),
-            "cannot be read: its first line does not name the columns projectId",
+            "cannot be read: its first line does not name the column projectId",
         ),
         ("twice.csv", b"id,id,projectId,amount,at\n".to_vec(), "names the column id twice"),
         (

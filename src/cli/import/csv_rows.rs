@@ -404,6 +404,7 @@ impl FieldColumns {
         }
         let hint =
             if missing == [Field::Id.as_str()] { format!("; {HINT_IDS}") } else { String::new() };
-        Err(format!("its first line does not name the columns {}{hint}", missing.join(", ")))
+        let columns = if missing.len() == 1 { "column" } else { "columns" };
+        Err(format!("its first line does not name the {columns} {}{hint}", missing.join(", ")))
     }
 }
