@@ -151,6 +151,20 @@ impl<'a> Shell<'a> {
         let _told = writeln!(self.err, "{}", escape(&said));
     }
 
+    /// Says which columns a terminal had no room for, if any, and what shows them.
+    pub(super) fn point_out_left_out(
+        &mut self,
+        left_out: &[&str],
+        command: &str,
+        shows: &'static str,
+    ) {
+        if !left_out.is_empty() {
+            let names = left_out.join(", ");
+            let sentence = Sentence::from(format!("the terminal has no room for columns: {names}"));
+            self.point_out(sentence.hint(command, shows));
+        }
+    }
+
     /// What licenses leave uncovered, read after a change that stands: where it cannot be read, the
     /// command is done all the same, and that is said.
     pub(super) fn uncovered_or_note(&mut self, read: store::Result<Amount>) -> Amount {

@@ -184,7 +184,7 @@ fn list(shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         shell.open()?.read(customer::list)?.iter().map(CustomerView::new).collect();
     shell.print(&customers, |out| {
         let mut columns = Columns::new(&[
-            "customer",
+            "customer!",
             "plan",
             "name",
             "email",

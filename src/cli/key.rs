@@ -262,8 +262,9 @@ fn list(shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         KeyPairView::new(pair, actors.get(&pair.api_key).unwrap_or(&KeyActors::default()))
     };
     let pairs: Vec<KeyPairView> = pairs.iter().map(shown).collect();
+    let mut left_out = Vec::new();
     shell.print(&pairs, |out| {
-        let mut columns = Columns::new(&["key", "purpose", "created", "by", "revoked", "by"]);
+        let mut columns = Columns::new(&["key!", "purpose", "created", "by", "revoked", "by"]);
         for pair in &pairs {
             columns.row([
                 pair.api_key.clone(),
@@ -274,8 +275,10 @@ fn list(shell: &mut Shell<'_>) -> Result<Exit, Failure> {
                 or_dash(pair.revoked_by.as_ref()),
             ]);
         }
+        left_out = columns.leave_out(&["by", "created"], None, out.screen);
         columns.print(out)
     })?;
+    shell.point_out_left_out(&left_out, "key show K", "shows all of a pair");
     Ok(Exit::Done)
 }
 

@@ -269,16 +269,12 @@ fn print_table(parts: &mut Parts, shell: &mut Shell<'_>) -> Result<(), ListError
             let is_first = table.is_none();
             let RecordTable { columns, .. } = table.get_or_insert_with(begins).fill(&records);
             if is_first {
-                left_out = columns.leave_out(&SPARE, "project", out.screen);
+                left_out = columns.leave_out(&SPARE, Some("project"), out.screen);
             }
             columns.print_part(out)
         })
     })?;
-    if !left_out.is_empty() {
-        let names = left_out.join(", ");
-        let sentence = Sentence::from(format!("the terminal has no room for columns: {names}"));
-        shell.point_out(sentence.hint("ledger show ID", "shows all of a record"));
-    }
+    shell.point_out_left_out(&left_out, "ledger show ID", "shows all of a record");
     Ok(())
 }
 

@@ -497,7 +497,7 @@ fn list(shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     };
     let rows: Vec<PlanRow> = book.plans().filter_map(row).collect();
     shell.print(&rows, |out| {
-        let mut columns = Columns::new(&["plan", "name", "unit", "price", "changes"]);
+        let mut columns = Columns::new(&["plan!", "name", "unit", "price", "changes"]);
         for row in &rows {
             let PlanVersionView { plan_id, name, unit, .. } = &row.version;
             let changes = or_dash(row.changes.as_ref());

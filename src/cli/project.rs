@@ -245,10 +245,11 @@ pub(super) fn run(args: &Args, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
 fn list(shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let projects = shell.open()?.read(project::list)?;
     let projects: Vec<ProjectView> = projects.iter().map(ProjectView::new).collect();
+    let mut left_out = Vec::new();
     shell.print(&projects, |out| {
         let mut columns = Columns::new(&[
-            "project",
-            "customer",
+            "project!",
+            "customer!",
             "first seen",
             "announced",
             "enabled since",
@@ -264,8 +265,10 @@ fn list(shell: &mut Shell<'_>) -> Result<Exit, Failure> {
                 or_dash(project.disabled_at.as_ref()),
             ]);
         }
+        left_out = columns.leave_out(&["first seen", "announced"], None, out.screen);
         columns.print(out)
     })?;
+    shell.point_out_left_out(&left_out, "project show P", "shows all of a project");
     Ok(Exit::Done)
 }
 

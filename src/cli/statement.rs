@@ -265,11 +265,12 @@ fn list(args: &ListArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         shell.print_csv(&KEYS, &listed.statements)?;
         return Ok(Exit::Done);
     }
+    let mut left_out = Vec::new();
     shell.print(&listed, |out| {
         let mut columns = Columns::new(&[
             "number#",
             "kind",
-            "window",
+            "window!",
             "first asked",
             "last asked",
             "times#",
@@ -289,11 +290,13 @@ fn list(args: &ListArgs, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
                 provisional.to_owned(),
             ]);
         }
+        left_out = columns.leave_out(&["last asked"], None, out.screen);
         columns.print(out)?;
         print_elsewhere(out, &statements)?;
         print_overlaps(out, &listed.overlaps)?;
         print_stretches(out, "Never asked for:", &listed.never_asked)
     })?;
+    shell.point_out_left_out(&left_out, "statement show N", "shows all of a statement");
     Ok(Exit::Done)
 }
 
@@ -449,7 +452,7 @@ fn print_statement(
 }
 
 fn print_told(out: &mut ForPeople<'_>, told: &[&StatementEntryView<'_>]) -> io::Result<()> {
-    let mut columns = Columns::new(&["project", "amount#", "description"]);
+    let mut columns = Columns::new(&["project!", "amount#", "description"]);
     for entry in told {
         columns.row([
             entry.project_id.to_owned(),
@@ -468,7 +471,7 @@ fn print_adjustments(
         return Ok(());
     }
     writeln!(out, "\nCarried from earlier months:")?;
-    let mut columns = Columns::new(&["project", "month", "amount#", ""]);
+    let mut columns = Columns::new(&["project!", "month", "amount#", ""]);
     for entry in entries {
         for AdjustmentView { month, amount, whole } in &entry.adjustments {
             let waits = if *whole { "" } else { "more of it waits" };
@@ -483,7 +486,7 @@ fn print_left_out(out: &mut ForPeople<'_>, left_out: &[&StatementEntryView<'_>])
         return Ok(());
     }
     writeln!(out, "\nLeft out:")?;
-    let mut columns = Columns::new(&["project", "usage#", "covered#", ""]);
+    let mut columns = Columns::new(&["project!", "usage#", "covered#", ""]);
     for entry in left_out {
         let is_unpriced = entry.unpriced == Some(true);
         let why = if is_unpriced { "without a price" } else { "without a charge" };
@@ -662,7 +665,7 @@ impl LatenessView {
     fn print_rows(&self, out: &mut ForPeople<'_>) -> io::Result<()> {
         let names = [
             "month",
-            "project",
+            "project!",
             "for usage#",
             "records#",
             "for the bill#",
@@ -691,7 +694,7 @@ impl LatenessView {
     fn print_unpriced(&self, out: &mut ForPeople<'_>, set: &str) -> io::Result<()> {
         let gap = if self.rows.is_empty() { "" } else { "\n" };
         writeln!(out, "{gap}Usage without a price, which no bill tells; set one with {set}:")?;
-        let mut columns = Columns::new(&["month", "project", "plan"]);
+        let mut columns = Columns::new(&["month", "project!", "plan!"]);
         for UnpricedRow { month, project_id, plan_id } in &self.unpriced {
             columns.row([month.clone(), project_id.clone(), or_dash(plan_id.as_ref())]);
         }

@@ -70,7 +70,7 @@ impl Columns {
     pub(super) fn leave_out(
         &mut self,
         spare: &[&'static str],
-        at_last: &'static str,
+        at_last: Option<&'static str>,
         screen: Option<Screen>,
     ) -> Vec<&'static str> {
         let Some(width) = screen.and_then(|screen| screen.width).map(usize::from) else {
@@ -80,14 +80,14 @@ impl Columns {
         self.align(&mut rows);
         let mut left_out = Vec::new();
         let spare = spare.iter().map(|name| (*name, ROOM));
-        for (name, least) in spare.chain([(at_last, LITTLE_ROOM)]) {
+        for (name, least) in spare.chain(at_last.map(|name| (name, LITTLE_ROOM))) {
             let is_whole = self.whole(|place| self.is_times(place) || self.ids[place]);
             let place = self.names.iter().position(|one| *one == upper(name));
             let Some(place) = place.filter(|_| !self.fits(&rows, &is_whole, least, width)) else {
                 continue;
             };
             let gained = longest(&rows, &self.names, place).min(least) + GAP;
-            if name != at_last || self.fits(&rows, &is_whole, least, width + gained) {
+            if Some(name) != at_last || self.fits(&rows, &is_whole, least, width + gained) {
                 self.remove(place);
                 rows.iter_mut().for_each(|row| drop(row.remove(place)));
                 left_out.push(name);
@@ -253,16 +253,20 @@ impl Columns {
             (0..self.names.len()).filter(|place| self.is_times(*place)).collect();
         let begins = times.first().filter(|place| **place == 0);
         let begins: Vec<usize> = begins.copied().into_iter().collect();
-        if self.ids.contains(&true) {
-            let must = self.whole(|place| self.ids[place] || begins.contains(&place));
-            let least = [ROOM, LITTLE_ROOM].into_iter().find(|least| fits(&must, *least));
-            if let Some(least) = least {
-                return whole(times.iter().fold(must, |is_whole, place| {
-                    let mut more = is_whole.clone();
-                    more[*place] = true;
-                    if fits(&more, least) { more } else { is_whole }
-                }));
+        let ids: Vec<usize> = (0..self.ids.len()).filter(|place| self.ids[*place]).collect();
+        for least in [ROOM, LITTLE_ROOM].into_iter().filter(|_| !ids.is_empty()) {
+            let with = |is_whole: Vec<bool>, place: &usize| {
+                let mut more = is_whole.clone();
+                more[*place] = true;
+                if fits(&more, least) { more } else { is_whole }
+            };
+            let must = ids.iter().fold(self.whole(|place| begins.contains(&place)), with);
+            if ids.iter().any(|place| must[*place]) {
+                return whole(times.iter().fold(must, with));
             }
+        }
+        if let Some(room) = self.room_of_ids(&ids, width) {
+            return room;
         }
         for (least, times) in [(ROOM, times), (LITTLE_ROOM, begins)] {
             let mut is_whole = self.figures.clone();
@@ -277,13 +281,30 @@ impl Columns {
         if fits(&self.figures, ROOM) {
             return whole(self.figures.clone());
         }
-        let figures = self.figures.iter().enumerate().map(|(place, is_figures)| {
-            let name = self.names[place].len().min(ROOM);
-            let length = longest(&self.rows, &[], place).max(name) + GAP;
-            let length = u16::try_from(length).unwrap_or(u16::MAX);
-            if *is_figures { Room::Figures(length) } else { Room::Rest }
+        (0..self.names.len()).map(|place| self.short_name(place)).collect()
+    }
+
+    /// The room of a column where the names of figures are cut.
+    fn short_name(&self, place: usize) -> Room {
+        if !self.figures[place] {
+            return Room::Rest;
+        }
+        let name = self.names[place].len().min(ROOM);
+        let length = longest(&self.rows, &[], place).max(name) + GAP;
+        Room::Figures(u16::try_from(length).unwrap_or(u16::MAX))
+    }
+
+    /// The room of all columns where ids are whole once the names of figures are cut; `None` where
+    /// that is not enough.
+    fn room_of_ids(&self, ids: &[usize], width: usize) -> Option<Vec<Room>> {
+        let room = |place| if ids.contains(&place) { Room::Whole } else { self.short_name(place) };
+        let rooms: Vec<Room> = (0..self.names.len()).map(room).collect();
+        let needs = rooms.iter().enumerate().map(|(place, room)| match room {
+            Room::Whole => longest(&self.rows, &self.names, place) + GAP,
+            Room::Figures(length) => usize::from(*length),
+            Room::Rest => longest(&self.rows, &self.names, place).min(LITTLE_ROOM) + GAP,
         });
-        figures.collect()
+        (!ids.is_empty() && needs.sum::<usize>() <= width).then_some(rooms)
     }
 
     /// The columns of figures, and those others.
@@ -321,12 +342,13 @@ fn longest(rows: &[Vec<String>], names: &[String], place: usize) -> usize {
     cells.map(|cell| cell.chars().count()).max().unwrap_or_default()
 }
 
-/// Tells whether a text is a time as it is printed.
+/// Tells whether a text is a time or a day as it is printed.
 fn is_time(text: &str) -> bool {
-    let form = b"0000-00-00T00:00:00Z";
     let is_so =
-        |(byte, form): (u8, &u8)| if *form == b'0' { byte.is_ascii_digit() } else { byte == *form };
-    text.len() == form.len() && text.bytes().zip(form).all(is_so)
+        |(byte, form): (u8, u8)| if form == b'0' { byte.is_ascii_digit() } else { byte == form };
+    ["0000-00-00T00:00:00Z", "0000-00-00"]
+        .into_iter()
+        .any(|form| text.len() == form.len() && text.bytes().zip(form.bytes()).all(is_so))
 }
 
 /// Fills the figures of a column up behind their points, so that these stand below each other.

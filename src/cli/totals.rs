@@ -341,12 +341,12 @@ fn reconcile(month: Month, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     shell.print(&month, |out| {
         writeln!(out, "Usage of {}:", month.month)?;
         let mut columns =
-            Columns::new(&["project", "recorded#", "told#", "late#", "not asked#", "difference#"]);
+            Columns::new(&["project!", "recorded#", "told#", "late#", "not asked#", "difference#"]);
         month.usage.iter().for_each(|row| columns.row(row.cells()));
         columns.print(out)?;
         writeln!(out, "\nUsage of {} in bills:", month.month)?;
         let names = [
-            "project",
+            "project!",
             "recorded#",
             "billed#",
             "covered#",
@@ -360,7 +360,7 @@ fn reconcile(month: Month, shell: &mut Shell<'_>) -> Result<Exit, Failure> {
         columns.print(out)?;
         if !month.money.is_empty() {
             writeln!(out, "\nMoney of {}:", month.month)?;
-            let names = ["project", "costs#", "its bill#", "later bills#", "due#"];
+            let names = ["project!", "costs#", "its bill#", "later bills#", "due#"];
             let mut columns = Columns::new(&names);
             for row in &month.money {
                 let (own, adjusted) = (row.own.to_string(), row.adjusted.to_string());

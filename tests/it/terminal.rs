@@ -364,3 +364,43 @@ fn where_an_amount_comes_from_is_never_cut() {
     assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
     assert!(piped.lines().any(|line| line.chars().count() > 80), "{piped}");
 }
+
+#[test]
+fn ids_in_lists_are_whole_on_a_terminal_of_eighty_columns() {
+    let vendor = Vendor::new();
+    vendor.at("2026-09-01T08:00:00Z");
+    vendor.ok(["plan", "set", "default", "--name", "S", "--unit", "Minute", "--price", "0.001"]);
+    let (customer, project, record) = ("customer-430", "project-892", "call-7781");
+    vendor.ok(["customer", "add", customer, "--name", "Example of the marketplace Ltd"]);
+    vendor.ok(["project", "add", project, "--customer", customer]);
+    vendor.ok(["project", "disable", project]);
+    vendor.ok(["project", "enable", project]);
+    let license = "order-of-september-17";
+    let issue = ["license", "issue", customer, "--expires", "2027-12-31", "--count", "1000"];
+    vendor.ok(issue.into_iter().chain(["--id", license]));
+    vendor.ok(["record", project, "3152.936662", "--id", record]);
+    vendor.ok(["license", "adjust", license, "5", "--reason", "bought more", "--op-id", "fix-9"]);
+    let revoked = vendor.json(["key", "add", "--test"])["apiKey"].clone();
+    let revoked = revoked.as_str().expect("a key");
+    vendor.ok(["key", "revoke", revoked]);
+    let server = vendor.serve();
+    server.listing("/bill", month_s(7), month_s(8) - 1, 1);
+    server.usage(month_s(8), month_s(8) + 86_399);
+    for (arguments, ids) in [
+        (&["key", "list"][..], &[revoked][..]),
+        (&["statement", "list"], &["2026-08", "2026-09-01"]),
+        (&["project", "list"], &[project, customer]),
+        (&["customer", "list"], &[customer]),
+        (&["license", "list"], &[license, customer, "2027-12-31"]),
+        (&["license", "history", license], &[record]),
+        (&["totals", "--reconcile", "--month", "2026-09"], &[project]),
+        (&["bill", "--month", "2026-09"], &[project, customer]),
+    ] {
+        let shown = on_terminal(&vendor, arguments, (80, 200), &[("NO_COLOR", "1")]);
+        for id in ids {
+            assert!(shown.split_whitespace().any(|cell| cell == *id), "{id}: {shown}");
+        }
+        assert!(shown.lines().all(|line| width(line) <= 80), "{shown}");
+        assert!(!vendor.ok(arguments).err.contains("no room"), "{arguments:?}");
+    }
+}

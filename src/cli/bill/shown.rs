@@ -267,7 +267,7 @@ impl<'a> BillView<'a> {
         }
         changed.sort_unstable_by_key(|(id, _)| *id);
         writeln!(out, "\nChanged since it was told:")?;
-        let mut columns = Columns::new(&["project", "told#", "later bills#", "due#"]);
+        let mut columns = Columns::new(&["project!", "told#", "later bills#", "due#"]);
         for (project_id, BillingState { adjusted_by, told, due }) in changed {
             let later: Amount = adjusted_by.iter().map(|one| &one.amount).sum();
             columns.row([
@@ -425,7 +425,7 @@ fn parts(entry: &bill::BillEntry) -> Vec<LineView> {
 
 /// A table of projects, each with the lines that its amount is made of.
 fn charge_columns() -> Columns {
-    Columns::new(&["project", "customer", "usage#", "covered#", "amount#", "description"])
+    Columns::new(&["project!", "customer!", "usage#", "covered#", "amount#", "description"])
 }
 
 /// The rows of a project: its own, whose last cell is its `description`, and one for each line of
@@ -466,7 +466,7 @@ fn print_customers(
     rows: &[CustomerRow<'_>],
     total: &Amount,
 ) -> io::Result<()> {
-    let mut columns = Columns::new(&["customer", "name", "projects#", "amount#"]);
+    let mut columns = Columns::new(&["customer!", "name", "projects#", "amount#"]);
     for row in rows {
         columns.row([
             or_dash(row.customer_id.as_ref()),
@@ -502,7 +502,7 @@ fn print_uncharged(out: &mut ForPeople<'_>, uncharged: &[UnchargedRow<'_>]) -> i
     let (offset, free): (Vec<_>, Vec<_>) = uncharged.iter().partition(|row| row.is_offset());
     if !free.is_empty() {
         writeln!(out, "\nWithout a charge, and so left out:")?;
-        let mut columns = Columns::new(&["project", "customer", "usage#", "covered#"]);
+        let mut columns = Columns::new(&["project!", "customer!", "usage#", "covered#"]);
         free.into_iter().for_each(|row| columns.row(cells(row)));
         columns.print(out)?;
     }
@@ -524,7 +524,7 @@ fn print_unpriced(out: &mut ForPeople<'_>, unpriced: &[UnpricedRow<'_>]) -> io::
         return Ok(());
     }
     writeln!(out, "\nWithout a price, and so left out:")?;
-    let mut columns = Columns::new(&["project", "customer", "usage#", "covered#", "reason"]);
+    let mut columns = Columns::new(&["project!", "customer!", "usage#", "covered#", "reason"]);
     for row in unpriced {
         columns.row([
             row.project_id.to_owned(),

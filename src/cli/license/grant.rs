@@ -122,7 +122,7 @@ fn list(shell: &mut Shell<'_>) -> Result<Exit, Failure> {
     let types: Vec<LicenseTypeView> =
         shell.open()?.read(license::types)?.iter().map(LicenseTypeView::new).collect();
     shell.print(&types, |out| {
-        let mut columns = Columns::new(&["type", "name", "count#"]);
+        let mut columns = Columns::new(&["type!", "name", "count#"]);
         for shown in &types {
             columns.row([shown.kind.clone(), or_dash(shown.name.as_ref()), shown.count_words()]);
         }

@@ -65,9 +65,10 @@ pub(super) fn run(args: &HistoryArgs, shell: &mut Shell<'_>) -> Result<Exit, Fai
     };
     let mut shown: Vec<LicenseEntryView> = entries.iter().rev().map(shown).collect();
     shown.reverse();
+    let mut left_out = Vec::new();
     shell.print(&shown, |out| {
         let names = [
-            "at", "by", "what", "amount#", "balance#", "expires", "record", "project", "op",
+            "at", "by", "what", "amount#", "balance#", "expires", "record!", "project", "op",
             "reason",
         ];
         let mut columns = Columns::new(&names);
@@ -85,7 +86,10 @@ pub(super) fn run(args: &HistoryArgs, shell: &mut Shell<'_>) -> Result<Exit, Fai
                 or_dash(entry.reason.as_ref()),
             ]);
         }
+        left_out =
+            columns.leave_out(&["op", "project", "by", "expires"], Some("reason"), out.screen);
         columns.print(out)
     })?;
+    shell.point_out_left_out(&left_out, "license history ID --json", "shows all of it");
     Ok(Exit::Done)
 }

@@ -67,9 +67,18 @@ pub(super) fn run(args: &ListArgs, shell: &mut Shell<'_>) -> Result<Exit, Failur
         shell.print_csv(&KEYS, &shown)?;
         return Ok(Exit::Done);
     }
+    let mut left_out = Vec::new();
     shell.print(&shown, |out| {
         let names = [
-            "id", "customer", "type", "issued", "starts", "expires", "count#", "residue#", "state",
+            "id!",
+            "customer!",
+            "type",
+            "issued",
+            "starts",
+            "expires",
+            "count#",
+            "residue#",
+            "state",
         ];
         let mut columns = Columns::new(&names);
         for license in &shown {
@@ -85,7 +94,9 @@ pub(super) fn run(args: &ListArgs, shell: &mut Shell<'_>) -> Result<Exit, Failur
                 license.state.to_owned(),
             ]);
         }
+        left_out = columns.leave_out(&["issued", "type", "starts"], None, out.screen);
         columns.print(out)
     })?;
+    shell.point_out_left_out(&left_out, "license show ID", "shows all of a license");
     Ok(Exit::Done)
 }
