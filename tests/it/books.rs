@@ -414,7 +414,8 @@ fn a_backup_is_books_of_its_own() {
     let server = vendor.serve();
     vendor.ok(["backup", "copy.db"]);
     vendor.ok(["record", "p", "1", "--at", "2026-10-10"]);
-    assert!(vendor.fails(1, ["backup", "copy.db"]).contains("exists already"));
+    let said = vendor.fails(1, ["backup", "copy.db"]);
+    assert!(said.contains("exists already and is never overwritten: name another file"), "{said}");
     let (from, to) = day("2026-10-10");
     assert_eq!(server.usage(from, to).entries()[0].1, "2.5");
     vendor.ok(["check", "--db", "copy.db"]);

@@ -83,7 +83,10 @@ fn records_are_listed_in_the_order_of_their_time_whatever_the_filter() {
     assert_eq!(list(&vendor, ["--voided", "--project", "p2"]), "");
     assert!(vendor.fails(3, ["ledger", "list", "--project", "p3"]).contains("no project p3"));
     assert!(vendor.fails(3, ["ledger", "list", "--customer", "c3"]).contains("no customer c3"));
-    assert!(vendor.fails(3, ["ledger", "show", "z"]).contains("there is no record z"));
+    for command in [&["ledger", "show", "z"][..], &["void", "z", "--reason", "a mistake"]] {
+        let said = vendor.fails(3, command);
+        assert!(said.contains("there is no record z; `agora-vendor ledger list` shows"), "{said}");
+    }
 }
 
 #[test]
