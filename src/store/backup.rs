@@ -112,7 +112,7 @@ fn fill(connection: &Connection, draft: &Draft, version: i64) -> Result<()> {
     })?;
     let before = Extent::of(connection)?;
     draft.synced_along(|| {
-        connection.execute("vacuum into :draft", named_params! { ":draft": name })
+        Ok(connection.execute("vacuum into :draft", named_params! { ":draft": name })?)
     })?;
     // A copy is born outside WAL mode; the books are opened in no other.
     let copy = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;

@@ -10,6 +10,7 @@ use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, BufRead, BufReader, Read, Seek, Write};
 use std::ops::Range;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -107,21 +108,28 @@ impl Draft {
     }
 
     /// Brings what `write` writes to the disk all along: a large file that is written at once when
-    /// its end is synced makes every other commit on that disk wait.
-    pub(super) fn synced_along<T>(&self, write: impl FnOnce() -> T) -> T {
+    /// its end is synced makes every other commit on that disk wait. It is synced at least once.
+    pub(super) fn synced_along<T>(&self, write: impl FnOnce() -> Result<T>) -> Result<T> {
         let is_written = AtomicBool::new(false);
         thread::scope(|scope| {
             let syncing = scope.spawn(|| {
-                while !is_written.load(Ordering::Relaxed) {
-                    // What fails now fails again at the end.
-                    let _synced = self.file.sync_data();
+                loop {
+                    // What fails is told once: Linux takes it for written then, and the last sync
+                    // may end well.
+                    self.file.sync_data()?;
                     thread::park_timeout(SYNC_PAUSE);
+                    if is_written.load(Ordering::Relaxed) {
+                        return Ok(());
+                    }
                 }
             });
             let written = write();
             is_written.store(true, Ordering::Relaxed);
             syncing.thread().unpark();
-            written
+            let synced = syncing.join().unwrap_or_else(|panic| resume_unwind(panic));
+            let written = written?;
+            synced.map_err(|source| Error::File { path: self.path.clone(), source })?;
+            Ok(written)
         })
     }
 

@@ -6,6 +6,7 @@ use crate::judge::{Judge, State};
 use crate::shim::{Act, Call};
 use crate::stage::{Case, HELD, History, Stage, Step, Trouble, ask, is_request, words};
 use crate::vendor::{Answer, Ended, Server, long};
+use std::fs;
 
 /// How a call fails. `full`: of those that need room. `short`: of reads and writes, half of which
 /// is done.
@@ -61,7 +62,7 @@ fn fail(history: &History, [short, full]: [usize; 2]) -> Found {
         let run = |fails: String| {
             stage.lay(&image);
             for (name, text) in &history.case.inputs {
-                std::fs::write(stage.vendor.path(name), text).expect("a file");
+                fs::write(stage.vendor.path(name), text).expect("a file");
             }
             let trouble = Trouble { fails: Some(fails), plant: None };
             let told = stage.told();
@@ -290,5 +291,84 @@ fn a_sync_that_failed_is_not_believed_by_the_next_record() {
             assert!(holds("b"), "sync {sync}, {fate:?}: what was told is lost");
             assert!(first.code != 0 || holds("a"), "sync {sync}, {fate:?}: what was told is lost");
         }
+    }
+}
+
+/// Lets each sync of a history fail, one in so many of the short form, as it does on Linux: what it
+/// should have written never reaches the disk. Then the power is cut.
+fn forget(case: &Case, short: usize) {
+    let thinned = if long() { 1 } else { short };
+    let history = History::of(case, &Trouble::default());
+    let stage = Stage::new();
+    let mut found = Found::default();
+    for (step, Step { command, calls, .. }) in history.steps.iter().enumerate() {
+        let image = history.disk_before(step);
+        let first = history.calls[..calls.start].iter().map(|call| call.number).max();
+        let syncs = history.calls[calls.clone()].iter().filter(|call| call.act == Act::Synced);
+        for number in syncs.map(|call| call.number - first.unwrap_or(0)) {
+            found.points += 1;
+            if found.points % thinned != 0 {
+                continue;
+            }
+            stage.lay(&image);
+            for (name, text) in &case.inputs {
+                fs::write(stage.vendor.path(name), text).expect("a file");
+            }
+            let mut disk = Disk::of(&stage.root());
+            disk.forgets = true;
+            let told = stage.told();
+            let fails = Trouble { fails: Some(format!("{number} eio once")), plant: None };
+            let ended = stage.watched(command, &fails).output().expect("it runs");
+            let ended = Ended::from(ended);
+            stage.calls(told).iter().for_each(|call| disk.apply(call));
+            for fate in [Fate::Lost, Fate::NamesKept, Fate::BytesKept, Fate::Mixed(1)] {
+                found.images += 1;
+                stage.lay(&disk.image(fate));
+                let answered = ended.code == 0;
+                let judge = Judge { history: &history, step, answered, anew: true };
+                let verdict = honest(&ended, "eio once").and_then(|()| judge.verdict(&stage));
+                if let Err(fault) = verdict {
+                    found.faults.push(format!(
+                        "{command:?}, sync {number} fails, exit {}, {fate:?}: {fault}",
+                        ended.code
+                    ));
+                }
+            }
+        }
+    }
+    found.tell(case.name, "disks after a sync that failed");
+    assert!(found.images > 0);
+    assert!(found.faults.is_empty(), "{}: {}", found.faults.len(), found.faults[0]);
+}
+
+#[test]
+fn what_a_failed_sync_lost_is_not_told_as_done() {
+    forget(&cuts::records(), 5);
+    forget(&cuts::licenses(), 17);
+    forget(&cuts::customers(), 29);
+    forget(&cuts::rewrites(), 23);
+    forget(&cuts::import(100), 3);
+    for case in [cuts::init(), cuts::backup(), cuts::restore(), cuts::migrate()] {
+        forget(&case, 3);
+    }
+}
+
+/// A draft is synced while it is written, so that its end is not all to be synced at once. What such
+/// a sync could not write is lost, and the last sync does not tell it again.
+#[test]
+fn a_sync_that_failed_while_a_draft_was_written_is_told() {
+    for case in [cuts::backup(), cuts::restore(), cuts::migrate()] {
+        let history = History::of(&case, &Trouble::default());
+        let stage = Stage::new();
+        stage.lay(&history.disk_before(0));
+        let along = Trouble { fails: Some("1 along forever".to_owned()), plant: None };
+        let ended = stage.watched(&case.commands[0], &along).output().expect("it runs");
+        let ended = Ended::from(ended);
+        let failed = |call: &Call| call.act == Act::Synced && call.failed;
+        assert!(stage.calls(0).iter().any(failed), "{}: no sync failed", case.name);
+        assert!(ended.code != 0, "{}: {}", case.name, ended.out);
+        let judge = Judge { history: &history, step: 0, answered: false, anew: true };
+        let verdict = honest(&ended, "eio once").and_then(|()| judge.verdict(&stage));
+        verdict.unwrap_or_else(|fault| panic!("{}: {fault}", case.name));
     }
 }

@@ -7,7 +7,8 @@
  * calls of this file itself carry a word in their sixth argument, by which the filter lets them
  * through; no call that is followed has six arguments of its own.
  *
- * $FAULTS_FAIL is "NUMBER KIND once|forever": the call of that number fails, or all from it on.
+ * $FAULTS_FAIL is "NUMBER KIND once|forever": the call of that number fails, or all from it on; of
+ * the kind "along" each sync by another thread than the first, whatever its number.
  * A test that has the calls count from HELD on lets none fail, until it has them count from 1.
  * $FAULTS_PLANT names a fault that is planted, so that the tests show that they see it. */
 #define _GNU_SOURCE
@@ -89,7 +90,9 @@ struct shared {
   uint32_t calls;
 };
 
-enum failure { NO_FAILURE, EIO_FAILURE, ENOSPC_FAILURE, EINTR_FAILURE, SHORT_FAILURE, KILL };
+enum failure {
+  NO_FAILURE, EIO_FAILURE, ENOSPC_FAILURE, EINTR_FAILURE, SHORT_FAILURE, KILL, ALONG_FAILURE
+};
 static struct {
   char root[PATH_ROOM];
   size_t root_length;
@@ -360,6 +363,11 @@ static long on_open(long folder, const char *name, long flags, long mode) {
   return result;
 }
 
+/* Whether this is not the thread that the process began with. */
+static int thread_is_another(void) {
+  return system_call(SYS_gettid, 0, 0, 0, 0, 0) != system_call(SYS_getpid, 0, 0, 0, 0, 0);
+}
+
 static long on_sync(long call, int file) {
   char path[PATH_ROOM];
   if (!find_open(file, path)) {
@@ -371,6 +379,9 @@ static long on_sync(long call, int file) {
   struct entry entry = {.kind = SYNC, .inode = found.st_ino};
   int error = count_call(&entry, 0, 0);
   entry.error = error > 0 ? error : 0;
+  if (own.failure == ALONG_FAILURE && thread_is_another()) {
+    entry.error = EIO;
+  }
   if (own.plants_no_folder_sync && S_ISDIR(found.st_mode)) {
     /* Left out. */
   } else if (own.plants_no_log_sync && ends_with(path, "-wal")) {
@@ -524,10 +535,10 @@ static void stop_calls(void) {
 }
 
 static void read_failure(const char *text) {
-  static const char *const KINDS[] = {"", "eio", "enospc", "eintr", "short", "kill"};
+  static const char *const KINDS[] = {"", "eio", "enospc", "eintr", "short", "kill", "along"};
   char *kind;
   own.failing = strtoul(text, &kind, 10);
-  for (int i = EIO_FAILURE; i <= KILL; i++) {
+  for (int i = EIO_FAILURE; i <= ALONG_FAILURE; i++) {
     size_t length = strlen(KINDS[i]);
     if (strncmp(kind + 1, KINDS[i], length) == 0 && kind[1 + length] == ' ') {
       own.failure = i;
