@@ -73,44 +73,40 @@ impl Call {
     }
 }
 
-/// Reads an account, from a byte on.
+/// Reads an account, from a byte on. A server may be writing its last entry, which is left out until
+/// it is whole.
 pub fn calls(account: &Path, from: usize) -> Vec<Call> {
     let bytes = std::fs::read(account).unwrap_or_default();
     let mut rest = &bytes[from.min(bytes.len())..];
-    let mut calls = Vec::new();
-    while !rest.is_empty() {
-        let head: [u8; 40] = take(&mut rest, 40).try_into().expect("an entry's head");
-        let word = |at: usize| u32::from_le_bytes(head[at..at + 4].try_into().expect("4 bytes"));
-        let long = |at: usize| u64::from_le_bytes(head[at..at + 8].try_into().expect("8 bytes"));
-        let offset = i64::from_le_bytes(head[32..].try_into().expect("8 bytes"));
-        let path = path(take(&mut rest, size(word(12))));
-        let target = self::path(take(&mut rest, size(word(16))));
-        let bytes = take(&mut rest, size(word(20))).to_vec();
-        let at = || usize::try_from(offset).expect("a place in a file");
-        let act = match (word(0), offset) {
-            (1, 1) => Act::Made,
-            (1, 2) => Act::Emptied,
-            (1, _) => Act::Opened,
-            (2, _) => Act::Written { offset: at(), bytes },
-            (3, _) => Act::Sized(at()),
-            (4, _) => Act::Synced,
-            (5, _) => Act::Renamed(target),
-            (6, _) => Act::Linked(target),
-            (7, _) => Act::Removed,
-            (8, _) => Act::MadeFolder,
-            (9, _) => Act::Told(offset, bytes),
-            (10, _) => Act::Read,
-            (kind, _) => panic!("a call of kind {kind}"),
-        };
-        calls.push(Call { number: word(4), path, inode: long(24), act, failed: word(8) != 0 });
-    }
-    calls
+    std::iter::from_fn(|| call(&mut rest)).collect()
 }
 
-fn take<'a>(rest: &mut &'a [u8], count: usize) -> &'a [u8] {
-    let (taken, left) = rest.split_at(count);
-    *rest = left;
-    taken
+/// Takes the first entry; `None` where there is no whole one.
+fn call(rest: &mut &[u8]) -> Option<Call> {
+    let head: [u8; 40] = rest.split_off(..40)?.try_into().expect("40 bytes");
+    let word = |at: usize| u32::from_le_bytes(head[at..at + 4].try_into().expect("4 bytes"));
+    let long = |at: usize| u64::from_le_bytes(head[at..at + 8].try_into().expect("8 bytes"));
+    let offset = i64::from_le_bytes(head[32..].try_into().expect("8 bytes"));
+    let path = path(rest.split_off(..size(word(12)))?);
+    let target = self::path(rest.split_off(..size(word(16)))?);
+    let bytes = rest.split_off(..size(word(20)))?.to_vec();
+    let at = || usize::try_from(offset).expect("a place in a file");
+    let act = match (word(0), offset) {
+        (1, 1) => Act::Made,
+        (1, 2) => Act::Emptied,
+        (1, _) => Act::Opened,
+        (2, _) => Act::Written { offset: at(), bytes },
+        (3, _) => Act::Sized(at()),
+        (4, _) => Act::Synced,
+        (5, _) => Act::Renamed(target),
+        (6, _) => Act::Linked(target),
+        (7, _) => Act::Removed,
+        (8, _) => Act::MadeFolder,
+        (9, _) => Act::Told(offset, bytes),
+        (10, _) => Act::Read,
+        (kind, _) => panic!("a call of kind {kind}"),
+    };
+    Some(Call { number: word(4), path, inode: long(24), act, failed: word(8) != 0 })
 }
 
 fn size(word: u32) -> usize {
@@ -131,4 +127,22 @@ fn path(bytes: &[u8]) -> PathBuf {
         }
     }
     path
+}
+
+#[test]
+fn an_entry_that_is_still_being_written_is_left_out() {
+    let entry = |number: u32, text: &str| {
+        let length = |text: &str| u32::try_from(text.len()).expect("a length");
+        let words = [9, number, 0, 0, 0, length(text), 0, 0, 1, 0];
+        [words.map(u32::to_le_bytes).concat(), text.as_bytes().to_vec()].concat()
+    };
+    let (first, second) = (entry(0, "recorded"), entry(0, "answered"));
+    let folder = tempfile::tempdir().expect("a folder");
+    let account = folder.path().join("account");
+    for end in 0..=second.len() {
+        std::fs::write(&account, [&first, &second[..end]].concat()).expect("an account");
+        let told = calls(&account, 0).into_iter().map(|call| call.act);
+        let both = [&b"recorded"[..], b"answered"].map(|text| Act::Told(1, text.to_vec()));
+        assert!(told.eq(both.into_iter().take(1 + end / second.len())), "{end}");
+    }
 }
