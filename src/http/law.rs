@@ -2,7 +2,8 @@
 
 use crate::http::intake::{Phase, look_over, method_and_path};
 
-/// What is let in has one end, and what stands behind its head does not change where that is.
+/// What is let in has one end, and what stands behind its head does not change where that is. Its
+/// body is waited for where a call reads it, and its sender waits for no word before it.
 pub fn head(bytes: &[u8]) {
     let is_whole = |bytes: &[u8]| {
         bytes.windows(2).any(|two| two == b"\n\n") || bytes.windows(3).any(|end| end == b"\n\r\n")
@@ -16,7 +17,7 @@ pub fn head(bytes: &[u8]) {
     let hidden = b"GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n";
     assert_eq!(look_over(&[bytes, hidden].concat()), phase);
     let Ok(phase) = phase else { return };
-    let (mut lengths, mut codings, mut head) = (Vec::new(), 0, 0);
+    let (mut lengths, mut codings, mut expects, mut head) = (Vec::new(), 0, 0, 0);
     for (place, line) in bytes.split_inclusive(|b| *b == b'\n').enumerate() {
         head += line.len();
         let line = line.trim_ascii_end();
@@ -28,6 +29,7 @@ pub fn head(bytes: &[u8]) {
         match name.to_ascii_lowercase().as_slice() {
             b"content-length" => lengths.push(value[1..].trim_ascii().to_vec()),
             b"transfer-encoding" => codings += 1,
+            b"expect" => expects += 1,
             _ => {}
         }
     }
@@ -40,6 +42,8 @@ pub fn head(bytes: &[u8]) {
                 length.parse::<usize>().expect("a number")
             });
             assert_eq!(whole, head + length);
+            let is_waited_for = ["POST", "PUT"].contains(&&*method) && expects == 0;
+            assert_eq!(matches!(phase, Phase::Body { .. }), is_waited_for);
         }
         Phase::Head | Phase::Answering | Phase::Closed => panic!("it is not looked over yet"),
     }
