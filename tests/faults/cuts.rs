@@ -30,8 +30,8 @@ impl Found {
     }
 }
 
-/// What becomes of the disk at each point: all of it in the long form. What a command leaves when it
-/// has ended is always looked at as it is, whatever number its last point has.
+/// What becomes of the disk at each point: all of it in the long form. What a command leaves when
+/// it has ended is always looked at as it is, whatever number its last point has.
 fn fates(point: usize, is_last: bool) -> Vec<Fate> {
     let seed = u64::try_from(point).expect("a number") << 8;
     if long() {

@@ -353,8 +353,8 @@ fn what_a_failed_sync_lost_is_not_told_as_done() {
     }
 }
 
-/// A draft is synced while it is written, so that its end is not all to be synced at once. What such
-/// a sync could not write is lost, and the last sync does not tell it again.
+/// A draft is synced while it is written, so that not all of it is to be synced at its end. What
+/// such a sync could not write is lost, and the last sync does not tell it again.
 #[test]
 fn a_sync_that_failed_while_a_draft_was_written_is_told() {
     for case in [cuts::backup(), cuts::restore(), cuts::migrate()] {

@@ -195,8 +195,8 @@ impl Judge<'_> {
         Err(format!("the disk holds something else than {than}: {}", found.differs(after)))
     }
 
-    /// Whether this is what is there after the command, but for secrets and made ids. What `settles` is not
-    /// answered for: `check` works it out too.
+    /// Whether this is what is there after the command, but for secrets and made ids. What
+    /// `settles` is not answered for: `check` works it out too.
     fn is_after(&self, found: &State) -> bool {
         let step = &self.history.steps[self.step];
         let [found, after] = [found, &step.after].map(|state| {

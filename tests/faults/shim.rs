@@ -73,8 +73,8 @@ impl Call {
     }
 }
 
-/// Reads an account, from a byte on. A server may be writing its last entry, which is left out until
-/// it is whole.
+/// Reads an account, from a byte on. A server may be writing its last entry, which is left out
+/// until it is whole.
 pub fn calls(account: &Path, from: usize) -> Vec<Call> {
     let bytes = std::fs::read(account).unwrap_or_default();
     let mut rest = &bytes[from.min(bytes.len())..];
