@@ -677,7 +677,7 @@ fn whatever_happens_licenses_cover_what_following_the_history_by_hand_gives() {
     .expect("new books");
     let store = RefCell::new(Store::open(&path).expect("the books"));
     let mut runner = TestRunner::new(ProptestConfig {
-        cases: if long() { 20_000 } else { 1_000 },
+        cases: if long() { 20_000 } else { 300 },
         failure_persistence: None,
         ..ProptestConfig::default()
     });
