@@ -1,10 +1,12 @@
 //! What comes in on a connection, looked over before hyper sees it.
 //!
 //! hyper refuses what is not HTTP, or too long, or too slow, without a word or by hanging up. This
-//! layer stands between it and the socket: it holds a request back until its head is whole, and
-//! where it refuses one it ends hyper's input, so that the answers before it go out in order, and
-//! leaves the refusal to be sent behind them. It also lets no second request in before the first is
-//! answered.
+//! layer stands between it and the socket: it holds a request back until its head is whole, and of
+//! Agora's calls the body too. Where it refuses one it ends hyper's input, so that the answers
+//! before it go out in order, and leaves the refusal to be sent behind them. It lets no second
+//! request in before the first is answered. It also ends hyper's input behind each answer to
+//! whoever has signed nothing: the next request is for another connection of hyper's over the same
+//! socket.
 
 use crate::agora::reply::Refusal;
 use crate::agora::request::{
@@ -142,7 +144,7 @@ impl Exchange {
 pub(super) enum Phase {
     /// A request's head is not whole yet.
     Head,
-    /// A request's head is whole. Handed on it is once its body is, so many bytes with the head.
+    /// A request's head is whole. It is handed on once so many bytes, head included, are there.
     Body { length: usize },
     /// A request is handed on, so many bytes of it to go.
     Passing { left: usize },
@@ -226,12 +228,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Intake<S> {
 
     /// Waits until a request is whole; false where there will be none. Whoever asks nothing needs
     /// none of hyper's buffers.
-    pub(super) async fn request(&mut self) -> io::Result<bool> {
+    pub(super) async fn wait_for_request(&mut self) -> io::Result<bool> {
         poll_fn(|cx| self.poll_request(cx)).await?;
         Ok(self.phase != Phase::Closed)
     }
 
-    /// Tells whether hyper wanted another request and is to be asked for that anew.
+    /// Tells whether hyper was told that there is nothing more, so that the next request needs
+    /// another connection of hyper's.
     pub(super) fn take_rest(&mut self) -> bool {
         std::mem::take(&mut self.resting)
     }
@@ -297,6 +300,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Intake<S> {
                     Ok(phase) => {
                         self.phase = phase;
                         self.endless = phase == Phase::PassingLast;
+                        let is_due =
+                            matches!(phase, Phase::Passing { left } if left > self.buffer.len());
+                        if (is_due || self.endless) && !self.arriving {
+                            self.arriving = true;
+                            self.set_timer(ARRIVAL);
+                        }
                     }
                     Err(refusal) => self.refuse(refusal),
                 }
@@ -318,7 +327,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Intake<S> {
         Poll::Ready(Ok(()))
     }
 
-    /// Gets on with a request until it is as whole as it has to be for hyper, or refused.
+    /// Reads a request until it may be handed on, or is refused.
     fn poll_request(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             match self.phase {
@@ -326,7 +335,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Intake<S> {
                 Phase::Body { length } if self.buffer.len() < length => {
                     ready!(self.poll_more(cx, BROKEN_BODY))?;
                 }
-                Phase::Body { length } => self.phase = Phase::Passing { left: length },
+                Phase::Body { length } => {
+                    // Whole as it is, its connection makes room for nobody until it is answered.
+                    self.exchange.place.keep();
+                    self.phase = Phase::Passing { left: length };
+                }
                 Phase::Passing { .. } | Phase::PassingLast | Phase::Answering | Phase::Closed => {
                     return Poll::Ready(Ok(()));
                 }
@@ -496,7 +509,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Intake<S> {
                     (self.arriving, self.stopping) = (false, false);
                     let is_trusted = self.exchange.place.is_trusted();
                     self.set_timer(if is_trusted { IDLE } else { IDLE_UNSIGNED });
-                    if !is_trusted && self.buffer.is_empty() {
+                    if !is_trusted {
+                        // What has come in behind stays here. It is mostly nothing, and then the
+                        // room of what was there is let go too.
+                        self.buffer.shrink_to_fit();
                         self.resting = true;
                         return Poll::Ready(Ok(()));
                     }
@@ -585,7 +601,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Intake<S> {
         self.watch(cx, flushed)
     }
 
-    /// Leaves the socket open: a refusal may still have to go out on it.
+    /// Leaves the socket open: a refusal may still have to go out on it, or a request come in.
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }

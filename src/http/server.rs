@@ -369,7 +369,7 @@ async fn converse_in_clear<S: AsyncRead + AsyncWrite + Unpin>(
     };
     let broke_off = |error: &dyn std::fmt::Display| log::debug!("a connection broke off: {error}");
     loop {
-        match heeding(&mut stopped, &exchange, intake.request()).await {
+        match heeding(&mut stopped, &exchange, intake.wait_for_request()).await {
             Ok(true) => {}
             Ok(false) => break,
             Err(error) => return broke_off(&error),
