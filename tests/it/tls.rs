@@ -78,7 +78,7 @@ pub fn ask(stream: &mut Stream) -> String {
 pub fn until(mut done: impl FnMut() -> bool) {
     let began = Instant::now();
     while !done() {
-        assert!(began.elapsed() < Duration::from_secs(20), "it does not come about");
+        assert!(began.elapsed() < Duration::from_secs(60), "it does not come about");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
