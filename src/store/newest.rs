@@ -6,11 +6,12 @@
 //! killed. A later page is cut from the snapshot that has this number, or from none: neither an
 //! older one that another server holds in memory, nor one that is on disk because the newer one did
 //! not get there. The numbers are void after a restart of the machine, since the last of them may
-//! not have reached the disk.  The file is a table of buckets, and a bucket is a few slots. A
-//! listing has one bucket, and in it a slot of its own: its tag, then its number. A new listing
-//! takes the slot whose number is the oldest. Servers write one after another, under a lock of the
-//! file; reading takes none. Whoever reads a slot as it is taken finds another listing's tag or
-//! number there, and no page for it.
+//! not have reached the disk.
+//!
+//! The file is a table of buckets, and a bucket is a few slots. A listing has one bucket, and in it
+//! a slot of its own: its tag, then its number. A new listing takes the slot whose number is the
+//! oldest. Servers write one after another, under a lock of the file; reading takes none. Whoever
+//! reads a slot as it is taken finds another listing's tag or number there, and no page for it.
 
 use crate::store::snapshot::SnapshotKey;
 use crate::store::{Error, Result};
