@@ -8,7 +8,7 @@ use crate::billing::month_elsewhere::MonthElsewhere;
 use crate::billing::period::{Grain, Period};
 use crate::billing::statement::{Figure, ListingKind, Origin, StatementEntry};
 use crate::http::answer::{Clock, Head, Outcome, Request};
-use crate::http::listed::{BillContent, LeftOut, PreparedListing};
+use crate::http::listing::{BillContent, LeftOut, PreparedListing};
 use crate::http::pages::{Lister, Pages};
 use crate::http::verify::Verifier;
 use crate::store::balance::{self, Dues};

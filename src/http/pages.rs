@@ -8,13 +8,13 @@ use crate::http::answer::{Answer, Head, Outcome};
 use crate::http::books::{Books, Fresh};
 use crate::http::error::Error;
 use crate::http::journal::{self, Kind, ms, rfc3339};
-use crate::http::listed::PreparedListing;
-use crate::http::listing::{self, Listings, MadeFor, Sequence, Sequences};
-use crate::http::statement::{Keeper, Need, Worker};
+use crate::http::keeper::{Keeper, Need, Worker};
+use crate::http::listing::PreparedListing;
+use crate::http::sequence::{self, Listings, MadeFor, Sequence, Sequences};
 use crate::http::verify::Verified;
-use crate::store::answer::StatementConflict;
 use crate::store::newest::NewestSnapshots;
 use crate::store::snapshot::{self, ListingOrigin, SnapshotKey};
+use crate::store::statement_draft::StatementConflict;
 use crate::store::{self, ReadTx};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -138,7 +138,7 @@ impl Pages {
         let list = |tx: &ReadTx<'_>, made_of: ListingOrigin| asked.lister.list(tx, made_of);
         let listed =
             self.listings.get_or_list(asked.made_for(asked_at_s), &fresh.known.state, || {
-                self.books.read(until, |tx| listing::list(tx, &asked.key, list))
+                self.books.read(until, |tx| sequence::list(tx, &asked.key, list))
             });
         if let (ListingKind::Bill, Err(store::Error::Deadline)) = (asked.key.kind, &listed) {
             self.keeper.settle();
@@ -171,7 +171,7 @@ impl Pages {
         let Some(begun) = self.sequences.find(key).or_else(|| self.keeper.leaving(key)) else {
             return Ok(None);
         };
-        Ok(listing::is_newest(&begun, self.newest.as_deref())?.then_some(begun))
+        Ok(sequence::is_newest(&begun, self.newest.as_deref())?.then_some(begun))
     }
 
     /// What a later page is cut from: what the newest page 1 was, whichever server answered that.

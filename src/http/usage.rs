@@ -7,7 +7,7 @@ use crate::billing::period::{Grain, Period};
 use crate::billing::plan::describe_usage;
 use crate::billing::statement::ListingKind;
 use crate::http::answer::{Clock, Head, Outcome, Request};
-use crate::http::listed::PreparedListing;
+use crate::http::listing::PreparedListing;
 use crate::http::pages::{Lister, Pages};
 use crate::http::verify::Verifier;
 use crate::store::snapshot::ListingOrigin;

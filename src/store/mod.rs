@@ -4,7 +4,6 @@
 //! every sum kept beside it can be recomputed from it. A commit that returns is on disk.
 
 mod actor;
-pub mod answer;
 pub mod backup;
 pub mod balance;
 pub mod bill;
@@ -44,6 +43,7 @@ pub mod setting;
 pub mod snapshot;
 mod sound;
 pub mod statement;
+pub mod statement_draft;
 pub mod surroundings;
 pub mod survey;
 mod transaction;

@@ -2,9 +2,9 @@
 
 use crate::billing::period::{LAST_SECOND, Period};
 use crate::billing::statement::{ListingKind, Timeline, total};
-use crate::store::answer::StatementDraft;
 use crate::store::check::report::{CheckReport, Difference, StatementProblem};
 use crate::store::snapshot::ListingOrigin;
+use crate::store::statement_draft::StatementDraft;
 use crate::store::{ReadTx, Result, late, readable, statement};
 
 pub(super) fn check(tx: &ReadTx<'_>, report: &mut CheckReport) -> Result<()> {

@@ -7,12 +7,12 @@
 use crate::billing::statement::{ListingKind, Statement};
 use crate::http::books::Books;
 use crate::http::error::Error;
-use crate::http::listed::Telling;
-use crate::http::listing::{KEPT, KEPT_BYTES, Sequence};
-use crate::store::answer::StatementConflict;
+use crate::http::listing::Telling;
+use crate::http::sequence::{KEPT, KEPT_BYTES, Sequence};
 use crate::store::newest::NewestSnapshots;
 use crate::store::snapshot::{self, SnapshotKey};
 use crate::store::statement::{Count, count};
+use crate::store::statement_draft::StatementConflict;
 use crate::store::{self, WriteTx, balance};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -514,8 +514,8 @@ mod tests {
     use super::*;
     use crate::agora::reply::Listing;
     use crate::billing::period::Period;
-    use crate::http::listed::PreparedListing;
-    use crate::http::listing::Sequences;
+    use crate::http::listing::PreparedListing;
+    use crate::http::sequence::Sequences;
     use crate::store::snapshot::ListingOrigin;
     use crate::store::{Readers, Store, Writer};
     use std::path::Path;
