@@ -4,7 +4,7 @@
 //! the fraction's last place, and only what does not fit becomes a `BigDecimal`.
 
 use bigdecimal::num_bigint::BigInt;
-use bigdecimal::{BigDecimal, Signed, ToPrimitive};
+use bigdecimal::{BigDecimal, Signed, ToPrimitive, Zero};
 use std::cmp::Ordering;
 use std::fmt;
 use std::iter::Sum;
@@ -21,15 +21,16 @@ pub struct Amount(Value);
 #[derive(Clone)]
 enum Value {
     /// `units` of the `places`-th place behind the point; `places` is at most [`SHORT_PLACES`].
-    Short {
-        units: i128,
-        places: u8,
-    },
-    Long(BigDecimal),
+    Short { units: i128, places: u8 },
+    /// Boxed, since there are few: so an amount takes 32 bytes, and not 48.
+    Long(Box<BigDecimal>),
 }
 
 /// The most places behind the point of a short amount: ten to this power fits its units.
 const SHORT_PLACES: u8 = 36;
+
+/// So many digits fit 64 bits.
+const SMALL_DIGITS: usize = 18;
 
 /// The longest text of a short amount: a sign, 39 digits and a point; or a zero, a point and the
 /// places behind it.
@@ -70,18 +71,24 @@ impl Amount {
 
     /// The amount whose digits are `whole` before and `fraction` behind the point.
     fn from_parts(negative: bool, whole: &str, fraction: &str) -> Result<Self, Error> {
+        let digits = || whole.bytes().chain(fraction.bytes()).map(|digit| digit - b'0');
         let short = || {
-            let mut units = 0_i128;
-            for digit in whole.bytes().chain(fraction.bytes()) {
-                units = units.checked_mul(10)?.checked_add(i128::from(digit - b'0'))?;
-            }
+            // Most fit 64 bits, which are multiplied many times faster than 128.
+            let units = if whole.len() + fraction.len() <= SMALL_DIGITS {
+                digits().fold(0_i64, |units, digit| units * 10 + i64::from(digit)).into()
+            } else {
+                let add =
+                    |units: i128, digit| units.checked_mul(10)?.checked_add(i128::from(digit));
+                digits().try_fold(0_i128, add)?
+            };
             let places =
                 u8::try_from(fraction.len()).ok().filter(|places| *places <= SHORT_PLACES)?;
             Some(Self(Value::Short { units: if negative { -units } else { units }, places }))
         };
         let long = || {
             let sign = if negative { "-" } else { "" };
-            format!("{sign}{whole}.{fraction}0").parse().map(|value| Self(Value::Long(value)))
+            let value = format!("{sign}{whole}.{fraction}0").parse()?;
+            Ok::<_, bigdecimal::ParseBigDecimalError>(Self(Value::Long(Box::new(value))))
         };
         short().map_or_else(long, Ok).map_err(|_| Error::NotDecimal)
     }
@@ -101,7 +108,10 @@ impl Amount {
 
     /// Tells whether the amount is zero.
     pub fn is_zero(&self) -> bool {
-        *self == Self::default()
+        match &self.0 {
+            Value::Short { units, .. } => *units == 0,
+            Value::Long(value) => value.is_zero(),
+        }
     }
 
     /// How many blocks of `size` it starts: the least whole number of them that holds it. Both are
@@ -128,7 +138,7 @@ impl Amount {
             Value::Short { units, places } => {
                 BigDecimal::new(BigInt::from(*units), i64::from(*places))
             }
-            Value::Long(value) => value.clone(),
+            Value::Long(value) => (**value).clone(),
         }
     }
 
@@ -143,7 +153,7 @@ impl Amount {
                 u8::try_from(places.max(0)).ok().filter(|places| *places <= SHORT_PLACES)?;
             Some(Self(Value::Short { units, places }))
         };
-        short().unwrap_or(Self(Value::Long(value)))
+        short().unwrap_or_else(|| Self(Value::Long(Box::new(value))))
     }
 
     /// Both amounts in units of the same place, where they are short and still fit.
@@ -213,28 +223,31 @@ impl fmt::Display for Amount {
             start -= 1;
             text[start] = byte;
         };
-        let mut rest = units.unsigned_abs();
         let mut is_fraction_seen = false;
-        for place in 0.. {
-            // With a digit before the point, however small it is.
-            if rest == 0 && place > places {
-                break;
-            }
+        // The digit of a place, from the last on. No zeros at the end of the fraction.
+        let mut put_digit = |place: usize, digit: u8| {
             if place == places && is_fraction_seen {
                 put(b'.');
             }
-            let digit;
-            // Most fit 64 bits, which are divided many times faster than 128.
-            (digit, rest) = match u64::try_from(rest) {
-                Ok(rest) => (rest % 10, u128::from(rest / 10)),
-                Err(_) => (u64::try_from(rest % 10).expect("one digit"), rest / 10),
-            };
-            let digit = u8::try_from(digit).expect("one digit");
             is_fraction_seen |= place < places && digit != 0;
-            // No zeros at the end of the fraction.
             if place >= places || is_fraction_seen {
                 put(b'0' + digit);
             }
+        };
+        let mut place = 0;
+        let mut large = units.unsigned_abs();
+        // Most fit 64 bits, which are divided many times faster than 128.
+        let mut small = loop {
+            match u64::try_from(large) {
+                Ok(small) => break small,
+                Err(_) => put_digit(place, u8::try_from(large % 10).expect("one digit")),
+            }
+            (large, place) = (large / 10, place + 1);
+        };
+        // With a digit before the point, however small it is.
+        while small > 0 || place <= places {
+            put_digit(place, u8::try_from(small % 10).expect("one digit"));
+            (small, place) = (small / 10, place + 1);
         }
         if *units < 0 {
             put(b'-');
