@@ -204,37 +204,29 @@ pub struct Standing {
 pub type Standings = BTreeMap<ProjectId, Standing>;
 
 /// Prices the bill of a month whose projects stand like this.
-pub fn bill_adjusted(basis: Basis, standings: Standings) -> Bill {
+pub fn bill_adjusted(basis: Basis, mut standings: Standings) -> Bill {
     let mut bill = bill(basis);
     if standings.is_empty() {
         return bill;
     }
-    let by_id = |entries: Vec<BillEntry>| -> BTreeMap<ProjectId, BillEntry> {
-        entries.into_iter().map(|entry| (entry.usage.project_id.clone(), entry)).collect()
-    };
-    let (mut entries, mut uncharged) = (by_id(bill.entries), by_id(bill.uncharged));
-    for (project_id, standing) in standings {
-        let place = bill.unpriced.binary_search_by(|one| one.usage.project_id.cmp(&project_id));
-        if place.is_ok() {
-            // It has no entry that could tell anything.
-            continue;
-        }
-        let charged = entries.remove(&project_id).or_else(|| uncharged.remove(&project_id));
-        // All that is due may wait: of a project that used nothing that is no entry.
-        let is_needed = charged.is_some() || !standing.elsewhere.is_zero();
-        let mut entry = charged
-            .unwrap_or_else(|| BillEntry::new(ProjectUsage::nothing(&project_id), Vec::new()));
-        entry.take(standing);
-        // One of nothing has nothing to say, unless it took something off.
-        let is_silent = entry.amount.is_zero() && entry.adjustments.is_empty();
-        if is_silent && !is_needed {
-            continue;
-        }
-        let among = if is_silent { &mut uncharged } else { &mut entries };
-        among.insert(project_id, entry);
+    for unpriced in &bill.unpriced {
+        // It has no entry that could tell anything.
+        standings.remove(&unpriced.usage.project_id);
     }
-    bill.entries = entries.into_values().collect();
-    bill.uncharged = uncharged.into_values().collect();
+    let mut entries: Vec<BillEntry> = bill.entries.into_iter().chain(bill.uncharged).collect();
+    for entry in &mut entries {
+        let standing = standings.remove(&entry.usage.project_id);
+        standing.into_iter().for_each(|standing| entry.take(standing));
+    }
+    entries.extend(standings.into_iter().filter_map(|(project_id, standing)| {
+        // All that is due may wait: of a project that used nothing that is no entry.
+        let is_told_elsewhere = !standing.elsewhere.is_zero();
+        let mut entry = BillEntry::new(ProjectUsage::nothing(&project_id), Vec::new());
+        entry.take(standing);
+        (is_told_elsewhere || !entry.is_silent()).then_some(entry)
+    }));
+    entries.sort_by(|a, b| a.usage.project_id.cmp(&b.usage.project_id));
+    (bill.uncharged, bill.entries) = entries.into_iter().partition(BillEntry::is_silent);
     bill
 }
 
@@ -258,6 +250,11 @@ impl BillEntry {
     /// Tells whether it repeats what the bill before stated.
     pub fn is_as_told(&self) -> bool {
         self.as_told
+    }
+
+    /// Whether it has nothing to say.
+    fn is_silent(&self) -> bool {
+        self.amount.is_zero() && self.adjustments.is_empty()
     }
 
     /// Takes off what is told elsewhere, and adds what is told of earlier months.
