@@ -504,35 +504,30 @@ begin
   select raise(abort, 'what was told is not deleted');
 end;
 
--- What Agora has been told of each month by the newest kept bills of all months, and what the
--- month costs: the money side of the statements. A row for each month that has a kept bill,
--- rewritten in the transaction that keeps a bill that speaks of the month. Derived, and recomputed
--- by `check`.
+-- What Agora has been told of each month beside the month's own bill, and what is due of it: the
+-- money side of the statements. A row for each month that has a kept bill, rewritten in the
+-- transaction that keeps a bill that speaks of the month. Derived, and recomputed by `check`.
 create table balance (
   month_s     integer primary key,                             -- seconds; the month's first
   -- the last statement that changed what is told of the month
   kept_seq    integer not null references statement,
-  -- the marks of the month up to this number are worked into its costs
-  settled_seq integer not null check (settled_seq >= 0),
-  -- 1: bills of later months tell something of it, of some project
-  adjusted    integer not null check (adjusted in (0, 1)),
-  -- 1: some project's cost is not what is told, or is not known
+  -- 1: something is due of some project, or it has no price
   waiting     integer not null check (waiting in (0, 1)),
-  -- Compressed with zstd: a line a project, in the order of project ids, with words between
-  -- spaces: the id; what the month's own bill tells; what later bills tell, at its end left out
-  -- where zero; what the month costs, left out where it is the sum of both, '?' without a price. A
-  -- mark makes a project's cost unknown
+  -- Compressed with zstd: a line for each project of which the month's own bill does not tell all,
+  -- in the order of project ids, with three words between spaces: the id; what later bills tell;
+  -- what the month costs less all that is told, '?' without a price. Of a project that has a mark
+  -- the last is not known
   balances    blob    not null
 ) strict;
 
--- Whose cost of a month may be another than its balance says: written in the transaction that
--- changes it, for months that have a balance (see src/store/mark.rs). A bill prices these projects;
--- once it is kept they are deleted.
+-- Of whom it is not known what is due of a month: written in the transaction that changes what the
+-- month costs, or keeps a bill of it (see src/store/balance/mark.rs). A bill prices these projects.
+-- The server does it too, writes down what is due, and deletes the mark.
 create table mark (
   -- order of writing, from 1, never reused: a mark that is written again has a new number
   seq        integer primary key autoincrement,
   month_s    integer not null,                   -- seconds; the month's first
-  project_no integer not null,                   -- whose cost; 0: everybody's
+  project_no integer not null,                   -- whose; 0: everybody's
   unique (month_s, project_no)
 ) strict;
 
@@ -547,8 +542,8 @@ create table snapshot (
   api_key    text    not null,  -- the key that page 1 was signed with
   number     integer not null,  -- tells it apart from others of its window, kind and key; never 0
   asked_at_s integer not null,  -- seconds; when page 1 was asked for
-  -- the state of the books that it says: a JSON object, the order of writing of ledger entries,
-  -- terms, statements and marks by their last numbers
+  -- the state of the books that it says: a JSON object, the order of writing of ledger entries and
+  -- statements by their last numbers
   made_of    text    not null,
   entries    blob    not null,  -- as in statement_entries
   primary key (kind, first_s, last_s, api_key)

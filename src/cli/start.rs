@@ -6,7 +6,8 @@ use crate::cli::command::Shell;
 use crate::cli::failure::Failure;
 use crate::cli::moment::{Month, month, rfc3339};
 use crate::cli::sentence::Sentence;
-use crate::store::{self, ReadTx, balance};
+use crate::store::balance::{self, SettledMonth};
+use crate::store::{self, ReadTx};
 use serde::Serialize;
 use std::fmt::Display;
 use std::time::Duration;
@@ -114,10 +115,13 @@ pub(super) fn settle(shell: &mut Shell<'_>) -> Result<(), Failure> {
         failure.with("what was asked for is done, and the server prices anew what was billed")
     })?;
     loop {
-        match store.write(balance::settle) {
+        let settled = store
+            .read(SettledMonth::read)
+            .and_then(|month| month.map(|month| store.write(|tx| month.write(tx))).transpose());
+        match settled {
             // Others have their turn.
-            Ok(true) => std::thread::sleep(PAUSE),
-            Ok(false) => return Ok(()),
+            Ok(Some(())) => std::thread::sleep(PAUSE),
+            Ok(None) => return Ok(()),
             Err(error) if error.is_passing() => {
                 shell.note(
                     "not all months that were billed are priced anew yet: the server does it",

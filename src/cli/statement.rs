@@ -594,7 +594,7 @@ impl Lateness {
     ) -> store::Result<()> {
         let is_told = Grain::Month.after(month_s) <= now_s || !self.unknown.contains(&month_s);
         for (project_id, balance) in balance::now(tx, pricing, month_s, None)? {
-            match balance.due() {
+            match balance.due {
                 Some(due) if due.is_zero() => {}
                 Some(due) => {
                     self.not_told.entry((month_s, project_id)).or_default().due = Some(due);

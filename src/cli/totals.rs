@@ -249,22 +249,22 @@ struct MoneyRow {
     adjusted: Amount,
     /// What it costs and Agora was not told; null without a price.
     due: Option<String>,
-    /// Whether the statements tell what the balance says.
+    /// Whether the balance says what follows from the statements and the prices.
     ok: bool,
 }
 
 impl MoneyRow {
-    fn new(id: &ProjectId, balance: &Balance, told: Option<&Balance>) -> Self {
-        let nothing = Balance::default();
-        let told = told.unwrap_or(&nothing);
-        let Balance { own, adjusted, cost } = balance;
+    fn new(id: &ProjectId, own: Amount, balance: Balance, anew: &Balance) -> Self {
+        let ok = balance == *anew;
+        let Balance { adjusted, due } = balance;
+        let costs = due.as_ref().map(|due| &(&own + &adjusted) + due);
         Self {
             project_id: id.to_string(),
-            costs: cost.as_ref().map(ToString::to_string),
-            own: own.clone(),
-            adjusted: adjusted.clone(),
-            due: balance.due().map(|due| due.to_string()),
-            ok: (own, adjusted) == (&told.own, &told.adjusted),
+            costs: costs.map(|costs| costs.to_string()),
+            own,
+            adjusted,
+            due: due.map(|due| due.to_string()),
+            ok,
         }
     }
 }
@@ -287,14 +287,19 @@ impl ReconciledMonth {
             let rows = late::reconcile(tx, kind, period)?;
             Ok(rows.iter().map(|(id, row)| ReconciledRow::new(kind, id, row)).collect())
         };
-        let told = balance::told(tx)?.remove(&month_s);
+        let pricing = Pricing::read(tx, None)?;
         let mut money = Vec::new();
-        if let Some(told) = told {
-            let mut balances = balance::now(tx, &Pricing::read(tx, None)?, month_s, None)?;
-            for id in told.keys() {
-                balances.entry(id.clone()).or_default();
+        if let Some(mut anew) = balance::anew(tx, &pricing, month_s)? {
+            let mut balances = balance::now(tx, &pricing, month_s, None)?;
+            for id in balances.keys() {
+                anew.entry(id.clone()).or_default();
             }
-            money.extend(balances.iter().map(|(id, one)| MoneyRow::new(id, one, told.get(id))));
+            let mut own = balance::own(tx, month_s, |_| true)?;
+            let mut row = |(id, anew): (&ProjectId, &Balance)| {
+                let own = own.remove(id).unwrap_or_default();
+                MoneyRow::new(id, own, balances.remove(id).unwrap_or_default(), anew)
+            };
+            money.extend(anew.iter().map(&mut row));
         }
         let mut overlaps = Vec::new();
         for kind in ListingKind::ALL {

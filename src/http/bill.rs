@@ -8,10 +8,10 @@ use crate::billing::month_elsewhere::MonthElsewhere;
 use crate::billing::period::{Grain, Period};
 use crate::billing::statement::{Figure, ListingKind, Origin, StatementEntry};
 use crate::http::answer::{Clock, Head, Outcome, Request};
-use crate::http::listing::{BillContent, LeftOut, PreparedListing};
+use crate::http::listing::{LeftOut, PreparedListing};
 use crate::http::pages::{Lister, Pages};
 use crate::http::verify::Verifier;
-use crate::store::balance::{self, Dues};
+use crate::store::balance;
 use crate::store::bill::Pricing;
 use crate::store::snapshot::ListingOrigin;
 use crate::store::{self, ReadTx};
@@ -58,14 +58,13 @@ impl Lister for BillOf {
     fn list(&self, tx: &ReadTx<'_>, made_of: ListingOrigin) -> store::Result<PreparedListing> {
         let pricing = Pricing::read(tx, None)?;
         let basis = pricing.basis(tx, self.period, None)?;
-        let Dues { standings, adjusts, costs } = balance::dues(tx, self.period, None, &pricing)?;
-        let made_of = ListingOrigin { total_size: basis.projects.len(), adjusts, ..made_of };
+        let standings = balance::dues(tx, self.period, None, &pricing)?;
+        let made_of = ListingOrigin { total_size: basis.projects.len(), ..made_of };
 
         let bill = bill_adjusted(basis, standings);
 
         let left_out = LeftOut::new(&bill.unpriced);
-        let made = BillContent { entries: entries(bill), costs };
-        Ok(PreparedListing::of_bill(made, left_out, self.period, made_of))
+        PreparedListing::of_bill(&entries(bill), left_out, self.period, made_of)
     }
 
     fn begins(&self, listed: &PreparedListing) {

@@ -6,7 +6,7 @@ use crate::billing::id::ApiKey;
 use crate::billing::key::{ApiSecret, KeyPair, Purpose};
 use crate::http::answer::{Answer, Outcome};
 use crate::http::error::Error;
-use crate::http::sequence::State;
+use crate::http::listing::State;
 use crate::store::{self, BooksVersion, ReadTx, Readers, WriteTx, Writer, readiness};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};

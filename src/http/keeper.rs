@@ -9,11 +9,12 @@ use crate::http::books::Books;
 use crate::http::error::Error;
 use crate::http::listing::Telling;
 use crate::http::sequence::{KEPT, KEPT_BYTES, Sequence};
+use crate::store::balance::SettledMonth;
 use crate::store::newest::NewestSnapshots;
 use crate::store::snapshot::{self, SnapshotKey};
 use crate::store::statement::{Count, count};
 use crate::store::statement_draft::StatementConflict;
-use crate::store::{self, WriteTx, balance};
+use crate::store::{self, WriteTx};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -36,10 +37,10 @@ const AGAIN_AFTER_FAILURE: Duration = Duration::from_secs(1);
 const DROP_EVERY: Duration = Duration::from_secs(3_600);
 /// How long the lock is waited for, to drop them.
 const DROP_WITHIN: Duration = Duration::from_millis(100);
-/// How long the lock is waited for, to work out what a month costs.
-const SETTLE_WITHIN: Duration = Duration::from_secs(1);
-/// How long it may take to make ready what is kept of a listing.
-const READY_WITHIN: Duration = Duration::from_secs(10);
+/// How long a month may take to be priced, and how long the lock is waited for to write that down.
+const SETTLE_WITHIN: Duration = Duration::from_secs(10);
+/// How long it waits between two months, so that others have their turn.
+const SETTLE_PAUSE: Duration = Duration::from_millis(20);
 /// How long a stop waits for the lock, for what is still to be written.
 const STOP_WITHIN: Duration = Duration::from_millis(1_000);
 
@@ -71,7 +72,6 @@ struct Shared {
     news: Condvar,
 }
 
-#[derive(Default)]
 struct Waiting {
     /// The first of them is being kept.
     jobs: VecDeque<Arc<Sequence>>,
@@ -81,25 +81,84 @@ struct Waiting {
     snapshots: VecDeque<Arc<Sequence>>,
     /// Those that are being written there.
     leaving: Vec<Arc<Sequence>>,
-    /// Whether marks are to be worked out.
-    settles: bool,
+    /// From when on counts may be written down.
+    counts_from: Instant,
+    /// When marks are to be worked out, if any are.
+    settle_at: Option<Instant>,
+    /// When snapshots that are a day old are looked for.
+    drop_at: Instant,
     /// Whether one was given up since one was left there, and that was said.
     gave_up: bool,
     /// When a stop ends, once there is one.
     stop_by: Option<Instant>,
 }
 
-/// What is written in one transaction.
-#[derive(Default)]
+/// What is to be done by now; the first three in one transaction.
 struct Work {
     job: Option<Arc<Sequence>>,
     counts: HashMap<i64, Count>,
     snapshots: Vec<Arc<Sequence>>,
+    /// Whether snapshots that are a day old are dropped.
     drops_old: bool,
+    /// Whether marks of a month are worked out.
     settles: bool,
 }
 
+impl Default for Waiting {
+    fn default() -> Self {
+        let now = Instant::now();
+        Self {
+            jobs: VecDeque::new(),
+            counts: HashMap::new(),
+            snapshots: VecDeque::new(),
+            leaving: Vec::new(),
+            counts_from: now,
+            settle_at: None,
+            drop_at: now,
+            gave_up: false,
+            stop_by: None,
+        }
+    }
+}
+
 impl Waiting {
+    /// Takes what is to be done by now. A stop waits for nothing but old snapshots.
+    fn take_work(&mut self, now: Instant) -> Option<Work> {
+        let is_stopping = self.stop_by.is_some();
+        let has_time = self.stop_by.is_none_or(|stop_by| now < stop_by);
+        let mut work = Work {
+            job: self.jobs.front().cloned(),
+            snapshots: self.take_snapshots(),
+            drops_old: self.drop_at <= now && !is_stopping,
+            settles: has_time && self.settle_at.is_some_and(|at| at <= now || is_stopping),
+            counts: HashMap::new(),
+        };
+        if work.drops_old {
+            self.drop_at = now + DROP_EVERY;
+            work.settles = true;
+        }
+        if work.settles {
+            self.settle_at = None;
+        }
+        let counts_are_due = self.counts_from <= now || is_stopping;
+        if work.job.is_some() || (counts_are_due && !self.counts.is_empty()) {
+            work.counts = std::mem::take(&mut self.counts);
+            self.counts_from = now + COUNTS_WAIT;
+        }
+        (work.has_something() || work.drops_old || work.settles).then_some(work)
+    }
+
+    /// When there will be something to do, unless something comes in before.
+    fn next_at(&self) -> Instant {
+        let counts_at = (!self.counts.is_empty()).then_some(self.counts_from);
+        [counts_at, self.settle_at].into_iter().flatten().fold(self.drop_at, Instant::min)
+    }
+
+    /// Has marks worked out, at a moment or before.
+    fn settle_by(&mut self, at: Instant) {
+        self.settle_at = Some(self.settle_at.map_or(at, |before| before.min(at)));
+    }
+
     /// Takes the first snapshots, as many as are written in a moment.
     fn take_snapshots(&mut self) -> Vec<Arc<Sequence>> {
         let mut bytes = 0;
@@ -151,9 +210,9 @@ impl Keeper {
         on_their_way.rev().find(|sequence| sequence.key == *key).map(Arc::clone)
     }
 
-    /// Works out, soon, what earlier months cost by now: a bill ran out of time over it.
-    pub(super) fn settle(&self) {
-        self.shared.lock().settles = true;
+    /// Prices what has marks, `after` a while: a bill was kept, or ran out of time over it.
+    pub(super) fn settle(&self, after: Duration) {
+        self.shared.lock().settle_by(Instant::now() + after);
         self.shared.news.notify_all();
     }
 
@@ -169,7 +228,7 @@ impl Keeper {
                 counted.get_or_insert(Count { asked: 0, ..told }).add(told);
             }
             Telling::Untold => {
-                let digest = listed.answer_if_made().map(|answer| answer.digest());
+                let digest = listed.draft_if_made().map(|draft| draft.digest());
                 // Another may have been kept since.
                 let last = listed.last.as_ref().filter(|_| newest == listed.made_of.statement_seq);
                 let is_same = |last: &Statement| {
@@ -221,7 +280,7 @@ impl Sequence {
         now_s: i64,
     ) -> Result<Result<i64, StatementConflict>, Error> {
         let listed = &self.listed;
-        Ok(listed.answer(tx)?.keep(tx, self.asked_at_s, listed.told_at(now_s))?)
+        Ok(listed.draft()?.keep(tx, self.asked_at_s, listed.told_at(now_s))?)
     }
 
     /// Takes note of its number, once that has been committed.
@@ -309,67 +368,56 @@ impl Shared {
         }
     }
 
-    /// Works out what one month costs by now; where there is one, another may follow.
+    /// Prices the projects of one month that have marks; where there is one, another may follow.
     fn settle(&self) {
-        let settled =
-            self.worker.books.writer().write(Instant::now() + SETTLE_WITHIN, balance::settle);
-        let settled = settled.inspect_err(|error| log::warn!("a month is not priced yet: {error}"));
-        if settled.unwrap_or(false) {
-            self.lock().settles = true;
+        let books = &self.worker.books;
+        let until = || {
+            let until = Instant::now() + SETTLE_WITHIN;
+            self.lock().stop_by.map_or(until, |stop_by| stop_by.min(until))
+        };
+        let settled = books.read(until(), SettledMonth::read).and_then(|month| {
+            let write = |month: SettledMonth| books.writer().write(until(), |tx| month.write(tx));
+            month.map(write).transpose()
+        });
+        match settled {
+            Ok(Some(())) => self.lock().settle_by(Instant::now() + SETTLE_PAUSE),
+            Ok(None) => {}
+            Err(error) => log::warn!("a month is not priced yet: {error}"),
         }
     }
 
-    /// Writes down what comes in until it is told to stop.
+    /// Does what comes in until it is told to stop.
     fn work(&self) {
-        let mut wrote = Instant::now();
-        let mut drop_at = Instant::now();
-        while let Some(work) = self.next(wrote, drop_at) {
-            if work.drops_old {
-                self.drop_old();
-                drop_at = Instant::now() + DROP_EVERY;
-            }
-            if work.settles {
-                self.settle();
-                std::thread::sleep(AGAIN);
-            }
-            let has_counted = work.job.is_some() || !work.counts.is_empty();
+        while let Some(work) = self.next() {
+            let (drops_old, settles) = (work.drops_old, work.settles);
             if work.has_something() {
                 self.write(work);
                 // They are on the disk, or given up.
                 self.lock().leaving.clear();
             }
-            if has_counted {
-                wrote = Instant::now();
+            if drops_old {
+                self.drop_old();
+            }
+            if settles {
+                self.settle();
             }
         }
     }
 
-    /// Waits for something to write down: a snapshot and a statement at once, counts after a while;
-    /// `None` where there is nothing left and no more to come.
-    fn next(&self, wrote: Instant, drop_at: Instant) -> Option<Work> {
+    /// Waits for something to do: a snapshot and a statement are written at once, all else after a
+    /// while; `None` where there is nothing left and no more to come.
+    fn next(&self) -> Option<Work> {
         let mut waiting = self.lock();
         loop {
-            let (job, snapshots) = (waiting.jobs.front().cloned(), waiting.take_snapshots());
             let now = Instant::now();
-            let is_stopping = waiting.stop_by.is_some();
-            let until_counts = COUNTS_WAIT.saturating_sub(now - wrote);
-            let counts_are_due =
-                !waiting.counts.is_empty() && (until_counts.is_zero() || is_stopping);
-            let until_drop = drop_at.saturating_duration_since(now);
-            let drops_old = until_drop.is_zero() && !is_stopping;
-            let settles = (std::mem::take(&mut waiting.settles) || drops_old) && !is_stopping;
-            if job.is_some() || !snapshots.is_empty() || counts_are_due || drops_old || settles {
-                let takes_counts = job.is_some() || counts_are_due;
-                let counts =
-                    if takes_counts { std::mem::take(&mut waiting.counts) } else { HashMap::new() };
-                return Some(Work { job, counts, snapshots, drops_old, settles });
+            if let Some(work) = waiting.take_work(now) {
+                return Some(work);
             }
-            if is_stopping {
+            if waiting.stop_by.is_some() {
                 return None;
             }
-            let wait =
-                if waiting.counts.is_empty() { until_drop } else { until_counts.min(until_drop) };
-            let news = self.news.wait_timeout(waiting, wait);
+            let next_at = waiting.next_at();
+            let news = self.news.wait_timeout(waiting, next_at.saturating_duration_since(now));
             waiting = news.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
@@ -379,12 +427,8 @@ impl Shared {
         let told = work.job.as_ref().and_then(|job| job.take_counted());
         // Made ready before the lock is had; not where another page 1 went out meanwhile.
         work.snapshots.retain(|sequence| {
-            if !self.worker.is_newest(sequence) {
-                return false;
-            }
-            let until = Instant::now() + READY_WITHIN;
-            let made = self.worker.books.read(until, |tx| sequence.listed.answer(tx).map(drop));
-            made.inspect_err(|error| self.give_up(error)).is_ok()
+            let made = || sequence.listed.draft().inspect_err(|error| self.give_up(error));
+            self.worker.is_newest(sequence) && made().is_ok()
         });
         let mut has_said = false;
         let kept = loop {
@@ -471,13 +515,13 @@ impl Worker {
             let Sequence { key, number, asked_at_s, listed, .. } = &**sequence;
             // Asked with the lock had: whoever began a newer one has not left it yet.
             if self.is_newest(sequence) {
-                listed.answer(tx)?.leave(tx, key, *number, *asked_at_s)?;
+                listed.draft()?.leave(tx, key, *number, *asked_at_s)?;
             }
         }
         let (Some(job), Some((first_asked_at_s, told))) = (&work.job, told) else {
             return Ok(None);
         };
-        let kept = job.listed.answer(tx)?.keep(tx, first_asked_at_s, told)?;
+        let kept = job.listed.draft()?.keep(tx, first_asked_at_s, told)?;
         Ok(Some(kept.expect("usage is kept whatever was told since")))
     }
 }

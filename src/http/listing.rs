@@ -4,18 +4,61 @@
 use crate::agora::reply::Listing;
 use crate::billing::bill::UnpricedProject;
 use crate::billing::period::Period;
+use crate::billing::setting::Settings;
 use crate::billing::statement::{ListingKind, Statement, StatementEntry};
 use crate::http::journal::{self, Kind, rfc3339};
-use crate::store::balance::Costs;
 use crate::store::snapshot::{ListingOrigin, Snapshot, SnapshotKey};
 use crate::store::statement::Count;
 use crate::store::statement_draft::StatementDraft;
-use crate::store::{self, ReadTx};
+use crate::store::{self, ReadTx, setting, statement};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How many projects without a price one line of the log names.
 const NAMED: usize = 20;
+
+/// All that a listing follows from beside what is asked: the last of each kind of row that was
+/// written, and the settings. Rows of these kinds are only added, so that two states that say the
+/// same hold the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct State {
+    /// The last entry of the usage ledger.
+    pub knew_seq: i64,
+    /// The last of all else that prices months.
+    pub terms_seq: i64,
+    /// The newest statement.
+    pub newest_statement: i64,
+    pub settings: Settings,
+}
+
+impl State {
+    pub(super) fn read(tx: &ReadTx<'_>) -> store::Result<Self> {
+        Ok(Self {
+            knew_seq: statement::last_known_seq(tx)?,
+            terms_seq: statement::terms_seq(tx)?,
+            newest_statement: statement::newest(tx)?,
+            settings: setting::read(tx)?,
+        })
+    }
+}
+
+/// Lists a window as the books are, and reads what has to be known of the listing.
+pub(super) fn list(
+    tx: &ReadTx<'_>,
+    key: &SnapshotKey,
+    list: impl FnOnce(&ReadTx<'_>, ListingOrigin) -> store::Result<PreparedListing>,
+) -> store::Result<PreparedListing> {
+    let began = Instant::now();
+    let state = State::read(tx)?;
+    let made_of = ListingOrigin {
+        knew_seq: state.knew_seq,
+        statement_seq: state.newest_statement,
+        ..ListingOrigin::default()
+    };
+    let listed = list(tx, made_of)?;
+    let last = statement::last(tx, key.kind, key.period)?;
+    Ok(listed.out_of(state, last, began.elapsed()))
+}
 
 /// A listing, and what has to be known of it once it has been told.
 pub(super) struct PreparedListing {
@@ -24,28 +67,18 @@ pub(super) struct PreparedListing {
     pub period: Period,
     /// From which state of the books it was made.
     pub made_of: ListingOrigin,
+    /// All that it follows from; `None` where it was read from the disk.
+    pub state: Option<State>,
     /// The last statement of its window that was kept as it was made.
     pub last: Option<Statement>,
     /// How long it took to be made.
     pub took: Duration,
-    /// What is kept of it. It is made out of the entries when it is needed: most listings of
-    /// usage are never told to their end, and a bill of many adjustments takes longer than its
-    /// page 1 may.
-    answer: OnceLock<StatementDraft>,
-    /// Of a bill, until the draft is made.
-    made: Mutex<BillContent>,
+    /// What is kept of it. That of usage is made when it is needed: most listings of usage are
+    /// never told to their end.
+    draft: OnceLock<StatementDraft>,
     telling: Mutex<Telling>,
     /// About how many bytes of memory it takes, but for what of it is to be kept.
     made_bytes: usize,
-}
-
-/// Of what the draft of a bill is made.
-#[derive(Default)]
-pub(super) struct BillContent {
-    /// In the order of project ids.
-    pub entries: Vec<StatementEntry>,
-    /// What it found earlier months to cost.
-    pub costs: Costs,
 }
 
 /// How far a listing was told.
@@ -94,10 +127,9 @@ impl PreparedListing {
         listing.shrink();
         let named: usize = unpriced.named.iter().map(String::capacity).sum();
         let made_bytes = listing.size_bytes() + named;
-        let made = Mutex::default();
-        let (last, telling, took) = (None, Mutex::default(), Duration::ZERO);
-        let answer = OnceLock::new();
-        Self { listing, unpriced, period, made_of, last, took, answer, made, telling, made_bytes }
+        let (state, last, took) = (None, None, Duration::ZERO);
+        let (draft, telling) = (OnceLock::new(), Mutex::default());
+        Self { listing, unpriced, period, made_of, state, last, took, draft, telling, made_bytes }
     }
 
     /// A listing of usage.
@@ -105,41 +137,45 @@ impl PreparedListing {
         Self::new(listing, LeftOut::default(), period, made_of)
     }
 
-    /// A listing of charges.
+    /// A listing of charges: of entries in the order of project ids.
+    ///
+    /// # Errors
+    /// When what is kept of it would be too long.
     pub(super) fn of_bill(
-        made: BillContent,
+        entries: &[StatementEntry],
         unpriced: LeftOut,
         period: Period,
         made_of: ListingOrigin,
-    ) -> Self {
-        let listing = Listing::of(ListingKind::Bill, made_of.total_size, &made.entries);
-        Self { made: made.into(), ..Self::new(listing, unpriced, period, made_of) }
+    ) -> store::Result<Self> {
+        let listing = Listing::of(ListingKind::Bill, made_of.total_size, entries);
+        let draft = StatementDraft::of(ListingKind::Bill, period, made_of.clone(), entries)?;
+        Ok(Self { draft: draft.into(), ..Self::new(listing, unpriced, period, made_of) })
     }
 
     /// The listing that a snapshot was taken of. Which statement says the same is looked up once it
     /// is told.
-    pub(super) fn of_snapshot(key: &SnapshotKey, snapshot: Snapshot) -> Self {
+    ///
+    /// # Errors
+    /// When what is kept of it would be too long.
+    pub(super) fn of_snapshot(key: &SnapshotKey, snapshot: Snapshot) -> store::Result<Self> {
         let Snapshot { made_of, entries, .. } = snapshot;
         match key.kind {
-            ListingKind::Bill => {
-                let made = BillContent { entries, costs: Costs::new() };
-                Self::of_bill(made, LeftOut::default(), key.period, made_of)
-            }
+            ListingKind::Bill => Self::of_bill(&entries, LeftOut::default(), key.period, made_of),
             ListingKind::Usage => {
                 let listing = Listing::of(key.kind, made_of.total_size, &entries);
-                Self::of_usage(listing, key.period, made_of)
+                Ok(Self::of_usage(listing, key.period, made_of))
             }
         }
     }
 
-    /// It, made in this time after this last statement of its window.
-    pub(super) fn after(self, last: Option<Statement>, took: Duration) -> Self {
-        Self { last, took, ..self }
+    /// It, made in this time out of a state of the books with this last statement of its window.
+    pub(super) fn out_of(self, state: State, last: Option<Statement>, took: Duration) -> Self {
+        Self { state: Some(state), last, took, ..self }
     }
 
     /// About how many bytes of memory it takes.
     pub(super) fn size_bytes(&self) -> usize {
-        self.made_bytes + self.answer.get().map_or(0, StatementDraft::size_bytes)
+        self.made_bytes + self.draft.get().map_or(0, StatementDraft::size_bytes)
     }
 
     /// Logs which projects are left out.
@@ -161,33 +197,28 @@ impl PreparedListing {
         }
     }
 
-    /// What of it is kept, where that has been made out.
-    pub(super) fn answer_if_made(&self) -> Option<&StatementDraft> {
-        self.answer.get()
+    /// What of it is kept, where that has been made.
+    pub(super) fn draft_if_made(&self) -> Option<&StatementDraft> {
+        self.draft.get()
     }
 
     /// What of it is kept.
     ///
     /// # Errors
-    /// When it is too long; when SQLite fails.
-    pub(super) fn answer(&self, tx: &ReadTx<'_>) -> store::Result<&StatementDraft> {
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(answer) = self.answer.get() {
-            return Ok(answer);
+    /// When it would be too long.
+    pub(super) fn draft(&self) -> store::Result<&StatementDraft> {
+        if let Some(draft) = self.draft.get() {
+            return Ok(draft);
         }
-        if self.listing.kind() == ListingKind::Usage {
-            let entry = |(project_id, figure)| StatementEntry {
-                project_id,
-                figure: Some(figure),
-                origin: None,
-            };
-            made.entries = self.listing.figures().into_iter().map(entry).collect();
-        }
+        let entry = |(project_id, figure)| StatementEntry {
+            project_id,
+            figure: Some(figure),
+            origin: None,
+        };
+        let entries: Vec<StatementEntry> = self.listing.figures().into_iter().map(entry).collect();
         let (kind, made_of) = (self.listing.kind(), self.made_of.clone());
-        let BillContent { entries, costs } = &*made;
-        let answer = StatementDraft::of(tx, kind, self.period, made_of, entries, costs)?;
-        *made = BillContent::default();
-        Ok(self.answer.get_or_init(|| answer))
+        let draft = StatementDraft::of(kind, self.period, made_of, &entries)?;
+        Ok(self.draft.get_or_init(|| draft))
     }
 
     /// How far it was told.

@@ -9,14 +9,14 @@ use crate::http::books::{Books, Fresh};
 use crate::http::error::Error;
 use crate::http::journal::{self, Kind, ms, rfc3339};
 use crate::http::keeper::{Keeper, Need, Worker};
-use crate::http::listing::PreparedListing;
-use crate::http::sequence::{self, Listings, MadeFor, Sequence, Sequences};
+use crate::http::listing::{self, PreparedListing};
+use crate::http::sequence::{Sequence, Sequences, is_newest};
 use crate::http::verify::Verified;
 use crate::store::newest::NewestSnapshots;
 use crate::store::snapshot::{self, ListingOrigin, SnapshotKey};
 use crate::store::statement_draft::StatementConflict;
 use crate::store::{self, ReadTx};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long a bill's last page waits for the lock, under which it is kept before it goes out.
@@ -24,8 +24,9 @@ const KEEP_WITHIN: Duration = Duration::from_millis(150);
 /// How long it waits at least, where what is kept took all the time: the keeper may just be writing
 /// the snapshot of the same sequence, which was made ready at the same moment.
 const KEEP_WITHIN_LEAST: Duration = Duration::from_millis(50);
-/// How soon a bill's page has to be made for it to see to what its last page keeps.
-const READY_WITHIN: Duration = Duration::from_millis(150);
+/// How long after a bill the marks are worked out that it went by: the next one may be asked for
+/// just then.
+const SETTLE_AFTER: Duration = Duration::from_secs(1);
 /// How long a later page waits for the snapshot of page 1, which another server may be about to
 /// leave on the disk; and how often it looks.
 const SNAPSHOT_WITHIN: Duration = Duration::from_millis(200);
@@ -48,7 +49,6 @@ pub(super) trait Lister: Send + 'static {
 pub(super) struct Pages {
     books: Arc<Books>,
     envelope: Envelope,
-    listings: Listings,
     sequences: Sequences,
     /// Which sequences are the newest, of all servers; `None` where the file for that cannot be
     /// had: then later pages come from what this server holds in memory alone.
@@ -73,8 +73,7 @@ impl Pages {
         });
         let newest = newest.ok().map(Arc::new);
         let keeper = Keeper::start(Worker { books: Arc::clone(&books), newest: newest.clone() });
-        let (listings, sequences) = (Listings::default(), Sequences::default());
-        Self { books, envelope, listings, sequences, newest, keeper }
+        Self { books, envelope, sequences: Sequences::default(), newest, keeper }
     }
 
     /// Writes down what has been told and is not kept yet; takes a second at most.
@@ -119,7 +118,8 @@ impl Pages {
     fn begin_at_once<L>(&self, asked: &PageRequest<L>, fresh: &Fresh) -> Option<Arc<Sequence>> {
         self.begun_since(asked).or_else(|| {
             let asked_at_s = asked.head.now_s();
-            let listed = self.listings.find(&asked.made_for(asked_at_s), &fresh.known.state)?;
+            let is_provisional = is_provisional(asked.key.kind, asked.key.period, asked_at_s);
+            let listed = self.sequences.listed(&asked.key, is_provisional, &fresh.known.state)?;
             Some(self.begin_with(asked, fresh, asked_at_s, listed))
         })
     }
@@ -131,20 +131,19 @@ impl Pages {
         fresh: &Fresh,
         until: Instant,
     ) -> Result<Arc<Sequence>, Error> {
-        if let Some(begun) = self.begun_since(asked) {
+        let turn = self.sequences.turn(&asked.key);
+        let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whoever had it before may have begun what is asked for.
+        if let Some(begun) = self.begin_at_once(asked, fresh) {
             return Ok(begun);
         }
         let asked_at_s = asked.head.now_s();
         let list = |tx: &ReadTx<'_>, made_of: ListingOrigin| asked.lister.list(tx, made_of);
-        let listed =
-            self.listings.get_or_list(asked.made_for(asked_at_s), &fresh.known.state, || {
-                self.books.read(until, |tx| sequence::list(tx, &asked.key, list))
-            });
+        let listed = self.books.read(until, |tx| listing::list(tx, &asked.key, list));
         if let (ListingKind::Bill, Err(store::Error::Deadline)) = (asked.key.kind, &listed) {
-            self.keeper.settle();
+            self.keeper.settle(Duration::ZERO);
         }
-        let listed = listed?;
-        Ok(self.begin_with(asked, fresh, asked_at_s, listed))
+        Ok(self.begin_with(asked, fresh, asked_at_s, Arc::new(listed?)))
     }
 
     /// The sequence that another request for the same has begun since this one arrived.
@@ -171,7 +170,7 @@ impl Pages {
         let Some(begun) = self.sequences.find(key).or_else(|| self.keeper.leaving(key)) else {
             return Ok(None);
         };
-        Ok(sequence::is_newest(&begun, self.newest.as_deref())?.then_some(begun))
+        Ok(is_newest(&begun, self.newest.as_deref())?.then_some(begun))
     }
 
     /// What a later page is cut from: what the newest page 1 was, whichever server answered that.
@@ -189,7 +188,7 @@ impl Pages {
                 let find = |tx: &ReadTx<'_>| snapshot::find(tx, key, number, head.now_s());
                 match self.books.read(until, find) {
                     Ok(Some(snapshot)) => {
-                        let sequence = Sequence::of_snapshot(key.clone(), number, snapshot);
+                        let sequence = Sequence::of_snapshot(key.clone(), number, snapshot)?;
                         return Ok(self.sequences.hold(sequence, newest)?);
                     }
                     Ok(None) => {}
@@ -218,7 +217,7 @@ impl Pages {
             return Ok(Answer::Done(self.hand_out_more(&asked, &sequence)?));
         }
         let (listed, newest) = (&sequence.listed, fresh.known.state.newest_statement);
-        let is_outdone = match listed.answer_if_made() {
+        let is_outdone = match listed.draft_if_made() {
             _ if !sequence.is_untold() => Some(false),
             None => None,
             Some(_) if listed.made_of.statement_seq == newest => Some(false),
@@ -245,16 +244,9 @@ impl Pages {
         fresh: &Fresh,
         until: Instant,
     ) -> Outcome {
-        let (listed, newest) = (&sequence.listed, fresh.known.state.newest_statement);
+        let newest = fresh.known.state.newest_statement;
         if !asked.tells_the_end_of(&sequence) {
-            let reply = self.hand_out_more(&asked, &sequence)?;
-            // What its last page would wait for is made ready as it is listed, unless that has
-            // taken long, now or for whoever asked before.
-            let is_quick = listed.took.max(asked.head.arrived.elapsed()) < READY_WITHIN;
-            if asked.leaves_statement && asked.key.kind == ListingKind::Bill && is_quick {
-                self.books.read(until, |tx| listed.answer(tx).map(drop))?;
-            }
-            return Ok(Answer::Done(reply));
+            return Ok(Answer::Done(self.hand_out_more(&asked, &sequence)?));
         }
         if sequence.is_untold() && self.books.read(until, asked.is_outdone(&sequence))? {
             return Err(outdone(StatementConflict::ByNewerAnswer));
@@ -327,6 +319,7 @@ impl Pages {
         match self.books.write(lock_until, |tx| sequence.keep(tx, now_s))? {
             Ok(seq) => {
                 sequence.was_kept(seq);
+                self.keeper.settle(SETTLE_AFTER);
                 Ok(())
             }
             // Nor is it forgotten: its end must not come from another state of the books than its
@@ -346,14 +339,6 @@ impl Pages {
 }
 
 impl<L> PageRequest<L> {
-    /// What its listing is made for, where page 1 is asked for at `asked_at_s`.
-    fn made_for(&self, asked_at_s: i64) -> MadeFor {
-        let SnapshotKey { kind, period, .. } = self.key;
-        let parameters = self.key.parameters.clone();
-        let is_provisional = is_provisional(kind, period, asked_at_s);
-        MadeFor { kind, period, parameters, is_provisional }
-    }
-
     /// Whether it ends what a statement is kept of.
     fn tells_the_end_of(&self, sequence: &Sequence) -> bool {
         self.leaves_statement && sequence.listed.listing.ends_with(self.page)
@@ -363,7 +348,7 @@ impl<L> PageRequest<L> {
     fn say_told(&self, sequence: &Sequence, is_first: bool) {
         let (listed, took) = (&sequence.listed, self.head.arrived.elapsed());
         journal::tell(Kind::Told, || {
-            let total = listed.answer_if_made().map(|answer| answer.total().to_string());
+            let total = listed.draft_if_made().map(|answer| answer.total().to_string());
             let total = total.unwrap_or_default();
             let (from, to) =
                 (rfc3339(self.key.period.first_s()), rfc3339(self.key.period.last_s()));
@@ -393,7 +378,7 @@ impl<L> PageRequest<L> {
 
     /// Reads whether a newer statement has outdone a sequence.
     fn is_outdone(&self, sequence: &Sequence) -> impl FnOnce(&ReadTx<'_>) -> store::Result<bool> {
-        move |tx| sequence.listed.answer(tx)?.is_outdone(tx, sequence.asked_at_s)
+        move |tx| sequence.listed.draft()?.is_outdone(tx, sequence.asked_at_s)
     }
 }
 

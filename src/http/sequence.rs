@@ -1,155 +1,22 @@
-//! Listings: what pages are cut from. Those made since what they follow from last changed are kept,
-//! so that nothing is added up again; and the one that page 1 was cut from stays what all later
-//! pages of its sequence are cut from, whatever is recorded meanwhile.
+//! Sequences: the listing that page 1 was cut from stays what all later pages are cut from,
+//! whatever is recorded meanwhile. While what it follows from has not changed, others begin with it
+//! too, so that nothing is added up again.
 
-use crate::billing::period::Period;
-use crate::billing::setting::Settings;
-use crate::billing::statement::{ListingKind, is_provisional};
-use crate::http::listing::PreparedListing;
+use crate::billing::statement::is_provisional;
+use crate::http::listing::{PreparedListing, State};
+use crate::store;
 use crate::store::newest::NewestSnapshots;
-use crate::store::snapshot::{ListingOrigin, Snapshot, SnapshotKey};
-use crate::store::{self, ReadTx, balance, setting, statement};
+use crate::store::snapshot::{Snapshot, SnapshotKey};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Instant;
 
-/// How much memory the kept listings may take, but for the newest, which is kept whatever it takes;
-/// and how much the begun sequences.
+/// How much memory the sequences may take that are kept, but for the newest, which is kept whatever
+/// it takes.
 pub(super) const KEPT_BYTES: usize = 8 << 20;
-/// How many listings are kept, and how many sequences.
+/// How many are kept.
 pub(super) const KEPT: usize = 128;
-
-/// What a listing was made for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct MadeFor {
-    pub kind: ListingKind,
-    pub period: Period,
-    /// As in [`SnapshotKey`].
-    pub parameters: String,
-    /// Whether the window was not over.
-    pub is_provisional: bool,
-}
-
-/// All that a listing follows from beside what is asked: the last of each kind of row that was
-/// written, and the settings. Rows of these kinds are only added, so that two states that say the
-/// same hold the same.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct State {
-    knew_seq: i64,
-    terms_seq: i64,
-    /// The newest statement.
-    pub newest_statement: i64,
-    pub settings: Settings,
-}
-
-impl State {
-    pub(super) fn read(tx: &ReadTx<'_>) -> store::Result<Self> {
-        Ok(Self {
-            knew_seq: statement::last_known_seq(tx)?,
-            terms_seq: statement::terms_seq(tx)?,
-            newest_statement: statement::newest(tx)?,
-            settings: setting::read(tx)?,
-        })
-    }
-}
-
-/// Lists a window as the books are, and reads what has to be known of the listing.
-pub(super) fn list(
-    tx: &ReadTx<'_>,
-    key: &SnapshotKey,
-    list: impl FnOnce(&ReadTx<'_>, ListingOrigin) -> store::Result<PreparedListing>,
-) -> store::Result<(State, PreparedListing)> {
-    let began = Instant::now();
-    let state = State::read(tx)?;
-    let made_of = ListingOrigin {
-        knew_seq: state.knew_seq,
-        terms_seq: state.terms_seq,
-        statement_seq: state.newest_statement,
-        mark_seq: balance::last_mark(tx)?,
-        ..ListingOrigin::default()
-    };
-    let listed = list(tx, made_of)?;
-    let last = statement::last(tx, key.kind, key.period)?;
-    Ok((state, listed.after(last, began.elapsed())))
-}
-
-/// Listings by what was asked, each with the state of the books that it says, the newest last.
-#[derive(Default)]
-pub(super) struct Listings {
-    kept: Mutex<VecDeque<HeldListing>>,
-    /// What is being made: who asks for the same waits for it, since a bill of many adjustments may
-    /// take longer than a request waits, and is found by the next one.
-    making: Mutex<Vec<(MadeFor, Weak<Mutex<()>>)>>,
-}
-
-/// A listing that is kept, with the state of the books that it says.
-type HeldListing = (MadeFor, State, Arc<PreparedListing>);
-
-fn find(
-    kept: &VecDeque<HeldListing>,
-    made_for: &MadeFor,
-    state: &State,
-) -> Option<Arc<PreparedListing>> {
-    let found = kept.iter().find(|(made, of, _)| made == made_for && of == state)?;
-    Some(Arc::clone(&found.2))
-}
-
-impl Listings {
-    fn lock(&self) -> MutexGuard<'_, VecDeque<HeldListing>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The turn of whoever makes a listing for this.
-    fn turn(&self, made_for: &MadeFor) -> Arc<Mutex<()>> {
-        let mut making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
-        making.retain(|(_, turn)| turn.strong_count() > 0);
-        let turn = making.iter().find(|(made, _)| made == made_for);
-        turn.and_then(|(_, turn)| turn.upgrade()).unwrap_or_else(|| {
-            let turn = Arc::default();
-            making.push((made_for.clone(), Arc::downgrade(&turn)));
-            turn
-        })
-    }
-
-    /// The listing that was made for this out of a state, where it is kept.
-    pub(super) fn find(&self, made_for: &MadeFor, state: &State) -> Option<Arc<PreparedListing>> {
-        find(&self.lock(), made_for, state)
-    }
-
-    /// The same, or else the listing that `list` makes.
-    pub(super) fn get_or_list<E>(
-        &self,
-        made_for: MadeFor,
-        state: &State,
-        list: impl FnOnce() -> Result<(State, PreparedListing), E>,
-    ) -> Result<Arc<PreparedListing>, E> {
-        if let Some(listed) = self.find(&made_for, state) {
-            return Ok(listed);
-        }
-        let turn = self.turn(&made_for);
-        let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(listed) = self.find(&made_for, state) {
-            return Ok(listed);
-        }
-        let (state, listed) = list()?;
-        let mut kept = self.lock();
-        // Another request may have made the same one meanwhile: one is held.
-        if let Some(listed) = find(&kept, &made_for, &state) {
-            return Ok(listed);
-        }
-        let listed = Arc::new(listed);
-        // Nobody asks for what an older state said.
-        kept.retain(|(_, of, _)| *of == state);
-        kept.push_back((made_for, state, Arc::clone(&listed)));
-        let size_bytes = |kept: &HeldListing| kept.2.size_bytes();
-        let mut bytes: usize = kept.iter().map(size_bytes).sum();
-        while kept.len() > KEPT || (bytes > KEPT_BYTES && kept.len() > 1) {
-            bytes = bytes.saturating_sub(kept.pop_front().as_ref().map_or(0, size_bytes));
-        }
-        Ok(listed)
-    }
-}
 
 /// What the pages of one window, one kind and one key are cut from.
 pub(super) struct Sequence {
@@ -180,11 +47,18 @@ impl Sequence {
     }
 
     /// The sequence that goes on with a snapshot.
-    pub(super) fn of_snapshot(key: SnapshotKey, number: i64, snapshot: Snapshot) -> Self {
+    ///
+    /// # Errors
+    /// When what is kept of it would be too long.
+    pub(super) fn of_snapshot(
+        key: SnapshotKey,
+        number: i64,
+        snapshot: Snapshot,
+    ) -> store::Result<Self> {
         let asked_at_s = snapshot.asked_at_s;
-        let listed = Arc::new(PreparedListing::of_snapshot(&key, snapshot));
+        let listed = Arc::new(PreparedListing::of_snapshot(&key, snapshot)?);
         let is_left = AtomicBool::new(true);
-        Self { key, number, as_of: None, asked_at_s, listed, is_left }
+        Ok(Self { key, number, as_of: None, asked_at_s, listed, is_left })
     }
 
     /// Tells whether it says the books as they were at a moment, or later.
@@ -211,12 +85,45 @@ impl Sequence {
 /// The sequences that pages were asked of, the one that was begun last at the end. Beyond [`KEPT`]
 /// of them, or [`KEPT_BYTES`], the oldest are forgotten.
 #[derive(Default)]
-pub(super) struct Sequences(Mutex<VecDeque<Arc<Sequence>>>);
+pub(super) struct Sequences {
+    begun: Mutex<VecDeque<Arc<Sequence>>>,
+    /// For what a listing is being made.
+    making: Mutex<Vec<(SnapshotKey, Weak<Mutex<()>>)>>,
+}
 
 impl Sequences {
+    /// The turn of whoever makes a listing for this. Who asks for the same waits for it, since a
+    /// bill of many adjustments may take longer than a request waits, and is found by the next one.
+    pub(super) fn turn(&self, key: &SnapshotKey) -> Arc<Mutex<()>> {
+        let mut making = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+        making.retain(|(_, turn)| turn.strong_count() > 0);
+        let turn = making.iter().find(|(made, _)| made.asks_the_same(key));
+        turn.and_then(|(_, turn)| turn.upgrade()).unwrap_or_else(|| {
+            let turn = Arc::default();
+            making.push((key.clone(), Arc::downgrade(&turn)));
+            turn
+        })
+    }
+
+    /// The listing that says this, out of a state of the books, where a sequence has begun with it.
+    pub(super) fn listed(
+        &self,
+        key: &SnapshotKey,
+        is_provisional: bool,
+        state: &State,
+    ) -> Option<Arc<PreparedListing>> {
+        let begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = begun.iter().rev().find(|begun| {
+            begun.key.asks_the_same(key)
+                && begun.is_provisional() == is_provisional
+                && begun.listed.state.as_ref() == Some(state)
+        });
+        found.map(|begun| Arc::clone(&begun.listed))
+    }
+
     /// The sequence of a window, a kind and a key, where one is held.
     pub(super) fn find(&self, key: &SnapshotKey) -> Option<Arc<Sequence>> {
-        let begun = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
         begun.iter().rev().find(|sequence| sequence.key == *key).map(Arc::clone)
     }
 
@@ -228,7 +135,7 @@ impl Sequences {
         mut sequence: Sequence,
         newest: Option<&NewestSnapshots>,
     ) -> Arc<Sequence> {
-        let mut begun = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
         let held = begun.iter().rposition(|held| held.key == sequence.key);
         let held = held.and_then(|place| begun.remove(place));
         let is_same = |held: &Arc<Sequence>| {
@@ -257,7 +164,7 @@ impl Sequences {
         newest: Option<&NewestSnapshots>,
     ) -> store::Result<Arc<Sequence>> {
         let sequence = Arc::new(sequence);
-        let mut begun = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
         if is_newest(&sequence, newest)? {
             begun.retain(|held| held.key != sequence.key);
             push(&mut begun, Arc::clone(&sequence));
@@ -292,6 +199,10 @@ fn push(begun: &mut VecDeque<Arc<Sequence>>, sequence: Arc<Sequence>) {
 mod tests {
     use super::*;
     use crate::agora::reply::Listing;
+    use crate::billing::period::Period;
+    use crate::billing::setting::{SettingName, Settings};
+    use crate::billing::statement::ListingKind;
+    use crate::store::snapshot::ListingOrigin;
     use std::time::Duration;
 
     fn listed(entries: usize) -> Arc<PreparedListing> {
@@ -389,37 +300,26 @@ mod tests {
 
     #[test]
     fn a_listing_is_not_added_up_again_while_all_that_it_follows_from_stands() {
-        let listings = Listings::default();
+        let sequences = Sequences::default();
         let state = |knew_seq, unit: &str| {
             let mut settings = Settings::default();
-            settings.set(crate::billing::setting::SettingName::Unit, unit).expect("a word");
-            let (terms_seq, newest_statement) = (0, 0);
-            State { knew_seq, terms_seq, newest_statement, settings }
+            settings.set(SettingName::Unit, unit).expect("a word");
+            State { knew_seq, terms_seq: 0, newest_statement: 0, settings }
         };
-        let SnapshotKey { kind, period, .. } = key(1, "k");
-        let made_for = MadeFor { kind, period, parameters: String::new(), is_provisional: false };
-        let get = |state: &State, now: &State| {
-            let list = || {
-                let listing = Listing::new(ListingKind::Usage, 0);
-                Ok::<_, ()>((
-                    now.clone(),
-                    PreparedListing::of_usage(listing, period, ListingOrigin::default()),
-                ))
-            };
-            listings.get_or_list(made_for.clone(), state, list).expect("a listing")
+        let (first, other) = (state(1, "a"), state(2, "a"));
+        let listing = Listing::new(ListingKind::Usage, 0);
+        let made = PreparedListing::of_usage(listing, key(1, "k").period, ListingOrigin::default());
+        let made = Arc::new(made.out_of(first.clone(), None, Duration::ZERO));
+        sequences.begin(Sequence::new(key(1, "k"), None, 0, Arc::clone(&made)), None);
+        let finds = |key: &SnapshotKey, is_provisional, state: &State| {
+            let listed = sequences.listed(key, is_provisional, state);
+            listed.is_some_and(|listed| Arc::ptr_eq(&listed, &made))
         };
-        let (one, other, unit) = (state(1, "a"), state(2, "a"), state(2, "b"));
-        let first = get(&one, &one);
-        assert!(Arc::ptr_eq(&first, &get(&one, &other)), "it stands");
-        let second = get(&other, &other);
-        assert!(!Arc::ptr_eq(&first, &second));
-        let filtered = MadeFor { parameters: "project=p".to_owned(), ..made_for.clone() };
-        assert!(listings.find(&made_for, &other).is_some());
-        assert!(listings.find(&filtered, &other).is_none(), "another parameter is another listing");
-        assert!(!Arc::ptr_eq(&second, &get(&unit, &unit)));
-        assert!(
-            !Arc::ptr_eq(&second, &get(&other, &other)),
-            "what another state said is forgotten"
-        );
+        assert!(finds(&key(1, "k"), true, &first));
+        assert!(finds(&key(1, "other"), true, &first), "another key is told the same");
+        let filtered = SnapshotKey { parameters: "project=p".to_owned(), ..key(1, "k") };
+        assert!(!finds(&filtered, true, &first), "another parameter is another listing");
+        assert!(!finds(&key(2, "k"), true, &first) && !finds(&key(1, "k"), false, &first));
+        assert!(!finds(&key(1, "k"), true, &other) && !finds(&key(1, "k"), true, &state(1, "b")));
     }
 }

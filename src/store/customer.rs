@@ -3,7 +3,8 @@
 use crate::billing::event::{EventKind, Stamp, ValueChange};
 use crate::billing::history::{History, HistoryEntry};
 use crate::billing::id::{CustomerId, PlanId, Words};
-use crate::store::{ReadTx, Result, WriteTx, event, history, mark};
+use crate::store::balance::mark;
+use crate::store::{ReadTx, Result, WriteTx, event, history};
 use rusqlite::{OptionalExtension, Row, named_params};
 use std::collections::HashMap;
 

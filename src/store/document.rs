@@ -10,9 +10,7 @@ use crate::billing::statement::{Figure, Origin, StatementEntry};
 use crate::store::{Error, Result};
 use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::io::{Read as _, Write as _};
 
@@ -65,7 +63,6 @@ struct AdjustmentLine<'a>(
 
 /// What waits of a month that is told in whole.
 const NOTHING: &str = "0";
-
 impl CompressedLines {
     /// Writes entries down.
     pub(super) fn of_entries(entries: &[StatementEntry]) -> Result<Self> {
@@ -82,37 +79,6 @@ impl CompressedLines {
     /// What is written in it, as of a statement.
     pub(super) fn text(&self, seq: i64) -> Result<Text> {
         Text::read(seq, &self.0)
-    }
-
-    /// It, of a statement that version 4 kept, with what the bill carried of earlier months.
-    pub(super) fn with_carries(&self, seq: i64, carries: &[(i64, Self)]) -> Result<Self> {
-        let text = self.text(seq)?;
-        let mut lines: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
-        let read = |line: &str| text.checked(serde_json::from_str::<Map<String, Value>>(line));
-        let id =
-            |line: &Map<String, Value>| line["projectId"].as_str().unwrap_or_default().to_owned();
-        for line in text.lines() {
-            let mut line = read(line)?;
-            line.remove("carried");
-            line.insert("adjustments".to_owned(), Value::Array(Vec::new()));
-            lines.insert(id(&line), line);
-        }
-        for (month_s, carries) in carries {
-            for carry in carries.text(seq)?.lines() {
-                let carry = read(carry)?;
-                let rest = if carry.contains_key("waits") { Value::Null } else { "0".into() };
-                let line =
-                    lines.get_mut(&id(&carry)).and_then(|line| line["adjustments"].as_array_mut());
-                let adjustment =
-                    Value::from(vec![(*month_s).into(), carry["amount"].clone(), rest]);
-                text.checked(
-                    line.ok_or("it carried something for a project of which it says nothing"),
-                )?
-                .push(adjustment);
-            }
-        }
-        let lines = lines.into_values().map(|line| Value::from(line).to_string() + "\n");
-        Self::of_entries(&Text { seq, text: lines.collect() }.entries()?)
     }
 
     /// About how many bytes of memory it takes.
@@ -199,15 +165,38 @@ impl Text {
     }
 
     /// A text that is not compressed.
-    #[cfg(any(test, fuzzing))]
-    pub(super) fn of(text: &str) -> Self {
-        Self { seq: 1, text: text.to_owned() }
+    pub(super) fn of(seq: i64, text: String) -> Self {
+        Self { seq, text }
     }
 
     /// The entries that it says.
     pub(super) fn entries(&self) -> Result<Vec<StatementEntry>> {
-        let entry = |line| self.checked(serde_json::from_str(line)).map(EntryLine::entry);
-        self.lines().map(|line| self.checked(entry(line)?)).collect()
+        self.lines().map(|line| self.entry(line)).collect()
+    }
+
+    /// The open entries of a bill; the others are not even read.
+    pub(super) fn open_entries(&self) -> Result<Vec<StatementEntry>> {
+        // Within a text quotes are escaped, so that no other line holds these.
+        const SAID: [&str; 3] = [r#""adjustments":"#, r#""rest":"#, r#""unpriced":"#];
+        let is_open = |line: &&str| SAID.iter().any(|said| line.contains(said));
+        self.lines().filter(is_open).map(|line| self.entry(line)).collect()
+    }
+
+    /// The entries of those projects that `is_asked` accepts, one after another.
+    pub(super) fn entries_of(
+        &self,
+        is_asked: impl Fn(&str) -> bool,
+    ) -> impl Iterator<Item = Result<StatementEntry>> {
+        let lines = self.lines().filter(move |line| {
+            let id = line.strip_prefix(r#"{"projectId":""#).and_then(|rest| rest.split('"').next());
+            id.is_none_or(&is_asked)
+        });
+        lines.map(|line| self.entry(line))
+    }
+
+    fn entry(&self, line: &str) -> Result<StatementEntry> {
+        let line: EntryLine<'_> = self.checked(serde_json::from_str(line))?;
+        self.checked(line.entry())
     }
 
     /// Its lines.
@@ -234,6 +223,8 @@ pub(super) enum NoLine {
     Id(#[from] id::Error),
     #[error("a line tells no amount with a description, and no usage")]
     Empty,
+    #[error("a line of balances has three words")]
+    Words,
 }
 
 impl<'e> EntryLine<'e> {

@@ -6,7 +6,7 @@ use crate::store::document::{CompressedLines, Text};
 /// form. What is no document is said to be none.
 pub fn document(bytes: &[u8]) {
     let Ok(text) = str::from_utf8(bytes) else { return };
-    let Ok(entries) = Text::of(text).entries() else { return };
+    let Ok(entries) = Text::of(1, text.to_owned()).entries() else { return };
     let kept = CompressedLines::of_entries(&entries).expect("it is short");
     let read = kept.text(1).and_then(|text| text.entries()).expect("what is kept is read");
     assert_eq!(read, entries);

@@ -6,9 +6,8 @@
 //! place: columns are added at the ends of tables, so that ten million records are not copied.
 
 use crate::store::connection::{check_writable, open_file, prepare_writer};
-use crate::store::document::CompressedLines;
 use crate::store::transaction::{ReadTx, WriteTx, commit};
-use crate::store::{Error, Result, Store, backup, balance, draft, file, schema};
+use crate::store::{Error, Result, Store, backup, balance, carried, draft, file, schema};
 use rusqlite::{Connection, OpenFlags, Row, TransactionBehavior, named_params};
 use std::path::{Path, PathBuf};
 
@@ -208,8 +207,9 @@ const FROM_3: &str = "
     insert into usage_month select month_s, last_seq from old_usage_month;";
 
 /// Adds to version 5 the columns that it lacks, each at the end of its table. What they would say
-/// of rows of before is not known.
+/// of rows of before is not known. Balances are made anew.
 const GROW_5: &str = "
+    drop table balance;
     alter table usage_ledger add column actor_no integer references actor;
     alter table api_key add column created_by text;
     alter table api_key add column revoked_by text;
@@ -218,8 +218,12 @@ const GROW_5: &str = "
 
 /// The same of version 6. It had triggers that wrote marks, and its comments in the file.
 const GROW_6: &str = "
+    drop table balance;
     alter table event add column was text;
     alter table event add column became text;";
+
+/// The same of version 7, which had a line for each project in its balances.
+const GROW_7: &str = "drop table balance;";
 
 /// What a migration did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -288,12 +292,13 @@ fn change(
         3 | 4 => MigrationStep::Fill(FROM_3),
         5 => MigrationStep::Grow(GROW_5),
         6 => MigrationStep::Grow(GROW_6),
+        7 => MigrationStep::Grow(GROW_7),
         _ => return Err(Error::NotOurs(path.to_owned())),
     };
     let copy = copied(from)?;
     let changed = match change {
         MigrationStep::Fill(fill) => lay_out_anew(&WriteTx(ReadTx(&tx)), fill, from),
-        MigrationStep::Grow(columns) => grow(&tx, columns, from),
+        MigrationStep::Grow(columns) => grow(&WriteTx(ReadTx(&tx)), columns, from),
     };
     let migrated = changed.and_then(|()| commit(tx));
     match migrated {
@@ -320,11 +325,12 @@ enum MigrationStep {
 
 /// Adds `columns`, and brings everything else of the schema to what `schema.sql` says, to the
 /// letter: SQLite keeps the text of a table, and an added column stands at its end.
-fn grow(connection: &Connection, columns: &str, from: i64) -> Result<()> {
+fn grow(tx: &WriteTx<'_>, columns: &str, from: i64) -> Result<()> {
     const TEXT: &str = "
         update sqlite_schema
         set sql = :sql
         where type = 'table' and name = :name";
+    let connection = tx.sql();
     let fresh = Connection::open_in_memory()?;
     schema::create(&fresh)?;
     let mut wanted = parts(&fresh)?;
@@ -357,6 +363,7 @@ fn grow(connection: &Connection, columns: &str, from: i64) -> Result<()> {
     // What was written is read from here on.
     connection.execute_batch("pragma writable_schema = reset;")?;
     connection.execute_batch(&missing)?;
+    balance::write_anew(tx)?;
     schema::set_version(connection)?;
     let changed = schema::changed(connection)?;
     if changed.is_empty() { Ok(()) } else { Err(unsound(from, &changed)) }
@@ -409,7 +416,7 @@ fn lay_out_anew(tx: &WriteTx<'_>, fill: &str, from: i64) -> Result<()> {
     schema::create(connection)?;
     connection.execute_batch(fill)?;
     if from >= 3 {
-        copy_entries(connection)?;
+        carried::copy_entries(connection)?;
         balance::write_anew(tx)?;
     }
     for table in &old {
@@ -418,31 +425,6 @@ fn lay_out_anew(tx: &WriteTx<'_>, fill: &str, from: i64) -> Result<()> {
     let dangling = connection.prepare("pragma foreign_key_check")?.exists([])?;
     let changed = schema::changed(connection)?;
     if dangling || !changed.is_empty() { Err(unsound(from, &changed)) } else { Ok(()) }
-}
-
-/// Copies what statements said. What bills carried of earlier months stood in documents of their
-/// own, without how much waited.
-fn copy_entries(connection: &Connection) -> Result<()> {
-    const ENTRIES: &str = "select statement_seq, entries from old_statement_entries";
-    const CARRIES: &str = "
-        select month_s, carries
-        from old_statement_carry
-        where statement_seq = ?1
-        order by month_s";
-    const INSERT: &str = "insert into statement_entries values (?1, ?2)";
-    let mut carries = connection.prepare(CARRIES)?;
-    let mut insert = connection.prepare(INSERT)?;
-    let mut entries = connection.prepare(ENTRIES)?;
-    let mut rows = entries.query([])?;
-    while let Some(row) = rows.next()? {
-        let (seq, document): (i64, CompressedLines) = (row.get(0)?, row.get(1)?);
-        let carries = carries.query_map([seq], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let carries: Vec<(i64, CompressedLines)> = carries.collect::<rusqlite::Result<_>>()?;
-        let document =
-            if carries.is_empty() { document } else { document.with_carries(seq, &carries)? };
-        insert.execute((seq, document))?;
-    }
-    Ok(())
 }
 
 /// Renames every table to `old_…`, its indexes and triggers dropped, and gives the new names.

@@ -4,7 +4,8 @@ use crate::billing::event::Stamp;
 use crate::billing::history::{History, HistoryEntry};
 use crate::billing::id::PlanId;
 use crate::billing::plan::{Plan, PlanBook};
-use crate::store::{ReadTx, Result, WriteTx, history, mark};
+use crate::store::balance::mark;
+use crate::store::{ReadTx, Result, WriteTx, history};
 use rusqlite::{Row, named_params};
 
 /// Sets a plan up, or changes it from `from_s` on, a month's first second; its first version

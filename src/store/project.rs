@@ -5,7 +5,8 @@ use crate::billing::history::{History, HistoryEntry};
 use crate::billing::id::{CustomerId, ProjectId};
 use crate::billing::key::AppKeys;
 use crate::billing::period::{Grain, LAST_SECOND, Period};
-use crate::store::{ReadTx, Result, WriteTx, customer, event, history, key, mark, rollup};
+use crate::store::balance::mark;
+use crate::store::{ReadTx, Result, WriteTx, customer, event, history, key, rollup};
 use rusqlite::{Row, ToSql, named_params};
 use std::collections::{HashMap, HashSet};
 

@@ -2,8 +2,9 @@
 
 use crate::billing::amount::Amount;
 use crate::billing::period::Grain;
+use crate::store::balance::mark;
 use crate::store::column::{Covered, covered};
-use crate::store::{ReadTx, Result, WriteTx, mark};
+use crate::store::{ReadTx, Result, WriteTx};
 use rusqlite::{Row, named_params};
 use std::ops::Range;
 

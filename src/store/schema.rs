@@ -8,7 +8,7 @@ use std::path::Path;
 /// `AgVn` in ASCII; in the file's header, so that `file` and SQLite's tools can tell it.
 pub(super) const APPLICATION_ID: i64 = 0x4167_566e;
 /// The version that `schema.sql` describes.
-pub(super) const VERSION: i64 = 7;
+pub(super) const VERSION: i64 = 8;
 
 const SCHEMA: &str = include_str!("../../schema.sql");
 

@@ -24,6 +24,13 @@ pub struct SnapshotKey {
     pub parameters: String,
 }
 
+impl SnapshotKey {
+    /// Whether both ask for the same, whoever signs.
+    pub fn asks_the_same(&self, other: &Self) -> bool {
+        (self.kind, self.period, &self.parameters) == (other.kind, other.period, &other.parameters)
+    }
+}
+
 /// A snapshot as it is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
@@ -44,15 +51,8 @@ pub struct ListingOrigin {
     pub total_size: usize,
     /// Of the usage ledger.
     pub knew_seq: i64,
-    /// Of all else that prices months.
-    pub terms_seq: i64,
     /// Of statements.
     pub statement_seq: i64,
-    /// Of marks.
-    pub mark_seq: i64,
-    /// Whether it is a bill that knows what earlier months cost.
-    #[serde(skip)]
-    pub adjusts: bool,
 }
 
 /// Keeps a snapshot in the place of the one that there was.

@@ -255,6 +255,14 @@ pub fn entries(tx: &ReadTx<'_>, seq: i64) -> Result<Vec<StatementEntry>> {
     text(tx, seq)?.entries()
 }
 
+/// The open entries of a bill.
+///
+/// # Errors
+/// When SQLite fails, or what is kept cannot be read.
+pub fn open_entries(tx: &ReadTx<'_>, seq: i64) -> Result<Vec<StatementEntry>> {
+    text(tx, seq)?.open_entries()
+}
+
 /// The same, as it is written down.
 pub(super) fn text(tx: &ReadTx<'_>, seq: i64) -> Result<Text> {
     const SELECT: &str = "

@@ -1,5 +1,4 @@
-//! Answers: all that is kept of a listing, made ready beforehand, so that keeping it is one small
-//! write.
+//! Drafts of statements: all that is kept of a listing, made ready before it is kept.
 
 use crate::billing::adjustment::month_of;
 use crate::billing::amount::Amount;
@@ -7,7 +6,7 @@ use crate::billing::period::Period;
 use crate::billing::statement::{
     Digest, ListingKind, Statement, StatementEntry, is_provisional, total,
 };
-use crate::store::balance::{self, BalanceDraft, Costs};
+use crate::store::balance::ToldChange;
 use crate::store::document::CompressedLines;
 use crate::store::snapshot::{self, ListingOrigin, SnapshotKey};
 use crate::store::statement::{self, Count, count, last};
@@ -27,8 +26,8 @@ pub struct StatementDraft {
     document: CompressedLines,
     /// Whether it tells of earlier months.
     adjusts: bool,
-    /// What becomes of balances.
-    drafts: Vec<BalanceDraft>,
+    /// Whether any entry of a bill is open.
+    has_open: bool,
 }
 
 /// Why an answer must not go out to its end.
@@ -41,31 +40,11 @@ pub enum StatementConflict {
 }
 
 impl StatementDraft {
-    /// Of entries in the order of project ids; `costs` is what a bill found earlier months to cost.
-    ///
-    /// # Errors
-    /// [`crate::store::Error::TooLong`] where they cannot be kept; when SQLite fails.
-    pub fn of(
-        tx: &ReadTx<'_>,
-        kind: ListingKind,
-        period: Period,
-        made_of: ListingOrigin,
-        entries: &[StatementEntry],
-        costs: &Costs,
-    ) -> Result<Self> {
-        let month_s = month_of(period).filter(|_| kind == ListingKind::Bill);
-        let drafts = match month_s {
-            Some(month_s) => balance::drafts(tx, month_s, entries, costs)?,
-            None => Vec::new(),
-        };
-        Ok(Self { drafts, ..Self::without_balances(kind, period, made_of, entries)? })
-    }
-
-    /// The same of usage, which changes no balance.
+    /// Of entries in the order of project ids.
     ///
     /// # Errors
     /// [`crate::store::Error::TooLong`] where they cannot be kept.
-    pub fn without_balances(
+    pub fn of(
         kind: ListingKind,
         period: Period,
         made_of: ListingOrigin,
@@ -79,7 +58,7 @@ impl StatementDraft {
             made_of,
             document: CompressedLines::of_entries(entries)?,
             adjusts: entries.iter().any(|entry| !entry.adjustments().is_empty()),
-            drafts: Vec::new(),
+            has_open: entries.iter().any(StatementEntry::is_open),
         })
     }
 
@@ -114,7 +93,7 @@ impl StatementDraft {
 
     /// About how many bytes of memory it takes.
     pub fn size_bytes(&self) -> usize {
-        self.document.size_bytes() + self.drafts.iter().map(BalanceDraft::size_bytes).sum::<usize>()
+        self.document.size_bytes()
     }
 
     /// Keeps it, and tells its number. The last statement of its window is counted where it says
@@ -134,19 +113,31 @@ impl StatementDraft {
             count(tx, same, went_out)?;
             return Ok(Ok(same));
         }
+        let mut change = None;
         if self.kind == ListingKind::Bill {
             if last.is_some_and(|last| self.is_older(&last)) {
                 return Ok(Err(StatementConflict::ByNewerAnswer));
             }
-            if balance::is_outdone(tx, &self.drafts, &self.made_of)? {
+            change = self.told_change(tx)?;
+            if let Some(change) = &change
+                && change.is_outdone(tx, self.made_of.statement_seq)?
+            {
                 return Ok(Err(StatementConflict::ByOtherBill));
             }
         }
         let seq = self.insert(tx, first_asked_at_s, went_out)?;
-        if let Some(month_s) = month_of(self.period).filter(|_| self.kind == ListingKind::Bill) {
-            balance::keep(tx, seq, month_s, &self.drafts, &self.made_of)?;
-        }
+        change.map_or(Ok(()), |change| change.keep(tx, seq))?;
         Ok(Ok(seq))
+    }
+
+    /// What it changes of what is told of months, where it is a month's bill.
+    fn told_change(&self, tx: &ReadTx<'_>) -> Result<Option<ToldChange>> {
+        let Some(own_s) = month_of(self.period) else {
+            return Ok(None);
+        };
+        // In memory they would take as much again as the document.
+        let open = if self.has_open { self.document.text(0)?.open_entries()? } else { Vec::new() };
+        ToldChange::of(tx, own_s, open).map(Some)
     }
 
     /// Tells whether an answer of the same window was kept since it was made that says something

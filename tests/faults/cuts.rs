@@ -198,7 +198,7 @@ pub fn served() -> Case {
         "void beside --reason mistake",
         BILL,
     ];
-    Case { served: true, ..Case::new("serve", &before, &commands) }
+    Case { served: true, settles: true, ..Case::new("serve", &before, &commands) }
 }
 
 /// Agora's calls while the log is full: the server moves it into the file, and the shell beside it

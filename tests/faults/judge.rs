@@ -186,7 +186,11 @@ impl Judge<'_> {
         let after = &self.history.steps[self.step].after;
         let is_part =
             || self.history.case.in_parts && before.is_part_of(found) && found.is_part_of(after);
-        let is_done = if self.anew { self.is_after(found) } else { found == after };
+        let is_done = if self.anew || self.history.case.settles {
+            self.is_after(found)
+        } else {
+            found == after
+        };
         let is_begun = || found == before || is_part() || self.is_after(found);
         if is_done || (!self.answered && is_begun()) {
             return Ok(());

@@ -196,7 +196,7 @@ fn fresh_books_have_no_failure_and_what_is_not_done_yet_is_a_warning() {
     let words = format!("{} (named by AGORA_VENDOR_DB)", vendor.db().display());
     found.is("database", "ok", &words);
     found.is("sqlite", "ok", "journal_mode wal, synchronous 2, foreign_keys 1");
-    found.is("schema", "ok", "version 7, as it was made");
+    found.is("schema", "ok", "version 8, as it was made");
     found.is("usage", "warning", "Agora has not asked for usage yet");
     found.is("request", "ok", "answered a signed request with 200 in ");
 }

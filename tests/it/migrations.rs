@@ -107,6 +107,11 @@ fn of_version_6() -> Vendor {
     written_by(6, include_str!("schema-6.sql"), include_str!("books-6.sql"))
 }
 
+/// Books as version 7 wrote them: the same, and late records and another plan since.
+fn of_version_7() -> Vendor {
+    written_by(7, include_str!("schema-7.sql"), include_str!("books-7.sql"))
+}
+
 /// Books of an earlier version, by its schema and its rows.
 fn written_by(version: u32, schema: &str, rows: &str) -> Vendor {
     let vendor = Vendor::without_books();
@@ -148,7 +153,7 @@ fn a_verb_does_not_touch_books_of_an_earlier_version_and_says_what_does() {
 fn migrated_books_have_the_schema_of_fresh_ones_and_what_the_old_ones_held() {
     let vendor = of_version_1();
     let told = vendor.json(["migrate"]);
-    assert_eq!((&told["from"], &told["to"]), (&json!(1), &json!(7)));
+    assert_eq!((&told["from"], &told["to"]), (&json!(1), &json!(8)));
     assert_eq!(schema(&vendor), schema(&Vendor::new()));
     vendor.ok(["check"]);
     assert_eq!(vendor.json(["migrate"]), json!(null));
@@ -182,7 +187,7 @@ fn migrated_books_have_the_schema_of_fresh_ones_and_what_the_old_ones_held() {
 fn books_of_version_2_keep_what_they_held() {
     let vendor = of_version_2();
     let told = vendor.json(["migrate"]);
-    assert_eq!((&told["from"], &told["to"]), (&json!(2), &json!(7)));
+    assert_eq!((&told["from"], &told["to"]), (&json!(2), &json!(8)));
     assert_eq!(schema(&vendor), schema(&Vendor::new()));
     vendor.ok(["check"]);
     assert_eq!(vendor.total(), "1.5");
@@ -203,7 +208,7 @@ fn books_of_version_2_keep_what_they_held() {
 fn books_of_version_3_keep_what_they_told() {
     let vendor = of_version_3();
     let told = vendor.json(["migrate"]);
-    assert_eq!((&told["from"], &told["to"]), (&json!(3), &json!(7)));
+    assert_eq!((&told["from"], &told["to"]), (&json!(3), &json!(8)));
     assert_eq!(schema(&vendor), schema(&Vendor::new()));
     vendor.ok(["check"]);
     let totals: Vec<_> = vendor.json(["statement", "list"])["statements"]
@@ -332,7 +337,7 @@ fn rows_of_version_5(vendor: &Vendor) -> Vec<String> {
         "seq, api_key, api_secret, purpose, created_at_s, revoked_at_s from api_key",
         "seq, at_s, actor, customer_id, project_id, change, fields from event",
     ];
-    const WHOLE: [&str; 19] = [
+    const WHOLE: [&str; 16] = [
         "setting",
         "plan_version",
         "customer",
@@ -347,11 +352,8 @@ fn rows_of_version_5(vendor: &Vendor) -> Vec<String> {
         "license_type",
         "statement",
         "statement_entries",
-        "balance",
-        "mark",
         "snapshot",
         "usage_month",
-        "sqlite_sequence",
     ];
     let selects = COLUMNS.map(str::to_owned).into_iter();
     let selects = selects.chain(WHOLE.map(|table| format!("* from {table}")));
@@ -378,7 +380,7 @@ fn books_of_version_5_are_grown_in_place_and_keep_every_row() {
     let before = rows_of_version_5(&vendor);
     assert!(before.len() > 100, "{}", before.len());
     let told = vendor.json(["migrate"]);
-    assert_eq!((&told["from"], &told["to"]), (&json!(5), &json!(7)));
+    assert_eq!((&told["from"], &told["to"]), (&json!(5), &json!(8)));
     assert_eq!(schema(&vendor), schema(&Vendor::new()));
     assert_eq!(rows_of_version_5(&vendor), before);
     vendor.ok(["check"]);
@@ -392,33 +394,40 @@ fn books_of_version_5_are_grown_in_place_and_keep_every_row() {
 }
 
 #[test]
-fn books_of_version_6_keep_every_row_and_their_marks() {
-    const MORE: [&str; 5] = [
-        "* from usage_ledger",
-        "* from api_key",
-        "* from setting_change",
-        "* from actor",
-        "* from mark order by 2, 3",
-    ];
-    let vendor = of_version_6();
+fn books_of_versions_6_and_7_keep_every_row_and_what_is_due() {
+    const MORE: [&str; 4] =
+        ["* from usage_ledger", "* from api_key", "* from setting_change", "* from actor"];
     let rows = |vendor: &Vendor| {
         let mut rows = rows_of_version_5(vendor);
         rows.extend(MORE.iter().flat_map(|select| rows_of(vendor, select)));
         rows
     };
-    let before = rows(&vendor);
-    let told = vendor.json(["migrate"]);
-    assert_eq!((&told["from"], &told["to"]), (&json!(6), &json!(7)));
-    assert_eq!(schema(&vendor), schema(&Vendor::new()));
-    assert_eq!(rows(&vendor), before);
-    vendor.ok(["check"]);
-    // What triggers did, the executable does: this month was billed.
-    let marks = "select count(*) from mark where month_s = 1785542400";
-    let count = || vendor.sql().query_row(marks, [], |row| row.get::<_, i64>(0));
-    assert_eq!(count(), Ok(1));
-    vendor.ok(["record", "a", "1", "--at", "2026-08-13", "--id", "late-7"]);
-    assert_eq!(count(), Ok(2));
-    vendor.ok(["check"]);
+    // As those versions told it of these books.
+    let due_of_6 =
+        "06 a 0.2, 06 b -0.6, 06 d 5, 07 c 0.03, 08 b 0.03, 09 a -0.05, 11 a 0.025, 11 d 1.5";
+    let due_of_7 = "06 a 0.23, 06 b -0.6, 06 d 5, 07 c 0.03, 08 b 0.03, 09 a -0.05, 09 c 0.02, \
+                    11 a 0.025, 11 d 0.03";
+    for (from, vendor, due_before) in [(6, of_version_6(), due_of_6), (7, of_version_7(), due_of_7)]
+    {
+        let before = rows(&vendor);
+        let told = vendor.json(["migrate"]);
+        assert_eq!((&told["from"], &told["to"]), (&json!(from), &json!(8)));
+        assert_eq!(schema(&vendor), schema(&Vendor::new()));
+        assert_eq!(rows(&vendor), before);
+        vendor.ok(["check"]);
+        let due = ["06", "07", "08", "09", "11"].into_iter().flat_map(|month| {
+            let due = due(&vendor, &format!("2026-{month}")).into_iter();
+            due.map(move |due| format!("{month} {due}"))
+        });
+        assert_eq!(due.collect::<Vec<_>>().join(", "), due_before);
+        // A record of a month that was billed leaves a mark.
+        let marks = "select count(*) from mark where month_s = 1785542400";
+        let count = || vendor.sql().query_row(marks, [], |row| row.get::<_, i64>(0));
+        assert_eq!(count(), Ok(0));
+        vendor.ok(["record", "a", "1", "--at", "2026-08-13", "--id", "late-of-8"]);
+        assert_eq!(count(), Ok(1));
+        vendor.ok(["check"]);
+    }
 }
 
 #[test]
@@ -476,7 +485,7 @@ fn prices_plans_and_customers_hold_for_all_time_in_migrated_books() {
 fn the_server_migrates_when_it_starts() {
     let vendor = of_version_1();
     let server = vendor.serve();
-    assert!(server.log().contains("from schema version 1 to 7"), "{}", server.log());
+    assert!(server.log().contains("from schema version 1 to 8"), "{}", server.log());
     assert_eq!(server.get("/healthz").status, 200);
     vendor.ok(["license", "issue", "--new", "--unlimited", "c", "--expires", &days_from_now(3)]);
     vendor.ok(["check"]);

@@ -18,7 +18,7 @@ use agora_vendor::store::snapshot::ListingOrigin;
 use agora_vendor::store::statement::Count;
 use agora_vendor::store::statement_draft::StatementDraft;
 use agora_vendor::store::usage::{RecordOutcome, UsageSum};
-use agora_vendor::store::{self, Store, WriteTx, balance, check, license, statement, usage};
+use agora_vendor::store::{self, Store, WriteTx, check, license, statement, usage};
 use proptest::prelude::*;
 use proptest::test_runner::{TestCaseError, TestRunner};
 use std::cell::RefCell;
@@ -236,15 +236,8 @@ fn tell(
     let asked_at_s = if provisional { period.first_s() } else { period.last_s() + 1 };
     let knew_seq = statement::last_known_seq(tx)?;
     let told = Count { asked: 1, last_asked_at_s: asked_at_s, knew_seq };
-    let made_of = ListingOrigin {
-        total_size: 3,
-        knew_seq,
-        terms_seq: statement::terms_seq(tx)?,
-        statement_seq: statement::newest(tx)?,
-        mark_seq: balance::last_mark(tx)?,
-        adjusts: false,
-    };
-    let answer = StatementDraft::of(tx, kind, period, made_of, &entries, &balance::Costs::new())?;
+    let made_of = ListingOrigin { total_size: 3, knew_seq, statement_seq: statement::newest(tx)? };
+    let answer = StatementDraft::of(kind, period, made_of, &entries)?;
     answer.keep(tx, asked_at_s, told)?.expect("nothing knew more");
     Ok(())
 }

@@ -335,12 +335,13 @@ impl PartView {
         pricing: &Pricing,
     ) -> store::Result<Self> {
         let id = &entry.usage.project_id;
-        let mut balances = balance::now(tx, pricing, adjustment.month_s, Some(id))?;
-        let balance = balances.remove(id).unwrap_or_default();
-        let told = &balance.told() - before;
+        let month_s = adjustment.month_s;
+        let own = balance::own(tx, month_s, |own| own == id.as_str())?.remove(id);
+        let balance = balance::now(tx, pricing, month_s, Some(id))?.remove(id).unwrap_or_default();
+        let told = &(&own.unwrap_or_default() + &balance.adjusted) - before;
         // Without a price there is no adjustment.
-        let costs = balance.cost.unwrap_or_default();
-        let waits = &(&costs - &told) - &adjustment.amount;
+        let due = &balance.due.unwrap_or_default() + before;
+        let (costs, waits) = (&told + &due, &due - &adjustment.amount);
         let name = month(adjustment.month_s);
         let mut description =
             format!("carried from {name}: it costs {costs} by now, and {told} was told");

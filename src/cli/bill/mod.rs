@@ -90,9 +90,9 @@ impl BillRead {
         if let (Some(project_id), Some(customer_id)) = (only, &args.customer) {
             check_owner(&pricing, args.month, project_id, customer_id)?;
         }
-        let dues = balance::dues(tx, period, only, &pricing)?;
+        let standings = balance::dues(tx, period, only, &pricing)?;
         let basis = pricing.basis(tx, period, only)?;
-        let mut bill = bill::bill_adjusted(basis, dues.standings);
+        let mut bill = bill::bill_adjusted(basis, standings);
         let mut told = StatedMonth::read(tx, month_s, only, &pricing)?;
         let explained = match only.filter(|_| args.explain) {
             Some(id) => {

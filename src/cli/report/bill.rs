@@ -39,7 +39,7 @@ struct CustomerSum {
 impl BillPart {
     pub(super) fn read(tx: &ReadTx<'_>, month: &ReportMonth) -> store::Result<Self> {
         let pricing = &month.pricing;
-        let dues = balance::dues(tx, month.period, None, pricing)?;
+        let standings = balance::dues(tx, month.period, None, pricing)?;
         let basis = pricing.basis(tx, month.period, None)?;
         let bills = statement::list(tx, month.period, Some(ListingKind::Bill))?;
         let is_of_month = |bill: &Statement| month_of(bill.period) == Some(month.first_s());
@@ -48,7 +48,7 @@ impl BillPart {
             Some(_) => balance::now(tx, pricing, month.first_s(), None)?,
             None => BTreeMap::new(),
         };
-        Ok(Self { bill: bill::bill_adjusted(basis, dues.standings), told, balances })
+        Ok(Self { bill: bill::bill_adjusted(basis, standings), told, balances })
     }
 
     pub(super) fn total(&self) -> Amount {
@@ -62,7 +62,7 @@ impl BillPart {
 
     /// What the month costs and no bill told, in money.
     pub(super) fn due(&self) -> BTreeMap<&ProjectId, Amount> {
-        let due = |balance: &Balance| balance.due().filter(|due| !due.is_zero());
+        let due = |balance: &Balance| balance.due.clone().filter(|due| !due.is_zero());
         self.balances.iter().filter_map(|(id, balance)| Some((id, due(balance)?))).collect()
     }
 

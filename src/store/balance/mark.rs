@@ -1,83 +1,116 @@
-//! Marks: which projects may cost something else of a month than its balances say.
+//! Marks: of which projects it is not known what is due of a billed month.
+//!
+//! Whatever changes what a month costs writes them in its own transaction, for months that have a
+//! bill. A mark that stands already gets a new number, so that whoever priced before the change
+//! does not remove it. `check` names a mark that is missing.
 
-use crate::billing::amount::Amount;
-use crate::billing::bill::cost;
-use crate::billing::id::ProjectId;
-use crate::billing::period::{Grain, Period};
-use crate::store::balance::lines::Balances;
-use crate::store::bill::Pricing;
-use crate::store::{ReadTx, Result};
-use rusqlite::{OptionalExtension, named_params};
+use crate::billing::id::{CustomerId, ProjectId};
+use crate::billing::period::Grain;
+use crate::store::{ReadTx, Result, WriteTx};
+use rusqlite::{Row, ToSql, named_params};
 use std::collections::BTreeSet;
 
-/// Whose cost of a month may be another than its balance says.
-pub(super) enum MarkedProjects {
-    Everybody,
-    These(BTreeSet<ProjectId>),
-}
-
-impl MarkedProjects {
-    pub fn read(tx: &ReadTx<'_>, month_s: i64) -> Result<Self> {
-        const SELECT: &str = "
-            select p.project_id
-            from mark m
-            left join project p on p.project_no = m.project_no
-            where m.month_s = :month_s";
-        let mut select = tx.sql().prepare_cached(SELECT)?;
-        let marks = select.query_map(named_params! { ":month_s": month_s }, |row| row.get(0))?;
-        let marks: Option<BTreeSet<ProjectId>> = marks.collect::<rusqlite::Result<_>>()?;
-        Ok(marks.map_or(Self::Everybody, Self::These))
-    }
-
-    pub fn has(&self, project_id: &str) -> bool {
-        match self {
-            Self::Everybody => true,
-            Self::These(projects) => projects.contains(project_id),
-        }
-    }
-}
-
-/// Writes what marked projects cost of a month by now into its balances: all of them, or `only`
-/// one.
-pub(super) fn price(
-    tx: &ReadTx<'_>,
-    pricing: &Pricing,
-    month_s: i64,
-    marked: &MarkedProjects,
-    only: Option<&ProjectId>,
-    balances: &mut Balances,
-) -> Result<()> {
-    let month = Period::around(Grain::Month, month_s);
-    // Who is not among those who used something, or were enabled, costs nothing.
-    let is_priced = |id: &ProjectId| marked.has(id.as_str()) && only.is_none_or(|only| only == id);
-    for (_, balance) in balances.iter_mut().filter(|(id, _)| is_priced(id)) {
-        balance.cost = Some(Amount::default());
-    }
-    // Looked up one by one where they are few.
-    const FEW: usize = 50;
-    let each: Vec<Option<&ProjectId>> = match marked {
-        MarkedProjects::These(projects) if projects.len() <= FEW => {
-            projects.iter().map(Some).collect()
-        }
-        MarkedProjects::These(_) | MarkedProjects::Everybody => vec![only],
-    };
-    for asked in each {
-        let basis = pricing.basis(tx, month, asked)?;
-        let is_asked = |id: &ProjectId| asked.is_none_or(|asked| asked == id) && is_priced(id);
-        for project in basis.projects.into_iter().filter(|project| is_asked(&project.id)) {
-            let cost = cost(&project, month, &pricing.terms).ok();
-            balances.entry(project.id).or_default().cost = cost;
-        }
+/// Usage of a project in a month was recorded or taken back.
+pub(in crate::store) fn usage(tx: &WriteTx<'_>, month_s: i64, project_no: i64) -> Result<()> {
+    const HAS_BILL: &str = "select exists (select 1 from balance where month_s = :month_s)";
+    // Mostly there is no bill yet: the longer statement is not even prepared.
+    let month = named_params! { ":month_s": month_s };
+    if tx.sql().prepare_cached(HAS_BILL)?.query_row(month, |row| row.get(0))? {
+        insert(tx, month_s, project_no)?;
     }
     Ok(())
 }
 
-/// The last mark that was ever written; 0 where none was.
-///
-/// # Errors
-/// When SQLite fails.
-pub fn last_mark(tx: &ReadTx<'_>) -> Result<i64> {
-    const SELECT: &str = "select seq from sqlite_sequence where name = 'mark'";
-    let mut select = tx.sql().prepare_cached(SELECT)?;
-    Ok(select.query_row([], |row| row.get(0)).optional()?.unwrap_or_default())
+/// The first bill of a month was kept: what changed since its page 1 has left no mark.
+pub(super) fn month(tx: &WriteTx<'_>, month_s: i64) -> Result<()> {
+    insert(tx, month_s, 0)
+}
+
+fn insert(tx: &WriteTx<'_>, month_s: i64, project_no: i64) -> Result<()> {
+    const MARK: &str = "
+        insert or replace into mark (month_s, project_no)
+        values (:month_s, :project_no)";
+    execute(tx, MARK, &[(":month_s", &month_s), (":project_no", &project_no)])
+}
+
+/// A plan has another price from a month on. Anybody may have it.
+pub(in crate::store) fn everybody(tx: &WriteTx<'_>, from_s: i64) -> Result<()> {
+    const MARK: &str = "
+        insert or replace into mark (month_s, project_no)
+        select month_s, 0
+        from balance
+        where month_s >= :from_s";
+    execute(tx, MARK, &[(":from_s", &from_s)])
+}
+
+/// A customer has another plan from a month on: all projects that were ever the customer's.
+pub(in crate::store) fn customer(tx: &WriteTx<'_>, id: &CustomerId, from_s: i64) -> Result<()> {
+    // A cross join keeps the order of reading: without months there is nothing to look for.
+    const MARK: &str = "
+        insert or replace into mark (month_s, project_no)
+        select b.month_s, p.project_no
+        from balance b
+        cross join project_customer c on c.customer_id = :customer_id
+        cross join project p on p.project_id = c.project_id
+        where b.month_s >= :from_s";
+    execute(tx, MARK, &[(":customer_id", id), (":from_s", &from_s)])
+}
+
+/// A project has another customer from a second on, or is enabled or not from then on. The month in
+/// which that is counts.
+pub(in crate::store) fn project(tx: &WriteTx<'_>, id: &ProjectId, from_s: i64) -> Result<()> {
+    const MARK: &str = "
+        insert or replace into mark (month_s, project_no)
+        select b.month_s, p.project_no
+        from balance b
+        cross join project p on p.project_id = :project_id
+        where b.month_s >= :from_s";
+    let from_s = Grain::Month.floor(from_s);
+    execute(tx, MARK, &[(":project_id", id), (":from_s", &from_s)])
+}
+
+fn execute(tx: &WriteTx<'_>, mark: &str, params: &[(&str, &dyn ToSql)]) -> Result<()> {
+    tx.sql().prepare_cached(mark)?.execute(params)?;
+    Ok(())
+}
+
+/// The marks of a month.
+pub(super) struct Marks {
+    /// The number of the newest; 0 where there is none.
+    pub seq: i64,
+    /// Whose; `None`: everybody's.
+    pub projects: Option<BTreeSet<ProjectId>>,
+}
+
+impl Marks {
+    /// A mark of everybody.
+    pub const EVERYBODY: Self = Self { seq: 0, projects: None };
+
+    pub fn read(tx: &ReadTx<'_>, month_s: i64) -> Result<Self> {
+        const SELECT: &str = "
+            select m.seq, p.project_id
+            from mark m
+            left join project p on p.project_no = m.project_no
+            where m.month_s = :month_s";
+        let mut select = tx.sql().prepare_cached(SELECT)?;
+        let row = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+        let rows = select.query_map(named_params! { ":month_s": month_s }, row)?;
+        let rows: Vec<(i64, Option<ProjectId>)> = rows.collect::<rusqlite::Result<_>>()?;
+        let seq = rows.iter().map(|(seq, _)| *seq).max().unwrap_or_default();
+        Ok(Self { seq, projects: rows.into_iter().map(|(_, id)| id).collect() })
+    }
+
+    pub fn has(&self, project_id: &str) -> bool {
+        self.projects.as_ref().is_none_or(|projects| projects.contains(project_id))
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.projects.as_ref().is_some_and(BTreeSet::is_empty)
+    }
+
+    /// Removes those of a month up to a number.
+    pub fn remove(tx: &WriteTx<'_>, month_s: i64, seq: i64) -> Result<()> {
+        const DELETE: &str = "delete from mark where month_s = :month_s and seq <= :seq";
+        execute(tx, DELETE, &[(":month_s", &month_s), (":seq", &seq)])
+    }
 }

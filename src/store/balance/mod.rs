@@ -1,32 +1,33 @@
-//! Balances: what Agora has been told of each month by the newest kept bills of all months, and
-//! what the month costs.
+//! Balances: what is told of each month beside the month's own bill, and what is due of it.
 //!
-//! A month has one document, with a line for each project. The transaction that keeps a bill
-//! rewrites it: what the bill tells takes the place of what its month's bill before told. So
-//! nothing has to be looked for in statements. What a project costs of a month is what its line
-//! says, unless there is a mark. The transaction that changes what the month costs writes the mark
-//! (`store/mark`). So a bill prices its own month, and of earlier months the marked projects alone.
+//! What a month's bill says stands in its statement. Its balances say the rest, for those projects
+//! that have any: what bills of later months tell of it, and what it costs less all that is told.
+//! Where its own bill tells all, a project has no line. So a bill that is asked for looks for
+//! nothing in the statements of other bills.
 //!
-//! `lines` reads and writes the documents, `mark` knows what may cost something else by now,
-//! `due` adds up what a bill can tell of earlier months, `draft` keeps what it told,
-//! `settle` prices marked months ahead of the bills that tell it, `anew` makes all of it again from
-//! the statements, and `stated_month` reads what was told of one month, and by which bills.
+//! Whatever changes what a month costs, or what its own bill tells, writes a **mark** in its own
+//! transaction. What is due of a marked project is not known until it is priced, and a mark is
+//! removed by nothing but the transaction that writes down what is due by then. So a mark that
+//! stands too long costs time, and never money.
+//!
+//! `lines` reads and writes the rows, `mark` the marks; `price` knows what is due by now, and
+//! settles marked months; `due` gathers what a bill can tell; `told_change` keeps what it told;
+//! `anew` makes all of it again from the statements; `stated_month` reads what was told of one
+//! month.
 
 mod anew;
-mod draft;
 mod due;
 mod lines;
-mod mark;
-mod settle;
+pub(super) mod mark;
+mod price;
 mod stated_month;
+mod told_change;
 
-pub use anew::{Problem, told};
+pub use anew::{Problem, anew};
 pub(super) use anew::{problems, write_anew};
-pub use draft::BalanceDraft;
-pub(super) use draft::{drafts, is_outdone, keep};
-pub use due::{Costs, Dues, dues};
+pub use due::dues;
 pub use lines::{Balance, Balances, billed_from, unsettled};
-pub use mark::last_mark;
-pub(super) use settle::open;
-pub use settle::{now, settle};
+pub(super) use price::open;
+pub use price::{SettledMonth, now, own};
 pub use stated_month::{StatedMonth, StatedProject};
+pub(super) use told_change::ToldChange;

@@ -5,8 +5,7 @@ use crate::billing::adjustment::Adjustment;
 use crate::billing::amount::Amount;
 use crate::billing::id::ProjectId;
 use crate::billing::statement::{Statement, StatementEntry};
-use crate::store::balance::lines::BilledMonth;
-use crate::store::balance::settle::now;
+use crate::store::balance::price::now;
 use crate::store::bill::Pricing;
 use crate::store::{ReadTx, Result, statement};
 use std::collections::BTreeMap;
@@ -59,27 +58,23 @@ impl StatedMonth {
                 (told.amount, told.adjustments) = (Some(amount), adjustments);
             }
         }
-        if BilledMonth::find(tx, month_s)?.is_some_and(|month| month.adjusted) {
-            let bills = statement::month_bills(tx)?;
-            let later = bills.range(month_s + 1..).filter(|(_, bill)| bill.adjusts);
-            for (later_s, bill) in later {
-                for (id, told) in
-                    statement::entries(tx, bill.seq)?.iter().flat_map(StatementEntry::by_project)
-                {
-                    if told.month_s == month_s && is_asked(id) && !told.amount.is_zero() {
-                        let later = &mut projects.entry(id.clone()).or_default().later;
-                        later.insert(*later_s, told.amount.clone());
-                    }
+        let bills = statement::month_bills(tx)?;
+        for (later_s, bill) in bills.range(month_s + 1..).filter(|(_, bill)| bill.adjusts) {
+            let entries = statement::open_entries(tx, bill.seq)?;
+            for (id, told) in entries.iter().flat_map(StatementEntry::by_project) {
+                if told.month_s == month_s && is_asked(id) && !told.amount.is_zero() {
+                    let later = &mut projects.entry(id.clone()).or_default().later;
+                    later.insert(*later_s, told.amount.clone());
                 }
             }
         }
         let mut balances = now(tx, pricing, month_s, only)?;
         for id in projects.keys() {
-            // One that the balances do not name costs nothing, and nothing was told of it.
+            // Of one that the balances do not name, the month's own bill tells all.
             balances.entry(id.clone()).or_default();
         }
         for (id, balance) in balances {
-            projects.entry(id).or_default().due = balance.due();
+            projects.entry(id).or_default().due = balance.due;
         }
         Ok(Some(Self { bill, projects }))
     }

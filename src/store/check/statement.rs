@@ -48,8 +48,7 @@ fn check_contents(tx: &ReadTx<'_>, report: &mut CheckReport) -> Result<()> {
             let in_order = entries.windows(2).all(|two| two[0].project_id < two[1].project_id);
             let total_size = usize::try_from(statement.total_size).unwrap_or(usize::MAX);
             let made_of = ListingOrigin { total_size, ..ListingOrigin::default() };
-            let answer =
-                StatementDraft::without_balances(kind, statement.period, made_of, &entries)?;
+            let answer = StatementDraft::of(kind, statement.period, made_of, &entries)?;
             // What it was made from is a bill's alone.
             let is_bill = kind == ListingKind::Bill;
             let is_as_told = answer.digest() == statement.digest

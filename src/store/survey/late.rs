@@ -79,13 +79,13 @@ pub(super) fn money(tx: &ReadTx<'_>, now_s: i64) -> Result<Vec<LateMoney>> {
     for month_s in months {
         let mut late = LateMoney { month_s, ..LateMoney::default() };
         for (project_id, balance) in balance::now(tx, &pricing, month_s, None)? {
-            match balance.due() {
+            match &balance.due {
                 None => {
                     late.unpriced += 1;
                     late.plans.extend(pricing.plan_missing(&project_id, month_s));
                 }
-                Some(due) if due.is_positive() => late.too_little += &due,
-                Some(due) if due.is_negative() => late.too_much -= &due,
+                Some(due) if due.is_positive() => late.too_little += due,
+                Some(due) if due.is_negative() => late.too_much -= due,
                 Some(_) => continue,
             }
             late.projects += 1;
