@@ -114,13 +114,19 @@ pub(super) fn settle(shell: &mut Shell<'_>) -> Result<(), Failure> {
     let mut store = shell.open().map_err(|failure| {
         failure.with("what was asked for is done, and the server prices anew what was billed")
     })?;
+    let mut after_s = -1;
     loop {
-        let settled = store
-            .read(SettledMonth::read)
-            .and_then(|month| month.map(|month| store.write(|tx| month.write(tx))).transpose());
+        let month = store.read(|tx| SettledMonth::read(tx, after_s));
+        let settled = month.and_then(|month| {
+            let write = |month: SettledMonth| store.write(|tx| month.write(tx));
+            month.map(write).transpose()
+        });
         match settled {
-            // Others have their turn.
-            Ok(Some(())) => std::thread::sleep(PAUSE),
+            Ok(Some(month_s)) => {
+                after_s = month_s;
+                // Others have their turn.
+                std::thread::sleep(PAUSE);
+            }
             Ok(None) => return Ok(()),
             Err(error) if error.is_passing() => {
                 shell.note(

@@ -60,18 +60,14 @@ pub(super) struct Keeper {
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// What the thread works with.
-pub(super) struct Worker {
-    pub books: Arc<Books>,
-    pub newest: Option<Arc<NewestSnapshots>>,
-}
-
 struct Shared {
-    worker: Worker,
+    books: Arc<Books>,
+    newest: Option<Arc<NewestSnapshots>>,
     waiting: Mutex<Waiting>,
     news: Condvar,
 }
 
+#[derive(Default)]
 struct Waiting {
     /// The first of them is being kept.
     jobs: VecDeque<Arc<Sequence>>,
@@ -81,12 +77,13 @@ struct Waiting {
     snapshots: VecDeque<Arc<Sequence>>,
     /// Those that are being written there.
     leaving: Vec<Arc<Sequence>>,
-    /// From when on counts may be written down.
-    counts_from: Instant,
-    /// When marks are to be worked out, if any are.
+    /// When counts may be written down again, where they were.
+    counts_at: Option<Instant>,
+    /// When marks are to be worked out, if any are, and after which month, where some have been.
     settle_at: Option<Instant>,
-    /// When snapshots that are a day old are looked for.
-    drop_at: Instant,
+    settle_after_s: Option<i64>,
+    /// When snapshots that are a day old are looked for again, where they were.
+    drop_at: Option<Instant>,
     /// Whether one was given up since one was left there, and that was said.
     gave_up: bool,
     /// When a stop ends, once there is one.
@@ -104,54 +101,34 @@ struct Work {
     settles: bool,
 }
 
-impl Default for Waiting {
-    fn default() -> Self {
-        let now = Instant::now();
-        Self {
-            jobs: VecDeque::new(),
-            counts: HashMap::new(),
-            snapshots: VecDeque::new(),
-            leaving: Vec::new(),
-            counts_from: now,
-            settle_at: None,
-            drop_at: now,
-            gave_up: false,
-            stop_by: None,
-        }
-    }
-}
-
 impl Waiting {
     /// Takes what is to be done by now. A stop waits for nothing but old snapshots.
     fn take_work(&mut self, now: Instant) -> Option<Work> {
         let is_stopping = self.stop_by.is_some();
         let has_time = self.stop_by.is_none_or(|stop_by| now < stop_by);
-        let mut work = Work {
-            job: self.jobs.front().cloned(),
-            snapshots: self.take_snapshots(),
-            drops_old: self.drop_at <= now && !is_stopping,
-            settles: has_time && self.settle_at.is_some_and(|at| at <= now || is_stopping),
-            counts: HashMap::new(),
-        };
-        if work.drops_old {
-            self.drop_at = now + DROP_EVERY;
-            work.settles = true;
+        let is_over = |at: Instant| at <= now || is_stopping;
+        let drops_old = !is_stopping && self.drop_at.is_none_or(is_over);
+        let settles = has_time && (drops_old || self.settle_at.is_some_and(is_over));
+        let (job, snapshots) = (self.jobs.front().cloned(), self.take_snapshots());
+        let mut work = Work { job, counts: HashMap::new(), snapshots, drops_old, settles };
+        if drops_old {
+            self.drop_at = Some(now + DROP_EVERY);
         }
-        if work.settles {
+        if settles {
             self.settle_at = None;
         }
-        let counts_are_due = self.counts_from <= now || is_stopping;
-        if work.job.is_some() || (counts_are_due && !self.counts.is_empty()) {
+        let counts_are_due = !self.counts.is_empty() && self.counts_at.is_none_or(is_over);
+        if work.job.is_some() || counts_are_due {
             work.counts = std::mem::take(&mut self.counts);
-            self.counts_from = now + COUNTS_WAIT;
+            self.counts_at = Some(now + COUNTS_WAIT);
         }
-        (work.has_something() || work.drops_old || work.settles).then_some(work)
+        (work.has_something() || drops_old || settles).then_some(work)
     }
 
     /// When there will be something to do, unless something comes in before.
-    fn next_at(&self) -> Instant {
-        let counts_at = (!self.counts.is_empty()).then_some(self.counts_from);
-        [counts_at, self.settle_at].into_iter().flatten().fold(self.drop_at, Instant::min)
+    fn next_at(&self) -> Option<Instant> {
+        let counts_at = self.counts_at.filter(|_| !self.counts.is_empty());
+        [counts_at, self.settle_at, self.drop_at].into_iter().flatten().min()
     }
 
     /// Has marks worked out, at a moment or before.
@@ -184,8 +161,9 @@ impl Waiting {
 
 impl Keeper {
     /// Starts the thread.
-    pub(super) fn start(worker: Worker) -> Self {
-        let shared = Arc::new(Shared { worker, waiting: Mutex::default(), news: Condvar::new() });
+    pub(super) fn start(books: Arc<Books>, newest: Option<Arc<NewestSnapshots>>) -> Self {
+        let (waiting, news) = (Mutex::default(), Condvar::new());
+        let shared = Arc::new(Shared { books, newest, waiting, news });
         let works = Arc::clone(&shared);
         let thread =
             std::thread::Builder::new().name("keeper".to_owned()).spawn(move || works.work());
@@ -212,7 +190,9 @@ impl Keeper {
 
     /// Prices what has marks, `after` a while: a bill was kept, or ran out of time over it.
     pub(super) fn settle(&self, after: Duration) {
-        self.shared.lock().settle_by(Instant::now() + after);
+        let mut waiting = self.shared.lock();
+        waiting.settle_after_s = None;
+        waiting.settle_by(Instant::now() + after);
         self.shared.news.notify_all();
     }
 
@@ -334,7 +314,7 @@ impl Shared {
         let mut waiting = self.lock();
         // Another request may have left it meanwhile. Where a newer one has begun, that one is
         // left, and may be waiting already.
-        if !sequence.is_to_be_left() || !self.worker.is_newest(sequence) {
+        if !sequence.is_to_be_left() || !self.is_newest(sequence) {
             return true;
         }
         waiting.snapshots.retain(|other| other.key != sequence.key);
@@ -361,7 +341,7 @@ impl Shared {
     fn drop_old(&self) {
         let now_s = jiff::Timestamp::now().as_second();
         let within = Instant::now() + DROP_WITHIN;
-        let dropped = self.worker.books.writer().write(within, |tx| snapshot::drop_old(tx, now_s));
+        let dropped = self.books.writer().write(within, |tx| snapshot::drop_old(tx, now_s));
         // While others write there is time.
         if let Some(error) = dropped.err().filter(|error| !error.is_passing()) {
             log::warn!("snapshots that are a day old are not dropped yet: {error}");
@@ -370,18 +350,27 @@ impl Shared {
 
     /// Prices the projects of one month that have marks; where there is one, another may follow.
     fn settle(&self) {
-        let books = &self.worker.books;
+        let books = &self.books;
         let until = || {
             let until = Instant::now() + SETTLE_WITHIN;
             self.lock().stop_by.map_or(until, |stop_by| stop_by.min(until))
         };
-        let settled = books.read(until(), SettledMonth::read).and_then(|month| {
+        let after_s = self.lock().settle_after_s.take().unwrap_or(-1);
+        let month = books.read(until(), |tx| SettledMonth::read(tx, after_s));
+        let settled = month.and_then(|month| {
             let write = |month: SettledMonth| books.writer().write(until(), |tx| month.write(tx));
             month.map(write).transpose()
         });
         match settled {
-            Ok(Some(())) => self.lock().settle_by(Instant::now() + SETTLE_PAUSE),
             Ok(None) => {}
+            Ok(after_s) => {
+                let mut waiting = self.lock();
+                // A bill that was kept meanwhile begins anew.
+                if waiting.settle_at.is_none() {
+                    waiting.settle_after_s = after_s;
+                }
+                waiting.settle_by(Instant::now() + SETTLE_PAUSE);
+            }
             Err(error) => log::warn!("a month is not priced yet: {error}"),
         }
     }
@@ -416,7 +405,7 @@ impl Shared {
             if waiting.stop_by.is_some() {
                 return None;
             }
-            let next_at = waiting.next_at();
+            let next_at = waiting.next_at().unwrap_or(now);
             let news = self.news.wait_timeout(waiting, next_at.saturating_duration_since(now));
             waiting = news.unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -428,16 +417,12 @@ impl Shared {
         // Made ready before the lock is had; not where another page 1 went out meanwhile.
         work.snapshots.retain(|sequence| {
             let made = || sequence.listed.draft().inspect_err(|error| self.give_up(error));
-            self.worker.is_newest(sequence) && made().is_ok()
+            self.is_newest(sequence) && made().is_ok()
         });
         let mut has_said = false;
         let kept = loop {
-            let written = self
-                .worker
-                .books
-                .writer()
-                .write(Instant::now(), |tx| self.worker.write(tx, &work, told));
-            let error: store::Error = match written {
+            let write = |tx: &WriteTx<'_>| self.write_down(tx, &work, told);
+            let error: store::Error = match self.books.writer().write(Instant::now(), write) {
                 Ok(kept) => break kept,
                 Err(error) => error,
             };
@@ -490,9 +475,7 @@ impl Shared {
             waiting = news.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
-}
 
-impl Worker {
     /// Tells whether no newer page 1 has begun a sequence in the place of this one.
     fn is_newest(&self, sequence: &Sequence) -> bool {
         let number = |newest: &Arc<NewestSnapshots>| {
@@ -504,7 +487,7 @@ impl Worker {
     }
 
     /// Writes down in one transaction all that is to be; tells the number of the statement.
-    fn write(
+    fn write_down(
         &self,
         tx: &WriteTx<'_>,
         work: &Work,
@@ -571,8 +554,8 @@ mod tests {
         let readers = Readers::open(&path, 1).expect("readers");
         let books = Books::new(readers, Writer::open(&path).expect("a writer"));
         let newest = Some(Arc::new(NewestSnapshots::open(&path).expect("a file")));
-        let worker = Worker { books: Arc::new(books), newest };
-        Shared { worker, waiting: Mutex::default(), news: Condvar::new() }
+        let (books, waiting, news) = (Arc::new(books), Mutex::default(), Condvar::new());
+        Shared { books, newest, waiting, news }
     }
 
     #[test]
@@ -589,7 +572,7 @@ mod tests {
             let listed =
                 Arc::new(PreparedListing::of_usage(listing, period, ListingOrigin::default()));
             let sequence = Sequence::new(key, None, 0, listed);
-            sequences.begin(sequence, shared.worker.newest.as_deref())
+            sequences.begin(sequence, shared.newest.as_deref())
         };
         let [older, newer] = [begin(), begin()];
         // The one that began first comes last to be left.

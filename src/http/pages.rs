@@ -8,7 +8,7 @@ use crate::http::answer::{Answer, Head, Outcome};
 use crate::http::books::{Books, Fresh};
 use crate::http::error::Error;
 use crate::http::journal::{self, Kind, ms, rfc3339};
-use crate::http::keeper::{Keeper, Need, Worker};
+use crate::http::keeper::{Keeper, Need};
 use crate::http::listing::{self, PreparedListing};
 use crate::http::sequence::{Sequence, Sequences, is_newest};
 use crate::http::verify::Verified;
@@ -72,7 +72,7 @@ impl Pages {
             log::error!("later pages end with this process: {error}");
         });
         let newest = newest.ok().map(Arc::new);
-        let keeper = Keeper::start(Worker { books: Arc::clone(&books), newest: newest.clone() });
+        let keeper = Keeper::start(Arc::clone(&books), newest.clone());
         Self { books, envelope, sequences: Sequences::default(), newest, keeper }
     }
 

@@ -2,6 +2,8 @@
 //! says so.
 
 use crate::vendor::{Server, Vendor, second};
+use agora_vendor::store::Store;
+use agora_vendor::store::balance::SettledMonth;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -319,6 +321,34 @@ fn settled(vendor: &Vendor) {
         assert!(Instant::now() < until, "nobody prices the month anew");
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+#[test]
+fn a_month_that_changes_while_it_is_priced_is_priced_again() {
+    let (vendor, server) = with_august();
+    settled(&vendor);
+    let mut store = Store::open(&vendor.db()).expect("the books");
+    let august = month(8).0;
+    let mut priced = |after_s| store.read(|tx| SettledMonth::read(tx, after_s)).expect("a read");
+    assert!(priced(-1).is_none());
+    record(&vendor, "a", "50", "late", "2026-08-31");
+    let august_then = priced(-1).expect("a month");
+    // A record comes before that is written: its mark stays, and is not looked for again.
+    record(&vendor, "a", "1", "later", "2026-08-31");
+    let mut other = Store::open(&vendor.db()).expect("the books");
+    assert_eq!(other.write(|tx| august_then.write(tx)).expect("a write"), august);
+    assert_eq!(marks(&vendor), 1);
+    assert!(priced(august).is_none());
+    vendor.ok(["check"]);
+    // A bill comes before that is written: what was worked out holds no more.
+    let august_then = priced(-1).expect("a month");
+    assert_eq!(bill(&server, 9), ["a 0.51: 0.51 carried from 2026-08"]);
+    other.write(|tx| august_then.write(tx)).expect("a write");
+    vendor.ok(["check"]);
+    assert_eq!(bill(&server, 10), Vec::<String>::new());
+    settled(&vendor);
+    vendor.ok(["check"]);
+    assert_eq!(bill(&server, 10), Vec::<String>::new());
 }
 
 #[test]

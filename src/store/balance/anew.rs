@@ -62,8 +62,9 @@ pub(in crate::store) fn write_anew(tx: &WriteTx<'_>) -> Result<()> {
             mark::month(tx, month_s)?;
         }
     }
-    while let Some(settled) = SettledMonth::read(tx)? {
-        settled.write(tx)?;
+    let mut after_s = -1;
+    while let Some(settled) = SettledMonth::read(tx, after_s)? {
+        after_s = settled.write(tx)?;
     }
     Ok(())
 }

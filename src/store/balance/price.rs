@@ -107,13 +107,15 @@ pub struct SettledMonth {
 }
 
 impl SettledMonth {
-    /// Prices the earliest month that has a mark; `None` where none has.
+    /// Prices the first month after a second that has a mark; `None` where none has. Whoever goes
+    /// on after that month comes to an end, however many marks are written meanwhile.
     ///
     /// # Errors
     /// When SQLite fails, or what is kept cannot be read.
-    pub fn read(tx: &ReadTx<'_>) -> Result<Option<Self>> {
+    pub fn read(tx: &ReadTx<'_>, after_s: i64) -> Result<Option<Self>> {
         let mut months = BilledMonth::before(tx, i64::MAX)?.into_iter();
-        let Some(BilledMonth { month_s, kept_seq, .. }) = months.find(|month| month.marked) else {
+        let first = months.find(|month| month.month_s > after_s && month.marked);
+        let Some(BilledMonth { month_s, kept_seq, .. }) = first else {
             return Ok(None);
         };
         let (pricing, marks) = (Pricing::read(tx, None)?, Marks::read(tx, month_s)?);
@@ -123,16 +125,16 @@ impl SettledMonth {
     }
 
     /// Writes what is due, and removes the marks that were known. Where a bill has changed what is
-    /// told since, all stays as it is.
+    /// told since, all stays as it is. Tells which month it is, by its first second.
     ///
     /// # Errors
     /// When SQLite fails.
-    pub fn write(&self, tx: &WriteTx<'_>) -> Result<()> {
+    pub fn write(&self, tx: &WriteTx<'_>) -> Result<i64> {
         let Self { month_s, kept_seq, mark_seq, balances } = self;
         if BilledMonth::kept_seq(tx, *month_s)? == *kept_seq {
             write(tx, *month_s, *kept_seq, balances)?;
             Marks::remove(tx, *month_s, *mark_seq)?;
         }
-        Ok(())
+        Ok(*month_s)
     }
 }
