@@ -108,15 +108,12 @@ struct Settlement {
 impl Settlement {
     fn read(tx: &ReadTx<'_>) -> Result<Self> {
         let mut adjusted: HashMap<(i64, ProjectId), i64> = HashMap::new();
-        for bill in statement::month_bills(tx)?.into_values().filter(|bill| bill.adjusts) {
-            for entry in statement::entries(tx, bill.seq)? {
-                for adjustment in entry.adjustments().iter().filter(|one| one.whole) {
-                    let key = (adjustment.month_s, entry.project_id.clone());
-                    let seq = adjusted.entry(key).or_default();
-                    *seq = bill.knew_seq.max(*seq);
-                }
+        statement::each_adjustment(tx, |bill, _, id, told| {
+            if told.whole {
+                let seq = adjusted.entry((told.month_s, id.clone())).or_default();
+                *seq = bill.knew_seq.max(*seq);
             }
-        }
+        })?;
         Ok(Self { open: balance::open(tx)?, adjusted })
     }
 

@@ -1,6 +1,7 @@
 //! The ledger of statements: what Agora was answered.
 
-use crate::billing::adjustment::month_of;
+use crate::billing::adjustment::{Adjustment, month_of};
+use crate::billing::id::ProjectId;
 use crate::billing::period::{Grain, LAST_SECOND, Period};
 use crate::billing::statement::{ListingKind, Statement, StatementEntry, Timeline};
 use crate::store::document::{CompressedLines, Text};
@@ -140,6 +141,25 @@ pub fn month_bills(tx: &ReadTx<'_>) -> Result<BTreeMap<i64, Statement>> {
     let all_time = Period::new(0, LAST_SECOND).expect("all time is a window");
     let bills = list(tx, all_time, Some(ListingKind::Bill))?.into_iter();
     Ok(bills.filter_map(|bill| Some((month_of(bill.period)?, bill))).collect())
+}
+
+/// Calls `each` with all that the newest kept bills adjust: the bill, its month by the first
+/// second, the project and the adjustment.
+///
+/// # Errors
+/// When SQLite fails, or what is kept cannot be read.
+pub(super) fn each_adjustment(
+    tx: &ReadTx<'_>,
+    mut each: impl FnMut(&Statement, i64, &ProjectId, &Adjustment),
+) -> Result<()> {
+    for (own_s, bill) in month_bills(tx)?.into_iter().filter(|(_, bill)| bill.adjusts) {
+        for (id, adjustment) in
+            open_entries(tx, bill.seq)?.iter().flat_map(StatementEntry::by_project)
+        {
+            each(&bill, own_s, id, adjustment);
+        }
+    }
+    Ok(())
 }
 
 /// The newest kept bill of one month.

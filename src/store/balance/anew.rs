@@ -1,7 +1,6 @@
 //! Balances made anew out of the kept bills, to migrate and to check.
 
 use crate::billing::id::ProjectId;
-use crate::billing::statement::StatementEntry;
 use crate::store::balance::lines::{Balances, billed_from, document, read, write};
 use crate::store::balance::mark::{self, Marks};
 use crate::store::balance::price::{SettledMonth, price};
@@ -27,13 +26,10 @@ fn adjusted(tx: &ReadTx<'_>) -> Result<BTreeMap<i64, Balances>> {
     let bills = statement::month_bills(tx)?;
     let mut months: BTreeMap<i64, Balances> =
         bills.keys().map(|own_s| (*own_s, Balances::new())).collect();
-    for bill in bills.values().filter(|bill| bill.adjusts) {
-        let entries = statement::open_entries(tx, bill.seq)?;
-        for (id, told) in entries.iter().flat_map(StatementEntry::by_project) {
-            let balances = months.entry(told.month_s).or_default();
-            balances.entry(id.clone()).or_default().adjusted += &told.amount;
-        }
-    }
+    statement::each_adjustment(tx, |_, _, id, told| {
+        let balances = months.entry(told.month_s).or_default();
+        balances.entry(id.clone()).or_default().adjusted += &told.amount;
+    })?;
     Ok(months)
 }
 

@@ -4,7 +4,7 @@
 use crate::billing::adjustment::Adjustment;
 use crate::billing::amount::Amount;
 use crate::billing::id::ProjectId;
-use crate::billing::statement::{Statement, StatementEntry};
+use crate::billing::statement::Statement;
 use crate::store::balance::price::now;
 use crate::store::bill::Pricing;
 use crate::store::{ReadTx, Result, statement};
@@ -58,16 +58,12 @@ impl StatedMonth {
                 (told.amount, told.adjustments) = (Some(amount), adjustments);
             }
         }
-        let bills = statement::month_bills(tx)?;
-        for (later_s, bill) in bills.range(month_s + 1..).filter(|(_, bill)| bill.adjusts) {
-            let entries = statement::open_entries(tx, bill.seq)?;
-            for (id, told) in entries.iter().flat_map(StatementEntry::by_project) {
-                if told.month_s == month_s && is_asked(id) && !told.amount.is_zero() {
-                    let later = &mut projects.entry(id.clone()).or_default().later;
-                    later.insert(*later_s, told.amount.clone());
-                }
+        statement::each_adjustment(tx, |_, later_s, id, told| {
+            if told.month_s == month_s && is_asked(id) && !told.amount.is_zero() {
+                let later = &mut projects.entry(id.clone()).or_default().later;
+                later.insert(later_s, told.amount.clone());
             }
-        }
+        })?;
         let mut balances = now(tx, pricing, month_s, only)?;
         for id in projects.keys() {
             // Of one that the balances do not name, the month's own bill tells all.
