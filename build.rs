@@ -19,8 +19,8 @@ fn main() {
     if glibc().is_some_and(|version| version >= READS_PACKED) {
         println!("cargo:rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
     }
-    // What unwinds a panic is built in: the shared library would be loaded by each process, and asks
-    // the processor what it can do, which a virtual machine answers slowly.
+    // What unwinds a panic is built in: the shared library would be loaded by each process, and
+    // asks the processor what it can do, which a virtual machine answers slowly.
     if let Some(folder) = folder_of("libgcc_eh.a") {
         println!("cargo:rustc-link-search=native={folder}");
         println!("cargo:rustc-link-lib=static:-bundle=gcc_eh");

@@ -10,6 +10,7 @@ use agora_vendor::billing::plan::Plan;
 use agora_vendor::billing::record::{NewRecord, UsedAt};
 use agora_vendor::billing::setting::{SettingName, Settings};
 use agora_vendor::http::{Options, Request, Service};
+use agora_vendor::store::balance::SettledMonth;
 use agora_vendor::store::customer::{self, Announcement};
 use agora_vendor::store::{Readers, Store, WriteTx, Writer, plan, project, setting, usage};
 use proptest::prelude::*;
@@ -58,6 +59,9 @@ enum Step {
     Plan { customer: usize, back: usize, plan: usize },
     /// A project is another customer's from so many months back on.
     Move { project: usize, back: usize, customer: usize },
+    /// The months that have marks are priced, one after another as the server does it, with these
+    /// steps between the pricing and the writing of the first.
+    Settle { steps: Vec<Step> },
     /// It is the next month, and its bill before is asked for.
     NextMonth,
     /// The same, but first page 1 alone, with steps before it is asked for in earnest.
@@ -70,6 +74,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(project, back, amount)| Step::Record { project, back, amount }),
         2 => any::<prop::sample::Index>().prop_map(|which| Step::Void { which }),
         2 => (1_usize..5).prop_map(|back| Step::Ask { back }),
+        1 => Just(Step::Settle { steps: Vec::new() }),
         2 => Just(Step::NextMonth),
     ]
 }
@@ -99,6 +104,7 @@ fn any_step() -> impl Strategy<Value = Step> {
     prop_oneof![
         12 => step_or_price(),
         2 => between().prop_map(|steps| Step::Look { steps }),
+        2 => between().prop_map(|steps| Step::Settle { steps }),
         2 => (0_usize..4, 0_usize..4, between())
             .prop_map(|(first, second, steps)| Step::Interleave { first, second, steps }),
         1 => any::<bool>().prop_map(|carry| Step::Switch { carry }),
@@ -329,6 +335,17 @@ impl Books {
                 let is_between = |step: &&Step| !matches!(step, Step::Ask { .. });
                 steps.iter().filter(is_between).for_each(|step| self.take(step));
                 self.ask(self.month - 1);
+            }
+            Step::Settle { steps } => {
+                let mut after_s = -1;
+                let mut steps = Some(steps);
+                while let Some(month) =
+                    self.store.read(|tx| SettledMonth::read(tx, after_s)).expect("a read")
+                {
+                    let between = steps.take().into_iter().flatten();
+                    between.for_each(|step| self.take(step));
+                    after_s = self.store.write(|tx| month.write(tx)).expect("a write");
+                }
             }
             Step::NextMonth => {
                 self.month += 1;

@@ -64,7 +64,12 @@ fn the_same_record_from_many_processes_counts_once() {
 fn killed_recorder(vendor: &Vendor, round: usize, first: usize, after: Duration) -> Vec<String> {
     let told = vendor.path(&format!("acknowledged-{round}"));
     // Each id is written down only after the command for it has ended with 0.
-    let script = r#"n=0; while :; do "$0" record p 0.1 --id "$1-$n" --at 2026-10-10 >/dev/null 2>&1 && echo "$1-$n"; n=$((n+1)); done"#;
+    let script = r#"
+        n=0
+        while :; do
+          "$0" record p 0.1 --id "$1-$n" --at 2026-10-10 >/dev/null 2>&1 && echo "$1-$n"
+          n=$((n+1))
+        done"#;
     let mut shell = std::process::Command::new("sh");
     shell.args(["-c", script, env!("CARGO_BIN_EXE_agora-vendor"), &format!("round{round}")]);
     shell

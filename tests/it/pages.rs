@@ -577,7 +577,11 @@ fn overlapping_windows_are_named_and_one_gap_is_one_line() {
             "statements": [1, 2]
         }])
     );
-    let gap = |from: &str, to: &str, only: bool| json!({"kind": "bill", "from": from, "to": to, "onlyProvisional": only});
+    let gap = |from: &str, to: &str, only: bool| {
+        json!({
+            "kind": "bill", "from": from, "to": to, "onlyProvisional": only,
+        })
+    };
     assert_eq!(
         listed["neverAsked"],
         json!([

@@ -36,7 +36,9 @@ const PRO: &str = r#"{
     "unit": "Minute",
     "parts": [
         {"flat": 10},
-        {"graduated": [{"upTo": 1000, "price": 0.01}, {"upTo": "10000", "price": "0.008"}, {"price": "0.005"}]}
+        {"graduated": [
+            {"upTo": 1000, "price": 0.01}, {"upTo": "10000", "price": "0.008"}, {"price": "0.005"}
+        ]}
     ],
     "free": 100,
     "minimum": "20"

@@ -76,7 +76,10 @@ fn agoras_post_vector_creates_the_project_over_the_socket() {
 fn every_documented_call_is_answered_as_documented() {
     let vendor = Vendor::new();
     let server = vendor.serve();
-    let account = r#""planId":"gold","customerId":"123456","customerName":"Ann","customerEmail":"a@b.c","customerPhone":"+86 1""#;
+    let account = concat!(
+        r#""planId":"gold","customerId":"123456","customerName":"Ann","#,
+        r#""customerEmail":"a@b.c","customerPhone":"+86 1""#
+    );
     assert_eq!(server.call("POST", "/customers/new", account).body, SUCCESS);
     let customer = vendor.json(["customer", "show", "123456"]);
     assert_eq!(
@@ -687,7 +690,10 @@ fn the_vendors_backend_verifies_the_keys_of_a_call() {
 fn a_forgotten_customer_keeps_ids_and_amounts_and_its_contacts_are_nowhere_in_the_file() {
     let vendor = Vendor::new();
     let server = vendor.serve();
-    let account = r#""planId":"p","customerId":"c","customerName":"Zaphod Beeblebrox","customerEmail":"zaphod@heart.gold""#;
+    let account = concat!(
+        r#""planId":"p","customerId":"c","customerName":"Zaphod Beeblebrox","#,
+        r#""customerEmail":"zaphod@heart.gold""#
+    );
     server.call("POST", "/customers/new", account);
     server.call("POST", "/customers/new", &account.replace("Zaphod Beeb", "Zarniwoop Beeb"));
     create_project(&server, "c", "1");

@@ -501,7 +501,11 @@ fn what_comes_too_late_is_said_at_once_and_added_up() {
             "month": "2026-10", "projectId": project, "usage": usage, "bill": bill, "due": due,
         })
     };
-    let sum = |amount: &str, covered: &str, records: i64| json!({"amount": amount, "covered": covered, "records": records});
+    let sum = |amount: &str, covered: &str, records: i64| {
+        json!({
+            "amount": amount, "covered": covered, "records": records,
+        })
+    };
     assert_eq!(
         late,
         json!({"rows": [
@@ -966,7 +970,11 @@ fn one_month_worked_through_by_hand_from_its_records_to_its_second_bill() {
     for id in ["b9-more", "c9-1"] {
         assert_eq!(vendor.ok(["void", id, "--reason", "a mistake"]).err.lines().count(), 2);
     }
-    let sum = |amount: &str, covered: &str, records: i64| json!({"amount": amount, "covered": covered, "records": records});
+    let sum = |amount: &str, covered: &str, records: i64| {
+        json!({
+            "amount": amount, "covered": covered, "records": records,
+        })
+    };
     let late = vendor.json(["statement", "late", "--month", "2026-09"])["rows"].clone();
     for (place, (project, lateness, due)) in [
         ("a", sum("50", "0", 1), json!("1")),

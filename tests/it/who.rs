@@ -21,7 +21,11 @@ fn a_setting_tells_who_set_it_when_and_what_it_was() {
     vendor.ok(["setting", "set", "late", "carry"]);
     vendor.ok(["setting", "set", "late", "report"]);
     vendor.fails(2, ["setting", "set", "late", "never"]);
-    let change = |at: &str, name: &str, from: &str, to: &str| json!({"at": at, "by": me(), "name": name, "from": from, "to": to});
+    let change = |at: &str, name: &str, from: &str, to: &str| {
+        json!({
+            "at": at, "by": me(), "name": name, "from": from, "to": to,
+        })
+    };
     let late = [
         change("2026-11-20T09:00:00Z", "late", "report", "carry"),
         change("2026-11-21T09:00:00Z", "late", "carry", "report"),
