@@ -340,9 +340,17 @@ fn a_month_that_changes_while_it_is_priced_is_priced_again() {
     assert_eq!(marks(&vendor), 1);
     assert!(priced(august).is_none());
     vendor.ok(["check"]);
+    // Somebody else prices the month later, and writes it before.
+    let august_then = priced(-1).expect("a month");
+    record(&vendor, "a", "1", "latest", "2026-08-31");
+    let august_now = priced(-1).expect("a month");
+    other.write(|tx| august_now.write(tx)).expect("a write");
+    other.write(|tx| august_then.write(tx)).expect("a write");
+    vendor.ok(["check"]);
+    record(&vendor, "a", "1", "last", "2026-08-31");
     // A bill comes before that is written: what was worked out holds no more.
     let august_then = priced(-1).expect("a month");
-    assert_eq!(bill(&server, 9), ["a 0.51: 0.51 carried from 2026-08"]);
+    assert_eq!(bill(&server, 9), ["a 0.53: 0.53 carried from 2026-08"]);
     other.write(|tx| august_then.write(tx)).expect("a write");
     vendor.ok(["check"]);
     assert_eq!(bill(&server, 10), Vec::<String>::new());

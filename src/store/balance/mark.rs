@@ -108,6 +108,12 @@ impl Marks {
         self.projects.as_ref().is_some_and(BTreeSet::is_empty)
     }
 
+    /// Tells whether the mark with a number stands.
+    pub fn stands(tx: &ReadTx<'_>, seq: i64) -> Result<bool> {
+        const SELECT: &str = "select 1 from mark where seq = :seq";
+        Ok(tx.sql().prepare_cached(SELECT)?.exists(named_params! { ":seq": seq })?)
+    }
+
     /// Removes those of a month up to a number.
     pub fn remove(tx: &WriteTx<'_>, month_s: i64, seq: i64) -> Result<()> {
         const DELETE: &str = "delete from mark where month_s = :month_s and seq <= :seq";
