@@ -26,8 +26,6 @@ pub struct StatementDraft {
     document: CompressedLines,
     /// Whether it tells of earlier months.
     adjusts: bool,
-    /// Whether any entry of a bill is open.
-    has_open: bool,
 }
 
 /// Why an answer must not go out to its end.
@@ -58,7 +56,6 @@ impl StatementDraft {
             made_of,
             document: CompressedLines::of_entries(entries)?,
             adjusts: entries.iter().any(|entry| !entry.adjustments().is_empty()),
-            has_open: entries.iter().any(StatementEntry::is_open),
         })
     }
 
@@ -136,8 +133,9 @@ impl StatementDraft {
             return Ok(None);
         };
         // In memory they would take as much again as the document.
-        let open = if self.has_open { self.document.text(0)?.open_entries()? } else { Vec::new() };
-        ToldChange::of(tx, own_s, open).map(Some)
+        let entries =
+            if self.adjusts { self.document.text(0)?.adjusting_entries()? } else { Vec::new() };
+        ToldChange::of(tx, own_s, &entries).map(Some)
     }
 
     /// Tells whether an answer of the same window was kept since it was made that says something

@@ -21,7 +21,8 @@ pub(in crate::store) fn usage(tx: &WriteTx<'_>, month_s: i64, project_no: i64) -
     Ok(())
 }
 
-/// The first bill of a month was kept: what changed since its page 1 has left no mark.
+/// A bill of a month was kept: of anybody it may tell something else than the one before, or than
+/// what is known by now.
 pub(super) fn month(tx: &WriteTx<'_>, month_s: i64) -> Result<()> {
     insert(tx, month_s, 0)
 }
