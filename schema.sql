@@ -542,8 +542,8 @@ create table snapshot (
   api_key    text    not null,  -- the key that page 1 was signed with
   number     integer not null,  -- tells it apart from others of its window, kind and key; never 0
   asked_at_s integer not null,  -- seconds; when page 1 was asked for
-  -- the state of the books that it says: a JSON object, the order of writing of ledger entries and
-  -- statements by their last numbers
+  -- the state of the books that it says: a JSON object, the order of writing of ledger entries,
+  -- terms and statements by their last numbers
   made_of    text    not null,
   entries    blob    not null,  -- as in statement_entries
   primary key (kind, first_s, last_s, api_key)

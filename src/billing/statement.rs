@@ -107,6 +107,13 @@ impl StatementEntry {
         self.adjustments().iter().map(|adjustment| (&self.project_id, adjustment))
     }
 
+    /// Whether it says more than what its own month is charged: it adjusts earlier months,
+    /// something waits, or a price lacks.
+    pub fn is_open(&self) -> bool {
+        let is_open = |origin: &Origin| origin.unpriced || !origin.rest.is_zero();
+        !self.adjustments().is_empty() || self.origin.as_ref().is_some_and(is_open)
+    }
+
     /// What a bill tells of its own month.
     pub fn own(&self) -> Amount {
         let adjusted = self.adjustments().iter().map(|one| &one.amount).sum();

@@ -52,6 +52,7 @@ pub(super) fn list(
     let state = State::read(tx)?;
     let made_of = ListingOrigin {
         knew_seq: state.knew_seq,
+        terms_seq: state.terms_seq,
         statement_seq: state.newest_statement,
         ..ListingOrigin::default()
     };

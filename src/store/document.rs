@@ -174,11 +174,12 @@ impl Text {
         self.lines().map(|line| self.entry(line)).collect()
     }
 
-    /// Those entries of a bill that adjust earlier months; the others are not even read.
-    pub(super) fn adjusting_entries(&self) -> Result<Vec<StatementEntry>> {
-        // Within a text quotes are escaped, so that no other line holds this.
-        let adjusts = |line: &&str| line.contains(r#""adjustments":"#);
-        self.lines().filter(adjusts).map(|line| self.entry(line)).collect()
+    /// The open entries of a bill; the others are not even read.
+    pub(super) fn open_entries(&self) -> Result<Vec<StatementEntry>> {
+        // Within a text quotes are escaped, so that no other line holds these.
+        const SAID: [&str; 3] = [r#""adjustments":"#, r#""rest":"#, r#""unpriced":"#];
+        let is_open = |line: &&str| SAID.iter().any(|said| line.contains(said));
+        self.lines().filter(is_open).map(|line| self.entry(line)).collect()
     }
 
     /// The entries of those projects that `is_asked` accepts, one after another.

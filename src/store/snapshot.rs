@@ -51,6 +51,8 @@ pub struct ListingOrigin {
     pub total_size: usize,
     /// Of the usage ledger.
     pub knew_seq: i64,
+    /// Of all else that prices months.
+    pub terms_seq: i64,
     /// Of statements.
     pub statement_seq: i64,
 }

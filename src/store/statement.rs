@@ -154,7 +154,7 @@ pub(super) fn each_adjustment(
 ) -> Result<()> {
     for (own_s, bill) in month_bills(tx)?.into_iter().filter(|(_, bill)| bill.adjusts) {
         for (id, adjustment) in
-            adjusting_entries(tx, bill.seq)?.iter().flat_map(StatementEntry::by_project)
+            open_entries(tx, bill.seq)?.iter().flat_map(StatementEntry::by_project)
         {
             each(&bill, own_s, id, adjustment);
         }
@@ -275,12 +275,12 @@ pub fn entries(tx: &ReadTx<'_>, seq: i64) -> Result<Vec<StatementEntry>> {
     text(tx, seq)?.entries()
 }
 
-/// Those entries of a bill that adjust earlier months.
+/// The open entries of a bill.
 ///
 /// # Errors
 /// When SQLite fails, or what is kept cannot be read.
-pub fn adjusting_entries(tx: &ReadTx<'_>, seq: i64) -> Result<Vec<StatementEntry>> {
-    text(tx, seq)?.adjusting_entries()
+pub fn open_entries(tx: &ReadTx<'_>, seq: i64) -> Result<Vec<StatementEntry>> {
+    text(tx, seq)?.open_entries()
 }
 
 /// The same, as it is written down.

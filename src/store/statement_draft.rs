@@ -26,6 +26,8 @@ pub struct StatementDraft {
     document: CompressedLines,
     /// Whether it tells of earlier months.
     adjusts: bool,
+    /// Whether any entry of a bill is open.
+    has_open: bool,
 }
 
 /// Why an answer must not go out to its end.
@@ -56,6 +58,7 @@ impl StatementDraft {
             made_of,
             document: CompressedLines::of_entries(entries)?,
             adjusts: entries.iter().any(|entry| !entry.adjustments().is_empty()),
+            has_open: entries.iter().any(StatementEntry::is_open),
         })
     }
 
@@ -117,13 +120,13 @@ impl StatementDraft {
             }
             change = self.told_change(tx)?;
             if let Some(change) = &change
-                && change.is_outdone(tx, self.made_of.statement_seq)?
+                && change.is_outdone(tx, &self.made_of)?
             {
                 return Ok(Err(StatementConflict::ByOtherBill));
             }
         }
         let seq = self.insert(tx, first_asked_at_s, went_out)?;
-        change.map_or(Ok(()), |change| change.keep(tx, seq))?;
+        change.map_or(Ok(()), |change| change.keep(tx, seq, &self.made_of))?;
         Ok(Ok(seq))
     }
 
@@ -133,9 +136,8 @@ impl StatementDraft {
             return Ok(None);
         };
         // In memory they would take as much again as the document.
-        let entries =
-            if self.adjusts { self.document.text(0)?.adjusting_entries()? } else { Vec::new() };
-        ToldChange::of(tx, own_s, &entries).map(Some)
+        let open = if self.has_open { self.document.text(0)?.open_entries()? } else { Vec::new() };
+        ToldChange::of(tx, own_s, open).map(Some)
     }
 
     /// Tells whether an answer of the same window was kept since it was made that says something

@@ -236,7 +236,8 @@ fn tell(
     let asked_at_s = if provisional { period.first_s() } else { period.last_s() + 1 };
     let knew_seq = statement::last_known_seq(tx)?;
     let told = Count { asked: 1, last_asked_at_s: asked_at_s, knew_seq };
-    let made_of = ListingOrigin { total_size: 3, knew_seq, statement_seq: statement::newest(tx)? };
+    let (terms_seq, statement_seq) = (statement::terms_seq(tx)?, statement::newest(tx)?);
+    let made_of = ListingOrigin { total_size: 3, knew_seq, terms_seq, statement_seq };
     let answer = StatementDraft::of(kind, period, made_of, &entries)?;
     answer.keep(tx, asked_at_s, told)?.expect("nothing knew more");
     Ok(())

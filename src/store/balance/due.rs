@@ -34,7 +34,7 @@ pub fn dues(
     elsewhere.retain(|_, balance| !balance.adjusted.is_zero());
     let before = match statement::month_bill(tx, own_s)? {
         Some(bill) if !elsewhere.is_empty() => statement::entries(tx, bill.seq)?,
-        Some(bill) if bill.adjusts => statement::adjusting_entries(tx, bill.seq)?,
+        Some(bill) if bill.adjusts => statement::open_entries(tx, bill.seq)?,
         Some(_) | None => Vec::new(),
     };
     let standing = |(id, balance): (ProjectId, Balance)| {

@@ -21,8 +21,7 @@ pub(in crate::store) fn usage(tx: &WriteTx<'_>, month_s: i64, project_no: i64) -
     Ok(())
 }
 
-/// A bill of a month was kept: of anybody it may tell something else than the one before, or than
-/// what is known by now.
+/// A bill of a month was kept, and what the month costs has changed since the bill was made.
 pub(super) fn month(tx: &WriteTx<'_>, month_s: i64) -> Result<()> {
     insert(tx, month_s, 0)
 }
