@@ -54,8 +54,15 @@ fn a_changed_byte_changes_no_figure_that_check_does_not_see() {
     let whole = fs::read(stage.db()).expect("the books");
     let told = figures(&stage);
     assert!(told.iter().all(|(code, _)| *code == 0));
-    // Most of the file is zeros that nobody reads.
-    let used: Vec<usize> = (0..whole.len()).filter(|at| whole[*at] != 0).collect();
+    // Most of the file is zeros that nobody reads. What people are told by name, `check` cannot
+    // know: `docs/reliability.md` says so.
+    let mut used: Vec<usize> = (0..whole.len()).filter(|at| whole[*at] != 0).collect();
+    for name in ["Standard", "Minute", "Ann", "mistake"] {
+        let stands = |at: &usize| whole[*at..].starts_with(name.as_bytes());
+        for at in (0..whole.len()).filter(stands) {
+            used.retain(|used| !(at..at + name.len()).contains(used));
+        }
+    }
     let mut dice = Dice(7);
     let (mut seen, mut harmless) = (0, 0);
     for _ in 0..if long() { 20_000 } else { 150 } {
