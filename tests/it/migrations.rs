@@ -420,6 +420,9 @@ fn books_of_versions_6_and_7_keep_every_row_and_what_is_due() {
             due.map(move |due| format!("{month} {due}"))
         });
         assert_eq!(due.collect::<Vec<_>>().join(", "), due_before);
+        // No bill whose pages were begun before goes on past another one's.
+        let kept = "select min(kept_seq) = (select max(seq) from statement) from balance";
+        assert_eq!(vendor.sql().query_row(kept, [], |row| row.get(0)), Ok(true));
         // A record of a month that was billed leaves a mark.
         let marks = "select count(*) from mark where month_s = 1785542400";
         let count = || vendor.sql().query_row(marks, [], |row| row.get::<_, i64>(0));

@@ -52,9 +52,11 @@ pub fn anew(tx: &ReadTx<'_>, pricing: &Pricing, month_s: i64) -> Result<Option<B
 /// When SQLite fails, or what is kept cannot be read.
 pub(in crate::store) fn write_anew(tx: &WriteTx<'_>) -> Result<()> {
     let bills = statement::month_bills(tx)?;
+    // Which bill changed a month last is not known: a bill that was begun before is begun anew.
+    let newest = statement::newest(tx)?;
     for (month_s, balances) in adjusted(tx)? {
-        if let Some(bill) = bills.get(&month_s) {
-            write(tx, month_s, bill.seq, &balances)?;
+        if bills.contains_key(&month_s) {
+            write(tx, month_s, newest, &balances)?;
             mark::month(tx, month_s)?;
         }
     }

@@ -125,14 +125,14 @@ impl SettledMonth {
     }
 
     /// Writes what is due, and removes the marks that were known. Where a bill has changed what is
-    /// told since, or somebody else has removed these marks, all stays as it is. Tells which month
-    /// it is, by its first second.
+    /// told since, or the newest of these marks is gone, all stays as it is. Tells which month it
+    /// is, by its first second.
     ///
     /// # Errors
     /// When SQLite fails.
     pub fn write(&self, tx: &WriteTx<'_>) -> Result<i64> {
         let Self { month_s, kept_seq, mark_seq, balances } = self;
-        // Whoever priced the month later than this removed the newest of these marks.
+        // Whoever priced the month later than this removed it; so did whoever renewed it.
         if BilledMonth::kept_seq(tx, *month_s)? == *kept_seq && Marks::stands(tx, *mark_seq)? {
             write(tx, *month_s, *kept_seq, balances)?;
             Marks::remove(tx, *month_s, *mark_seq)?;
